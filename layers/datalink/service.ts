@@ -1,0 +1,40 @@
+/** What the data link tier offers to the network tier: packets to the stations of one link. */
+import type { MacAddress } from '../../src/kernel/address.ts'
+import type { Service } from '../../src/kernel/layer.ts'
+
+/** A station on a link; for Ethernet its EUI-48. */
+export type LinkAddress = MacAddress
+
+export type Cast = 'unicast' | 'multicast' | 'broadcast'
+
+/** EtherTypes (IEEE 802 numbers, IANA); links that are not Ethernet map theirs to these. */
+export const ETHERTYPE: { readonly ipv4: 0x0800; readonly arp: 0x0806; readonly ipv6: 0x86dd } = {
+  ipv4: 0x0800,
+  arp: 0x0806,
+  ipv6: 0x86dd,
+}
+
+/** Where a packet goes to or came from on its link. Scratch: owned by the caller, valid during the call. */
+export class LinkAddressing {
+  /** Sending: the destination. Receiving: the source. */
+  peer: LinkAddress = 0
+  /** An EtherType. */
+  protocol = 0
+  /** Receiving: how the packet was addressed. Sending: ignored, the address says it. */
+  cast: Cast = 'unicast'
+}
+
+/** What a link takes beyond single packets of the wire; sizes are those of the network packet. */
+export interface LinkOffload {
+  readonly segment: number
+  readonly checksum: boolean
+}
+
+export interface LinkService extends Service<LinkAddressing> {
+  readonly tier: 'datalink'
+  /** Our own address on this link. */
+  readonly address: LinkAddress
+  /** The address of all stations; null on a point-to-point link, where nothing needs resolving. */
+  readonly broadcast: LinkAddress | null
+  readonly offload: LinkOffload
+}

@@ -1,0 +1,26 @@
+/** What the physical tier offers to the data link tier: octets or frames to one wire, without addresses. */
+import type { Service } from '../../src/kernel/layer.ts'
+
+/**
+ * How a medium presents bits: a run of `octets` (serial line, stream); self-delimited `frames` with their FCS (cable,
+ * UDP tunnel); `ethernet` frames without FCS (TAP); `ip` packets (TUN).
+ */
+export type Medium = 'octets' | 'frames' | 'ethernet' | 'ip'
+
+/** What a link takes beyond single packets of the wire. */
+export interface Offload {
+  /** Largest super-segment, in octets of the whole packet at this boundary; 0 when it takes none. */
+  readonly segment: number
+  /** It completes, or vouches for, transport checksums: `packet.checksum` may be 'partial'. */
+  readonly checksum: boolean
+}
+
+/** The offer of a link that takes only single, complete packets. */
+export const NO_OFFLOAD: Offload = Object.freeze({ segment: 0, checksum: false })
+
+/** The wire has no addresses: `send(packet, undefined)`. */
+export interface PhysicalService<M extends Medium = Medium> extends Service<undefined> {
+  readonly tier: 'physical'
+  readonly medium: M
+  readonly offload: Offload
+}

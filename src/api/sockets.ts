@@ -1,0 +1,354 @@
+/**
+ * The promise-free API of the transport tier: connections, datagrams and echo, by calls and handlers.
+ *
+ * It is what `node.net` and `node.dgram` are built on, and what to use directly where speed matters. Octets move in the
+ * caller's buffers; handlers are objects, called from the stack, and may call back at once. Nothing here allocates per
+ * packet. Misuse throws `TypeError` or `RangeError` with Node's codes; what the network does is told to handlers.
+ */
+import type { IpAddress } from '../kernel/address.ts'
+import type { Duration } from '../kernel/clock.ts'
+import type { NetError } from '../kernel/errors.ts'
+import type { NetworkControl } from './routes.ts'
+
+/** One end of a connection or datagram. The address object belongs to the stack: read it, do not keep or change it. */
+export interface Endpoint {
+  readonly address: IpAddress
+  readonly port: number
+}
+
+/** States of a connection (RFC 9293 §3.3.2). */
+export type ConnectionState =
+  | 'CLOSED'
+  | 'LISTEN'
+  | 'SYN-SENT'
+  | 'SYN-RECEIVED'
+  | 'ESTABLISHED'
+  | 'FIN-WAIT-1'
+  | 'FIN-WAIT-2'
+  | 'CLOSE-WAIT'
+  | 'CLOSING'
+  | 'LAST-ACK'
+  | 'TIME-WAIT'
+
+/** What a connection can be told; the same names are read by `get`. */
+export interface ConnectionOptions {
+  /** Send small segments at once (no Nagle). Default false. */
+  noDelay: boolean
+  /** Hold back segments that are not full, until cleared. Default false. */
+  cork: boolean
+  /** Largest segment to send and to announce, in octets; 0: by the path. Before `connect` or `listen`. */
+  maxSegment: number
+  /** How long sent data may stay unacknowledged before the connection is given up (RFC 5482); 0: by retransmissions. */
+  userTimeout: Duration
+  /** Probe an idle peer. Default false. */
+  keepAlive: boolean
+  /** Idle time before the first probe; default 2 hours. */
+  keepAliveIdle: Duration
+  /** Time between probes; default 75 s. */
+  keepAliveInterval: Duration
+  /** Probes without an answer before giving up; default 9. */
+  keepAliveCount: number
+  /** SYNs sent again before `connect` fails with ETIMEDOUT; default 6. */
+  synRetries: number
+  /** Octets the send queue holds, sent but unacknowledged ones included. */
+  sendBuffer: number
+  /** Octets the receive queue holds: the largest window offered. */
+  receiveBuffer: number
+  /** The TOS octet of what is sent (DSCP). */
+  trafficClass: number
+  /** TTL of what is sent. */
+  ttl: number
+  /** Follow the path MTU by setting DF (RFC 1191). Default true. */
+  pathMtuDiscovery: boolean
+  /** What `close` does with unsent data: undefined sends it in the background; 0 resets; else resets after that time. */
+  linger: Duration | undefined
+}
+
+/** Figures of a connection, for people and tests (a part of Linux's TCP_INFO). Times in microseconds. */
+export interface ConnectionInfo {
+  readonly state: ConnectionState
+  readonly srtt: Duration
+  readonly rttvar: Duration
+  readonly rto: Duration
+  readonly cwnd: number
+  readonly ssthresh: number
+  readonly flightSize: number
+  readonly sndWnd: number
+  readonly rcvWnd: number
+  readonly maxSegment: number
+  readonly retransmits: number
+  readonly octetsSent: number
+  readonly octetsReceived: number
+  readonly segmentsSent: number
+  readonly segmentsReceived: number
+  /** Octets written and not yet acknowledged; octets received and not yet read. */
+  readonly sendQueue: number
+  readonly receiveQueue: number
+}
+
+/** What happens on a connection. Every method is optional; each is called from the stack, never within a call to it. */
+export interface ConnectionHandler {
+  /** The handshake is complete. */
+  established?(connection: Connection): void
+  /** Octets, or the end of the stream, can be read. Told once until `read` has emptied the queue. */
+  readable?(connection: Connection): void
+  /** After `write` took less than offered: the send queue has room again. */
+  writable?(connection: Connection): void
+  /** All octets written so far have been acknowledged. Told only when asked for by `notifyDrained`. */
+  drained?(connection: Connection): void
+  /**
+   * The connection is over, and all its memory but TIME-WAIT's given back. Last call.
+   * @param error null after an orderly close of both directions; else ECONNRESET, ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, …
+   */
+  closed?(connection: Connection, error: NetError | null): void
+  /** An ICMP error that does not end the connection (RFC 1122 §4.2.3.9). */
+  softError?(connection: Connection, error: NetError): void
+}
+
+/** One end of a stream of octets (a TCP connection). */
+export interface Connection {
+  /** May be exchanged at any time, for example after `accept`. */
+  handler: ConnectionHandler
+  readonly state: ConnectionState
+  readonly local: Endpoint
+  readonly remote: Endpoint
+  /** Octets that `read` would give now. */
+  readonly readableOctets: number
+  /** The peer has closed its direction and everything before that has been read. */
+  readonly ended: boolean
+  /** Octets that `write` would take now. */
+  readonly writableOctets: number
+  /** Octets written and not yet acknowledged. */
+  readonly queuedOctets: number
+  /**
+   * Copies octets into the send queue.
+   * @returns how many were taken; fewer than `length` means: wait for `writable`.
+   * @throws NetError EPIPE — this direction is closed. ENOTCONN — not connected.
+   */
+  write(octets: Uint8Array, start?: number, length?: number): number
+  /** Copies octets out of the receive queue. @returns how many; 0 when there are none (see `ended`). */
+  read(into: Uint8Array, start?: number, length?: number): number
+  /** Asks for `drained` once. @returns false when nothing is queued already. */
+  notifyDrained(): boolean
+  /** 'write' sends FIN after the data. 'read' discards what still comes. */
+  shutdown(direction: 'read' | 'write'): void
+  /** Closes both directions (RFC 9293 §3.10.4); unread data turns it into a reset (RFC 2525 §2.17). */
+  close(): void
+  /** Resets the connection (RFC 9293 §3.10.5). `closed` follows, with ECONNABORTED. */
+  abort(): void
+  set<Name extends keyof ConnectionOptions>(name: Name, value: ConnectionOptions[Name]): void
+  get<Name extends keyof ConnectionOptions>(name: Name): ConnectionOptions[Name]
+  info(): ConnectionInfo
+}
+
+export interface ConnectRequest {
+  readonly address: IpAddress
+  /** 1 to 65535. */
+  readonly port: number
+  /** Default: chosen by route. */
+  readonly localAddress?: IpAddress | undefined
+  /** 0 or undefined: an ephemeral port (RFC 6056). */
+  readonly localPort?: number | undefined
+  /** Name of the link to leave by; default: by route. */
+  readonly link?: string | undefined
+  readonly options?: Partial<ConnectionOptions> | undefined
+}
+
+export interface ListenRequest {
+  /** Default: every address of the node. */
+  readonly address?: IpAddress | undefined
+  /** 0: an ephemeral port. */
+  readonly port: number
+  /** Connections that are complete but not accepted, at the most; further ones wait in the peers. Default 511. */
+  readonly backlog?: number | undefined
+  readonly link?: string | undefined
+  /** What accepted connections start with. */
+  readonly options?: Partial<ConnectionOptions> | undefined
+}
+
+export interface Listener {
+  readonly local: Endpoint
+  /** Stops listening. Connections accepted before stay; those not yet accepted are reset. */
+  close(): void
+  /** Takes the next complete connection out of the backlog, or undefined. */
+  accept(): Connection | undefined
+}
+
+export interface ListenHandler {
+  /** `accept` has something to give. Told once until `accept` has emptied the backlog. */
+  acceptable(listener: Listener): void
+  /** The listener is gone by no doing of its owner (its address was removed). */
+  closed?(listener: Listener, error: NetError): void
+}
+
+/** A SYN, or the first datagram of a flow, to an address of an intercepted prefix, before anything was answered. */
+export interface InterceptRequest {
+  readonly source: Endpoint
+  /** Where the sender wanted to go; the local address of what `accept` gives. */
+  readonly destination: Endpoint
+}
+
+export interface StreamRequest extends InterceptRequest {
+  /** Completes the handshake; `established` follows. @throws NetError ECONNABORTED — the request has been answered. */
+  accept(handler: ConnectionHandler, options?: Partial<ConnectionOptions>): Connection
+  /** Answers with a reset: connection refused. */
+  reset(): void
+  /** Answers with ICMP host unreachable. */
+  unreachable(): void
+  /** Does not answer. */
+  drop(): void
+}
+
+/** Which destinations to intercept. */
+export interface InterceptRule {
+  /** '0.0.0.0/0' for all; the prefix is declared local for as long as the rule stands. */
+  readonly prefix: string
+  /** Default: all ports. */
+  readonly ports?: readonly number[] | undefined
+}
+
+export interface StreamSockets {
+  readonly stream: {
+    /**
+     * Starts a handshake. The outcome is told to the handler, on a later turn.
+     * @throws NetError ENETUNREACH, EADDRNOTAVAIL, EADDRINUSE — at once, where it is known at once.
+     */
+    connect(request: ConnectRequest, handler: ConnectionHandler): Connection
+    /** @throws NetError EADDRINUSE, EADDRNOTAVAIL */
+    listen(request: ListenRequest, handler: ListenHandler): Listener
+    /** Shows `decide` every SYN to the rule's destinations; an undecided request is dropped after 30 s. @returns undo. */
+    intercept(rule: InterceptRule, decide: (request: StreamRequest) => void): () => void
+    /** Every connection and listener, for listings. */
+    list(): Iterable<{
+      readonly state: ConnectionState
+      readonly local: Endpoint
+      readonly remote: Endpoint | undefined
+      info(): ConnectionInfo | undefined
+    }>
+  }
+}
+
+/** What arrives on a datagram socket. Called from the stack; the octets are valid only during the call. */
+export interface DatagramHandler {
+  /**
+   * @param octets the slab; the payload is [start, start + length).
+   * @param from where it came from; scratch. @param to the address it was sent to (ours, or a broadcast).
+   */
+  message?(
+    socket: DatagramSocket,
+    octets: Uint8Array,
+    start: number,
+    length: number,
+    from: Endpoint,
+    to: Endpoint,
+  ): void
+  /** The network can take datagrams again after a `send` that returned false. */
+  writable?(socket: DatagramSocket): void
+  /** An ICMP error for something sent (ECONNREFUSED, EHOSTUNREACH, EMSGSIZE); `remote` is the destination concerned. */
+  error?(socket: DatagramSocket, error: NetError, remote: Endpoint): void
+}
+
+export interface DatagramOptions {
+  broadcast: boolean
+  ttl: number
+  multicastTtl: number
+  multicastLoopback: boolean
+  trafficClass: number
+  /** Set DF, and refuse with EMSGSIZE what does not fit the path. Default false: fragments. */
+  pathMtuDiscovery: boolean
+  /** Octets of datagrams that wait while the handler is paused; further ones are dropped and counted. */
+  receiveBuffer: number
+}
+
+export interface DatagramSocket {
+  handler: DatagramHandler
+  readonly local: Endpoint
+  /** After `connect`. */
+  readonly remote: Endpoint | undefined
+  /** Octets received and waiting (while paused). */
+  readonly queuedOctets: number
+  /**
+   * Sends one datagram of up to 65507 octets.
+   * @param to required unless connected.
+   * @returns false when the network below is full: it was still taken, but better wait for `writable`.
+   * @throws NetError EMSGSIZE, ENETUNREACH, EHOSTUNREACH, EACCES (broadcast without the option), EDESTADDRREQ
+   */
+  send(octets: Uint8Array, start: number, length: number, address?: IpAddress, port?: number): boolean
+  /** Receives only from this peer from now on, and sends to it by default. @throws NetError ENETUNREACH */
+  connect(address: IpAddress, port: number): void
+  disconnect(): void
+  /** Holds arriving datagrams back, in the bounded queue; `resume` hands them over. */
+  pause(): void
+  resume(): void
+  set<Name extends keyof DatagramOptions>(name: Name, value: DatagramOptions[Name]): void
+  get<Name extends keyof DatagramOptions>(name: Name): DatagramOptions[Name]
+  close(): void
+}
+
+export interface BindRequest {
+  /** Default: every address of the node. */
+  readonly address?: IpAddress | undefined
+  /** 0 or undefined: an ephemeral port. */
+  readonly port?: number | undefined
+  /** Only by this link, in and out. */
+  readonly link?: string | undefined
+  /** Share the port with other sockets that say so too (Node's `reuseAddr`). */
+  readonly reuse?: boolean | undefined
+  readonly options?: Partial<DatagramOptions> | undefined
+}
+
+export interface DatagramRequest extends InterceptRequest {
+  /** A socket bound to `destination` and connected to `source`; the datagram that asked is its first message. */
+  accept(handler: DatagramHandler, options?: Partial<DatagramOptions>): DatagramSocket
+  /** Answers with ICMP port unreachable. */
+  reset(): void
+  unreachable(): void
+  drop(): void
+}
+
+export interface DatagramSockets {
+  readonly datagram: {
+    /** @throws NetError EADDRINUSE, EADDRNOTAVAIL, ENODEV (no such link) */
+    bind(request: BindRequest, handler: DatagramHandler): DatagramSocket
+    intercept(rule: InterceptRule, decide: (request: DatagramRequest) => void): () => void
+    list(): Iterable<{ readonly local: Endpoint; readonly remote: Endpoint | undefined; readonly queuedOctets: number }>
+  }
+}
+
+/** An answer to an echo request, or the error a router or host sent instead. */
+export interface EchoReply {
+  /** Who answered. */
+  readonly address: string
+  /** 'reply', or the reason of the ICMP error: 'timeExceeded', 'hostUnreachable', … */
+  readonly outcome: string
+  readonly octets: number
+  /** Of the reply's own header. */
+  readonly ttl: number
+  readonly roundTrip: Duration
+}
+
+export interface EchoRequest {
+  readonly address: IpAddress
+  /** Octets of payload, 0 to 65507; default 56. */
+  readonly size?: number | undefined
+  readonly ttl?: number | undefined
+  readonly dontFragment?: boolean | undefined
+}
+
+export interface IcmpSockets {
+  readonly icmp: {
+    /**
+     * Sends an echo request (RFC 792).
+     * @param answered told of the answer, on a later turn.
+     * @returns a function that stops waiting.
+     * @throws NetError ENETUNREACH, EMSGSIZE
+     */
+    echo(request: EchoRequest, answered: (reply: EchoReply) => void): () => void
+  }
+}
+
+/** The transport tier: what `sockets(tcp(), udp())` offers. */
+export interface Sockets extends StreamSockets, DatagramSockets, IcmpSockets {
+  readonly tier: 'transport'
+  readonly network: NetworkControl
+}
