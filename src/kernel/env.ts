@@ -4,6 +4,7 @@ import type { Clock } from './clock.ts'
 import type { Packet } from './packet.ts'
 import type { Random } from './random.ts'
 import type { Timers } from './timers.ts'
+import type { Wire } from './wire.ts'
 
 export interface Env {
   /** The node's name. */
@@ -36,6 +37,11 @@ export interface Env {
   touched(): void
   /** Keeps the process alive until the returned function is called; protocol timers alone do not. */
   hold(): () => void
+  /**
+   * Says that this node is at an end of `wire`, so that a simulation can cut it; in real time nobody does. Call it once
+   * per end, after `wire.nodes` names this node. The wire is forgotten when all the nodes that said so are closed.
+   */
+  wire(wire: Wire): void
 }
 
 /** The same env, one name deeper. */

@@ -7,6 +7,7 @@ import type { Blueprint } from '../kernel/layer.ts'
 import { Packet } from '../kernel/packet.ts'
 import type { Random } from '../kernel/random.ts'
 import type { Timers } from '../kernel/timers.ts'
+import type { Wire } from '../kernel/wire.ts'
 
 /** What a runtime gives each of its nodes. */
 export interface Host {
@@ -16,6 +17,10 @@ export interface Host {
   random(name: string): Random
   touched(): void
   hold(): () => void
+  /** A node's end of a wire was booted. @returns told when that node closes. */
+  wire(wire: Wire): () => void
+  /** A boundary was made. */
+  opened(boundary: AnyBoundary): void
 }
 
 /** Counters of one boundary at one instant. */
@@ -130,6 +135,7 @@ export class Node<Top> implements AsyncDisposable {
         const name = `${this.name}/${unique(layer)}`
         const boundary = new Boundary<Address, Reason>(name, encapsulation, reasons, host.clock)
         this.all.push(boundary)
+        host.opened(boundary)
         return boundary
       },
       starting: (promise) => {
@@ -141,6 +147,9 @@ export class Node<Top> implements AsyncDisposable {
       },
       touched: () => host.touched(),
       hold: () => host.hold(),
+      wire: (wire) => {
+        this.cleanups.push(host.wire(wire))
+      },
     }
   }
 }

@@ -72,6 +72,13 @@ class RealTime implements Host, Clock {
     }
   }
 
+  /** Nobody cuts wires in real time. */
+  wire(): () => void {
+    return () => {}
+  }
+
+  opened(): void {}
+
   private read(): Instant {
     return Math.floor(performance.now() * 1000)
   }

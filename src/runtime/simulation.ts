@@ -12,7 +12,9 @@ import { type HashKey, keyedHash64 } from '../kernel/keyed-hash.ts'
 import type { Blueprint } from '../kernel/layer.ts'
 import { type Random, SeededRandom } from '../kernel/random.ts'
 import { Timer, Timers } from '../kernel/timers.ts'
-import { type Host, Node } from './node.ts'
+import type { Wire } from '../kernel/wire.ts'
+import { type AnyBoundary, type Host, Node } from './node.ts'
+import { type Partition, Partitions } from './partitions.ts'
 
 export interface SimulationOptions {
   /** Chooses the run; default 1. The same seed gives the same trace. */
@@ -24,6 +26,7 @@ export class Simulation implements Host, Clock, AsyncDisposable {
   readonly clock: Clock = this
   readonly timers: Timers = new Timers()
   private readonly booted = new Map<string, Node<unknown>>()
+  private readonly partitions = new Partitions()
   private at: Instant = 0
   private touches = 0
 
@@ -46,6 +49,23 @@ export class Simulation implements Host, Clock, AsyncDisposable {
 
   hold(): () => void {
     return () => {}
+  }
+
+  wire(wire: Wire): () => void {
+    return this.partitions.add(wire)
+  }
+
+  opened(_boundary: AnyBoundary): void {}
+
+  /** Separates two groups of nodes, both ways, on every wire between them, until it is healed. */
+  partition(a: readonly string[], b: readonly string[]): Partition {
+    const there = this.partitions.cut(a, b)
+    const back = this.partitions.cut(b, a)
+    const heal = () => {
+      there.heal()
+      back.heal()
+    }
+    return { heal, [Symbol.dispose]: heal }
   }
 
   /** The nodes booted so far, by name. */
