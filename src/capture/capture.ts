@@ -1,0 +1,202 @@
+/**
+ * Watches boundaries and writes what passes as pcapng: one interface per link, and on each packet, as comments, why it
+ * was dropped or sent again, as the code that decided it said.
+ *
+ *   link boundary ──packet──► pending ──(time moves on)──► file
+ *   any boundary ──drop, note──► comment on the pending packet of the same id
+ *
+ * A packet is held back until time moves on, because the verdict on it comes from the layers above within the same
+ * instant. The file shows the wire: super-segments are written as the segments they stand for.
+ */
+
+import { Segmenter } from '../../layers/offload/segment.ts'
+import type { Boundary, Direction, Encapsulation, Tap } from '../kernel/boundary.ts'
+import type { Instant } from '../kernel/clock.ts'
+import type { Packet } from '../kernel/packet.ts'
+import { type CaptureDirection, enhancedPacket, interfaceDescription, LINKTYPE, sectionHeader } from './pcapng.ts'
+
+// biome-ignore lint/suspicious/noExplicitAny: a capture watches boundaries of every address type, and never reads the address
+type AnyBoundary = Boundary<any>
+
+/** What a filter is shown. The octets are valid only during the call. */
+export interface CapturedFrame {
+  /** Name of the boundary: 'node/link/layer'. */
+  readonly boundary: string
+  readonly encapsulation: Encapsulation
+  readonly direction: CaptureDirection
+  readonly octets: Uint8Array
+}
+
+export interface CaptureOptions {
+  /** Takes the octets of the file, in order. They belong to it. */
+  readonly write: (octets: Uint8Array) => void
+  /** Microseconds since 1970 at instant 0 of the clock. */
+  readonly epochUs: number
+  /** Only frames for which it holds are written. Default: all. */
+  readonly filter?: ((frame: CapturedFrame) => boolean) | undefined
+}
+
+interface Pending {
+  readonly interfaceId: number
+  readonly at: Instant
+  readonly id: number
+  readonly octets: Uint8Array
+  readonly direction: CaptureDirection
+  readonly comments: string[]
+}
+
+/** Packets held back at one instant, at the most; beyond it the oldest are written without waiting for a verdict. */
+const MAX_PENDING = 1024
+/** Remarks on packets that have not reached a link yet. */
+const MAX_REMARKS = 256
+
+export class Capture {
+  private readonly options: CaptureOptions
+  private readonly interfaces = new Map<string, number>()
+  private readonly stops: (() => void)[] = []
+  private readonly segmenter = new Segmenter()
+  private pending: Pending[] = []
+  private remarks: { id: number; text: string }[] = []
+
+  constructor(options: CaptureOptions) {
+    this.options = options
+    options.write(sectionHeader('netstrata'))
+  }
+
+  /** Watches the boundaries of a node: writes what passes its links, and remarks of every layer. */
+  watch(boundaries: readonly AnyBoundary[]): void {
+    const links = linksOf(boundaries)
+    for (const boundary of boundaries) this.stops.push(boundary.watch(this.tap(boundary, links.has(boundary))))
+  }
+
+  /** Writes what is held back. */
+  flush(): void {
+    const { pending } = this
+    this.pending = []
+    for (const record of pending) this.write(record)
+  }
+
+  /** Stops watching, and writes what is held back. */
+  stop(): void {
+    for (const stop of this.stops.splice(0)) stop()
+    this.flush()
+  }
+
+  private tap(boundary: AnyBoundary, isLink: boolean): Tap<unknown> {
+    const remarks = {
+      drop: (packet: Packet, reason: string, rfc: string, at: Instant) => {
+        const remark = `dropped by ${boundary.name}: ${reason}${rfc === '' ? '' : ` (${rfc})`}`
+        if (!this.comment(packet.id, remark)) this.take(boundary, packet, undefined, at, remark)
+      },
+      note: (packet: Packet | null, event: string, reason: string, rfc: string) => {
+        if (packet === null) return
+        const remark = `${event}: ${reason}${rfc === '' ? '' : ` (${rfc})`}`
+        if (!this.comment(packet.id, remark)) this.remember(packet.id, remark)
+      },
+    }
+    if (!isLink) return remarks
+    return {
+      ...remarks,
+      packet: (packet: Packet, _address: unknown, direction: Direction, at: Instant) =>
+        this.take(boundary, packet, direction === 'up' ? 'in' : 'out', at, undefined),
+    }
+  }
+
+  /** Holds a packet back, as the segments it stands for; without effect where its form has no name in a capture. */
+  private take(
+    boundary: AnyBoundary,
+    packet: Packet,
+    direction: CaptureDirection,
+    at: Instant,
+    comment: string | undefined,
+  ): void {
+    const first = this.pending[0]
+    if (first !== undefined && (first.at !== at || this.pending.length >= MAX_PENDING)) this.flush()
+    if (linkTypeOf(boundary.encapsulation) === undefined) return
+    const comments = this.recall(packet.id)
+    if (comment !== undefined) comments.push(comment)
+    if (packet.segments === 1 && packet.checksum !== 'partial') {
+      this.hold(boundary, packet.bytes(), packet.id, direction, at, comments)
+      return
+    }
+    this.segmenter.start(packet, 0, 0)
+    for (let segment = this.segmenter.next(); segment !== undefined; segment = this.segmenter.next()) {
+      this.hold(boundary, segment.bytes(), packet.id, direction, at, [...comments])
+      segment.release()
+    }
+  }
+
+  private hold(
+    boundary: AnyBoundary,
+    octets: Uint8Array,
+    id: number,
+    direction: CaptureDirection,
+    at: Instant,
+    comments: string[],
+  ): void {
+    const { encapsulation, name } = boundary
+    if (this.options.filter?.({ boundary: name, encapsulation, direction, octets }) === false) return
+    this.pending.push({ interfaceId: this.interfaceOf(boundary), at, id, octets: octets.slice(), direction, comments })
+  }
+
+  private interfaceOf(boundary: AnyBoundary): number {
+    const known = this.interfaces.get(boundary.name)
+    if (known !== undefined) return known
+    const id = this.interfaces.size
+    this.interfaces.set(boundary.name, id)
+    this.options.write(
+      interfaceDescription({
+        name: boundary.name,
+        linkType: linkTypeOf(boundary.encapsulation) ?? LINKTYPE.raw,
+        fcsOctets: boundary.encapsulation === 'ethernet+fcs' ? 4 : 0,
+      }),
+    )
+    return id
+  }
+
+  /** @returns false when the packet is not among those held back. */
+  private comment(id: number, comment: string): boolean {
+    for (let i = this.pending.length - 1; i >= 0; i--) {
+      const record = this.pending[i] as Pending
+      if (record.id !== id) continue
+      record.comments.push(comment)
+      return true
+    }
+    return false
+  }
+
+  private remember(id: number, text: string): void {
+    if (this.remarks.length >= MAX_REMARKS) this.remarks.shift()
+    this.remarks.push({ id, text })
+  }
+
+  private recall(id: number): string[] {
+    if (this.remarks.length === 0) return []
+    const found = this.remarks.filter((remark) => remark.id === id).map((remark) => remark.text)
+    if (found.length > 0) this.remarks = this.remarks.filter((remark) => remark.id !== id)
+    return found
+  }
+
+  private write(record: Pending): void {
+    const { interfaceId, at, octets, direction, comments } = record
+    this.options.write(enhancedPacket(interfaceId, this.options.epochUs + at, octets, direction, comments))
+  }
+}
+
+function linkTypeOf(encapsulation: Encapsulation): number | undefined {
+  if (encapsulation === 'ethernet' || encapsulation === 'ethernet+fcs') return LINKTYPE.ethernet
+  return encapsulation === 'ip' ? LINKTYPE.raw : undefined
+}
+
+/**
+ * The boundaries that stand for the links: of those in one place of the stack (a medium, and what impairs it), the
+ * topmost, which is what the node itself sees of the wire.
+ */
+function linksOf(boundaries: readonly AnyBoundary[]): ReadonlySet<AnyBoundary> {
+  const topmost = new Map<string, AnyBoundary>()
+  for (const boundary of boundaries) {
+    if (linkTypeOf(boundary.encapsulation) === undefined) continue
+    topmost.set(boundary.name.slice(0, boundary.name.lastIndexOf('/')), boundary)
+  }
+  return new Set(topmost.values())
+}

@@ -1,0 +1,86 @@
+/** Ethernet II, with or without FCS, and ARP. */
+import { crc32 } from 'node:zlib'
+import { formatIpv4, formatMac } from '../../../src/kernel/address.ts'
+import { type Decoded, type Decoder, data, Fields, hex, type Scope, truncated } from '../model.ts'
+import { ipv4 } from './ipv4.ts'
+
+const HEADER_OCTETS = 14
+const ARP_OCTETS = 28
+const ETHERTYPES: ReadonlyMap<number, { name: string; decoder: Decoder }> = new Map([
+  [0x0800, { name: 'IPv4', decoder: (scope) => ipv4(scope) }],
+  [0x0806, { name: 'ARP', decoder: (scope) => arp(scope) }],
+  [0x86dd, { name: 'IPv6', decoder: data }],
+  [0x8100, { name: '802.1Q', decoder: data }],
+])
+
+/** @param fcsOctets 4 when the frame carries its FCS, else 0. */
+export function ethernet(fcsOctets: number): Decoder {
+  return (scope) => {
+    if (scope.end - scope.start < HEADER_OCTETS + fcsOctets)
+      return truncated('Ethernet', scope, HEADER_OCTETS + fcsOctets)
+    const fields = new Fields(scope)
+    const destination = mac(fields, 'destination', scope, 0)
+    const source = mac(fields, 'source', scope, 6)
+    const type = fields.u16('type', 12, (value) => `${hex(value, 4)} ${ETHERTYPES.get(value)?.name ?? ''}`.trim())
+    const end = scope.end - fcsOctets
+    const faults: string[] = []
+    if (fcsOctets === 4 && scope.cut !== true) {
+      const found = scope.view.getUint32(end, true)
+      const right = crc32(scope.octets.subarray(scope.start, end))
+      fields.add('FCS', `${hex(found, 8)} ${found === right ? 'good' : 'bad'}`, end - scope.start, 4)
+      if (found !== right) faults.push(`bad FCS ${hex(found, 8)}, should be ${hex(right, 8)}`)
+    }
+    const known = ETHERTYPES.get(type)
+    const inner = { ...scope, start: scope.start + HEADER_OCTETS, end }
+    return {
+      layer: {
+        protocol: 'Ethernet',
+        offset: scope.start,
+        octets: HEADER_OCTETS,
+        fields: fields.list,
+        summary: `${formatMac(source)} > ${formatMac(destination)}${known === undefined ? ` type ${hex(type, 4)}` : ''}`,
+        faults,
+      },
+      next: { protocol: known?.decoder ?? data, scope: inner },
+    }
+  }
+}
+
+/** ARP for IPv4 over Ethernet (RFC 826). */
+function arp(scope: Scope): Decoded {
+  if (scope.end - scope.start < ARP_OCTETS) return truncated('ARP', scope, ARP_OCTETS)
+  const fields = new Fields(scope)
+  const hardware = fields.u16('hardware type', 0)
+  const protocol = fields.u16('protocol type', 2, (value) => hex(value, 4))
+  const operation = fields.u16('operation', 6, (value) => `${value} ${['', 'request', 'reply'][value] ?? ''}`.trim())
+  const senderMac = mac(fields, 'sender hardware address', scope, 8)
+  const sender = formatIpv4(fields.u32('sender protocol address', 14, formatIpv4))
+  mac(fields, 'target hardware address', scope, 18)
+  const target = formatIpv4(fields.u32('target protocol address', 24, formatIpv4))
+  const faults = hardware === 1 && protocol === 0x0800 ? [] : ['not IPv4 over Ethernet']
+  const said =
+    operation === 1
+      ? sender === target
+        ? `announcement of ${sender}`
+        : `who has ${target}? tell ${sender}`
+      : operation === 2
+        ? `${sender} is at ${formatMac(senderMac)}`
+        : `operation ${operation}`
+  return {
+    layer: {
+      protocol: 'ARP',
+      offset: scope.start,
+      octets: ARP_OCTETS,
+      fields: fields.list,
+      summary: `ARP ${said}`,
+      faults,
+    },
+  }
+}
+
+function mac(fields: Fields, name: string, scope: Scope, at: number): number {
+  const offset = scope.start + at
+  const address = scope.view.getUint16(offset) * 0x1_0000_0000 + scope.view.getUint32(offset + 2)
+  fields.add(name, formatMac(address), at, 6)
+  return address
+}
