@@ -24,13 +24,13 @@ interface Memory {
   readonly buffer: ArrayBuffer
 }
 // Kernel code is compiled without the DOM's types; this is all that is used of the global.
-declare const WebAssembly: {
-  readonly Memory: new (options: { initial: number; maximum: number }) => Memory
-}
+declare const WebAssembly:
+  | { readonly Memory: new (options: { initial: number; maximum: number }) => Memory }
+  | undefined
 
 export class Slab {
-  /** The WebAssembly memory behind the views. */
-  readonly memory: Memory
+  /** The WebAssembly memory behind the views; undefined where there is no WebAssembly (`node --jitless`). */
+  readonly memory: Memory | undefined
   /** All of the slab. Index with the offsets a packet or chunk holds. */
   readonly octets: Uint8Array
   /** All of the slab, for multi-octet fields. */
@@ -43,9 +43,11 @@ export class Slab {
 
   constructor(octets: number) {
     this.pages = Math.ceil(octets / PAGE_OCTETS)
-    this.memory = new WebAssembly.Memory({ initial: this.pages, maximum: this.pages })
-    this.octets = new Uint8Array(this.memory.buffer)
-    this.view = new DataView(this.memory.buffer)
+    const size = { initial: this.pages, maximum: this.pages }
+    this.memory = typeof WebAssembly === 'undefined' ? undefined : new WebAssembly.Memory(size)
+    const buffer = this.memory?.buffer ?? new ArrayBuffer(this.pages * PAGE_OCTETS)
+    this.octets = new Uint8Array(buffer)
+    this.view = new DataView(buffer)
   }
 
   /** Octets handed out so far, in whole pages; what the process has paid for at the most. */
