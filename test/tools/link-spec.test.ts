@@ -1,0 +1,56 @@
+import t from 'tap'
+import { parseLinkSpec } from '../../tools/stack/link-spec.ts'
+
+const common = { name: undefined, mtu: undefined, mac: undefined, impairment: undefined }
+
+t.test('the forms of the help text', async (t) => {
+  t.same(parseLinkSpec('tap:tap0'), { ...common, type: 'tap', device: 'tap0', netns: undefined, vnetHdr: false })
+  t.same(parseLinkSpec('lan=tap:x0,netns=A,vnet-hdr,mtu=9000,mac=02:00:00:00:00:01'), {
+    name: 'lan',
+    mtu: 9000,
+    mac: '02:00:00:00:00:01',
+    impairment: undefined,
+    type: 'tap',
+    device: 'x0',
+    netns: 'A',
+    vnetHdr: true,
+  })
+  t.same(parseLinkSpec('udp:7000,peer=127.0.0.1:7001,peer=[::1]:7002'), {
+    ...common,
+    type: 'udp',
+    local: { host: '0.0.0.0', port: 7000 },
+    peers: [
+      { host: '127.0.0.1', port: 7001 },
+      { host: '::1', port: 7002 },
+    ],
+    codec: 'vxlan',
+    vni: 1,
+  })
+  t.match(parseLinkSpec('udp:127.0.0.1:7000,codec=raw,loss=1%,delay=20ms,rate=10mbit,reorder=0.5'), {
+    codec: 'raw',
+    local: { host: '127.0.0.1', port: 7000 },
+    impairment: { loss: 0.01, delay: 20_000, rate: 10_000_000, reordering: 0.5 },
+  })
+})
+
+t.test('what is wrong is quoted, and what would be right is said', async (t) => {
+  const wrong: [string, RegExp][] = [
+    ['', /a link looks like/],
+    ['serial', /a link looks like/],
+    ['foo:1', /of type 'udp', 'tap' or 'tun', not 'foo'/],
+    ['tap:', /1 to 15 characters/],
+    ['tap:a-name-that-is-too-long', /1 to 15 characters/],
+    ['udp:70000', /port up to 65535/],
+    ['udp:1,peer=2', /'2' is not HOST:PORT/],
+    ['udp:1,codec=gre', /codec is 'vxlan' or 'raw'/],
+    ['udp:1,vni=16777216', /from 0 to 16777215/],
+    ['udp:1,vni=1,vni=2', /given twice/],
+    ['udp:1,peer', /'peer' needs a value/],
+    ['tun:t0,vnet-hdr', /'vnet-hdr' is no option/],
+    ['tap:t0,loss=2', /not a share/],
+    ['tap:t0,delay=20', /not a time/],
+    ['tap:t0,rate=fast', /not a rate/],
+    ['tap:t0,mtu=67', /from 68 to/],
+  ]
+  for (const [text, message] of wrong) t.throws(() => parseLinkSpec(text), { message }, text)
+})

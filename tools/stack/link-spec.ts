@@ -1,0 +1,204 @@
+/**
+ * The text form of a link, as `--link` and configuration files take it:
+ *
+ *   [NAME=]tap:DEV[,netns=NAME][,vnet-hdr][,mtu=N]
+ *   [NAME=]tun:DEV[,netns=NAME][,mtu=N]
+ *   [NAME=]udp:[HOST:]PORT[,peer=HOST:PORT]…[,codec=vxlan|raw][,vni=N][,mtu=N]
+ *
+ * Each also takes `mac=02:…` (not tun), and impairments of what it sends and receives:
+ * `loss=1%`, `delay=20ms`, `jitter=5ms`, `rate=10mbit`, `duplicate=1%`, `reorder=1%`, `corrupt=1%`.
+ */
+
+/** Impairments, each direction; fractions are 0 to 1, times microseconds, the rate bits per second. */
+export interface ImpairmentSpec {
+  loss?: number
+  corruption?: number
+  duplication?: number
+  reordering?: number
+  delay?: number
+  jitter?: number
+  rate?: number
+}
+
+export interface HostPort {
+  readonly host: string
+  readonly port: number
+}
+
+interface CommonSpec {
+  readonly name: string | undefined
+  readonly mtu: number | undefined
+  readonly mac: string | undefined
+  readonly impairment: ImpairmentSpec | undefined
+}
+
+export interface DeviceSpec extends CommonSpec {
+  readonly type: 'tap' | 'tun'
+  readonly device: string
+  readonly netns: string | undefined
+  readonly vnetHdr: boolean
+}
+
+export interface UdpSpec extends CommonSpec {
+  readonly type: 'udp'
+  readonly local: HostPort
+  readonly peers: readonly HostPort[]
+  readonly codec: 'vxlan' | 'raw'
+  readonly vni: number
+}
+
+export type LinkSpec = DeviceSpec | UdpSpec
+
+/** Why a text is not a link; the message quotes the part that is wrong and says what would be right. */
+export class LinkSpecError extends Error {}
+
+const FRACTIONS: ReadonlyMap<string, keyof ImpairmentSpec> = new Map([
+  ['loss', 'loss'],
+  ['corrupt', 'corruption'],
+  ['duplicate', 'duplication'],
+  ['reorder', 'reordering'],
+])
+const DURATIONS: ReadonlyMap<string, keyof ImpairmentSpec> = new Map([
+  ['delay', 'delay'],
+  ['jitter', 'jitter'],
+])
+const VNI_MAX = 0xff_ffff
+const MTU_MIN = 68
+const MTU_MAX = 65_521
+
+/** @throws LinkSpecError */
+export function parseLinkSpec(text: string): LinkSpec {
+  const match = /^(?:([A-Za-z0-9_.-]+)=)?([a-z]+):([^,]*)(?:,(.*))?$/.exec(text)
+  if (match === null) fail(text, "a link looks like 'udp:7000,peer=127.0.0.1:7001', 'tap:tap0' or 'tun:tun0'")
+  const [, name, type, main = '', rest] = match
+  const options = new Options(text, rest)
+  const common = { name, mtu: options.integer('mtu', MTU_MIN, MTU_MAX), impairment: readImpairment(options) }
+  let spec: LinkSpec
+  if (type === 'tap' || type === 'tun') {
+    if (!/^[^/\s]{1,15}$/.test(main)) fail(text, `a device name has 1 to 15 characters, not '${main}'`)
+    const mac = type === 'tap' ? options.take('mac') : undefined
+    const vnetHdr = type === 'tap' && options.flag('vnet-hdr')
+    spec = { ...common, mac, type, device: main, netns: options.take('netns'), vnetHdr }
+  } else if (type === 'udp') {
+    const codec = options.take('codec') ?? 'vxlan'
+    if (codec !== 'vxlan' && codec !== 'raw') fail(text, `codec is 'vxlan' or 'raw', not '${codec}'`)
+    const peers = options.takeAll('peer').map((peer) => hostPort(text, peer, undefined))
+    const local = hostPort(text, main, '0.0.0.0')
+    const vni = options.integer('vni', 0, VNI_MAX) ?? 1
+    spec = { ...common, mac: options.take('mac'), type, local, peers, codec, vni }
+  } else {
+    fail(text, `a link is of type 'udp', 'tap' or 'tun', not '${type}'`)
+  }
+  options.none()
+  return spec
+}
+
+/** '1%' or '0.01' as a fraction. @throws LinkSpecError */
+export function parseFraction(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(%?)$/.exec(text)
+  const value = match === null ? Number.NaN : Number(match[1]) / (match[2] === '%' ? 100 : 1)
+  if (!(value <= 1)) throw new LinkSpecError(`'${text}' is not a share such as '1%' or '0.01'`)
+  return value
+}
+
+/** '20ms', '1.5s', '100us' in microseconds. @throws LinkSpecError */
+export function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(us|ms|s)$/.exec(text)
+  if (match === null) throw new LinkSpecError(`'${text}' is not a time such as '20ms' or '1.5s'`)
+  return Math.round(Number(match[1]) * (match[2] === 'us' ? 1 : match[2] === 'ms' ? 1000 : 1_000_000))
+}
+
+/** '10mbit', '500kbit', '1gbit' in bits per second. @throws LinkSpecError */
+export function parseRate(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(k|m|g)?bit$/.exec(text)
+  if (match === null) throw new LinkSpecError(`'${text}' is not a rate such as '10mbit'`)
+  return Number(match[1]) * { k: 1e3, m: 1e6, g: 1e9, '': 1 }[(match[2] ?? '') as 'k' | 'm' | 'g' | '']
+}
+
+/** 'HOST:PORT', '[V6]:PORT', or 'PORT' where a default host is given. @throws LinkSpecError */
+export function parseHostPort(text: string, defaultHost?: string): HostPort {
+  return hostPort(text, text, defaultHost)
+}
+
+function hostPort(whole: string, text: string, defaultHost: string | undefined): HostPort {
+  const match = /^(?:(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text)
+  const host = match?.[1] ?? match?.[2] ?? defaultHost
+  const port = Number(match?.[3])
+  if (host === undefined || !(port <= 65_535)) {
+    fail(whole, `'${text}' is not ${defaultHost === undefined ? 'HOST:PORT' : '[HOST:]PORT'} with a port up to 65535`)
+  }
+  return { host, port }
+}
+
+function readImpairment(options: Options): ImpairmentSpec | undefined {
+  const impairment: ImpairmentSpec = {}
+  for (const [key, field] of FRACTIONS) read(options, key, field, parseFraction, impairment)
+  for (const [key, field] of DURATIONS) read(options, key, field, parseDuration, impairment)
+  read(options, 'rate', 'rate', parseRate, impairment)
+  return Object.keys(impairment).length > 0 ? impairment : undefined
+}
+
+function read(
+  options: Options,
+  key: string,
+  field: keyof ImpairmentSpec,
+  parse: (text: string) => number,
+  into: ImpairmentSpec,
+): void {
+  const text = options.take(key)
+  if (text !== undefined) into[field] = parse(text)
+}
+
+function fail(text: string, why: string): never {
+  throw new LinkSpecError(`'${text}' is not a link: ${why}`)
+}
+
+/** The `key=value` and bare `key` parts after the first comma. */
+class Options {
+  private readonly text: string
+  private readonly parts: { key: string; value: string | undefined }[]
+
+  constructor(text: string, rest: string | undefined) {
+    this.text = text
+    this.parts = (rest === undefined ? [] : rest.split(',')).map((part) => {
+      const at = part.indexOf('=')
+      return at < 0 ? { key: part, value: undefined } : { key: part.slice(0, at), value: part.slice(at + 1) }
+    })
+  }
+
+  takeAll(key: string): string[] {
+    const found = this.parts.filter((part) => part.key === key)
+    for (const part of found) this.parts.splice(this.parts.indexOf(part), 1)
+    return found.map((part) => {
+      if (part.value === undefined || part.value === '') fail(this.text, `'${key}' needs a value: ${key}=…`)
+      return part.value
+    })
+  }
+
+  take(key: string): string | undefined {
+    const [value, second] = this.takeAll(key)
+    if (second !== undefined) fail(this.text, `'${key}' is given twice`)
+    return value
+  }
+
+  flag(key: string): boolean {
+    const at = this.parts.findIndex((part) => part.key === key && part.value === undefined)
+    if (at >= 0) this.parts.splice(at, 1)
+    return at >= 0
+  }
+
+  integer(key: string, low: number, high: number): number | undefined {
+    const text = this.take(key)
+    if (text === undefined) return undefined
+    const value = Number(text)
+    if (!/^\d+$/.test(text) || value < low || value > high)
+      fail(this.text, `'${key}' is a number from ${low} to ${high}`)
+    return value
+  }
+
+  /** Whatever is left is unknown. */
+  none(): void {
+    const [part] = this.parts
+    if (part !== undefined) fail(this.text, `'${part.key}' is no option of this kind of link`)
+  }
+}
