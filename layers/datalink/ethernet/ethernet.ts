@@ -1,0 +1,197 @@
+/**
+ * Ethernet II over any medium that carries frames: with the FCS on 'frames', without on 'ethernet', where the device
+ * below sees to it.
+ *
+ *   down   header in front, padding to 60 octets and the FCS behind ('frames' only)
+ *   up     FCS checked and removed; kept when it is for us, for all, or for a group; dispatched by EtherType
+ *
+ * Padding is not removed on the way up: only the payload knows its length. Frames of every group are let through: which
+ * groups matter is the network layer's decision.
+ */
+import { formatMac, type MacAddress, parseMac } from '../../../src/kernel/address.ts'
+import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
+import type { Env } from '../../../src/kernel/env.ts'
+import { invalidValue } from '../../../src/kernel/errors.ts'
+import type { Layer, LinkState, User } from '../../../src/kernel/layer.ts'
+import type { Packet } from '../../../src/kernel/packet.ts'
+import type { Random } from '../../../src/kernel/random.ts'
+import type { PhysicalService } from '../../physical/service.ts'
+import { type LinkAddress, LinkAddressing, type LinkOffload, type LinkService } from '../service.ts'
+import {
+  BROADCAST,
+  CUSTOMER_TAG,
+  destinationOf,
+  FCS_OCTETS,
+  fault,
+  fromGroup,
+  HEADER_OCTETS,
+  isGroup,
+  MAX_LENGTH,
+  MIN_ETHERTYPE,
+  MIN_FRAME_OCTETS,
+  pushHeader,
+  putPaddingAndFcs,
+  SERVICE_TAG,
+  sourceOf,
+  TAG_OCTETS,
+  toGroup,
+  typeOf,
+  vlanOf,
+} from './frame.ts'
+
+export interface EthernetOptions {
+  /**
+   * Our address, as text such as '02:00:00:00:00:2a'; a unicast one. Default 'random': locally administered, and another
+   * one for every node.
+   */
+  readonly address?: string
+}
+
+/** Why Ethernet drops frames. */
+export type EthernetDrop =
+  | 'truncated'
+  | 'fcs'
+  | 'groupSource'
+  | 'otherHost'
+  | 'badType'
+  | 'badLength'
+  | 'llc'
+  | 'vlan'
+  | 'unknownProtocol'
+
+/** The selector, and the protocol, of frames with a length in place of a type: their payload is IEEE 802.2 LLC. */
+export const LLC_SELECTOR = 0
+
+const REASONS: Reasons<EthernetDrop> = {
+  truncated: 'IEEE 802.3 §3.4',
+  fcs: 'IEEE 802.3 §3.4',
+  groupSource: 'IEEE 802.3 §3.2.3',
+  otherHost: 'IEEE 802.3 §4.1.2.1.2',
+  badType: 'IEEE 802.3 §3.2.6',
+  badLength: 'IEEE 802.3 §3.4',
+  llc: 'IEEE 802.3 §3.2.6',
+  vlan: 'IEEE 802.1Q §6.9',
+  unknownProtocol: 'RFC 1122 §2.3.1',
+}
+
+/**
+ * Ethernet.
+ * @throws TypeError ERR_INVALID_ARG_VALUE — `address` is no MAC address, or not one of a single station.
+ */
+export function ethernet(options: EthernetOptions = {}): Layer<PhysicalService<'frames' | 'ethernet'>, LinkService> {
+  const { address = 'random' } = options
+  const given = address === 'random' ? undefined : stationAddress(address)
+  return (below, env) => new Ethernet(below, env, given ?? randomAddress(env.random('ethernet')))
+}
+
+class Ethernet implements LinkService, User<undefined> {
+  readonly tier = 'datalink'
+  readonly address: LinkAddress
+  readonly broadcast: LinkAddress = BROADCAST
+  readonly offload: LinkOffload
+  readonly boundary: Boundary<LinkAddressing, EthernetDrop>
+  private readonly below: PhysicalService<'frames' | 'ethernet'>
+  private readonly hasFcs: boolean
+  private readonly from = new LinkAddressing()
+
+  constructor(below: PhysicalService<'frames' | 'ethernet'>, env: Env, address: MacAddress) {
+    this.below = below
+    this.hasFcs = below.medium === 'frames'
+    this.address = address
+    // An FCS covers one frame of the wire: it cannot be put on a super-segment.
+    const { segment, checksum } = below.offload
+    this.offload =
+      this.hasFcs || segment === 0
+        ? { segment: 0, checksum: !this.hasFcs && checksum }
+        : { segment: segment - HEADER_OCTETS, checksum }
+    this.boundary = env.boundary('ethernet', 'link', REASONS)
+    env.defer(below.boundary.attach(this))
+  }
+
+  get mtu(): number {
+    return Math.max(0, this.below.mtu - HEADER_OCTETS - (this.hasFcs ? FCS_OCTETS : 0))
+  }
+
+  get headroom(): number {
+    return this.below.headroom + HEADER_OCTETS
+  }
+
+  get tailroom(): number {
+    return this.below.tailroom + (this.hasFcs ? MIN_FRAME_OCTETS - HEADER_OCTETS + FCS_OCTETS : 0)
+  }
+
+  send(packet: Packet, to: LinkAddressing): boolean {
+    this.boundary.down(packet, to)
+    pushHeader(packet, to.peer, this.address, to.protocol)
+    if (this.hasFcs) putPaddingAndFcs(packet)
+    return this.below.send(packet, undefined)
+  }
+
+  receive(packet: Packet): void {
+    const reason = this.deliver(packet)
+    if (reason !== undefined) this.boundary.drop(packet, reason)
+  }
+
+  ready(): void {
+    this.boundary.ready()
+  }
+
+  linkChanged(state: LinkState, reason: string): void {
+    this.boundary.linkChanged(state, reason)
+  }
+
+  /** @returns why the frame must be dropped; undefined when the user above has it. */
+  private deliver(packet: Packet): EthernetDrop | undefined {
+    const wrong = fault(packet, this.hasFcs)
+    if (wrong !== undefined) return wrong
+    if (fromGroup(packet)) return 'groupSource'
+    const destination = destinationOf(packet)
+    if (destination === this.address) this.from.cast = 'unicast'
+    else if (!toGroup(packet)) return 'otherHost'
+    else this.from.cast = destination === BROADCAST ? 'broadcast' : 'multicast'
+    this.from.peer = sourceOf(packet)
+    const type = typeOf(packet)
+    packet.pull(HEADER_OCTETS)
+    if (this.hasFcs) packet.trim(packet.length - FCS_OCTETS)
+    return this.deliverPayload(packet, type)
+  }
+
+  private deliverPayload(packet: Packet, type: number): EthernetDrop | undefined {
+    if (type < MIN_ETHERTYPE) return this.deliverLlc(packet, type)
+    if (type === CUSTOMER_TAG) return this.deliverTagged(packet)
+    if (type === SERVICE_TAG) return 'vlan'
+    this.from.protocol = type
+    return this.boundary.up(packet, this.from, type) ? undefined : 'unknownProtocol'
+  }
+
+  /** A tag that has a priority but names no VLAN is as good as none (IEEE 802.1Q §6.9); VLANs are not ours. */
+  private deliverTagged(packet: Packet): EthernetDrop | undefined {
+    if (packet.length < TAG_OCTETS) return 'truncated'
+    const at = packet.pull(TAG_OCTETS)
+    const type = packet.view.getUint16(at + 2)
+    if (vlanOf(packet.view.getUint16(at)) !== 0 || type === CUSTOMER_TAG) return 'vlan'
+    return this.deliverPayload(packet, type)
+  }
+
+  private deliverLlc(packet: Packet, length: number): EthernetDrop | undefined {
+    if (length > MAX_LENGTH) return 'badType'
+    if (length > packet.length) return 'badLength'
+    packet.trim(length)
+    this.from.protocol = LLC_SELECTOR
+    return this.boundary.up(packet, this.from, LLC_SELECTOR) ? undefined : 'llc'
+  }
+}
+
+function stationAddress(text: string): MacAddress {
+  const address = parseMac(text)
+  if (address === 0 || isGroup(address)) {
+    throw invalidValue('address', 'the MAC address of one station, so neither a group nor zero', formatMac(address))
+  }
+  return address
+}
+
+/** Locally administered, individual (IEEE 802-2014 §8.2): a second hexadecimal digit of 2, 6, a or e. */
+function randomAddress(random: Random): MacAddress {
+  const high = ((random.uint32() & 0xfcff) | 0x0200) >>> 0
+  return high * 0x1_0000_0000 + random.uint32()
+}
