@@ -1,0 +1,73 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { ask, chooseNode, follow } from '../../tools/control/client.ts'
+import { serveControl } from '../../tools/control/server.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'ns-'))
+process.env.XDG_RUNTIME_DIR = folder
+t.teardown(() => rmSync(folder, { recursive: true }))
+
+t.test('questions, events, and who may ask', async (t) => {
+  let stopped = 0
+  const server = await serveControl('A', {
+    calls: {
+      links: () => [{ name: 'eth0' }],
+      broken: () => {
+        throw new TypeError('it broke')
+      },
+    },
+    streams: {
+      count: (emit) => {
+        for (let i = 0; i < 3; i++) emit(i)
+        return () => stopped++
+      },
+    },
+  })
+  t.equal(statSync(server.path).mode & 0o777, 0o600, 'nobody else may connect')
+  t.equal(statSync(join(folder, 'netstrata')).mode & 0o777, 0o700)
+  t.equal(chooseNode(undefined), 'A', 'the only one needs no name')
+  t.equal(chooseNode('@B'), 'B')
+  t.same(await ask('A', 'links'), [{ name: 'eth0' }])
+  await t.rejects(ask('A', 'broken'), { message: 'it broke', exitCode: 1 })
+  await t.rejects(ask('A', 'nothing'), { message: /no method 'nothing'; there are: links, broken, count/ })
+  const events: unknown[] = []
+  for await (const event of follow('A', 'count')) if (events.push(event) === 3) break
+  t.same(events, [0, 1, 2])
+  while (stopped === 0) await new Promise((resolve) => setImmediate(resolve))
+  t.equal(stopped, 1, 'a client that hangs up ends its stream')
+  await t.rejects(serveControl('A', { calls: {}, streams: {} }), { exitCode: 1, message: /'A' is running/ })
+  await server.close()
+  await t.rejects(ask('A', 'links'), { exitCode: 4, message: /no node named 'A' is running/ })
+  t.throws(() => chooseNode(undefined), { exitCode: 4, message: /no node is running/ })
+})
+
+t.test('garbage and endless lines harm nobody', async (t) => {
+  const server = await serveControl('A', { calls: { links: () => [] }, streams: {} })
+  const answers = await new Promise<string>((resolve) => {
+    const socket = connect(server.path, () => socket.end('not json\n[]\n{"id":7,"method":"toString"}\n'))
+    let text = ''
+    socket.setEncoding('utf8').on('data', (chunk) => {
+      text += chunk
+    })
+    socket.on('close', () => resolve(text))
+  })
+  t.equal(answers.trim().split('\n').length, 3)
+  t.match(answers, /"id":7,"error"/)
+  const closed = await new Promise<boolean>((resolve) => {
+    const socket = connect(server.path, () => socket.write('x'.repeat(200_000)))
+    socket.on('error', () => {}).on('close', () => resolve(true))
+  })
+  t.ok(closed, 'hung up on')
+  t.same(await ask('A', 'links'), [])
+  await server.close()
+})
+
+t.test('a socket left behind by a node that died is taken over', async (t) => {
+  writeFileSync(join(folder, 'netstrata', 'Z.sock'), '')
+  const server = await serveControl('Z', { calls: { links: () => [1] }, streams: {} })
+  t.same(await ask('Z', 'links'), [1])
+  await server.close()
+})

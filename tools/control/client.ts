@@ -1,0 +1,66 @@
+/** Asks a running node through its control socket. */
+import { connect, type Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import { CommandError, EXIT } from '../exit.ts'
+import { controlNames, controlPath } from './path.ts'
+
+interface Answer {
+  readonly result?: unknown
+  readonly event?: unknown
+  readonly error?: { readonly code: string; readonly message: string }
+}
+
+/**
+ * The node meant by '@NAME', 'NAME', or by nothing when only one is running.
+ * @throws CommandError exit 2 — none, or several, are running.
+ */
+export function chooseNode(text: string | undefined): string {
+  if (text !== undefined) return text.replace(/^@/, '')
+  const names = controlNames()
+  if (names.length === 1) return names[0] as string
+  throw names.length === 0
+    ? new CommandError(
+        'no node is running here; start one, for example with `netstrata serve`',
+        EXIT.unreachable,
+        'ENOENT',
+      )
+    : new CommandError(`several nodes are running: say which, @${names.join(' or @')}`, EXIT.usage, 'ERR_USAGE')
+}
+
+/** One question, one answer. @throws CommandError exit 4 — the node is not running; exit 1 — it refuses. */
+export async function ask(node: string, method: string): Promise<unknown> {
+  for await (const answer of request(node, method)) return answer.result
+  throw gone(node)
+}
+
+/** Events until the node stops or the caller does. */
+export async function* follow(node: string, method: string): AsyncGenerator<unknown> {
+  for await (const answer of request(node, method)) yield answer.event
+}
+
+async function* request(node: string, method: string): AsyncGenerator<Answer> {
+  const socket = await dial(node)
+  try {
+    socket.write(`${JSON.stringify({ id: 1, method })}\n`)
+    for await (const line of createInterface(socket)) {
+      const answer = JSON.parse(line) as Answer
+      if (answer.error !== undefined) throw new CommandError(answer.error.message, EXIT.failure, answer.error.code)
+      yield answer
+    }
+  } finally {
+    socket.destroy()
+  }
+}
+
+function dial(node: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(controlPath(node), () => resolve(socket))
+    socket.once('error', () => reject(gone(node)))
+  })
+}
+
+function gone(node: string): CommandError {
+  const others = controlNames().filter((name) => name !== node)
+  const hint = others.length === 0 ? 'no node is running here' : `running here: @${others.join(', @')}`
+  return new CommandError(`no node named '${node}' is running (${hint})`, EXIT.unreachable, 'ENOENT')
+}

@@ -1,0 +1,131 @@
+/**
+ * The control socket of a running node: a Unix socket of mode 0600 that speaks NDJSON.
+ *
+ *   → {"id": 1, "method": "links"}
+ *   ← {"id": 1, "result": […]}
+ *   ← {"id": 1, "error": {"code": "…", "message": "…"}}
+ *
+ * A streaming method answers with any number of {"id", "event"} lines until the client hangs up.
+ */
+import { unlinkSync } from 'node:fs'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import { CommandError, EXIT } from '../exit.ts'
+import { controlPath } from './path.ts'
+
+/** A request that is answered once. */
+export type Method = () => unknown | Promise<unknown>
+/** A request that is answered by events, until `stop` (its result) is called. */
+export type StreamMethod = (emit: (event: unknown) => void) => () => void
+
+export interface ControlMethods {
+  readonly calls: Readonly<Record<string, Method>>
+  readonly streams: Readonly<Record<string, StreamMethod>>
+}
+
+/** A line beyond this is no request. */
+const MAX_LINE_OCTETS = 65_536
+/** A client that does not read is hung up on beyond this. */
+const MAX_WAITING_OCTETS = 64 * 1024 * 1024
+
+export interface ControlServer {
+  readonly path: string
+  /** Hangs up on everybody and removes the socket. */
+  close(): Promise<void>
+}
+
+/** @throws CommandError exit 1 — a node of that name is running. */
+export async function serveControl(node: string, methods: ControlMethods): Promise<ControlServer> {
+  const path = controlPath(node)
+  await removeStale(path, node)
+  const clients = new Set<Socket>()
+  const server = createServer((client) => {
+    clients.add(client)
+    client.on('close', () => clients.delete(client))
+    serveClient(client, methods)
+  })
+  await listen(server, path)
+  server.unref()
+  return {
+    path,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        for (const client of clients) client.destroy()
+      }),
+  }
+}
+
+/** Binding happens within `listen`, so the mask makes the socket private from its first moment. */
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const mask = process.umask(0o177)
+    server.once('error', reject)
+    server.listen(path, resolve)
+    process.umask(mask)
+  })
+}
+
+async function removeStale(path: string, node: string): Promise<void> {
+  const alive = await new Promise<boolean>((resolve) => {
+    const probe = connect(path, () => {
+      probe.destroy()
+      resolve(true)
+    })
+    probe.on('error', () => resolve(false))
+  })
+  if (alive) {
+    throw new CommandError(`a node named '${node}' is running; choose another with --name`, EXIT.failure, 'EADDRINUSE')
+  }
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+}
+
+function serveClient(client: Socket, methods: ControlMethods): void {
+  const stops: (() => void)[] = []
+  client.on('error', () => client.destroy())
+  client.on('close', () => {
+    for (const stop of stops.splice(0)) stop()
+  })
+  const send = (message: object): void => {
+    if (client.destroyed) return
+    client.write(`${JSON.stringify(message)}\n`)
+    if (client.writableLength > MAX_WAITING_OCTETS) client.destroy()
+  }
+  let seen = 0
+  client.on('data', (chunk) => {
+    const end = chunk.lastIndexOf(10)
+    seen = end < 0 ? seen + chunk.length : chunk.length - end
+    if (seen > MAX_LINE_OCTETS) client.destroy()
+  })
+  createInterface(client).on('line', (line) => void answer(line, methods, stops, send))
+}
+
+async function answer(
+  line: string,
+  methods: ControlMethods,
+  stops: (() => void)[],
+  send: (message: object) => void,
+): Promise<void> {
+  let id: unknown = null
+  try {
+    const request: unknown = JSON.parse(line)
+    if (typeof request !== 'object' || request === null) throw new TypeError('a request is an object')
+    id = 'id' in request ? request.id : null
+    const name = 'method' in request && typeof request.method === 'string' ? request.method : ''
+    if (Object.hasOwn(methods.streams, name)) {
+      stops.push((methods.streams[name] as StreamMethod)((event) => send({ id, event })))
+    } else if (Object.hasOwn(methods.calls, name)) {
+      send({ id, result: await (methods.calls[name] as Method)() })
+    } else {
+      const known = [...Object.keys(methods.calls), ...Object.keys(methods.streams)].join(', ')
+      throw new TypeError(`no method '${name}'; there are: ${known}`)
+    }
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : 'ERR_REQUEST'
+    send({ id, error: { code, message: error instanceof Error ? error.message : String(error) } })
+  }
+}

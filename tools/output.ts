@@ -1,0 +1,79 @@
+/** What a command says: data on stdout, messages on stderr, either for people or, with `--json`, one object a line. */
+import pc from 'picocolors'
+import type { Colors } from './dump/render.ts'
+import { CommandError, EXIT } from './exit.ts'
+
+export class Output {
+  /** Print objects instead of text. */
+  readonly json: boolean
+  /** For data on stdout; does nothing where the terminal, or NO_COLOR, says so. */
+  readonly colors: Colors
+
+  constructor(json: boolean) {
+    this.json = json
+    this.colors = pc.createColors(!json && pc.isColorSupported && process.stdout.isTTY === true)
+    // A reader that has seen enough (`| head`) is no failure.
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(EXIT.ok)
+      throw error
+    })
+  }
+
+  /** One piece of data: `record` with `--json`, else `text`. */
+  data(record: object, text: () => string): void {
+    process.stdout.write(`${this.json ? JSON.stringify(record) : text()}\n`)
+  }
+
+  /** Rows under headings, as wide as they need to be; with `--json` an object a row. */
+  table(columns: readonly string[], rows: readonly Readonly<Record<string, string | number>>[]): void {
+    if (this.json) {
+      for (const row of rows) process.stdout.write(`${JSON.stringify(row)}\n`)
+      return
+    }
+    const cell = (row: Readonly<Record<string, string | number>>, column: string): string => String(row[column] ?? '')
+    const widths = columns.map((column) => Math.max(column.length, ...rows.map((row) => cell(row, column).length)))
+    const line = (cells: readonly string[]): string =>
+      cells
+        .map((text, i) => text.padEnd(widths[i] ?? 0))
+        .join('  ')
+        .trimEnd()
+    process.stdout.write(`${this.colors.dim(line(columns.map((column) => column.toUpperCase())))}\n`)
+    for (const row of rows) process.stdout.write(`${line(columns.map((column) => cell(row, column)))}\n`)
+  }
+
+  /** Something for people to know while the command works. */
+  message(text: string): void {
+    process.stderr.write(this.json ? `${JSON.stringify({ message: text })}\n` : `${text}\n`)
+  }
+
+  /** Why the command fails. */
+  error(error: unknown): void {
+    const { message, code } = describe(error)
+    const text = this.json ? JSON.stringify({ error: { code, message } }) : `netstrata: ${message}`
+    process.stderr.write(`${text}\n`)
+  }
+}
+
+/** The exit code an error asks for. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof CommandError) return error.exitCode
+  const code = codeOf(error)
+  return code !== undefined && UNREACHABLE.has(code) ? EXIT.unreachable : EXIT.failure
+}
+
+const UNREACHABLE: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+])
+
+function describe(error: unknown): { message: string; code: string } {
+  return { message: error instanceof Error ? error.message : String(error), code: codeOf(error) ?? 'ERR_FAILED' }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}

@@ -1,0 +1,121 @@
+/** What a node of the command line is made of: from options, or from a YAML file whose errors name line and column. */
+import { readFileSync } from 'node:fs'
+import { isNode, LineCounter, parseDocument } from 'yaml'
+import { z } from 'zod'
+import { parsePrefix, tryParseAddress } from '../../src/kernel/address.ts'
+import { CommandError, EXIT } from '../exit.ts'
+import { type LinkSpec, LinkSpecError, parseLinkSpec } from './link-spec.ts'
+
+/** A link with the addresses that the node has on it. */
+export interface LinkConfig {
+  readonly name: string
+  readonly spec: LinkSpec
+  readonly addresses: readonly string[]
+}
+
+export interface NodeConfig {
+  readonly name: string
+  readonly links: readonly LinkConfig[]
+  readonly gateway: string | undefined
+  readonly routes: readonly {
+    readonly prefix: string
+    readonly via?: string | undefined
+    readonly link?: string | undefined
+  }[]
+  readonly forwarding: boolean
+  readonly hosts: Readonly<Record<string, string>>
+  readonly capture: string | undefined
+}
+
+const address = z.string().refine((text) => tryParseAddress(text) !== undefined, "not an IP address such as '10.0.0.1'")
+const prefix = z.string().refine(isPrefix, "not an address with a prefix length such as '10.0.0.1/24'")
+
+const schema = z.strictObject({
+  name: z.string().min(1).max(64).optional(),
+  links: z
+    .record(
+      z.string().regex(/^[A-Za-z0-9_.-]+$/, 'a link name has letters, digits, and _ . -'),
+      z.strictObject({
+        link: z.string().superRefine((text, context) => {
+          try {
+            parseLinkSpec(text)
+          } catch (error) {
+            if (!(error instanceof LinkSpecError)) throw error
+            context.addIssue({ code: 'custom', message: error.message })
+          }
+        }),
+        addresses: z.array(prefix).default([]),
+      }),
+    )
+    .refine((links) => Object.keys(links).length > 0, 'a node needs at least one link'),
+  gateway: address.optional(),
+  routes: z.array(z.strictObject({ prefix, via: address.optional(), link: z.string().optional() })).default([]),
+  forwarding: z.boolean().default(false),
+  hosts: z.record(z.string(), address).default({}),
+  capture: z.string().optional(),
+})
+
+/**
+ * Reads a node's configuration from a YAML file.
+ * @throws CommandError exit 3 — with `FILE:LINE:COLUMN` in front of what is wrong; all errors, one a line.
+ */
+export function readConfig(path: string): NodeConfig {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw configError(`${path}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  const [broken] = document.errors
+  if (broken !== undefined) throw configError(`${place(path, lines, broken.pos[0])}: ${broken.message}`)
+  const result = schema.safeParse(document.toJS())
+  if (!result.success) {
+    const problems = result.error.issues.map((issue) => {
+      // An unknown key stands at the key itself, not at the map that should not have it.
+      const keys = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] as string] : issue.path
+      const at = offsetOf(document, keys)
+      const where = issue.path.join('.')
+      return `${place(path, lines, at)}: ${where === '' ? '' : `${where}: `}${issue.message}`
+    })
+    throw configError(problems.join('\n'))
+  }
+  const { links, name, gateway, capture, ...rest } = result.data
+  return {
+    ...rest,
+    name: name ?? 'node',
+    gateway,
+    capture,
+    links: Object.entries(links).map(([link, { link: spec, addresses }]) => ({
+      name: link,
+      spec: parseLinkSpec(spec),
+      addresses,
+    })),
+  }
+}
+
+function isPrefix(text: string): boolean {
+  try {
+    parsePrefix(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Where the value of a path begins; that of the nearest parent where the path itself is missing. */
+function offsetOf(document: ReturnType<typeof parseDocument>, path: readonly PropertyKey[]): number {
+  for (let length = path.length; length >= 0; length--) {
+    const node: unknown = length === 0 ? document.contents : document.getIn(path.slice(0, length), true)
+    if (isNode(node) && node.range) return node.range[0]
+  }
+  return 0
+}
+
+function place(path: string, lines: LineCounter, offset: number): string {
+  const { line, col } = lines.linePos(offset)
+  return `${path}:${line}:${col}`
+}
+
+const configError = (message: string): CommandError => new CommandError(message, EXIT.configuration, 'ERR_CONFIG')
