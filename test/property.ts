@@ -13,6 +13,6 @@ export function holds<Values>(
   parameters: fc.Parameters<Values> = {},
 ): void {
   const details = fc.check(property, parameters)
-  if (details.failed) test.fail(`${name}: ${fc.defaultReportMessage(details)}`)
+  if (details.failed) test.fail(`${name}: ${details.errorInstance}\n${fc.defaultReportMessage(details)}`)
   else test.pass(name)
 }

@@ -11,15 +11,18 @@
 import type { Instant } from './clock.ts'
 
 const TICK_BITS = 10
-const SLOT_BITS = 6
-const SLOTS = 1 << SLOT_BITS
-const SLOT_MASK = SLOTS - 1
+const SLOTS = 64
 /** 64^5 ticks of 1024 us are 12 days; timers beyond wait in the last slot they can and are sorted again then. */
 const LEVELS = 5
 const TICK_US = 1 << TICK_BITS
-const HORIZON = SLOTS ** LEVELS
-const IN_HEAP = -2
+/** Ticks of a slot of each level. */
+const WIDTHS: readonly number[] = Array.from({ length: LEVELS }, (_, level) => SLOTS ** level)
+const TOP_WIDTH = SLOTS ** (LEVELS - 1)
+/** The farthest a slot can lie ahead without meeting the current one from behind. */
+const HORIZON = (SLOTS - 1) * TOP_WIDTH - 1
 const IDLE = -1
+const IN_HEAP = -2
+const PUT_OFF = -3
 
 /** What a timer calls when it fires. */
 export interface Expiring {
@@ -33,9 +36,9 @@ export class Timer {
   age = 0
   prev: Timer | null = null
   next: Timer | null = null
-  /** The wheel's slot it is in, or IDLE, or IN_HEAP. */
+  /** The wheel's slot it is in, or IDLE, IN_HEAP or PUT_OFF. */
   slot: number = IDLE
-  /** Its place in the heap. */
+  /** Its place in the heap, or among those put off. */
   place = 0
   readonly target: Expiring
 
@@ -54,6 +57,8 @@ export class Timers {
   private readonly occupied = new Int32Array(LEVELS * 2)
   /** Timers of the current tick and before, as a binary heap. */
   private readonly heap: Timer[] = []
+  /** Within `advance`: due, but left for another turn. */
+  private readonly putOff: Timer[] = []
   /** All timers whose tick is at or before this one are in the heap. */
   private tick = 0
   private count = 0
@@ -77,10 +82,10 @@ export class Timers {
 
   /** Arms, or moves, a timer. A deadline in the past fires at the next `advance`. */
   arm(timer: Timer, deadline: Instant): void {
-    if (timer.slot !== IDLE) this.remove(timer)
+    if (timer.slot === IDLE) this.count++
+    else this.remove(timer)
     timer.deadline = deadline
     timer.age = this.ages++
-    this.count++
     this.insert(timer)
     this.onArm?.(deadline)
   }
@@ -113,32 +118,31 @@ export class Timers {
    */
   advance(now: Instant, untilAge: number = Number.POSITIVE_INFINITY): boolean {
     const target = Math.floor(now / TICK_US)
-    for (;;) {
-      while (this.heap.length === 0) {
-        const tick = this.nextTick()
-        if (tick > target) {
-          this.tick = Math.max(this.tick, target)
-          return false
+    try {
+      for (;;) {
+        while (this.heap.length === 0) {
+          const tick = this.nextTick()
+          if (tick > target) {
+            this.tick = Math.max(this.tick, target)
+            return this.putOff.length > 0
+          }
+          this.turnTo(tick)
         }
-        this.turnTo(tick)
+        const first = this.heap[0] as Timer
+        if (first.deadline > now) return this.putOff.length > 0
+        if (first.age < untilAge) this.fire(first, now)
+        else this.setAside(first)
       }
-      const first = this.heap[0] as Timer
-      if (first.deadline > now) return false
-      if (first.age >= untilAge) return this.fireOlder(now, untilAge)
-      this.fire(first, now)
+    } finally {
+      while (this.putOff.length > 0) this.heapPush(this.putOff.pop() as Timer)
     }
   }
 
-  /** The rare case that a timer armed meanwhile stands before older ones: pick the older ones out. */
-  private fireOlder(now: Instant, untilAge: number): boolean {
-    for (;;) {
-      let first: Timer | null = null
-      for (const timer of this.heap) {
-        if (timer.deadline <= now && timer.age < untilAge && (first === null || earlier(timer, first))) first = timer
-      }
-      if (first === null) return true
-      this.fire(first, now)
-    }
+  private setAside(timer: Timer): void {
+    this.heapRemove(timer)
+    timer.slot = PUT_OFF
+    timer.place = this.putOff.length
+    this.putOff.push(timer)
   }
 
   private fire(timer: Timer, now: Instant): void {
@@ -150,88 +154,85 @@ export class Timers {
 
   private insert(timer: Timer): void {
     const at = Math.floor(timer.deadline / TICK_US)
-    if (at <= this.tick) {
+    const delta = at - this.tick
+    if (delta <= 0) {
       this.heapPush(timer)
       return
     }
-    const delta = at - this.tick
     let level = 0
-    for (let span = SLOTS; level < LEVELS - 1 && delta >= span; span *= SLOTS) level++
-    const tick = delta >= HORIZON - HORIZON / SLOTS ? this.tick + HORIZON - HORIZON / SLOTS - 1 : at
-    const index = Math.floor(tick / SLOTS ** level) & SLOT_MASK
+    while (level < LEVELS - 1 && delta >= (WIDTHS[level + 1] as number)) level++
+    const tick = delta > HORIZON ? this.tick + HORIZON : at
+    const index = level === 0 ? tick % SLOTS : Math.floor(tick / (WIDTHS[level] as number)) % SLOTS
     const slot = level * SLOTS + index
+    const head = this.heads[slot] as Timer | null
     timer.slot = slot
     timer.prev = null
-    const head = this.heads[slot] as Timer | null
     timer.next = head
     if (head !== null) head.prev = timer
     this.heads[slot] = timer
-    const word = level * 2 + (index >> 5)
+    const word = slot >> 5
     this.occupied[word] = (this.occupied[word] as number) | (1 << (index & 31))
   }
 
   private remove(timer: Timer): void {
-    if (timer.slot === IN_HEAP) {
+    const { slot } = timer
+    timer.slot = IDLE
+    if (slot === IN_HEAP) {
       this.heapRemove(timer)
+    } else if (slot === PUT_OFF) {
+      const last = this.putOff.pop() as Timer
+      if (last !== timer) {
+        this.putOff[timer.place] = last
+        last.place = timer.place
+      }
     } else {
-      const { slot } = timer
       if (timer.prev !== null) timer.prev.next = timer.next
       else this.heads[slot] = timer.next
       if (timer.next !== null) timer.next.prev = timer.prev
       timer.prev = timer.next = null
       if (this.heads[slot] === null) this.vacate(slot)
     }
-    timer.slot = IDLE
   }
 
   private vacate(slot: number): void {
-    const word = (slot >> SLOT_BITS) * 2 + ((slot & SLOT_MASK) >> 5)
+    const word = slot >> 5
     this.occupied[word] = (this.occupied[word] as number) & ~(1 << (slot & 31))
   }
 
   /** The first tick after the current one at which a slot of some level comes due. */
   private nextTick(): number {
     let best = Number.POSITIVE_INFINITY
-    for (let level = 0, width = 1; level < LEVELS; level++, width *= SLOTS) {
+    for (let level = 0; level < LEVELS; level++) {
+      const low = this.occupied[2 * level] as number
+      const high = this.occupied[2 * level + 1] as number
+      if ((low | high) === 0) continue
+      const width = WIDTHS[level] as number
       const current = Math.floor(this.tick / width)
-      const ahead = this.slotsAhead(level, current & SLOT_MASK)
-      if (ahead > 0) best = Math.min(best, (current + ahead) * width)
+      best = Math.min(best, (current + slotsAhead(low, high, current % SLOTS)) * width)
     }
     return best
-  }
-
-  /** Slots from `index` (exclusive, going round) to the next occupied one of the level; 0 when there is none. */
-  private slotsAhead(level: number, index: number): number {
-    const low = this.occupied[level * 2] as number
-    const high = this.occupied[level * 2 + 1] as number
-    if ((low | high) === 0) return 0
-    for (let ahead = 1; ahead <= SLOTS; ahead++) {
-      const at = (index + ahead) & SLOT_MASK
-      const word = at < 32 ? low : high
-      if (word === 0) {
-        ahead += 31 - (at & 31)
-        continue
-      }
-      if ((word >>> (at & 31)) & 1) return ahead
-    }
-    return 0
   }
 
   /** Makes `tick` the current one and sorts the slots that come due with it. */
   private turnTo(tick: number): void {
     this.tick = tick
-    for (let level = LEVELS - 1, width = SLOTS ** (LEVELS - 1); level >= 0; level--, width /= SLOTS) {
-      if (tick % width !== 0) continue
-      const slot = level * SLOTS + (Math.floor(tick / width) & SLOT_MASK)
-      let timer = this.heads[slot] as Timer | null
-      if (timer === null) continue
+    // A slot of a level comes due when all levels below it are at their slot 0.
+    let level = 0
+    while (level < LEVELS - 1 && tick % (WIDTHS[level + 1] as number) === 0) level++
+    for (; level >= 0; level--) {
+      const slot = level * SLOTS + (Math.floor(tick / (WIDTHS[level] as number)) % SLOTS)
+      const newest = this.heads[slot] as Timer | null
+      if (newest === null) continue
       this.heads[slot] = null
       this.vacate(slot)
+      // From the oldest on: timers of one deadline then enter the heap in its order.
+      let timer: Timer | null = newest
+      while (timer.next !== null) timer = timer.next
       while (timer !== null) {
-        const { next }: Timer = timer
+        const { prev }: Timer = timer
         timer.prev = timer.next = null
         this.insert(timer)
-        timer = next
+        timer = prev
       }
     }
   }
@@ -280,6 +281,23 @@ export class Timers {
     timer.place = at
   }
 }
+
+/**
+ * Slots from `index` (exclusive, going round, itself last) to the next occupied one of a level.
+ * @param low and @param high which of the 64 slots are occupied; not both 0.
+ */
+function slotsAhead(low: number, high: number, index: number): number {
+  const from = (index + 1) % SLOTS
+  const near = from < 32 ? low : high
+  const far = from < 32 ? high : low
+  const ahead = near & (-1 << (from & 31))
+  const first = from & 32
+  const at =
+    ahead !== 0 ? first + lowestBit(ahead) : far !== 0 ? (first ^ 32) + lowestBit(far) : first + lowestBit(near)
+  return ((at - from + SLOTS) % SLOTS) + 1
+}
+
+const lowestBit = (word: number): number => 31 - Math.clz32(word & -word)
 
 function earlier(a: Timer, b: Timer): boolean {
   return a.deadline < b.deadline || (a.deadline === b.deadline && a.age < b.age)
