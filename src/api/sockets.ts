@@ -347,6 +347,12 @@ export interface IcmpSockets {
   }
 }
 
+/** What every transport tier offers, the host's network included: all but interception. For code that runs on any. */
+export interface PlainSockets {
+  readonly stream: Omit<StreamSockets['stream'], 'intercept'>
+  readonly datagram: Omit<DatagramSockets['datagram'], 'intercept'>
+}
+
 /** The transport tier: what `sockets(tcp(), udp())` offers. */
 export interface Sockets extends StreamSockets, DatagramSockets, IcmpSockets {
   readonly tier: 'transport'

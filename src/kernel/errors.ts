@@ -27,6 +27,8 @@ export interface NetErrorDetails {
 export class NetError extends Error {
   override readonly name: string = 'NetError'
   readonly code: string
+  /** Node's (negative) number for the code; filled in by the APIs shaped like Node's. */
+  errno: number | undefined = undefined
   readonly syscall: string | undefined
   readonly address: string | undefined
   readonly port: number | undefined
@@ -36,7 +38,7 @@ export class NetError extends Error {
 
   constructor(code: string, message: string, details: NetErrorDetails = {}) {
     super(
-      message.startsWith(code) ? message : `${code}: ${message}`,
+      message.includes(code) ? message : `${code}: ${message}`,
       details.cause === undefined ? {} : { cause: details.cause },
     )
     this.code = code

@@ -1,0 +1,195 @@
+/** Datagrams of the host. */
+import dgram from 'node:dgram'
+import type { IpAddress } from '../../kernel/address.ts'
+import { NetError } from '../../kernel/errors.ts'
+import type { BindRequest, DatagramHandler, DatagramOptions, DatagramSocket, Endpoint } from '../sockets.ts'
+import { HostEndpoint, hostError } from './host.ts'
+
+const LARGEST_PAYLOAD = 65_507
+/** Octets that may wait in Node before `send` says so. */
+const SEND_QUEUE = 262_144
+
+const DEFAULTS: Readonly<DatagramOptions> = {
+  broadcast: false,
+  ttl: 64,
+  multicastTtl: 1,
+  multicastLoopback: true,
+  trafficClass: 0,
+  pathMtuDiscovery: false,
+  receiveBuffer: 262_144,
+}
+
+export class HostDatagrams {
+  private readonly sockets: Set<HostDatagramSocket> = new Set()
+
+  bind(request: BindRequest, handler: DatagramHandler): DatagramSocket {
+    if (request.link !== undefined) throw new NetError('ENOTSUP', 'the host chooses the link', { syscall: 'bind' })
+    const socket = new HostDatagramSocket(request, handler, () => this.sockets.delete(socket))
+    this.sockets.add(socket)
+    return socket
+  }
+
+  list(): Iterable<{ readonly local: Endpoint; readonly remote: Endpoint | undefined; readonly queuedOctets: number }> {
+    return this.sockets
+  }
+
+  closeAll(): void {
+    for (const socket of this.sockets) socket.close()
+  }
+}
+
+interface Waiting {
+  readonly octets: Uint8Array
+  readonly address: string
+  readonly port: number
+}
+
+class HostDatagramSocket implements DatagramSocket {
+  handler: DatagramHandler
+  readonly local: HostEndpoint = new HostEndpoint()
+  remote: HostEndpoint | undefined
+  queuedOctets = 0
+  private readonly socket: dgram.Socket
+  private readonly options: DatagramOptions
+  private readonly from: HostEndpoint = new HostEndpoint()
+  private readonly waiting: Waiting[] = []
+  private readonly onClose: () => void
+  private paused = false
+  private full = false
+  private closed = false
+
+  constructor(request: BindRequest, handler: DatagramHandler, onClose: () => void) {
+    this.handler = handler
+    this.onClose = onClose
+    this.options = { ...DEFAULTS, ...request.options }
+    const ipv6 = request.address !== undefined && !request.address.isIpv4
+    this.socket = dgram.createSocket({
+      type: ipv6 ? 'udp6' : 'udp4',
+      reuseAddr: request.reuse ?? false,
+      // Addresses come as numbers; answered at once, binding and connecting are done when the call returns.
+      lookup: (host, _options, callback) => callback(null, host, ipv6 ? 6 : 4),
+    })
+    this.open(request)
+    this.socket.unref()
+    this.socket.on('message', (octets, from) => this.arrived(octets, from.address, from.port))
+    this.socket.on('error', (error) => this.handler.error?.(this, hostError(error), this.remote ?? this.local))
+  }
+
+  send(octets: Uint8Array, start: number, length: number, address?: IpAddress, port?: number): boolean {
+    if (length > LARGEST_PAYLOAD) throw this.refused('EMSGSIZE', `${length} octets exceed ${LARGEST_PAYLOAD}`)
+    const copy = Buffer.from(octets.subarray(start, start + length))
+    if (this.remote !== undefined) {
+      this.socket.send(copy, (error) => this.sent(error, this.remote ?? this.local))
+    } else {
+      if (address === undefined || port === undefined) throw this.refused('EDESTADDRREQ', 'not connected')
+      const to = new HostEndpoint().assign(address.toString(), port)
+      this.socket.send(copy, port, address.toString(), (error) => this.sent(error, to))
+    }
+    this.full = this.socket.getSendQueueSize() >= SEND_QUEUE
+    return !this.full
+  }
+
+  connect(address: IpAddress, port: number): void {
+    if (this.remote !== undefined) this.disconnect()
+    let failed: Error | undefined
+    const fail = (error?: Error): void => {
+      failed = error
+    }
+    this.socket.once('error', fail)
+    this.socket.connect(port, address.toString())
+    this.socket.off('error', fail)
+    if (failed !== undefined) throw hostError(failed)
+    this.remote = new HostEndpoint().assign(address.toString(), port)
+    this.placed()
+  }
+
+  disconnect(): void {
+    if (this.remote === undefined) return
+    this.remote = undefined
+    this.socket.disconnect()
+  }
+
+  pause(): void {
+    this.paused = true
+  }
+
+  resume(): void {
+    this.paused = false
+    for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) {
+      this.queuedOctets -= next.octets.length
+      this.deliver(next.octets, next.address, next.port)
+      if (this.paused) return
+    }
+  }
+
+  set<Name extends keyof DatagramOptions>(name: Name, value: DatagramOptions[Name]): void {
+    this.options[name] = value
+    const { socket, options } = this
+    if (name === 'broadcast') socket.setBroadcast(options.broadcast)
+    else if (name === 'ttl') socket.setTTL(options.ttl)
+    else if (name === 'multicastTtl') socket.setMulticastTTL(options.multicastTtl)
+    else if (name === 'multicastLoopback') socket.setMulticastLoopback(options.multicastLoopback)
+  }
+
+  get<Name extends keyof DatagramOptions>(name: Name): DatagramOptions[Name] {
+    return this.options[name]
+  }
+
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    this.waiting.length = this.queuedOctets = 0
+    this.onClose()
+    this.socket.close()
+  }
+
+  private open(request: BindRequest): void {
+    let failed: Error | undefined
+    const fail = (error: Error): void => {
+      failed = error
+    }
+    this.socket.once('error', fail)
+    this.socket.bind({
+      port: request.port ?? 0,
+      exclusive: true,
+      ...(request.address === undefined ? {} : { address: request.address.toString() }),
+    })
+    this.socket.off('error', fail)
+    if (failed !== undefined) throw hostError(failed)
+    this.placed()
+    for (const name of Object.keys(request.options ?? {}) as (keyof DatagramOptions)[]) {
+      this.set(name, this.options[name])
+    }
+  }
+
+  private placed(): void {
+    const { address, port } = this.socket.address()
+    this.local.assign(address, port)
+  }
+
+  private arrived(octets: Uint8Array, address: string, port: number): void {
+    if (!this.paused) {
+      this.deliver(octets, address, port)
+    } else if (this.queuedOctets + octets.length <= this.options.receiveBuffer) {
+      this.waiting.push({ octets, address, port })
+      this.queuedOctets += octets.length
+    }
+  }
+
+  private deliver(octets: Uint8Array, address: string, port: number): void {
+    this.handler.message?.(this, octets, 0, octets.length, this.from.assign(address, port), this.local)
+  }
+
+  private sent(error: Error | null, to: Endpoint): void {
+    if (this.closed) return
+    if (error !== null) this.handler.error?.(this, hostError(error), to)
+    if (this.full && this.socket.getSendQueueSize() * 2 < SEND_QUEUE) {
+      this.full = false
+      this.handler.writable?.(this)
+    }
+  }
+
+  private refused(code: string, why: string): NetError {
+    return new NetError(code, `send ${code}: ${why}`, { syscall: 'send', layer: 'host' })
+  }
+}

@@ -1,0 +1,428 @@
+/**
+ * Between a stream (Duplex) and a connection: octets in both directions under backpressure, and what becomes of it.
+ *
+ *            push(chunk)                         callback of write
+ *   Duplex  ◄────────────┐  ┌── write(chunk) ──►  ▲
+ *                      ┌─┴──▼──┐                  │
+ *                      │channel│──────────────────┘ when all of the chunk is in the send queue
+ *                      └─▲──┬──┘
+ *           readable     │  │ write             While the stream is full nothing is read, and TCP's window closes.
+ *   Connection ──────────┘  └──────►            While the send queue is full no callback comes, and the stream fills up.
+ */
+import type { OnReadOpts } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { NetError } from '../../kernel/errors.ts'
+import type { Connection, ConnectionHandler } from '../sockets.ts'
+import type { Context, NetStreams } from './context.ts'
+import { asCall, coded } from './errors.ts'
+import { IdleTimer } from './idle.ts'
+
+/** Largest chunk handed to a stream at once, as in Node. */
+const CHUNK_OCTETS = 65_536
+
+type Callback = (error?: Error | null) => void
+
+/** What `_writev` gets. */
+export interface Chunk {
+  readonly chunk: Uint8Array
+}
+
+/** One end as text and number, as Node shows it. */
+export interface Place {
+  readonly address: string
+  readonly family: 'IPv4' | 'IPv6'
+  readonly port: number
+}
+
+export class Channel implements ConnectionHandler {
+  /** From `connect` until the handshake is complete. */
+  connecting = false
+  bytesRead = 0
+  /** Octets in the send queue or beyond; and those of them whose write is still under way. */
+  bytesTaken = 0
+  bytesUnderWay = 0
+  /** The stream has room. */
+  reading = true
+  /** Reset instead of closing, at the end. */
+  resetting = false
+  noDelay = false
+  keepAlive = false
+  /** Milliseconds; 0: the connection's default. */
+  keepAliveDelay = 0
+  idle: IdleTimer | null = null
+  onread: OnReadOpts | null = null
+  private connection: Connection | null = null
+  private readonly context: Context<NetStreams>
+  private readonly socket: Duplex
+  private over = false
+  private pumping = false
+  private sawEnd = false
+  /** Keeps the process alive while it is connected; and whether it does so now. */
+  private wantsHold = true
+  private held = false
+  /** What a write could not get rid of yet. */
+  private queue: readonly Uint8Array[] | null = null
+  private queueAt = 0
+  private offset = 0
+  private callback: Callback | null = null
+  /** The peer, kept for when the connection is gone. */
+  private peer: Place | undefined
+  private lastQueued = 0
+
+  constructor(context: Context<NetStreams>, socket: Duplex) {
+    this.context = context
+    this.socket = socket
+  }
+
+  /** A connection is under this channel, or is about to be. */
+  get pending(): boolean {
+    return this.connection === null || this.connecting
+  }
+
+  get below(): Connection | undefined {
+    return this.connection ?? undefined
+  }
+
+  get local(): Place | undefined {
+    return this.connection === null || this.over ? undefined : placeOf(this.connection.local)
+  }
+
+  get remote(): Place | undefined {
+    if (this.peer === undefined && this.connection !== null && !this.connecting) {
+      this.peer = placeOf(this.connection.remote)
+    }
+    return this.peer
+  }
+
+  /** A `connect` has begun: from now on the process stays alive. */
+  begin(): void {
+    this.connecting = true
+    this.over = this.sawEnd = this.resetting = false
+    this.reading = true
+    this.peer = undefined
+    this.bytesRead = this.bytesTaken = this.bytesUnderWay = 0
+    this.hold()
+  }
+
+  /** The connection is there: connecting still, or accepted and complete. */
+  attach(connection: Connection): void {
+    this.connection = connection
+    if (!this.connecting) this.hold()
+  }
+
+  setNoDelay(enable: boolean): void {
+    this.noDelay = enable
+    if (this.connection !== null && !this.over) this.connection.set('noDelay', enable)
+  }
+
+  setKeepAlive(enable: boolean, delayMs: number): void {
+    this.keepAlive = enable
+    this.keepAliveDelay = delayMs
+    if (this.connection === null || this.over) return
+    if (delayMs > 0) this.connection.set('keepAliveIdle', delayMs * 1000)
+    this.connection.set('keepAlive', enable)
+  }
+
+  setTimeout(periodMs: number): void {
+    if (periodMs === 0 && this.idle === null) return
+    this.idle ??= new IdleTimer(this.context.host, () => this.wasIdle())
+    this.idle.start(Math.round(periodMs * 1000))
+  }
+
+  ref(): void {
+    this.wantsHold = true
+    if ((this.connection !== null || this.connecting) && !this.over) this.hold()
+  }
+
+  unref(): void {
+    this.wantsHold = false
+    this.letGo()
+  }
+
+  /** The stream has room: everything there is goes into it. */
+  read(): void {
+    this.reading = true
+    this.pump()
+  }
+
+  write(octets: Uint8Array, callback: Callback): void {
+    const { connection } = this
+    if (connection === null || this.connecting || this.over) {
+      this.writeUnconnected([octets], callback)
+      return
+    }
+    this.idle?.refresh()
+    this.context.host.touched()
+    const taken = this.offer(connection, octets, 0, octets.length, callback)
+    if (taken === octets.length) this.done(callback)
+    else if (taken >= 0) this.wait([octets], 0, taken, callback)
+  }
+
+  /** Several chunks at once: they share segments. */
+  writev(chunks: readonly Chunk[], callback: Callback): void {
+    const { connection } = this
+    if (connection === null || this.connecting || this.over) {
+      this.writeUnconnected(
+        chunks.map(({ chunk }) => chunk),
+        callback,
+      )
+      return
+    }
+    this.idle?.refresh()
+    this.context.host.touched()
+    connection.set('cork', true)
+    for (let i = 0; i < chunks.length; i++) {
+      const { chunk } = chunks[i] as Chunk
+      const taken = this.offer(connection, chunk, 0, chunk.length, callback)
+      if (taken === chunk.length) continue
+      if (taken >= 0) {
+        this.wait(
+          chunks.slice(i).map((rest) => rest.chunk),
+          0,
+          taken,
+          callback,
+        )
+      }
+      connection.set('cork', false)
+      return
+    }
+    connection.set('cork', false)
+    this.done(callback)
+  }
+
+  /** FIN after all that was written. Not while connecting. */
+  shutdown(callback: Callback): void {
+    this.context.host.touched()
+    if (this.connection !== null && !this.over) this.connection.shutdown('write')
+    callback()
+  }
+
+  /** The stream is destroyed: lets the connection go, orderly unless it is to be reset. */
+  destroy(error: Error | null): void {
+    this.context.host.touched()
+    const { connection } = this
+    const wasConnecting = this.connecting
+    this.connecting = false
+    this.idle?.stop()
+    if (connection !== null && !this.over) {
+      if (this.held) this.linger(connection)
+      else connection.handler = UNHEARD
+      if (this.resetting) connection.abort()
+      else connection.close()
+    }
+    this.letGo()
+    this.connection = null
+    this.over = true
+    this.abandonWrite(error, wasConnecting)
+  }
+
+  established(): void {
+    this.context.host.touched()
+    this.connecting = false
+    this.idle?.refresh()
+    this.socket.emit('connect')
+    this.socket.emit('ready')
+    this.flush()
+    if (!this.socket.isPaused()) this.pump()
+  }
+
+  readable(): void {
+    this.context.host.touched()
+    this.idle?.refresh()
+    if (!this.connecting) this.pump()
+  }
+
+  writable(): void {
+    this.context.host.touched()
+    this.idle?.refresh()
+    if (!this.connecting) this.flush()
+  }
+
+  closed(connection: Connection, error: NetError | null): void {
+    this.context.host.touched()
+    if (error !== null) {
+      const place = { address: connection.remote.address.toString(), port: connection.remote.port }
+      const failure = asCall(error, this.connecting ? 'connect' : this.queue !== null ? 'write' : 'read', place)
+      if (this.connecting) this.socket.emit('connectionAttemptFailed', place.address, place.port, 4, failure)
+      this.over = true
+      this.socket.destroy(failure)
+      return
+    }
+    // What was received before the end is the stream's, whether it has room or not.
+    this.reading = true
+    this.takeAll(connection)
+    this.over = true
+    this.letGo()
+    this.abandonWrite(coded(new Error('write EPIPE: the connection has been closed'), 'EPIPE'), false)
+  }
+
+  softError(_connection: Connection, error: NetError): void {
+    this.context.host.touched()
+    this.socket.emit('icmp', asCall(error, 'icmp'))
+  }
+
+  private pump(): void {
+    const { connection } = this
+    if (this.pumping || connection === null || this.over || this.connecting) return
+    this.pumping = true
+    while (this.reading && this.connection === connection && connection.readableOctets > 0) this.take(connection)
+    this.pumping = false
+    if (connection.ended && this.connection === connection) this.end()
+  }
+
+  /** Everything, in spite of backpressure. */
+  private takeAll(connection: Connection): void {
+    while (this.connection === connection && connection.readableOctets > 0) this.take(connection)
+    if (this.connection === connection) this.end()
+  }
+
+  private take(connection: Connection): void {
+    if (this.onread !== null) {
+      this.takeInto(connection, this.onread)
+      return
+    }
+    const length = Math.min(connection.readableOctets, CHUNK_OCTETS)
+    const chunk = Buffer.allocUnsafe(length)
+    const n = connection.read(chunk, 0, length)
+    this.bytesRead += n
+    if (!this.socket.push(n === length ? chunk : chunk.subarray(0, n))) this.reading = false
+  }
+
+  private takeInto(connection: Connection, onread: OnReadOpts): void {
+    const buffer = typeof onread.buffer === 'function' ? onread.buffer() : onread.buffer
+    const n = connection.read(buffer, 0, buffer.length)
+    this.bytesRead += n
+    if (onread.callback(n, buffer) === false) this.reading = false
+  }
+
+  private end(): void {
+    if (this.sawEnd) return
+    this.sawEnd = true
+    this.socket.push(null)
+    // Nobody may be reading; the end of an empty stream needs no reader.
+    this.socket.read(0)
+  }
+
+  /** @returns octets taken, or -1 after a failure that was told to the callback. */
+  private offer(c: Connection, octets: Uint8Array, start: number, length: number, callback: Callback): number {
+    try {
+      const taken = c.write(octets, start, length)
+      this.bytesTaken += taken
+      this.bytesUnderWay += taken
+      return taken
+    } catch (error) {
+      callback(asCall(error, 'write'))
+      return -1
+    }
+  }
+
+  private writeUnconnected(queue: readonly Uint8Array[], callback: Callback): void {
+    if (this.connecting) this.wait(queue, 0, 0, callback)
+    else callback(coded(new Error('Socket is closed'), 'ERR_SOCKET_CLOSED'))
+  }
+
+  private wait(queue: readonly Uint8Array[], at: number, offset: number, callback: Callback): void {
+    this.queue = queue
+    this.queueAt = at
+    this.offset = offset
+    this.callback = callback
+  }
+
+  /** Goes on with a write that had to wait. */
+  private flush(): void {
+    const { connection, queue, callback } = this
+    if (queue === null || connection === null || callback === null) return
+    for (; this.queueAt < queue.length; this.queueAt++) {
+      const octets = queue[this.queueAt] as Uint8Array
+      const taken = this.offer(connection, octets, this.offset, octets.length - this.offset, callback)
+      if (taken < 0) break
+      this.offset += taken
+      if (this.offset < octets.length) return
+      this.offset = 0
+    }
+    const done = this.queueAt === queue.length
+    this.queue = this.callback = null
+    if (done) this.done(callback)
+  }
+
+  private done(callback: Callback): void {
+    this.bytesUnderWay = 0
+    callback()
+  }
+
+  private abandonWrite(error: Error | null, wasConnecting: boolean): void {
+    const { callback } = this
+    if (callback === null) return
+    this.queue = this.callback = null
+    callback(
+      error ??
+        (wasConnecting
+          ? coded(
+              new Error('Socket closed before the connection was established'),
+              'ERR_SOCKET_CLOSED_BEFORE_CONNECTION',
+            )
+          : coded(new Error('Cannot call write after a stream was destroyed'), 'ERR_STREAM_DESTROYED')),
+    )
+  }
+
+  /** The send queue moving is a sign of life, too. */
+  private wasIdle(): void {
+    const queued = this.connection === null || this.over ? 0 : this.connection.queuedOctets
+    if (queued > 0 && queued !== this.lastQueued) {
+      this.lastQueued = queued
+      this.idle?.refresh()
+      return
+    }
+    this.context.host.touched()
+    this.socket.emit('timeout')
+  }
+
+  private hold(): void {
+    if (this.held || !this.wantsHold) return
+    this.held = true
+    this.context.hold()
+  }
+
+  private letGo(): void {
+    if (!this.held) return
+    this.held = false
+    this.context.release()
+  }
+
+  /** What was written has yet to leave, as the host's kernel would see to: until then the process stays alive. */
+  private linger(connection: Connection): void {
+    if (this.resetting || connection.queuedOctets === 0) {
+      connection.handler = UNHEARD
+      return
+    }
+    this.context.hold()
+    connection.handler = new Lingering(this.context)
+    connection.notifyDrained()
+  }
+}
+
+/** Nobody listens any more. */
+const UNHEARD: ConnectionHandler = {}
+
+class Lingering implements ConnectionHandler {
+  private readonly context: Context<NetStreams>
+
+  constructor(context: Context<NetStreams>) {
+    this.context = context
+  }
+
+  drained(connection: Connection): void {
+    connection.handler = UNHEARD
+    this.context.release()
+  }
+
+  closed(): void {
+    this.context.release()
+  }
+}
+
+/** @returns an endpoint in Node's form. */
+export function placeOf(endpoint: Connection['local']): Place {
+  const { address, port } = endpoint
+  return { address: address.toString(), family: address.isIpv4 ? 'IPv4' : 'IPv6', port }
+}

@@ -1,0 +1,88 @@
+/**
+ * From names to addresses, without a resolver: literals, `localhost`, the node's `hosts`, and whatever `lookup` function
+ * the caller brings. Anything else is ENOTFOUND, and the message says what can be configured.
+ */
+import { type IpAddress, tryParseAddress } from '../../kernel/address.ts'
+import type { NetError } from '../../kernel/errors.ts'
+import { asCall, invalidArgType, netError } from './errors.ts'
+
+/** Names a node knows: text to one address or several. */
+export type Hosts = Readonly<Record<string, string | readonly string[]>>
+
+/** As Node's `dns.lookup`, or the custom ones that `net.connect` and `dgram.createSocket` take. */
+export type LookupFunction = (
+  hostname: string,
+  // biome-ignore lint/suspicious/noExplicitAny: functions written for node:net declare options of several Node types
+  options: any,
+  callback: (
+    error: NodeJS.ErrnoException | null,
+    address: string | readonly { address: string; family: number }[],
+    family?: number,
+  ) => void,
+) => void
+
+/** 0: either. */
+export type Family = 0 | 4 | 6
+
+const LOOPBACK4 = '127.0.0.1'
+
+export class Names {
+  /** In lower case. */
+  private readonly table: Map<string, readonly string[]> = new Map()
+
+  /** @throws TypeError ERR_INVALID_ARG_TYPE — a host's value is not an IP address. */
+  constructor(hosts: Hosts = {}) {
+    for (const [name, value] of Object.entries(hosts)) {
+      const addresses = typeof value === 'string' ? [value] : value
+      for (const address of addresses) {
+        if (tryParseAddress(address) === undefined) throw invalidArgType(`hosts.${name}`, 'an IP address', address)
+      }
+      this.table.set(name.toLowerCase(), addresses)
+    }
+  }
+
+  /** @returns the address, or the error (syscall 'getaddrinfo') that says what could be configured. */
+  resolve(name: string, family: Family): IpAddress | NetError {
+    const literal = tryParseAddress(name)
+    if (literal !== undefined) return literal
+    const known = this.table.get(name.toLowerCase()) ?? (isLocalhost(name) ? [LOOPBACK4] : [])
+    for (const text of known) {
+      const address = tryParseAddress(text)
+      if (address !== undefined && (family === 0 || (family === 4) === address.isIpv4)) return address
+    }
+    const detail =
+      known.length > 0
+        ? `${name} has no address of family ${family}`
+        : "give an IP address, a 'lookup' function, or boot the node with hosts: { name: address }"
+    return netError('ENOTFOUND', 'getaddrinfo', detail, { address: name })
+  }
+}
+
+/** RFC 6761 §6.3: names below localhost are the loopback address too. */
+function isLocalhost(name: string): boolean {
+  return /(^|\.)localhost\.?$/i.test(name)
+}
+
+/** Told what a `lookup` function said: an address, or an error. */
+export type Looked = (error: Error | null, address: IpAddress | undefined, text: string) => void
+
+/**
+ * Asks a custom lookup function, in either of the forms such functions have.
+ * @param then called once, when the function calls back.
+ */
+export function askLookup(lookup: LookupFunction, name: string, family: Family, hints: number, then: Looked): void {
+  let answered = false
+  lookup(name, { family, hints, all: false }, (error, answer) => {
+    if (answered) return
+    answered = true
+    if (error !== null && error !== undefined) {
+      then(asCall(error, 'getaddrinfo', { address: name }), undefined, '')
+      return
+    }
+    const text = typeof answer === 'string' ? answer : (answer?.[0]?.address ?? '')
+    const address = tryParseAddress(text)
+    const bad =
+      address === undefined ? netError('ENOTFOUND', 'getaddrinfo', 'lookup gave no address', { address: name }) : null
+    then(bad, address, text)
+  })
+}

@@ -1,0 +1,231 @@
+/** An object in the shape of the module `node:net`, over the streams of one node. */
+import net from 'node:net'
+import type { ConnectExtras, ServerOptions, SocketOptions } from './arguments.ts'
+import { splitArguments } from './arguments.ts'
+import { type ApiHost, Context, type NetStreams } from './context.ts'
+import { abortError, requireSignal } from './errors.ts'
+import { type Intercept, interceptor } from './intercept.ts'
+import { type Hosts, Names } from './names.ts'
+import { type ListenOptions, Server } from './server.ts'
+import { type ConnectOptions, Socket } from './socket.ts'
+
+/** What `connect` and `createConnection` take: the options of the socket, and of its connection. */
+export type NetConnectOptions = ConnectOptions &
+  SocketOptions & { readonly timeout?: number | undefined } & ConnectExtras
+
+/** A server of HTTP, TLS or the like, that takes connections by its 'connection' event. */
+export interface ConnectionTaker {
+  emit(event: 'connection', socket: Socket): boolean
+  readonly allowHalfOpen?: boolean
+  readonly noDelay?: boolean
+  readonly keepAlive?: boolean
+  readonly keepAliveInitialDelay?: number
+  readonly highWaterMark?: number
+  closeIdleConnections?(): void
+}
+
+/** Settles instead of emitting; every wait can be given up by a signal. */
+export interface NetPromises {
+  /**
+   * @returns a connected socket.
+   * @throws NetError ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, …; AbortError when given up: nothing is left of it then.
+   */
+  connect(options: NetConnectOptions): Promise<Socket>
+  connect(port: number, host?: string): Promise<Socket>
+  /**
+   * @returns a server that listens. The signal only concerns the wait.
+   * @throws NetError EADDRINUSE, EADDRNOTAVAIL, …
+   */
+  listen(options: ListenOptions & ServerOptions, connectionListener?: (socket: Socket) => void): Promise<Server>
+  listen(port: number, connectionListener?: (socket: Socket) => void): Promise<Server>
+}
+
+/** The shape of `node:net`; see Node's documentation, and `Socket` and `Server` for what differs. */
+export interface Net {
+  readonly Socket: new (options?: SocketOptions) => Socket
+  /** The same class, by the name Node kept from its first days. */
+  readonly Stream: new (
+    options?: SocketOptions,
+  ) => Socket
+  readonly Server: new (
+    options?: ServerOptions | ((socket: Socket) => void),
+    connectionListener?: (socket: Socket) => void,
+  ) => Server
+  createServer(options?: ServerOptions, connectionListener?: (socket: Socket) => void): Server
+  createServer(connectionListener: (socket: Socket) => void): Server
+  connect(options: NetConnectOptions, connectionListener?: () => void): Socket
+  connect(port: number, host?: string, connectionListener?: () => void): Socket
+  connect(port: number, connectionListener?: () => void): Socket
+  createConnection(options: NetConnectOptions, connectionListener?: () => void): Socket
+  createConnection(port: number, host?: string, connectionListener?: () => void): Socket
+  createConnection(port: number, connectionListener?: () => void): Socket
+  readonly isIP: typeof net.isIP
+  readonly isIPv4: typeof net.isIPv4
+  readonly isIPv6: typeof net.isIPv6
+  readonly BlockList: typeof net.BlockList
+  readonly SocketAddress: typeof net.SocketAddress
+  readonly promises: NetPromises
+  /**
+   * A server of ours that hands its connections to a server of Node's, which then needs no port of the host:
+   *
+   *   node.net.attach(http.createServer(handler)).listen(80)
+   *
+   * Also for https, http2 and tls servers. Closing it closes Node's idle connections, as `http.Server.close` does.
+   */
+  attach(server: ConnectionTaker): Server
+  /**
+   * Shows connections to every address of a prefix before they are answered; see `Interception`.
+   * @returns undo.
+   * @throws NetError ENOTSUP — the transport cannot (the host's).
+   */
+  intercept: Intercept
+}
+
+/**
+ * @param below the streams to use.
+ * @param host the clock, timers and holds of the node.
+ * @param hosts names the node knows.
+ */
+export function createNet(below: NetStreams, host: ApiHost, hosts: Hosts | Names = {}): Net {
+  const context = new Context(below, host, hosts instanceof Names ? hosts : new Names(hosts))
+
+  class NodeSocket extends Socket {
+    constructor(options?: SocketOptions) {
+      super(context, options)
+    }
+  }
+  Object.defineProperty(NodeSocket, 'name', { value: 'Socket' })
+
+  class NodeServer extends Server {
+    constructor(options?: ServerOptions | ((socket: Socket) => void), listener?: (socket: Socket) => void) {
+      super(context, NodeSocket, options, listener)
+    }
+  }
+  Object.defineProperty(NodeServer, 'name', { value: 'Server' })
+
+  function createServer(
+    options?: ServerOptions | ((socket: Socket) => void),
+    listener?: (socket: Socket) => void,
+  ): Server {
+    return new NodeServer(options, listener)
+  }
+
+  function connect(...args: unknown[]): Socket {
+    const [options, listener] = splitArguments(args)
+    const { timeout } = options
+    const socket = new NodeSocket(options as SocketOptions)
+    if (typeof timeout === 'number' && timeout > 0) socket.setTimeout(timeout)
+    return socket.connect(options as unknown as ConnectOptions, listener)
+  }
+
+  return {
+    Socket: NodeSocket,
+    Stream: NodeSocket,
+    Server: NodeServer,
+    createServer,
+    connect,
+    createConnection: connect,
+    isIP: net.isIP,
+    isIPv4: net.isIPv4,
+    isIPv6: net.isIPv6,
+    BlockList: net.BlockList,
+    SocketAddress: net.SocketAddress,
+    promises: {
+      connect: (...args: unknown[]) => connected(NodeSocket, args),
+      listen: (options: number | (ListenOptions & ServerOptions), listener?: (socket: Socket) => void) =>
+        listening(createServer, typeof options === 'number' ? { port: options } : options, listener),
+    },
+    attach: (taker) => attach(createServer, taker),
+    intercept: interceptor(context, NodeSocket),
+  }
+}
+
+function attach(createServer: Net['createServer'], taker: ConnectionTaker): Server {
+  const server = createServer(
+    {
+      allowHalfOpen: taker.allowHalfOpen,
+      noDelay: taker.noDelay,
+      keepAlive: taker.keepAlive,
+      keepAliveInitialDelay: taker.keepAliveInitialDelay,
+      highWaterMark: taker.highWaterMark,
+    },
+    (socket) => taker.emit('connection', socket),
+  )
+  const close = server.close.bind(server)
+  server.close = (callback) => {
+    close(callback)
+    taker.closeIdleConnections?.()
+    return server
+  }
+  return server
+}
+
+function connected(SocketClass: Net['Socket'], args: readonly unknown[]): Promise<Socket> {
+  const [options] = splitArguments(args)
+  const { signal, ...rest } = options as Partial<NetConnectOptions>
+  if (signal !== undefined) requireSignal(signal, 'options.signal')
+  return settle(signal, (resolve, reject) => {
+    const socket = new SocketClass(rest)
+    if (typeof rest.timeout === 'number' && rest.timeout > 0) socket.setTimeout(rest.timeout)
+    const fail = (error: Error): void => reject(error)
+    socket.once('error', fail)
+    socket.connect(rest as ConnectOptions, () => {
+      socket.off('error', fail)
+      resolve(socket)
+    })
+    return () => {
+      socket.off('error', fail)
+      socket.destroy()
+    }
+  })
+}
+
+function listening(
+  createServer: Net['createServer'],
+  options: ListenOptions & ServerOptions,
+  listener: ((socket: Socket) => void) | undefined,
+): Promise<Server> {
+  const { signal, ...rest } = options
+  if (signal !== undefined) requireSignal(signal, 'options.signal')
+  return settle(signal, (resolve, reject) => {
+    const server = createServer(rest, listener)
+    server.once('error', reject)
+    server.listen(rest, () => {
+      server.off('error', reject)
+      resolve(server)
+    })
+    return () => {
+      server.close()
+    }
+  })
+}
+
+/** A promise that a signal can give up. @param start begins, and returns how to give up. */
+export function settle<T>(
+  signal: AbortSignal | undefined,
+  start: (resolve: (value: T) => void, reject: (error: Error) => void) => () => void,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(abortError(signal))
+      return
+    }
+    let giveUp = (): void => {}
+    const aborted = (): void => {
+      giveUp()
+      reject(abortError(signal as AbortSignal))
+    }
+    const settled = (): void => signal?.removeEventListener('abort', aborted)
+    giveUp = start(
+      (value) => {
+        settled()
+        resolve(value)
+      },
+      (error) => {
+        settled()
+        reject(error)
+      },
+    )
+    signal?.addEventListener('abort', aborted, { once: true })
+  })
+}

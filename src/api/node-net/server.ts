@@ -1,0 +1,286 @@
+/** The `net.Server` of a node. */
+import { EventEmitter } from 'node:events'
+import type net from 'node:net'
+import { IpAddress } from '../../kernel/address.ts'
+import { NetError } from '../../kernel/errors.ts'
+import type { Connection, Listener, ListenHandler } from '../sockets.ts'
+import { type ConnectExtras, type ListenPlan, listenPlan, type ServerOptions, type SocketOptions } from './arguments.ts'
+import { placeOf } from './channel.ts'
+import type { Context, NetStreams } from './context.ts'
+import { asCall, coded, invalidArgType, requireSignal } from './errors.ts'
+import { connectionOptions, type Socket } from './socket.ts'
+
+/** What `listen` takes: Node's options, and ours. */
+export type ListenOptions = net.ListenOptions & ConnectExtras
+
+/** Makes the sockets of a node; what `node.net.Socket` is. */
+export type SocketClass = new (options?: SocketOptions) => Socket
+
+/**
+ * A TCP server in the shape of Node's. What `net.Server`'s documentation says holds, except for local sockets, handles and
+ * clusters; without a host it listens on all IPv4 addresses.
+ */
+export class Server extends EventEmitter implements net.Server {
+  /** More connections than this are closed at once, with 'drop'; 0 or unset: no limit. */
+  declare maxConnections: number
+  /** Close what exceeds `maxConnections`; always so here, since there are no cluster workers to hand it to. */
+  declare dropMaxConnection: boolean
+  readonly allowHalfOpen: boolean
+  readonly pauseOnConnect: boolean
+  readonly noDelay: boolean
+  readonly keepAlive: boolean
+  /** Milliseconds. */
+  readonly keepAliveInitialDelay: number
+  readonly highWaterMark: number | undefined
+  readonly #context: Context<NetStreams>
+  readonly #SocketClass: SocketClass
+  readonly #socketOptions: SocketOptions
+  readonly #ears: ListenHandler = {
+    acceptable: (listener) => this.#accept(listener),
+    closed: (_listener, error) => this.#lost(error),
+  }
+  #listener: Listener | undefined
+  #resolving = false
+  #connections = 0
+  #wantsHold = true
+  #held = false
+
+  /** Applications use `node.net.createServer(options, listener)`. */
+  constructor(
+    context: Context<NetStreams>,
+    SocketClass: SocketClass,
+    options?: ServerOptions | ((socket: Socket) => void),
+    listener?: (socket: Socket) => void,
+  ) {
+    super()
+    this.#context = context
+    this.#SocketClass = SocketClass
+    const settings = serverOptions(options)
+    const onConnection = typeof options === 'function' ? options : listener
+    if (onConnection !== undefined) this.on('connection', onConnection)
+    this.allowHalfOpen = settings.allowHalfOpen ?? false
+    this.pauseOnConnect = Boolean(settings.pauseOnConnect)
+    this.noDelay = Boolean(settings.noDelay)
+    this.keepAlive = Boolean(settings.keepAlive)
+    this.keepAliveInitialDelay = Math.max(0, settings.keepAliveInitialDelay ?? 0)
+    this.highWaterMark = settings.highWaterMark
+    this.#socketOptions = {
+      allowHalfOpen: this.allowHalfOpen,
+      noDelay: this.noDelay,
+      keepAlive: this.keepAlive,
+      keepAliveInitialDelay: this.keepAliveInitialDelay,
+      highWaterMark: this.highWaterMark,
+    }
+  }
+
+  get listening(): boolean {
+    return this.#listener !== undefined
+  }
+
+  /** @deprecated as in Node: use `getConnections`. */
+  get connections(): number {
+    return this.#connections
+  }
+
+  /**
+   * Starts to listen; 'listening' or 'error' follows.
+   * @throws Error ERR_SERVER_ALREADY_LISTEN. TypeError ERR_INVALID_ARG_VALUE. RangeError ERR_SOCKET_BAD_PORT
+   */
+  listen(port?: number, hostname?: string, backlog?: number, listeningListener?: () => void): this
+  listen(port?: number, hostname?: string, listeningListener?: () => void): this
+  listen(port?: number, backlog?: number, listeningListener?: () => void): this
+  listen(port?: number, listeningListener?: () => void): this
+  listen(path: string, backlog?: number, listeningListener?: () => void): this
+  listen(path: string, listeningListener?: () => void): this
+  listen(options: ListenOptions, listeningListener?: () => void): this
+  listen(...args: unknown[]): this {
+    if (this.listening || this.#resolving) {
+      throw coded(
+        new Error('Listen method has been called more than once without closing.'),
+        'ERR_SERVER_ALREADY_LISTEN',
+      )
+    }
+    const [plan, listener] = listenPlan(args)
+    if (plan.signal !== undefined) this.#closeWith(plan.signal)
+    this.#context.host.touched()
+    if (listener !== undefined) this.once('listening', listener)
+    if (plan.host === undefined) {
+      this.#open(plan, undefined)
+    } else {
+      this.#resolving = true
+      process.nextTick(() => this.#resolve(plan, plan.host ?? ''))
+    }
+    return this
+  }
+
+  /** Stops listening; 'close', and the callback, follow when the last connection has closed. */
+  close(callback?: (error?: Error) => void): this {
+    this.#context.host.touched()
+    if (callback !== undefined) {
+      if (this.listening) this.once('close', callback)
+      else this.once('close', () => callback(coded(new Error('Server is not running.'), 'ERR_SERVER_NOT_RUNNING')))
+    }
+    this.#resolving = false
+    this.#listener?.close()
+    this.#listener = undefined
+    this.#letGo()
+    this.#closeIfDrained()
+    return this
+  }
+
+  /** @returns where it listens, or null when it does not. */
+  address(): net.AddressInfo | null {
+    return this.#listener === undefined ? null : placeOf(this.#listener.local)
+  }
+
+  getConnections(callback: (error: Error | null, count: number) => void): this {
+    process.nextTick(callback, null, this.#connections)
+    return this
+  }
+
+  ref(): this {
+    this.#wantsHold = true
+    if (this.listening) this.#hold()
+    return this
+  }
+
+  unref(): this {
+    this.#wantsHold = false
+    this.#letGo()
+    return this
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.listening) return
+    await new Promise<void>((resolve, reject) => {
+      this.close((error) => (error === undefined ? resolve() : reject(error)))
+    })
+  }
+
+  #resolve(plan: ListenPlan, host: string): void {
+    if (!this.#resolving) return
+    this.#resolving = false
+    this.#context.host.touched()
+    const address = this.#context.names.resolve(host, 0)
+    if (NetError.is(address)) this.emit('error', address)
+    else this.#open(plan, address)
+  }
+
+  #open(plan: ListenPlan, address: IpAddress | undefined): void {
+    const { port, backlog, link } = plan
+    try {
+      const options = connectionOptions(
+        { noDelay: this.noDelay, keepAlive: this.keepAlive, keepAliveDelay: this.keepAliveInitialDelay },
+        plan.tcp,
+      )
+      this.#listener = this.#context.below.stream.listen({ address, port, backlog, link, options }, this.#ears)
+    } catch (error) {
+      const place = { address: (address ?? new IpAddress()).toString(), port }
+      process.nextTick(emitError, this, asCall(error, 'listen', place))
+      return
+    }
+    this.#hold()
+    process.nextTick(emitListening, this)
+  }
+
+  #accept(listener: Listener): void {
+    this.#context.host.touched()
+    for (let connection = listener.accept(); connection !== undefined; connection = listener.accept()) {
+      if (this.maxConnections > 0 && this.#connections >= this.maxConnections) this.#drop(connection)
+      else this.#welcome(connection)
+      // A listener of 'connection' may have closed the server.
+      if (this.#listener !== listener) return
+    }
+  }
+
+  #welcome(connection: Connection): void {
+    const socket = new this.#SocketClass(this.#socketOptions)
+    socket.adopt(connection, this.pauseOnConnect)
+    this.#connections++
+    socket.server = this
+    socket.once('close', this.#left)
+    this.emit('connection', socket)
+    socket.begin()
+  }
+
+  #drop(connection: Connection): void {
+    const local = placeOf(connection.local)
+    const remote = placeOf(connection.remote)
+    connection.close()
+    const data: net.DropArgument = {
+      localAddress: local.address,
+      localPort: local.port,
+      localFamily: local.family,
+      remoteAddress: remote.address,
+      remotePort: remote.port,
+      remoteFamily: remote.family,
+    }
+    this.emit('drop', data)
+  }
+
+  /** The address it listened on was taken away. */
+  #lost(error: NetError): void {
+    this.#context.host.touched()
+    this.#listener = undefined
+    this.#letGo()
+    this.emit('error', asCall(error, 'listen'))
+    this.#closeIfDrained()
+  }
+
+  readonly #left = (): void => {
+    this.#connections--
+    this.#closeIfDrained()
+  }
+
+  #closeIfDrained(): void {
+    if (!this.listening && this.#connections === 0) process.nextTick(emitServerClose, this)
+  }
+
+  #closeWith(signal: AbortSignal): void {
+    requireSignal(signal, 'options.signal')
+    if (signal.aborted) {
+      process.nextTick(() => this.close())
+      return
+    }
+    const close = (): void => {
+      this.close()
+    }
+    signal.addEventListener('abort', close, { once: true })
+    this.once('close', () => signal.removeEventListener('abort', close))
+  }
+
+  #hold(): void {
+    if (this.#held || !this.#wantsHold) return
+    this.#held = true
+    this.#context.hold()
+  }
+
+  #letGo(): void {
+    if (!this.#held) return
+    this.#held = false
+    this.#context.release()
+  }
+}
+
+function serverOptions(options: ServerOptions | ((socket: Socket) => void) | undefined | null): ServerOptions {
+  if (typeof options === 'function' || options === undefined || options === null) return {}
+  if (typeof options !== 'object') throw invalidArgType('options', 'of type object', options)
+  const { keepAliveInitialDelay } = options
+  if (keepAliveInitialDelay !== undefined && typeof keepAliveInitialDelay !== 'number') {
+    throw invalidArgType('options.keepAliveInitialDelay', 'of type number', keepAliveInitialDelay)
+  }
+  return options
+}
+
+function emitListening(server: Server): void {
+  // It may have been closed in the same tick.
+  if (server.listening) server.emit('listening')
+}
+
+function emitError(server: Server, error: Error): void {
+  server.emit('error', error)
+}
+
+function emitServerClose(server: Server): void {
+  server.emit('close')
+}

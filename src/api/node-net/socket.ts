@@ -1,0 +1,367 @@
+/** The `net.Socket` of a node: a Duplex whose octets go through our stack. */
+import type net from 'node:net'
+import { Duplex, type DuplexOptions } from 'node:stream'
+import type { IpAddress } from '../../kernel/address.ts'
+import { NetError, outOfRange } from '../../kernel/errors.ts'
+import type { Connection, ConnectionOptions } from '../sockets.ts'
+import { type ConnectExtras, type ConnectPlan, connectPlan, type SocketOptions, splitArguments } from './arguments.ts'
+import { Channel, type Chunk } from './channel.ts'
+import type { Context, NetStreams } from './context.ts'
+import { asCall, coded, invalidArgValue, netError, requireFunction, requireNumber, requireSignal } from './errors.ts'
+import { askLookup } from './names.ts'
+
+/** What `connect` takes: Node's options, and ours. */
+export type ConnectOptions = net.SocketConnectOpts & ConnectExtras
+
+/** Longer timeouts are cut to this, as Node does: 24.8 days. */
+const LONGEST_TIMEOUT_MS = 0x7fff_ffff
+
+/**
+ * A TCP socket in the shape of Node's. What `net.Socket`'s documentation says holds, except for what only the host has:
+ * descriptors, handles and local sockets. It also emits 'icmp' (error) when a router or host reports a problem that does
+ * not end the connection.
+ */
+export class Socket extends Duplex implements net.Socket {
+  /** Milliseconds, after `setTimeout`. */
+  declare timeout?: number
+  /** The server that accepted it. Assigned by servers, Node's HTTP server included. */
+  declare server?: unknown
+  readonly #context: Context<NetStreams>
+  readonly #channel: Channel
+
+  /** Applications use `new node.net.Socket(options)`, which knows its node. */
+  constructor(context: Context<NetStreams>, options: SocketOptions = {}) {
+    super(duplexOptions(options))
+    this.#context = context
+    this.#channel = new Channel(context, this)
+    this.on('end', refuseWritesAfterEnd)
+    if (options.noDelay === true) this.#channel.noDelay = true
+    if (options.keepAlive === true) this.#channel.keepAlive = true
+    if (options.keepAliveInitialDelay !== undefined) {
+      requireNumber(options.keepAliveInitialDelay, 'options.keepAliveInitialDelay')
+      this.#channel.keepAliveDelay = Math.max(0, options.keepAliveInitialDelay)
+    }
+    if (isOnRead(options.onread)) this.#channel.onread = options.onread
+  }
+
+  /** The connection of the small API below, for its options and figures; undefined while there is none. */
+  get connection(): Connection | undefined {
+    return this.#channel.below
+  }
+
+  get connecting(): boolean {
+    return this.#channel.connecting
+  }
+
+  /** Not connected yet, or no longer. */
+  get pending(): boolean {
+    return this.#channel.pending
+  }
+
+  get readyState(): net.SocketReadyState {
+    if (this.connecting) return 'opening'
+    if (this.readable) return this.writable ? 'open' : 'readOnly'
+    return this.writable ? 'writeOnly' : 'closed'
+  }
+
+  get bytesRead(): number {
+    return this.#channel.bytesRead
+  }
+
+  /** Octets written, those that still wait here included. */
+  get bytesWritten(): number {
+    return this.#channel.bytesTaken - this.#channel.bytesUnderWay + this.writableLength
+  }
+
+  /** @deprecated as in Node: use `writableLength`. */
+  get bufferSize(): number {
+    return this.writableLength
+  }
+
+  get localAddress(): string {
+    return this.#channel.local?.address as string
+  }
+
+  get localPort(): number {
+    return this.#channel.local?.port as number
+  }
+
+  get localFamily(): string {
+    return this.#channel.local?.family as string
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#channel.remote?.address
+  }
+
+  get remotePort(): number | undefined {
+    return this.#channel.remote?.port
+  }
+
+  get remoteFamily(): string | undefined {
+    return this.#channel.remote?.family
+  }
+
+  /** Always empty: a name leads to one address here. */
+  get autoSelectFamilyAttemptedAddresses(): string[] {
+    return []
+  }
+
+  address(): net.AddressInfo | Record<string, never> {
+    return this.#channel.local ?? {}
+  }
+
+  /**
+   * Starts to connect; 'connect' or 'error' follows.
+   * @throws TypeError ERR_MISSING_ARGS, ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE (a path), ERR_INVALID_IP_ADDRESS
+   * @throws RangeError ERR_SOCKET_BAD_PORT
+   */
+  connect(options: ConnectOptions, connectionListener?: () => void): this
+  connect(port: number, host: string, connectionListener?: () => void): this
+  connect(port: number, connectionListener?: () => void): this
+  connect(path: string, connectionListener?: () => void): this
+  connect(...args: unknown[]): this {
+    const [options, listener] = splitArguments(args)
+    const plan = connectPlan(options)
+    this.#context.host.touched()
+    if (listener !== undefined) this.once('connect', listener)
+    if (Object.hasOwn(this, 'write')) Reflect.deleteProperty(this, 'write')
+    if (this.destroyed) revive(this)
+    this.#channel.begin()
+    process.nextTick(dial, this.#channel, this, this.#context, plan)
+    return this
+  }
+
+  setNoDelay(noDelay = true): this {
+    this.#channel.setNoDelay(Boolean(noDelay))
+    return this
+  }
+
+  /** @param initialDelay milliseconds without traffic before the first probe; 0 leaves it as it is. */
+  setKeepAlive(enable = false, initialDelay = 0): this {
+    this.#channel.setKeepAlive(Boolean(enable), Math.max(0, Number(initialDelay) || 0))
+    return this
+  }
+
+  /**
+   * 'timeout' after so many milliseconds (of the node's clock) without traffic; the socket stays open. 0 turns it off.
+   * @throws TypeError ERR_INVALID_ARG_TYPE. RangeError ERR_OUT_OF_RANGE
+   */
+  setTimeout(timeout: number, callback?: () => void): this {
+    if (this.destroyed) return this
+    requireNumber(timeout, 'msecs')
+    if (!(timeout >= 0 && timeout < Number.POSITIVE_INFINITY)) {
+      throw outOfRange('msecs', 'a non-negative finite number', timeout)
+    }
+    if (callback !== undefined) requireFunction(callback, 'callback')
+    this.timeout = timeout
+    this.#channel.setTimeout(Math.min(timeout, LONGEST_TIMEOUT_MS))
+    if (callback !== undefined) {
+      if (timeout === 0) this.removeListener('timeout', callback)
+      else this.once('timeout', callback)
+    }
+    return this
+  }
+
+  ref(): this {
+    this.#channel.ref()
+    return this
+  }
+
+  unref(): this {
+    this.#channel.unref()
+    return this
+  }
+
+  /** Ends, and destroys when all has been written. */
+  destroySoon(): void {
+    if (this.writable) this.end()
+    if (this.writableFinished) this.destroy()
+    else this.once('finish', this.destroy)
+  }
+
+  /** Resets the connection: what the peer has not read yet is lost to it. */
+  resetAndDestroy(): this {
+    if (this.#channel.pending && !this.connecting) {
+      this.destroy(coded(new Error('Socket is closed'), 'ERR_SOCKET_CLOSED'))
+    } else if (this.connecting) {
+      this.once('connect', () => this.resetAndDestroy())
+    } else {
+      this.#channel.resetting = true
+      this.destroy()
+    }
+    return this
+  }
+
+  override pause(): this {
+    if (this.#channel.onread !== null) this.#channel.reading = false
+    return super.pause()
+  }
+
+  override resume(): this {
+    if (this.#channel.onread !== null) this.#channel.read()
+    return super.resume()
+  }
+
+  /** For a server: the connection it accepted. Reads from it once `connection` listeners have run; see `Channel.read`. */
+  adopt(connection: Connection, paused: boolean): this {
+    this.#channel.attach(connection)
+    connection.handler = this.#channel
+    if (paused) {
+      this.#channel.reading = false
+      super.pause()
+    }
+    return this
+  }
+
+  /** For a server: takes what has arrived already. */
+  begin(): void {
+    if (!this.isPaused()) this.#channel.read()
+  }
+
+  /** For an interception: the handler of a connection to be, whose handshake is under way. */
+  expect(take: (channel: Channel) => Connection): this {
+    this.#channel.begin()
+    this.#channel.attach(take(this.#channel))
+    return this
+  }
+
+  override _read(): void {
+    this.#channel.read()
+  }
+
+  override _write(chunk: Uint8Array, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
+    this.#channel.write(chunk, callback)
+  }
+
+  override _writev(chunks: Chunk[], callback: (error?: Error | null) => void): void {
+    this.#channel.writev(chunks, callback)
+  }
+
+  override _final(callback: (error?: Error | null) => void): void {
+    if (this.connecting) this.once('connect', () => this.#channel.shutdown(callback))
+    else this.#channel.shutdown(callback)
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#channel.destroy(error)
+    callback(error)
+    process.nextTick(emitClose, this, error !== null && error !== undefined)
+  }
+}
+
+/** Resolves the host, on the tick after `connect`, so that all its events can be listened to. */
+function dial(channel: Channel, socket: Socket, context: Context<NetStreams>, plan: ConnectPlan): void {
+  if (!channel.connecting) return
+  const found = context.names.resolve(plan.host, plan.family)
+  if (plan.lookup !== undefined && (NetError.is(found) || found.toString() !== plan.host)) {
+    askLookup(plan.lookup, plan.host, plan.family, plan.hints, (error, address, text) => {
+      context.host.touched()
+      if (!channel.connecting) return
+      socket.emit('lookup', error, text === '' ? undefined : text, address?.isIpv4 === false ? 6 : 4, plan.host)
+      if (address === undefined) socket.destroy(error ?? undefined)
+      else open(channel, socket, context, plan, address)
+    })
+    return
+  }
+  if (NetError.is(found)) {
+    socket.emit('lookup', found, undefined, undefined, plan.host)
+    socket.destroy(found)
+    return
+  }
+  const text = found.toString()
+  if (text !== plan.host) socket.emit('lookup', null, text, found.isIpv4 ? 4 : 6, plan.host)
+  open(channel, socket, context, plan, found)
+}
+
+function open(
+  channel: Channel,
+  socket: Socket,
+  context: Context<NetStreams>,
+  plan: ConnectPlan,
+  address: IpAddress,
+): void {
+  if (!channel.connecting) return
+  const place = { address: address.toString(), port: plan.port }
+  socket.emit('connectionAttempt', place.address, place.port, address.isIpv4 ? 4 : 6)
+  if (!channel.connecting) return
+  if (plan.port === 0) {
+    socket.destroy(netError('ECONNREFUSED', 'connect', 'nobody can listen on port 0', place))
+    return
+  }
+  try {
+    const { localAddress, localPort, link } = plan
+    const options = connectionOptions(channel, plan.tcp)
+    channel.attach(
+      context.below.stream.connect({ address, port: plan.port, localAddress, localPort, link, options }, channel),
+    )
+  } catch (error) {
+    const failure = asCall(error, 'connect', place)
+    socket.emit('connectionAttemptFailed', place.address, place.port, address.isIpv4 ? 4 : 6, failure)
+    socket.destroy(failure)
+  }
+}
+
+/** What was set before there was a connection. */
+export function connectionOptions(
+  set: { readonly noDelay: boolean; readonly keepAlive: boolean; readonly keepAliveDelay: number },
+  more: Partial<ConnectionOptions> | undefined,
+): Partial<ConnectionOptions> | undefined {
+  if (!set.noDelay && !set.keepAlive && set.keepAliveDelay === 0) return more
+  return {
+    ...more,
+    ...(set.noDelay ? { noDelay: true } : {}),
+    ...(set.keepAliveDelay > 0 ? { keepAliveIdle: set.keepAliveDelay * 1000 } : {}),
+    ...(set.keepAlive ? { keepAlive: true } : {}),
+  }
+}
+
+type StreamOptions = DuplexOptions & { readable?: boolean; writable?: boolean }
+
+function duplexOptions(options: SocketOptions): StreamOptions {
+  for (const name of ['objectMode', 'readableObjectMode', 'writableObjectMode'] as const) {
+    if (options[name]) throw invalidArgValue(`options.${name}`, 'is not supported', options[name])
+  }
+  // 'close' carries hadError, so the socket emits it itself.
+  const made: StreamOptions = { allowHalfOpen: Boolean(options.allowHalfOpen), emitClose: false }
+  if (options.readable === false) made.readable = false
+  if (options.writable === false) made.writable = false
+  if (options.highWaterMark !== undefined) made.highWaterMark = options.highWaterMark
+  if (options.readableHighWaterMark !== undefined) made.readableHighWaterMark = options.readableHighWaterMark
+  if (options.writableHighWaterMark !== undefined) made.writableHighWaterMark = options.writableHighWaterMark
+  if (options.signal !== undefined) {
+    requireSignal(options.signal, 'options.signal')
+    made.signal = options.signal
+  }
+  return made
+}
+
+function isOnRead(onread: net.OnReadOpts | undefined): onread is net.OnReadOpts {
+  if (typeof onread !== 'object' || onread === null || typeof onread.callback !== 'function') return false
+  return onread.buffer instanceof Uint8Array || typeof onread.buffer === 'function'
+}
+
+function refuseWritesAfterEnd(this: Socket): void {
+  if (!this.allowHalfOpen) this.write = writeAfterEnd
+}
+
+/** Node's own answer to a write on a socket whose peer has ended: EPIPE, and the socket is destroyed. */
+function writeAfterEnd(this: Socket, chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
+  const done = typeof encoding === 'function' ? encoding : callback
+  if (this.writableEnded)
+    return Socket.prototype.write.call(this, chunk, encoding as BufferEncoding, done as () => void)
+  const error = netError('EPIPE', 'write', 'This socket has been ended by the other party')
+  if (typeof done === 'function') process.nextTick(done as (error: Error) => void, error)
+  this.destroy(error)
+  return false
+}
+
+function emitClose(socket: Socket, hadError: boolean): void {
+  socket.emit('close', hadError)
+}
+
+/** A destroyed stream as good as new: Node allows `connect` again after 'close', by this undocumented method of streams. */
+function revive(socket: Duplex): void {
+  const { _undestroy: undestroy } = socket as Duplex & { _undestroy(): void }
+  undestroy.call(socket)
+}
