@@ -1,0 +1,293 @@
+/**
+ * ARP: neighbour resolution for IPv4 on a link with broadcast (RFC 826, RFC 1122 §2.3.2, RFC 5227).
+ *
+ * Requests for our addresses are answered, and their senders entered, because they are about to talk to us. Anything
+ * else only updates what is known already: an answer nobody asked for makes no entry, so a flood of them costs nothing.
+ */
+import { IpAddress, maskIpv4 } from '../../../src/kernel/address.ts'
+import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
+import { Drive, type Pump } from '../../../src/kernel/drive.ts'
+import type { Env } from '../../../src/kernel/env.ts'
+import type { LinkState, User } from '../../../src/kernel/layer.ts'
+import type { Packet } from '../../../src/kernel/packet.ts'
+import type { Random } from '../../../src/kernel/random.ts'
+import { ETHERTYPE, type LinkAddress, LinkAddressing, type LinkService } from '../../datalink/service.ts'
+import {
+  NeighbourCache,
+  type NeighbourOptions,
+  type NeighbourOwner,
+  type NeighbourSnapshot,
+  type Neighbours,
+  UNRESOLVED,
+} from '../neighbours.ts'
+import { AddressClaim } from './arp-claim.ts'
+import * as arpPacket from './arp-packet.ts'
+
+const REASONS = {
+  short: 'RFC 826',
+  hardwareType: 'RFC 826',
+  protocolType: 'RFC 826',
+  addressLength: 'RFC 826',
+  operation: 'RFC 826',
+  /** The sender's hardware address is not that of one station. */
+  senderHardware: 'RFC 1812 §3.3.2',
+  /** The sender's protocol address cannot be that of a station. */
+  senderProtocol: 'RFC 1122 §3.2.1.3',
+  /** The link gave us back what we sent. */
+  ownPacket: '',
+  /** Somebody else says that one of our addresses is theirs. */
+  conflict: 'RFC 5227 §2.4',
+  notForUs: 'RFC 826',
+  unsolicited: '',
+  /** Too many packets wait for a neighbour's answer. */
+  queueFull: 'RFC 1122 §2.3.2.2',
+  closed: '',
+} as const satisfies Reasons
+
+type ArpReason = keyof typeof REASONS
+
+export interface ArpOptions extends NeighbourOptions {
+  /** Probe for other users of an address before using it (RFC 5227 §2.1); takes 4 to 7 s. Default false. */
+  readonly detectConflicts?: boolean | undefined
+}
+
+/**
+ * Starts ARP on a link; detaches with `close`.
+ * @param link one with a broadcast address.
+ * @param owner told of packets that cannot be delivered, and of conflicts.
+ */
+export function arp(link: LinkService, env: Env, owner: NeighbourOwner, options: ArpOptions = {}): Neighbours {
+  return new Arp(link, env, owner, options)
+}
+
+/** One of our addresses, and what drives its claim. */
+interface Claimed {
+  readonly claim: AddressClaim
+  readonly drive: Drive
+}
+
+class Arp implements Neighbours, User<LinkAddressing>, Pump {
+  private readonly link: LinkService
+  private readonly env: Env
+  private readonly owner: NeighbourOwner
+  private readonly detectConflicts: boolean
+  private readonly random: Random
+  private readonly boundary: Boundary<LinkAddressing, ArpReason>
+  private readonly cache: NeighbourCache
+  private readonly drive: Drive
+  private readonly claims = new Map<number, Claimed>()
+  private readonly to = new LinkAddressing()
+  private readonly scratch = new IpAddress()
+  private readonly detach: () => void
+
+  constructor(link: LinkService, env: Env, owner: NeighbourOwner, options: ArpOptions) {
+    this.link = link
+    this.env = env
+    this.owner = owner
+    this.detectConflicts = options.detectConflicts ?? false
+    this.random = env.random('arp')
+    this.boundary = env.boundary<LinkAddressing, ArpReason>('arp', 'link', REASONS)
+    this.cache = new NeighbourCache(options, this.random)
+    this.drive = new Drive(this.cache, env.timers, this)
+    this.detach = link.boundary.attach(this, ETHERTYPE.arp)
+  }
+
+  resolve(nextHop: IpAddress, packet: Packet): LinkAddress | typeof UNRESOLVED {
+    const peer = this.cache.usable(nextHop)
+    return peer === UNRESOLVED ? this.ask(nextHop, packet) : peer
+  }
+
+  confirm(nextHop: IpAddress): void {
+    this.cache.confirm(nextHop, this.env.clock.now())
+    this.drive.arm()
+  }
+
+  claim(address: IpAddress, length: number): boolean {
+    this.renounce(address)
+    const now = this.env.clock.now()
+    const claim = new AddressClaim(address.w3, length, this.detectConflicts, this.random, now)
+    const drive = new Drive(claim, this.env.timers, { pump: () => this.pumpClaim(claim) })
+    this.claims.set(claim.address, { claim, drive })
+    drive.arm()
+    return claim.state === 'held'
+  }
+
+  renounce(address: IpAddress): void {
+    this.claims.get(address.w3)?.drive.stop()
+    this.claims.delete(address.w3)
+  }
+
+  setPermanent(address: IpAddress, linkAddress: LinkAddress): void {
+    const now = this.env.clock.now()
+    this.cache.setPermanent(address, linkAddress, now)
+    this.drive.run(now)
+  }
+
+  forget(address: IpAddress): boolean {
+    const there = this.cache.forget(address, this.env.clock.now())
+    this.drive.arm()
+    return there
+  }
+
+  list(): readonly NeighbourSnapshot[] {
+    return this.cache.list()
+  }
+
+  close(): void {
+    this.detach()
+    this.drive.stop()
+    for (const { drive } of this.claims.values()) drive.stop()
+    this.claims.clear()
+    this.cache.clear(this.env.clock.now())
+    for (let packet = this.cache.takeUndeliverable(); packet !== undefined; packet = this.cache.takeUndeliverable()) {
+      this.boundary.drop(packet, 'closed')
+    }
+  }
+
+  receive(packet: Packet, from: LinkAddressing): void {
+    this.boundary.up(packet, from, 0)
+    const reason = arpPacket.fault(packet) ?? this.input(packet, from)
+    if (reason === undefined) packet.release()
+    else this.boundary.drop(packet, reason)
+  }
+
+  linkChanged(state: LinkState): void {
+    const now = this.env.clock.now()
+    if (state === 'down') {
+      this.cache.clear(now)
+      this.drive.arm()
+      return
+    }
+    for (const { claim, drive } of this.claims.values()) {
+      claim.announce(now)
+      drive.arm()
+    }
+  }
+
+  pump(): void {
+    this.solicit()
+    const { cache, link, to } = this
+    for (let packet = cache.take(); packet !== undefined; packet = cache.take()) {
+      to.peer = cache.peer
+      to.protocol = ETHERTYPE.ipv4
+      link.send(packet, to)
+    }
+    for (let packet = cache.takeUndeliverable(); packet !== undefined; packet = cache.takeUndeliverable()) {
+      this.owner.undeliverable(packet, cache.nextHop)
+    }
+  }
+
+  private ask(nextHop: IpAddress, packet: Packet): LinkAddress {
+    const peer = this.cache.offer(nextHop, packet, this.env.clock.now())
+    for (let over = this.cache.takeOverflow(); over !== undefined; over = this.cache.takeOverflow()) {
+      this.boundary.drop(over, 'queueFull')
+    }
+    this.solicit()
+    this.drive.arm()
+    return peer
+  }
+
+  /** Asks for the neighbours that are due: the one station that may still be there, or all (RFC 1122 §2.3.2.1). */
+  private solicit(): void {
+    for (let entry = this.cache.output(); entry !== undefined; entry = this.cache.output()) {
+      const target = entry.address.w3
+      const peer = entry.state === 'probe' ? entry.linkAddress : this.broadcast
+      this.send(arpPacket.OP_REQUEST, this.sourceFor(target), 0, target, peer)
+    }
+  }
+
+  private get broadcast(): LinkAddress {
+    return this.link.broadcast ?? 0xffff_ffff_ffff
+  }
+
+  /** Our address on the target's prefix, else any; none makes it a probe, which is answered all the same. */
+  private sourceFor(target: number): number {
+    let source = 0
+    for (const { claim } of this.claims.values()) {
+      if (claim.state !== 'held') continue
+      if (((claim.address ^ target) & maskIpv4(claim.length)) === 0) return claim.address
+      if (source === 0) source = claim.address
+    }
+    return source
+  }
+
+  private send(op: number, spa: number, tha: LinkAddress, tpa: number, peer: LinkAddress): void {
+    const { link, to } = this
+    const packet = this.env.packet(link.headroom, arpPacket.ARP_OCTETS + link.tailroom)
+    arpPacket.write(packet, op, link.address, spa, tha, tpa)
+    to.peer = peer
+    to.protocol = ETHERTYPE.arp
+    this.boundary.down(packet, to)
+    link.send(packet, to)
+  }
+
+  /** @returns why the packet was of no use, or undefined. */
+  private input({ view, start }: Packet, from: LinkAddressing): ArpReason | undefined {
+    const sha = arpPacket.sha(view, start)
+    const spa = arpPacket.spa(view, start)
+    if (sha === this.link.address) return 'ownPacket'
+    if (sha === 0 || isGroup(sha)) return 'senderHardware'
+    const request = arpPacket.op(view, start) === arpPacket.OP_REQUEST
+    const target = this.claims.get(arpPacket.tpa(view, start))
+    if (spa === 0) {
+      if (!request) return 'senderProtocol'
+      // A probe for an address that we probe for ourselves (RFC 5227 §2.1.1).
+      if (target?.claim.state === 'probing') return this.conflict(target, sha)
+      return this.answer(target, sha, 0)
+    }
+    if (!isStation(spa)) return 'senderProtocol'
+    const mine = this.claims.get(spa)
+    if (mine !== undefined) return this.conflict(mine, sha)
+    const forUs = target !== undefined && target.claim.state === 'held'
+    const solicited = !request && forUs && from.cast === 'unicast'
+    const known = this.learn(spa, sha, solicited, request && forUs)
+    if (request) return this.answer(target, sha, spa) === undefined || known ? undefined : 'notForUs'
+    return known ? undefined : 'unsolicited'
+  }
+
+  private learn(spa: number, sha: LinkAddress, solicited: boolean, create: boolean): boolean {
+    const now = this.env.clock.now()
+    const known = this.cache.learn(this.scratch.setIpv4(spa), sha, solicited, create, now)
+    if (known) this.drive.run(now)
+    return known
+  }
+
+  private answer(target: Claimed | undefined, sha: LinkAddress, spa: number): ArpReason | undefined {
+    if (target === undefined || target.claim.state !== 'held') return 'notForUs'
+    this.send(arpPacket.OP_REPLY, target.claim.address, sha, spa, sha)
+    return undefined
+  }
+
+  private conflict({ claim, drive }: Claimed, peer: LinkAddress): ArpReason {
+    const verdict = claim.conflict(this.env.clock.now())
+    const address = IpAddress.ipv4(claim.address)
+    if (verdict === 'defend') this.announce(claim.address)
+    if (verdict === 'lost') {
+      drive.stop()
+      this.claims.delete(claim.address)
+    }
+    this.owner.conflict?.(address, peer, verdict === 'lost')
+    return 'conflict'
+  }
+
+  private announce(address: number): void {
+    this.send(arpPacket.OP_REQUEST, address, 0, address, this.broadcast)
+  }
+
+  private pumpClaim(claim: AddressClaim): void {
+    const due = claim.output()
+    if (due === 'probe') this.send(arpPacket.OP_REQUEST, 0, 0, claim.address, this.broadcast)
+    if (due !== 'announcement') return
+    this.announce(claim.address)
+    if (claim.takeClaimed()) this.owner.claimed?.(IpAddress.ipv4(claim.address))
+  }
+}
+
+/** The group bit of a hardware address: broadcast or multicast. */
+const isGroup = (address: LinkAddress): boolean => Math.floor(address / 0x100_0000_0000) % 2 === 1
+
+/** Neither "this network", nor loopback, nor multicast, nor reserved. */
+function isStation(address: number): boolean {
+  const first = address >>> 24
+  return first !== 0 && first !== 127 && first < 224
+}
