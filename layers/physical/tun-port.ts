@@ -23,7 +23,7 @@ export type TunDropReason =
   /** Sending: shorter than an Ethernet header, or empty. */
   | 'runt'
   /** Sending: longer than the MTU, and no super-segment the device takes. */
-  | 'tooLarge'
+  | 'tooLong'
   /** Sending: offload fields that the device cannot honour. */
   | 'badOffload'
   /** The kernel takes no more for now, and the queue is full. */
@@ -41,7 +41,7 @@ export type TunDropReason =
 
 const REASONS: Reasons<TunDropReason> = {
   runt: '',
-  tooLarge: '',
+  tooLong: '',
   badOffload: '',
   queueFull: '',
   linkDown: '',
@@ -164,10 +164,10 @@ export class TunPort<M extends 'ethernet' | 'ip'> implements PhysicalService<M>,
     if (packet.length < Math.max(this.linkOctets, 1)) return 'runt'
     if (this.device.vnetHdr) {
       const superSegment = packet.segments > 1
-      if (packet.length > (superSegment ? this.offload.segment : this.mtu)) return 'tooLarge'
+      if (packet.length > (superSegment ? this.offload.segment : this.mtu)) return 'tooLong'
       return pushVnetHeader(packet, this.medium) ? undefined : 'badOffload'
     }
-    if (packet.length > this.mtu) return 'tooLarge'
+    if (packet.length > this.mtu) return 'tooLong'
     return packet.segments > 1 || packet.checksum === 'partial' ? 'badOffload' : undefined
   }
 
