@@ -28,6 +28,6 @@ export function hostSockets(): Blueprint<HostSockets> {
       stream.closeAll()
       datagram.closeAll()
     })
-    return { tier: 'transport', stream, datagram }
+    return { tier: 'transport', ipv6: true, stream, datagram }
   }
 }

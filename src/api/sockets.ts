@@ -349,6 +349,8 @@ export interface IcmpSockets {
 
 /** What every transport tier offers, the host's network included: all but interception. For code that runs on any. */
 export interface PlainSockets {
+  /** It understands IPv6 addresses. Default false. */
+  readonly ipv6?: boolean | undefined
   readonly stream: Omit<StreamSockets['stream'], 'intercept'>
   readonly datagram: Omit<DatagramSockets['datagram'], 'intercept'>
 }

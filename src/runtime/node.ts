@@ -1,4 +1,19 @@
 /** A booted stack: its boundaries, its snapshot, and its orderly close. Shared by real and virtual time. */
+import type http from 'node:http'
+import type https from 'node:https'
+import {
+  type DgramOf,
+  type Hosts,
+  httpAgent,
+  httpsAgent,
+  type IcmpOf,
+  type NetOf,
+  type NetStreams,
+  NodeApi,
+  type UndiciConnector,
+  type UndiciConnectorOptions,
+  undiciConnector,
+} from '../api/node-net.ts'
 import { Boundary, type Encapsulation, type Reasons } from '../kernel/boundary.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { Env } from '../kernel/env.ts'
@@ -37,24 +52,63 @@ export interface BoundarySnapshot {
 // biome-ignore lint/suspicious/noExplicitAny: a node holds boundaries of every address type, and only reads their counters
 export type AnyBoundary = Boundary<any>
 
+/** What a node may be given when it is booted. */
+export interface NodeOptions {
+  /** Names its `net`, `dgram` and `icmp` know besides `localhost`: { db: '10.0.0.5' }. */
+  readonly hosts?: Hosts | undefined
+}
+
 export class Node<Top> implements AsyncDisposable {
   readonly name: string
   /** What the topmost layer offers. */
   readonly top: Top
+  private readonly api: NodeApi
   private readonly all: AnyBoundary[] = []
   private readonly cleanups: (() => void | Promise<void>)[] = []
   private readonly pending: Promise<unknown>[] = []
   private closing: Promise<void> | undefined
 
   /** Stacks the blueprint; a layer that throws unwinds those below it. Use `boot` or `Simulation.boot`. */
-  constructor(name: string, blueprint: Blueprint<Top>, host: Host) {
+  constructor(name: string, blueprint: Blueprint<Top>, host: Host, options: NodeOptions = {}) {
     this.name = name
     try {
-      this.top = blueprint(this.env(host))
+      const env = this.env(host)
+      this.top = blueprint(env)
+      this.api = new NodeApi(this.top, env, options.hosts ?? {})
     } catch (error) {
       void this.close()
       throw error
     }
+  }
+
+  /** TCP in the shape of `node:net`, for stacks with a transport. */
+  get net(): NetOf<Top> {
+    return this.api.net as NetOf<Top>
+  }
+
+  /** UDP in the shape of `node:dgram`, for stacks with a transport. */
+  get dgram(): DgramOf<Top> {
+    return this.api.dgram as DgramOf<Top>
+  }
+
+  /** Echo requests, for stacks of ours. */
+  get icmp(): IcmpOf<Top> {
+    return this.api.icmp as IcmpOf<Top>
+  }
+
+  /** An agent for `http.request({ agent })`. */
+  httpAgent(this: Node<NetStreams>, options?: http.AgentOptions): http.Agent {
+    return httpAgent(this.net, options)
+  }
+
+  /** An agent for `https.request({ agent })`. */
+  httpsAgent(this: Node<NetStreams>, options?: https.AgentOptions): https.Agent {
+    return httpsAgent(this.net, options)
+  }
+
+  /** For undici: `fetch(url, { dispatcher: new Agent({ connect: node.undiciConnector() }) })`. */
+  undiciConnector(this: Node<NetStreams>, options?: UndiciConnectorOptions): UndiciConnector {
+    return undiciConnector(this.net, options)
   }
 
   /** Every boundary of the node, bottom-up in the order of stacking. */

@@ -10,7 +10,7 @@ import type { Clock, Instant } from '../kernel/clock.ts'
 import type { Blueprint } from '../kernel/layer.ts'
 import type { Random } from '../kernel/random.ts'
 import { Timers } from '../kernel/timers.ts'
-import { type Host, Node } from './node.ts'
+import { type Host, Node, type NodeOptions } from './node.ts'
 
 const TURN_US = 1000
 const LONGEST_SLEEP_MS = 0x7fff_ffff
@@ -126,11 +126,16 @@ let only: RealTime | undefined
  * Boots a stack on real time.
  * @param blueprint what to stack.
  * @param name the node's name, as it appears in boundaries and captures; default 'node'.
+ * @param options names of hosts.
  * @throws what a layer could not start for: EADDRINUSE, EACCES, …; all that had started is closed again.
  */
-export async function boot<Top>(blueprint: Blueprint<Top>, name = 'node'): Promise<Node<Top>> {
+export async function boot<Top>(
+  blueprint: Blueprint<Top>,
+  name = 'node',
+  options: NodeOptions = {},
+): Promise<Node<Top>> {
   only ??= new RealTime()
-  const node = new Node(name, blueprint, only)
+  const node = new Node(name, blueprint, only, options)
   await node.started()
   return node
 }

@@ -13,7 +13,7 @@ import type { Blueprint } from '../kernel/layer.ts'
 import { type Random, SeededRandom } from '../kernel/random.ts'
 import { Timer, Timers } from '../kernel/timers.ts'
 import type { Wire } from '../kernel/wire.ts'
-import { type AnyBoundary, type Host, Node } from './node.ts'
+import { type AnyBoundary, type Host, Node, type NodeOptions } from './node.ts'
 import { type Partition, Partitions } from './partitions.ts'
 
 export interface SimulationOptions {
@@ -78,9 +78,9 @@ export class Simulation implements Host, Clock, AsyncDisposable {
    * @param name unique in the simulation.
    * @throws TypeError ERR_INVALID_ARG_VALUE — the name is taken.
    */
-  boot<Top>(name: string, blueprint: Blueprint<Top>): Node<Top> {
+  boot<Top>(name: string, blueprint: Blueprint<Top>, options: NodeOptions = {}): Node<Top> {
     if (this.booted.has(name)) throw invalidValue('name', 'unique in the simulation', name)
-    const node = new Node(name, blueprint, this)
+    const node = new Node(name, blueprint, this, options)
     this.booted.set(name, node)
     return node
   }

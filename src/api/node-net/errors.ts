@@ -101,3 +101,7 @@ export function requireSignal(value: unknown, name: string): asserts value is Ab
     throw invalidArgType(name, 'an instance of AbortSignal', value)
   }
 }
+
+export function outOfBounds(message: string): RangeError {
+  return coded(new RangeError(message), 'ERR_BUFFER_OUT_OF_BOUNDS')
+}

@@ -29,9 +29,11 @@ const LOOPBACK4 = '127.0.0.1'
 export class Names {
   /** In lower case. */
   private readonly table: Map<string, readonly string[]> = new Map()
+  private readonly ipv6: boolean
 
-  /** @throws TypeError ERR_INVALID_ARG_TYPE — a host's value is not an IP address. */
-  constructor(hosts: Hosts = {}) {
+  /** @param ipv6 whether the transport understands IPv6. @throws TypeError ERR_INVALID_ARG_TYPE — a host's value is not an IP address. */
+  constructor(hosts: Hosts = {}, ipv6 = false) {
+    this.ipv6 = ipv6
     for (const [name, value] of Object.entries(hosts)) {
       const addresses = typeof value === 'string' ? [value] : value
       for (const address of addresses) {
@@ -44,17 +46,25 @@ export class Names {
   /** @returns the address, or the error (syscall 'getaddrinfo') that says what could be configured. */
   resolve(name: string, family: Family): IpAddress | NetError {
     const literal = tryParseAddress(name)
-    if (literal !== undefined) return literal
+    if (literal !== undefined) return this.supported(literal)
     const known = this.table.get(name.toLowerCase()) ?? (isLocalhost(name) ? [LOOPBACK4] : [])
     for (const text of known) {
       const address = tryParseAddress(text)
-      if (address !== undefined && (family === 0 || (family === 4) === address.isIpv4)) return address
+      if (address !== undefined && (family === 0 || (family === 4) === address.isIpv4)) {
+        return this.supported(address)
+      }
     }
     const detail =
       known.length > 0
         ? `${name} has no address of family ${family}`
         : "give an IP address, a 'lookup' function, or boot the node with hosts: { name: address }"
     return netError('ENOTFOUND', 'getaddrinfo', detail, { address: name })
+  }
+
+  /** @returns the address, or EAFNOSUPPORT where the transport cannot use it. */
+  supported(address: IpAddress): IpAddress | NetError {
+    if (this.ipv6 || address.isIpv4) return address
+    return netError('EAFNOSUPPORT', 'connect', 'this node has no IPv6', { address: address.toString() })
   }
 }
 

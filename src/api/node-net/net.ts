@@ -3,9 +3,10 @@ import net from 'node:net'
 import type { ConnectExtras, ServerOptions, SocketOptions } from './arguments.ts'
 import { splitArguments } from './arguments.ts'
 import { type ApiHost, Context, type NetStreams } from './context.ts'
-import { abortError, requireSignal } from './errors.ts'
+import { requireSignal } from './errors.ts'
 import { type Intercept, interceptor } from './intercept.ts'
 import { type Hosts, Names } from './names.ts'
+import { settle } from './promises.ts'
 import { type ListenOptions, Server } from './server.ts'
 import { type ConnectOptions, Socket } from './socket.ts'
 
@@ -86,8 +87,8 @@ export interface Net {
  * @param host the clock, timers and holds of the node.
  * @param hosts names the node knows.
  */
-export function createNet(below: NetStreams, host: ApiHost, hosts: Hosts | Names = {}): Net {
-  const context = new Context(below, host, hosts instanceof Names ? hosts : new Names(hosts))
+export function createNet(below: NetStreams, host: ApiHost, hosts: Hosts = {}): Net {
+  const context = new Context(below, host, new Names(hosts, below.ipv6))
 
   class NodeSocket extends Socket {
     constructor(options?: SocketOptions) {
@@ -197,35 +198,5 @@ function listening(
     return () => {
       server.close()
     }
-  })
-}
-
-/** A promise that a signal can give up. @param start begins, and returns how to give up. */
-export function settle<T>(
-  signal: AbortSignal | undefined,
-  start: (resolve: (value: T) => void, reject: (error: Error) => void) => () => void,
-): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) {
-      reject(abortError(signal))
-      return
-    }
-    let giveUp = (): void => {}
-    const aborted = (): void => {
-      giveUp()
-      reject(abortError(signal as AbortSignal))
-    }
-    const settled = (): void => signal?.removeEventListener('abort', aborted)
-    giveUp = start(
-      (value) => {
-        settled()
-        resolve(value)
-      },
-      (error) => {
-        settled()
-        reject(error)
-      },
-    )
-    signal?.addEventListener('abort', aborted, { once: true })
   })
 }

@@ -1,7 +1,7 @@
 /** The `net.Socket` of a node: a Duplex whose octets go through our stack. */
 import type net from 'node:net'
 import { Duplex, type DuplexOptions } from 'node:stream'
-import type { IpAddress } from '../../kernel/address.ts'
+import { IpAddress } from '../../kernel/address.ts'
 import { NetError, outOfRange } from '../../kernel/errors.ts'
 import type { Connection, ConnectionOptions } from '../sockets.ts'
 import { type ConnectExtras, type ConnectPlan, connectPlan, type SocketOptions, splitArguments } from './arguments.ts'
@@ -259,8 +259,9 @@ function dial(channel: Channel, socket: Socket, context: Context<NetStreams>, pl
       context.host.touched()
       if (!channel.connecting) return
       socket.emit('lookup', error, text === '' ? undefined : text, address?.isIpv4 === false ? 6 : 4, plan.host)
-      if (address === undefined) socket.destroy(error ?? undefined)
-      else open(channel, socket, context, plan, address)
+      const usable = address === undefined ? error : context.names.supported(address)
+      if (usable instanceof IpAddress) open(channel, socket, context, plan, usable)
+      else socket.destroy(usable ?? undefined)
     })
     return
   }

@@ -1,0 +1,96 @@
+/** The many ways to call `send`, `bind` and `createSocket`, brought into one form, and checked as Node checks them. */
+import type dgram from 'node:dgram'
+import { coded, invalidArgType, outOfBounds, requireFunction, requireSignal, validPort } from './errors.ts'
+import type { LookupFunction } from './names.ts'
+
+export type SendCallback = (error: Error | null, bytes: number) => void
+
+/** What `send` takes as a message, or as one of its parts. */
+export type Message = string | NodeJS.ArrayBufferView
+
+/** A send call after its checks. */
+export interface SendPlan {
+  readonly octets: Uint8Array
+  /** 0 on a connected socket. */
+  readonly port: number
+  readonly address: string | undefined
+  readonly callback: SendCallback | undefined
+}
+
+/** What `createSocket` takes: Node's options, and ours. */
+export interface DatagramSocketOptions extends Omit<dgram.SocketOptions, 'lookup'> {
+  readonly lookup?: LookupFunction | undefined
+  readonly reusePort?: boolean | undefined
+  /** Name of the link to send and receive by, exclusively; default: all, by route. */
+  readonly link?: string | undefined
+}
+
+type Loose = readonly unknown[]
+
+/**
+ * send(msg[, offset, length][, port][, address][, callback])
+ * @throws TypeError ERR_INVALID_ARG_TYPE. Error ERR_SOCKET_DGRAM_IS_CONNECTED. RangeError ERR_SOCKET_BAD_PORT, ERR_BUFFER_OUT_OF_BOUNDS
+ */
+export function sendPlan(args: Loose, connected: boolean): SendPlan {
+  const [message, ...rest] = args
+  const callback = rest.find((value) => typeof value === 'function') as SendCallback | undefined
+  const plain = rest.slice(0, callback === undefined ? rest.length : rest.indexOf(callback))
+  // With an address or port after them, or on a connected socket, two numbers are offset and length.
+  const sliced = typeof plain[1] === 'number' && typeof plain[0] === 'number'
+  const octets = sliced ? slice(message, plain[0] as number, plain[1] as number) : join(message)
+  const [port, address] = sliced ? plain.slice(2) : plain
+  if (connected) {
+    if ((port !== undefined && port !== null) || (address !== undefined && address !== null)) {
+      throw coded(new Error('Already connected'), 'ERR_SOCKET_DGRAM_IS_CONNECTED')
+    }
+    return { octets, port: 0, address: undefined, callback }
+  }
+  const checked = validPort(port, 'Port', false)
+  if (address !== undefined && address !== null && typeof address !== 'string') {
+    throw invalidArgType('address', 'of type string', address)
+  }
+  return { octets, port: checked, address: address || undefined, callback }
+}
+
+/** @throws TypeError ERR_SOCKET_BAD_TYPE, ERR_INVALID_ARG_TYPE */
+export function socketOptions(type: unknown): DatagramSocketOptions {
+  const options = (typeof type === 'object' && type !== null ? type : { type }) as DatagramSocketOptions
+  if (options.type !== 'udp4' && options.type !== 'udp6') {
+    throw coded(new TypeError('Bad socket type specified. Valid types are: udp4, udp6'), 'ERR_SOCKET_BAD_TYPE')
+  }
+  if (options.lookup !== undefined) requireFunction(options.lookup, 'lookup')
+  if (options.signal !== undefined) requireSignal(options.signal, 'options.signal')
+  return options
+}
+
+/** bind([port][, address][, callback]) or bind(options[, callback]) */
+export function bindPlan(args: Loose): [port: number, address: string | undefined, callback: (() => void) | undefined] {
+  const callback = args.find((value) => typeof value === 'function') as (() => void) | undefined
+  const [first, second] = args
+  if (typeof first === 'object' && first !== null) {
+    const { port, address, fd } = first as dgram.BindOptions
+    if (fd !== undefined) throw invalidArgType('options.fd', 'undefined: descriptors belong to the host', fd)
+    return [port === undefined || port === null ? 0 : validPort(port, 'Port'), address || undefined, callback]
+  }
+  const port = first === undefined || first === null || first === callback ? 0 : validPort(first, 'Port')
+  return [port, typeof second === 'string' && second !== '' ? second : undefined, callback]
+}
+
+function slice(message: unknown, offset: number, length: number): Uint8Array {
+  const octets = part(message, 'buffer')
+  if (!(offset >= 0 && offset <= octets.length)) throw outOfBounds('"offset" is outside of buffer bounds')
+  if (!(length >= 0 && offset + length <= octets.length)) throw outOfBounds('"length" is outside of buffer bounds')
+  return octets.subarray(offset, offset + length)
+}
+
+function join(message: unknown): Uint8Array {
+  if (!Array.isArray(message)) return part(message, 'buffer')
+  return Buffer.concat(message.map((piece: unknown) => part(piece, 'buffer list arguments')))
+}
+
+function part(message: unknown, name: string): Uint8Array {
+  if (typeof message === 'string') return Buffer.from(message)
+  if (message instanceof Uint8Array) return message
+  if (ArrayBuffer.isView(message)) return new Uint8Array(message.buffer, message.byteOffset, message.byteLength)
+  throw invalidArgType(name, 'of type string or an instance of Buffer, TypedArray, or DataView', message)
+}

@@ -1,0 +1,513 @@
+/** The `dgram.Socket` of a node. */
+import type dgram from 'node:dgram'
+import { EventEmitter } from 'node:events'
+import type net from 'node:net'
+import { IpAddress } from '../../kernel/address.ts'
+import { NetError } from '../../kernel/errors.ts'
+import type { DatagramHandler, DatagramOptions, DatagramSocket, Endpoint, PlainSockets } from '../sockets.ts'
+import { placeOf } from './channel.ts'
+import type { Context } from './context.ts'
+import {
+  bindPlan,
+  type DatagramSocketOptions,
+  type Message,
+  type SendCallback,
+  type SendPlan,
+  sendPlan,
+} from './dgram-arguments.ts'
+import { asCall, coded, netError, requireFunction, requireNumber, validPort } from './errors.ts'
+import { askLookup } from './names.ts'
+
+/** Datagrams by any transport. */
+export type NetDatagrams = Pick<PlainSockets, 'datagram' | 'ipv6'>
+
+/** What `bind` takes: Node's options. */
+export type BindOptions = dgram.BindOptions
+
+const MULTICAST = 'this stack has no multicast membership yet'
+
+/**
+ * A UDP socket in the shape of Node's. What `dgram.Socket`'s documentation says holds, except for: descriptors; multicast
+ * memberships, which throw ENOSYS; and the size of the send buffer, which is kept but without effect, since datagrams wait
+ * in the network's queue, not in the socket. It also emits 'icmp' (error) for every ICMP error about something it sent;
+ * 'error' comes with one only on a connected socket, as on Linux.
+ */
+export class DgramSocket extends EventEmitter implements dgram.Socket {
+  readonly type: 'udp4' | 'udp6'
+  readonly #context: Context<NetDatagrams>
+  readonly #options: DatagramSocketOptions
+  #below: DatagramSocket | undefined
+  #state: 'unbound' | 'binding' | 'bound' | 'closed' = 'unbound'
+  #connection: 'none' | 'connecting' | 'connected' = 'none'
+  /** Calls made before it was bound. */
+  #early: (() => void)[] = []
+  /** `close` was called before it was bound. */
+  #closing = false
+  /** Sends that were taken while the network was full: how many, and whom to tell when it has room. */
+  #waitingCount = 0
+  #waitingOctets = 0
+  #waiting: { readonly callback: SendCallback; readonly octets: number }[] = []
+  #full = false
+  #sendBuffer: number
+  #wantsHold = true
+  #held = false
+  /** The sender last seen and its text; the destination last sent to and its address. */
+  readonly #from: IpAddress = new IpAddress()
+  #fromText = '0.0.0.0'
+  #to: IpAddress | undefined
+  #toText = ''
+
+  /** Applications use `node.dgram.createSocket(options, listener)`. */
+  constructor(context: Context<NetDatagrams>, options: DatagramSocketOptions) {
+    super()
+    this.type = options.type
+    this.#context = context
+    this.#options = options
+    this.#sendBuffer = options.sendBufferSize ?? 262_144
+    const { signal } = options
+    if (signal === undefined) return
+    const close = (): void => {
+      if (this.#state !== 'closed') this.close()
+    }
+    if (signal.aborted) {
+      process.nextTick(close)
+    } else {
+      signal.addEventListener('abort', close, { once: true })
+      this.once('close', () => signal.removeEventListener('abort', close))
+    }
+  }
+
+  /**
+   * Starts to receive; 'listening' or 'error' follows.
+   * @throws Error ERR_SOCKET_ALREADY_BOUND, ERR_SOCKET_DGRAM_NOT_RUNNING. RangeError ERR_SOCKET_BAD_PORT
+   */
+  bind(port?: number, address?: string, callback?: () => void): this
+  bind(port?: number, callback?: () => void): this
+  bind(callback?: () => void): this
+  bind(options: BindOptions, callback?: () => void): this
+  bind(...args: unknown[]): this {
+    this.#running()
+    if (this.#state !== 'unbound') throw coded(new Error('Socket is already bound'), 'ERR_SOCKET_ALREADY_BOUND')
+    const [port, address, callback] = bindPlan(args)
+    this.#context.host.touched()
+    this.#state = 'binding'
+    if (callback !== undefined) this.#onceListening(callback)
+    process.nextTick(() => this.#bind(port, address))
+    return this
+  }
+
+  /** @throws RangeError ERR_SOCKET_BAD_PORT. Error ERR_SOCKET_DGRAM_IS_CONNECTED, ERR_SOCKET_DGRAM_NOT_RUNNING */
+  connect(port: number, address?: string, callback?: () => void): void
+  connect(port: number, callback: () => void): void
+  connect(port: number, address?: string | (() => void), callback?: () => void): void {
+    this.#running()
+    const checked = validPort(port, 'Port', false)
+    if (this.#connection !== 'none') throw coded(new Error('Already connected'), 'ERR_SOCKET_DGRAM_IS_CONNECTED')
+    const host = typeof address === 'string' ? address : undefined
+    const listener = typeof address === 'function' ? address : callback
+    this.#context.host.touched()
+    this.#connection = 'connecting'
+    this.#whenBound(() => {
+      this.#resolve(host ?? this.#loopback(), (error, to) => this.#connect(error, to, checked, listener))
+    })
+  }
+
+  /** @throws Error ERR_SOCKET_DGRAM_NOT_CONNECTED */
+  disconnect(): void {
+    if (this.#connection !== 'connected') throw notConnected()
+    this.#context.host.touched()
+    this.#connection = 'none'
+    this.#below?.disconnect()
+  }
+
+  /**
+   * Sends one datagram; an unbound socket is bound first. Without a callback, errors of the network tier are ignored, as
+   * in Node; those of names are emitted.
+   * @throws TypeError ERR_INVALID_ARG_TYPE. RangeError ERR_SOCKET_BAD_PORT, ERR_BUFFER_OUT_OF_BOUNDS.
+   *   Error ERR_SOCKET_DGRAM_IS_CONNECTED, ERR_SOCKET_DGRAM_NOT_RUNNING
+   */
+  send(msg: Message | readonly Message[], port?: number, address?: string, callback?: SendCallback): void
+  send(msg: Message | readonly Message[], port?: number, callback?: SendCallback): void
+  send(msg: Message | readonly Message[], callback?: SendCallback): void
+  send(msg: Message, offset: number, length: number, port?: number, address?: string, callback?: SendCallback): void
+  send(msg: Message, offset: number, length: number, port?: number, callback?: SendCallback): void
+  send(msg: Message, offset: number, length: number, callback?: SendCallback): void
+  send(...args: unknown[]): void {
+    const plan = sendPlan(args, this.#connection === 'connected')
+    this.#running()
+    this.#context.host.touched()
+    // What is sent now is what the buffer holds now, wherever it has to wait.
+    if (this.#state !== 'bound') {
+      const kept = { ...plan, octets: Buffer.from(plan.octets) }
+      this.#whenBound(() => this.#send(kept))
+    } else {
+      this.#send(plan)
+    }
+  }
+
+  /** @throws Error ERR_SOCKET_DGRAM_NOT_RUNNING */
+  close(callback?: () => void): this {
+    this.#running()
+    if (callback !== undefined) this.on('close', callback)
+    this.#context.host.touched()
+    if (this.#state === 'binding') this.#closing = true
+    else this.#finish()
+    return this
+  }
+
+  /** @throws NetError EBADF — not bound. Error ERR_SOCKET_DGRAM_NOT_RUNNING */
+  address(): net.AddressInfo {
+    return placeOf(this.#bound('getsockname').local)
+  }
+
+  /** @throws Error ERR_SOCKET_DGRAM_NOT_CONNECTED, ERR_SOCKET_DGRAM_NOT_RUNNING */
+  remoteAddress(): net.AddressInfo {
+    this.#running()
+    const remote = this.#below?.remote
+    if (this.#connection !== 'connected' || remote === undefined) throw notConnected()
+    return placeOf(remote)
+  }
+
+  setBroadcast(flag: boolean): void {
+    this.#set('setBroadcast', 'broadcast', Boolean(flag))
+  }
+
+  /** @param ttl 1 to 255. @throws NetError EINVAL — out of range; EBADF — not bound. TypeError ERR_INVALID_ARG_TYPE */
+  setTTL(ttl: number): number {
+    this.#set('setTTL', 'ttl', hops(ttl, 'setTTL', 1))
+    return ttl
+  }
+
+  /** @param ttl 0 to 255. @throws NetError EINVAL — out of range; EBADF — not bound. TypeError ERR_INVALID_ARG_TYPE */
+  setMulticastTTL(ttl: number): number {
+    this.#set('setMulticastTTL', 'multicastTtl', hops(ttl, 'setMulticastTTL', 0))
+    return ttl
+  }
+
+  setMulticastLoopback(flag: boolean): boolean {
+    this.#set('setMulticastLoopback', 'multicastLoopback', Boolean(flag))
+    return flag
+  }
+
+  /** @throws NetError ENOSYS */
+  setMulticastInterface(_multicastInterface: string): void {
+    throw netError('ENOSYS', 'setMulticastInterface', MULTICAST)
+  }
+
+  /** @throws NetError ENOSYS */
+  addMembership(_multicastAddress: string, _multicastInterface?: string): void {
+    throw netError('ENOSYS', 'addMembership', MULTICAST)
+  }
+
+  /** @throws NetError ENOSYS */
+  dropMembership(_multicastAddress: string, _multicastInterface?: string): void {
+    throw netError('ENOSYS', 'dropMembership', MULTICAST)
+  }
+
+  /** @throws NetError ENOSYS */
+  addSourceSpecificMembership(_source: string, _group: string, _multicastInterface?: string): void {
+    throw netError('ENOSYS', 'addSourceSpecificMembership', MULTICAST)
+  }
+
+  /** @throws NetError ENOSYS */
+  dropSourceSpecificMembership(_source: string, _group: string, _multicastInterface?: string): void {
+    throw netError('ENOSYS', 'dropSourceSpecificMembership', MULTICAST)
+  }
+
+  /** @throws NetError EBADF — not bound. */
+  getRecvBufferSize(): number {
+    return this.#bound('uv_recv_buffer_size').get('receiveBuffer')
+  }
+
+  /** @throws NetError EBADF — not bound. TypeError ERR_INVALID_ARG_TYPE. RangeError ERR_OUT_OF_RANGE */
+  setRecvBufferSize(size: number): void {
+    this.#set('uv_recv_buffer_size', 'receiveBuffer', bufferSize(size))
+  }
+
+  getSendBufferSize(): number {
+    this.#bound('uv_send_buffer_size')
+    return this.#sendBuffer
+  }
+
+  setSendBufferSize(size: number): void {
+    this.#bound('uv_send_buffer_size')
+    this.#sendBuffer = bufferSize(size)
+  }
+
+  /** Octets sent that the network below has yet to take in earnest. */
+  getSendQueueSize(): number {
+    return this.#waitingOctets
+  }
+
+  getSendQueueCount(): number {
+    return this.#waitingCount
+  }
+
+  ref(): this {
+    this.#wantsHold = true
+    if (this.#state === 'bound') this.#hold()
+    return this
+  }
+
+  unref(): this {
+    this.#wantsHold = false
+    this.#letGo()
+    return this
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state === 'closed') return
+    await new Promise<void>((resolve) => this.close(resolve))
+  }
+
+  #bind(port: number, host: string | undefined): void {
+    this.#context.host.touched()
+    if (host === undefined) this.#open(port, this.type === 'udp6' ? new IpAddress(0, 0, 0, 0) : undefined)
+    else {
+      this.#resolve(host, (error, address) => {
+        if (address === undefined) this.#failBind(error)
+        else this.#open(port, address)
+      })
+    }
+  }
+
+  #open(port: number, address: IpAddress | undefined): void {
+    const { link, reuseAddr, reusePort, recvBufferSize } = this.#options
+    try {
+      const usable = address === undefined ? undefined : this.#context.names.supported(address)
+      if (NetError.is(usable)) throw usable
+      const options: Partial<DatagramOptions> | undefined =
+        recvBufferSize === undefined ? undefined : { receiveBuffer: recvBufferSize }
+      const reuse = reuseAddr === true || reusePort === true
+      this.#below = this.#context.below.datagram.bind({ address, port, link, reuse, options }, this.#ears)
+    } catch (error) {
+      this.#failBind(asCall(error, 'bind', { address: (address ?? new IpAddress()).toString(), port }))
+      return
+    }
+    this.#state = 'bound'
+    if (this.#wantsHold) this.#hold()
+    this.emit('listening')
+    for (const call of this.#early.splice(0)) call()
+    if (this.#closing) this.#finish()
+  }
+
+  /** What was to happen once it is bound, does not. */
+  #failBind(error: Error | null): void {
+    this.#state = 'unbound'
+    this.#early = []
+    this.#connection = 'none'
+    if (this.#closing) this.#finish()
+    this.emit('error', error)
+  }
+
+  #finish(): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.#below?.close()
+    this.#letGo()
+    this.#tellWaiting()
+    process.nextTick(emitClose, this)
+  }
+
+  #tellWaiting(): void {
+    this.#full = false
+    this.#waitingCount = this.#waitingOctets = 0
+    for (const { callback, octets } of this.#waiting.splice(0)) process.nextTick(callback, null, octets)
+  }
+
+  #connect(error: Error | null, to: IpAddress | undefined, port: number, listener: (() => void) | undefined): void {
+    if (this.#state !== 'bound' || this.#below === undefined) return
+    let failure = error
+    if (to !== undefined) {
+      try {
+        this.#below.connect(to, port)
+      } catch (thrown) {
+        failure = asCall(thrown, 'connect', { address: to.toString(), port })
+      }
+    }
+    if (failure !== null) {
+      this.#connection = 'none'
+      process.nextTick(emitError, this, failure)
+      return
+    }
+    this.#connection = 'connected'
+    if (listener !== undefined) this.once('connect', listener)
+    process.nextTick(() => this.#state !== 'closed' && this.emit('connect'))
+  }
+
+  #send(plan: SendPlan): void {
+    if (this.#state !== 'bound') return
+    if (plan.port === 0) {
+      this.#hand(plan, undefined)
+      return
+    }
+    const host = plan.address ?? this.#loopback()
+    if (host === this.#toText && this.#to !== undefined) {
+      this.#hand(plan, this.#to)
+      return
+    }
+    // A lookup function may take its time, and the buffer is the caller's.
+    const kept = this.#options.lookup === undefined ? plan : { ...plan, octets: Buffer.from(plan.octets) }
+    this.#resolve(host, (error, to) => this.#sendTo(kept, host, error, to))
+  }
+
+  #sendTo(plan: SendPlan, host: string, error: Error | null, to: IpAddress | undefined): void {
+    if (this.#state !== 'bound') return
+    if (to === undefined) {
+      if (plan.callback !== undefined) process.nextTick(plan.callback, error, 0)
+      else process.nextTick(emitError, this, error)
+      return
+    }
+    if (this.#options.lookup === undefined) {
+      this.#toText = host
+      this.#to = to
+    }
+    this.#hand(plan, to)
+  }
+
+  /** Gives one datagram to the network. */
+  #hand(plan: SendPlan, to: IpAddress | undefined): void {
+    const { octets, port, callback } = plan
+    const below = this.#below as DatagramSocket
+    try {
+      if (!below.send(octets, 0, octets.length, to, to === undefined ? undefined : port)) this.#full = true
+    } catch (error) {
+      if (callback !== undefined) process.nextTick(callback, asCall(error, 'send', placeFor(to, port)), 0)
+      return
+    }
+    if (this.#full) {
+      this.#waitingCount++
+      this.#waitingOctets += octets.length
+      if (callback !== undefined) this.#waiting.push({ callback, octets: octets.length })
+    } else if (callback !== undefined) process.nextTick(callback, null, octets.length)
+  }
+
+  /** An address, from the name or literal; then called at once, unless a custom `lookup` takes its time. */
+  #resolve(host: string, then: (error: Error | null, address: IpAddress | undefined) => void): void {
+    const found = this.#context.names.resolve(host, this.type === 'udp4' ? 4 : 6)
+    const { lookup } = this.#options
+    if (lookup !== undefined && (NetError.is(found) || found.toString() !== host)) {
+      askLookup(lookup, host, this.type === 'udp4' ? 4 : 6, 0, (error, address) => {
+        this.#context.host.touched()
+        then(error, address)
+      })
+    } else if (NetError.is(found)) then(found, undefined)
+    else then(null, found)
+  }
+
+  #whenBound(call: () => void): void {
+    if (this.#state === 'bound') {
+      call()
+      return
+    }
+    this.#early.push(call)
+    if (this.#state === 'unbound') this.bind(0)
+  }
+
+  #onceListening(callback: () => void): void {
+    requireFunction(callback, 'callback')
+    const failed = (): void => {
+      this.off('listening', listening)
+    }
+    const listening = (): void => {
+      this.off('error', failed)
+      callback.call(this)
+    }
+    this.once('listening', listening)
+    this.prependOnceListener('error', failed)
+  }
+
+  readonly #ears: DatagramHandler = {
+    message: (_socket, octets, start, length, from) => {
+      this.#context.host.touched()
+      const message = Buffer.allocUnsafe(length)
+      message.set(octets.subarray(start, start + length))
+      this.emit('message', message, {
+        address: this.#textOf(from),
+        family: from.address.isIpv4 ? 'IPv4' : 'IPv6',
+        port: from.port,
+        size: length,
+      })
+    },
+    writable: () => {
+      this.#context.host.touched()
+      this.#tellWaiting()
+    },
+    error: (_socket, error, remote) => {
+      this.#context.host.touched()
+      const told = asCall(error, error.syscall ?? 'recvmsg', placeFor(remote.address, remote.port))
+      this.emit('icmp', told)
+      if (this.#connection === 'connected') this.emit('error', told)
+    },
+  }
+
+  /** Senders repeat themselves: their text is made once. */
+  #textOf(from: Endpoint): string {
+    if (!this.#from.equals(from.address)) {
+      this.#from.set(from.address)
+      this.#fromText = from.address.toString()
+    }
+    return this.#fromText
+  }
+
+  #set<Name extends keyof DatagramOptions>(call: string, name: Name, value: DatagramOptions[Name]): void {
+    this.#bound(call).set(name, value)
+  }
+
+  #bound(call: string): DatagramSocket {
+    this.#running()
+    if (this.#below === undefined) throw netError('EBADF', call, 'the socket is not bound yet')
+    return this.#below
+  }
+
+  #running(): void {
+    if (this.#state === 'closed') throw coded(new Error('Not running'), 'ERR_SOCKET_DGRAM_NOT_RUNNING')
+  }
+
+  #loopback(): string {
+    return this.type === 'udp4' ? '127.0.0.1' : '::1'
+  }
+
+  #hold(): void {
+    if (this.#held) return
+    this.#held = true
+    this.#context.hold()
+  }
+
+  #letGo(): void {
+    if (!this.#held) return
+    this.#held = false
+    this.#context.release()
+  }
+}
+
+function emitClose(socket: DgramSocket): void {
+  socket.emit('close')
+}
+
+function emitError(socket: DgramSocket, error: Error | null): void {
+  socket.emit('error', error)
+}
+
+function notConnected(): Error {
+  return coded(new Error('Not connected'), 'ERR_SOCKET_DGRAM_NOT_CONNECTED')
+}
+
+function hops(ttl: unknown, call: string, least: number): number {
+  requireNumber(ttl, 'ttl')
+  if (!Number.isInteger(ttl) || ttl < least || ttl > 255)
+    throw netError('EINVAL', call, `${ttl} is not ${least} to 255`)
+  return ttl
+}
+
+function bufferSize(size: unknown): number {
+  requireNumber(size, 'size')
+  if (!Number.isInteger(size) || size < 0 || size > 0xffff_ffff) {
+    throw coded(new TypeError('Buffer size must be a positive integer'), 'ERR_SOCKET_BAD_BUFFER_SIZE')
+  }
+  return size
+}
+
+function placeFor(address: IpAddress | undefined, port: number): { address?: string; port?: number } {
+  return address === undefined ? {} : { address: address.toString(), port }
+}
