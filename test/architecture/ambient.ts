@@ -51,7 +51,7 @@ const RULES: readonly AmbientRule[] = [
   rule('the kernel and the protocols', /^(?:src\/kernel\/|layers\/(?:offload|datalink|network|transport)\/)/, LANGUAGE),
   rule(
     'media without a machine',
-    /^layers\/physical\/(?:index|service|loopback|cable|hub|impair|line|medium)(?:\.ts$|\/)/,
+    /^layers\/physical\/(?:index|service|loopback|cable|hub|impair|line|cut|medium)(?:\.ts$|\/)/,
     LANGUAGE,
   ),
   rule('media of a real machine', /^layers\/physical\//, LANGUAGE, WAITING, MACHINE),

@@ -14,8 +14,12 @@ const KERNEL = 'src/kernel/'
 const NODE = 'node:'
 
 /** What the protocols of one tier share. */
-const MEDIA = ['layers/physical/service.ts', 'layers/physical/line.ts', 'layers/physical/medium.ts']
-const DEVICES = ['layers/physical/libc.ts', 'layers/physical/tun-']
+const MEDIA = [
+  'layers/physical/service.ts',
+  'layers/physical/line.ts',
+  'layers/physical/cut.ts',
+  'layers/physical/medium.ts',
+]
 const LINKS = ['layers/datalink/service.ts', 'layers/datalink/fcs.ts', '#crc32']
 const NETWORKS = [
   'layers/network/service.ts',
@@ -80,13 +84,26 @@ export const IMPORTS: readonly ImportRule[] = [
   },
   {
     name: 'a medium that needs no machine needs no Node',
-    files: /^layers\/physical\/(loopback|cable|hub|impair|line|medium)(?:\.ts$|\/)/,
+    files: /^layers\/physical\/(loopback|cable|hub|impair|line|cut|medium)(?:\.ts$|\/)/,
     may: [KERNEL, ...MEDIA, 'layers/offload/', 'layers/physical/$1'],
+  },
+  {
+    name: 'TAP and TUN are one driver',
+    files: /^layers\/physical\/t[au][pn]-/,
+    may: [
+      KERNEL,
+      ...MEDIA,
+      'layers/physical/libc.ts',
+      'layers/offload/',
+      'layers/physical/tap-',
+      'layers/physical/tun-',
+      NODE,
+    ],
   },
   {
     name: 'a medium knows the kernel, the offload and Node',
     files: /^layers\/physical\/([\w-]+?)(?:\.ts$|\/)/,
-    may: [KERNEL, ...MEDIA, ...DEVICES, 'layers/offload/', 'layers/physical/$1', NODE],
+    may: [KERNEL, ...MEDIA, 'layers/physical/libc.ts', 'layers/offload/', 'layers/physical/$1', NODE],
   },
 
   { name: 'the index of a tier knows its tier', files: /^layers\/(\w+)\/index\.ts$/, may: ['layers/$1/'] },
