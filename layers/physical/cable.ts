@@ -14,33 +14,16 @@ import type { Blueprint } from '../../src/kernel/layer.ts'
 import type { Packet } from '../../src/kernel/packet.ts'
 import type { Timers } from '../../src/kernel/timers.ts'
 import type { Wire } from '../../src/kernel/wire.ts'
-import { checkLine, Line, type LineOptions, type LineOwner } from './line.ts'
-import { DEFAULT_MTU, encapsulationOf, MAX_MTU, wireMtu } from './medium.ts'
-import { type Medium, NO_OFFLOAD, type Offload, type PhysicalService } from './service.ts'
+import { type Cut, cutOf } from './cut.ts'
+import { checkLine, Line, type LineOptions, type LineOwner, lineOptions } from './line.ts'
+import { checkWhole, encapsulationOf, type MediumOptions, mediumOf, wholePackets, wireMtu } from './medium.ts'
+import type { Medium, Offload, PhysicalService } from './service.ts'
 
-export interface CableOptions<M extends Medium = 'frames'> extends LineOptions {
-  /** What the cable carries; default 'frames'. Only on 'frames' does Ethernet spend time on its FCS. */
-  readonly medium?: M
-  /**
-   * Largest network packet in octets, 1 to 65535; default 1500. The room of an Ethernet header and, on 'frames', of the
-   * FCS comes on top of it: the ends show 1518 or 1514.
-   */
-  readonly mtu?: number
-  /**
-   * Take super-segments of up to 64 KB and vouch for transport checksums; default false. Only for 'ethernet' and 'ip',
-   * and only without delay and rate: such a cable has no moment at which each single frame passes.
-   */
-  readonly offload?: boolean
-}
+/** What the cable carries and how; both directions start alike. */
+export interface CableOptions<M extends Medium = 'frames'> extends LineOptions, MediumOptions<M> {}
 
 /** Which way: from the first end to the second, or back. */
 export type CableDirection = 'aToB' | 'bToA' | 'both'
-
-/** A cut that stands until it is healed. */
-export interface Cut extends Disposable {
-  /** Ends it; others stay. Repeating it does nothing. */
-  heal(): void
-}
 
 /** Changes a cable while it runs. */
 export interface CableControl {
@@ -79,9 +62,6 @@ const REASONS: Reasons<CableDrop> = {
   noUser: '',
 }
 
-/** A super-segment is one IP packet of at most 65535 octets in one frame. */
-const WHOLE_PACKETS = MAX_MTU
-
 /**
  * A cable: `const [a, b] = cable({ delay: ms(10), rate: 10_000_000 })`. Both ends start alike; `link.set` makes them
  * differ.
@@ -92,8 +72,7 @@ const WHOLE_PACKETS = MAX_MTU
  * @throws TypeError ERR_INVALID_ARG_VALUE — `offload` together with what it excludes.
  */
 export function cable<M extends Medium = 'frames'>(options: CableOptions<M> = {}): Cable<M> {
-  // Without the option, M is its default.
-  const core = new Core<M>(options, options.medium ?? ('frames' as M))
+  const core = new Core<M>(options, mediumOf(options))
   const ends = [core.end(0), core.end(1)] as const
   return Object.assign(ends, { link: core })
 }
@@ -105,24 +84,18 @@ class Core<M extends Medium> implements CableControl, Wire {
   mtu: number
   plugged = true
   readonly ends: [Plug<M> | null, Plug<M> | null] = [null, null]
-  /** The options of each direction, and how many cuts stand in it. */
   private readonly lines: [LineOptions, LineOptions]
-  readonly cuts: [number, number] = [0, 0]
+  /** How many cuts stand in each direction. */
+  readonly cuts: Int32Array = new Int32Array(2)
   /** The pairs of nodes a partition keeps apart, as 'from\0to'. */
   private readonly severed = new Set<string>()
 
   constructor(options: CableOptions<M>, medium: M) {
     checkLine(options)
     this.medium = medium
-    this.mtu = wireMtu(medium, options.mtu ?? DEFAULT_MTU)
+    this.mtu = wireMtu(medium, options.mtu)
     this.lines = [lineOptions(options), lineOptions(options)]
-    this.offload = NO_OFFLOAD
-    if (options.offload === true) {
-      if (medium !== 'ethernet' && medium !== 'ip')
-        throw invalidValue('offload', "false unless the medium is 'ethernet' or 'ip'", true)
-      this.offload = { segment: wireMtu(medium, WHOLE_PACKETS), checksum: true }
-      this.checkOffload(options)
-    }
+    this.offload = wholePackets(medium, options)
   }
 
   end(index: 0 | 1): CableEnd<M> {
@@ -157,7 +130,7 @@ class Core<M extends Medium> implements CableControl, Wire {
 
   set(options: LineOptions, direction: CableDirection = 'both'): void {
     checkLine(options)
-    if (this.offload.segment > 0) this.checkOffload(options)
+    if (this.offload.segment > 0) checkWhole(options)
     for (const index of indexes(direction)) {
       this.lines[index] = { ...this.lines[index], ...lineOptions(options) }
       this.ends[index]?.line.set(options)
@@ -171,15 +144,7 @@ class Core<M extends Medium> implements CableControl, Wire {
   }
 
   cut(direction: CableDirection = 'both'): Cut {
-    const cut = indexes(direction)
-    for (const index of cut) this.cuts[index]++
-    let standing = true
-    const heal = () => {
-      if (!standing) return
-      standing = false
-      for (const index of cut) this.cuts[index]--
-    }
-    return { heal, [Symbol.dispose]: heal }
+    return cutOf(this.cuts, indexes(direction))
   }
 
   unplug(reason = 'unplugged'): void {
@@ -193,12 +158,6 @@ class Core<M extends Medium> implements CableControl, Wire {
     if (this.plugged) return
     this.plugged = true
     for (const end of this.ends) end?.boundary.linkChanged('up', 'plugged')
-  }
-
-  private checkOffload(options: LineOptions): void {
-    if ((options.delay ?? 0) > 0) throw invalidValue('delay', '0 on a cable with offload', options.delay)
-    if ((options.rate ?? Number.POSITIVE_INFINITY) !== Number.POSITIVE_INFINITY)
-      throw invalidValue('rate', 'Infinity on a cable with offload', options.rate)
   }
 }
 
@@ -248,7 +207,7 @@ class Plug<M extends Medium> implements PhysicalService<M>, LineOwner {
       this.boundary.drop(packet, 'tooLong')
     } else if (!core.plugged || core.ends[this.index] !== this) {
       this.boundary.drop(packet, 'linkDown')
-    } else if (this.severed || core.cuts[this.index] > 0) {
+    } else if (this.severed || core.cuts[this.index] !== 0) {
       this.boundary.drop(packet, 'cut')
     } else {
       // Nobody may trust the word of an earlier medium once this one has carried the packet.
@@ -262,7 +221,7 @@ class Plug<M extends Medium> implements PhysicalService<M>, LineOwner {
   arrive(packet: Packet): void {
     const { peer } = this
     if (peer === null) this.boundary.drop(packet, 'linkDown')
-    else if (this.severed || this.core.cuts[this.index] > 0) this.boundary.drop(packet, 'cut')
+    else if (this.severed || this.core.cuts[this.index] !== 0) this.boundary.drop(packet, 'cut')
     else if (!peer.boundary.up(packet, undefined, 0)) peer.boundary.drop(packet, 'noUser')
   }
 
@@ -313,15 +272,5 @@ function indexes(direction: CableDirection): readonly (0 | 1)[] {
       return [0, 1]
     default:
       throw invalidValue('direction', "'aToB', 'bToA' or 'both'", direction)
-  }
-}
-
-/** Only what concerns a line, and only what is given. */
-function lineOptions({ delay, rate, queue, batch }: LineOptions): LineOptions {
-  return {
-    ...(delay === undefined ? {} : { delay }),
-    ...(rate === undefined ? {} : { rate }),
-    ...(queue === undefined ? {} : { queue }),
-    ...(batch === undefined ? {} : { batch }),
   }
 }

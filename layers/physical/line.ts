@@ -249,3 +249,13 @@ export function checkLine(options: LineOptions): void {
   if (options.queue !== undefined) integer('queue', options.queue, 1, LINE_LIMIT)
   if (options.batch !== undefined) integer('batch', options.batch, 1, LINE_LIMIT)
 }
+
+/** Of an object with more options: those of a line, as far as given. */
+export function lineOptions({ delay, rate, queue, batch }: LineOptions): LineOptions {
+  return {
+    ...(delay === undefined ? {} : { delay }),
+    ...(rate === undefined ? {} : { rate }),
+    ...(queue === undefined ? {} : { queue }),
+    ...(batch === undefined ? {} : { batch }),
+  }
+}
