@@ -68,6 +68,8 @@ export function pullVnetHeader(packet: Packet, medium: VnetMedium): boolean {
   const { view } = packet
   const at = packet.pull(VNET_HEADER_OCTETS)
   const flags = view.getUint8(at)
+  packet.segmentOctets = 0
+  packet.checksum = 'none'
   if (flags & NEEDS_CSUM) {
     packet.checksum = 'partial'
     packet.checksumStart = packet.start + view.getUint16(at + 6, LITTLE)

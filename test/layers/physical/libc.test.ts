@@ -1,0 +1,98 @@
+import { execFile, execFileSync } from 'node:child_process'
+import { constants, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { ERRNO, errnoName, libc } from '../../../layers/physical/libc.ts'
+import { readable, throughPoll } from '../../../layers/physical/tun-readable.ts'
+import { NetError } from '../../../src/kernel/errors.ts'
+import { Packet } from '../../../src/kernel/packet.ts'
+
+/** A preload that hides koffi, as on a machine that has not installed it. */
+const WITHOUT_KOFFI = `data:text/javascript,${encodeURIComponent(`
+import Module from 'node:module'
+const resolve = Module._resolveFilename
+Module._resolveFilename = function (name, ...rest) {
+  if (name === 'koffi') throw Object.assign(new Error('Cannot find module koffi'), { code: 'MODULE_NOT_FOUND' })
+  return resolve.call(this, name, ...rest)
+}`)}`
+
+t.test('without koffi, one sentence says what to do, and the rest works', async (t) => {
+  const root = new URL('../../../', import.meta.url)
+  const script = `
+    const { tapDevice } = await import(${JSON.stringify(new URL('layers/physical/tap-device.ts', root))})
+    const { boot } = await import(${JSON.stringify(new URL('src/runtime/real-time.ts', root))})
+    const error = await boot(tapDevice('tap0')).catch((error) => error)
+    console.log(error.code, error.message)`
+  const output = await new Promise<string>((resolve, reject) => {
+    const args = ['--import', WITHOUT_KOFFI, '--import', 'tsx', '--input-type=module', '-e', script]
+    execFile(process.execPath, args, (error, stdout) => (error === null ? resolve(stdout) : reject(error)))
+  })
+  t.equal(output, 'ENOTSUP ENOTSUP: TAP and TUN need the optional package koffi: npm install koffi\n')
+})
+
+function hasKoffi(): boolean {
+  try {
+    return libc() !== undefined
+  } catch (error) {
+    if (NetError.is(error)) return false
+    throw error
+  }
+}
+const skip = hasKoffi() ? false : 'needs Linux and koffi: npm install koffi'
+
+t.test('errors have names', async (t) => {
+  t.equal(errnoName(ERRNO.EBUSY), 'EBUSY')
+  t.equal(errnoName(12_345), 'errno 12345')
+})
+
+function fifo(t: { teardown(cleanup: () => void): unknown }): number {
+  const folder = mkdtempSync(join(tmpdir(), 'netstrata-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  execFileSync('mkfifo', [join(folder, 'fifo')])
+  return openSync(join(folder, 'fifo'), constants.O_RDWR | constants.O_NONBLOCK)
+}
+
+t.test('reads and writes go to and from the slab, and failures have a reason', { skip }, async (t) => {
+  const c = libc()
+  const fd = fifo(t)
+  const [out, into] = [Packet.take(0, 16), Packet.take(0, 16)]
+  out.append(Buffer.from('across'))
+  t.equal(c.read(fd, c.slabAddress() + into.start, 16), -1)
+  t.equal(c.errno(), ERRNO.EAGAIN)
+  t.equal(c.write(fd, c.slabAddress() + out.start, out.length), 6)
+  t.equal(c.read(fd, c.slabAddress() + into.start, 16), 6)
+  into.put(6)
+  t.equal(Buffer.from(into.bytes()).toString(), 'across')
+  t.equal(c.read(0x7fff_0000, c.slabAddress() + into.start, 16), -1)
+  t.equal(c.errno(), ERRNO.EBADF)
+  out.release()
+  into.release()
+  const closing = readable(c, fd, new Uint8Array(16), { woken: () => {}, failed: () => {} })
+  await closing.close()
+})
+
+for (const way of ['libuv', 'poll'] as const) {
+  t.test(`woken through ${way} for what arrives, and not after closing`, { skip }, async (t) => {
+    const c = libc()
+    const fd = fifo(t)
+    const landing = new Uint8Array(16)
+    const got: string[] = []
+    const reader = {
+      woken: (octets: number) => {
+        const rest = Buffer.alloc(16)
+        const read = octets > 0 ? octets : readSync(fd, rest)
+        got.push(Buffer.from(octets > 0 ? landing : rest).toString('latin1', 0, read))
+      },
+      failed: (error: Error) => t.fail(error.message),
+    }
+    const watch = way === 'libuv' ? readable(c, fd, landing, reader) : throughPoll(c, fd, reader)
+    for (const text of ['one', 'two']) {
+      writeSync(fd, text)
+      for (let i = 0; i < 200 && got.at(-1) !== text; i++) await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    t.same(got, ['one', 'two'])
+    await watch.close()
+    t.throws(() => writeSync(fd, 'three'), { code: 'EBADF' }, 'the descriptor is closed')
+  })
+}
