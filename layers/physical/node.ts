@@ -1,0 +1,15 @@
+/** The whole physical tier: what `netstrata/physical` has, and the media of a real machine. Needs Node. */
+export * from './index.ts'
+export type { DeviceOptions, DeviceService } from './tap-device.ts'
+export { tapDevice } from './tap-device.ts'
+export { tunDevice } from './tun-device.ts'
+export type { TunDropReason } from './tun-port.ts'
+export {
+  type UdpTunnelCodec,
+  type UdpTunnelDrop,
+  type UdpTunnelEndpoint,
+  type UdpTunnelOptions,
+  type UdpTunnelService,
+  udpTunnel,
+} from './udp-tunnel/udp-tunnel.ts'
+export { VXLAN_PORT } from './udp-tunnel/vxlan.ts'

@@ -1,0 +1,31 @@
+/**
+ * netstrata: a real network stack to import. Layers stack into a blueprint, a blueprint boots into a node, in real time or
+ * in a simulation, and a node has `net`, `dgram` and `icmp`. Those who write layers find the rest in `netstrata/kernel`.
+ */
+export * from '../layers/datalink/index.ts'
+export type { Family } from '../layers/network/index.ts'
+export * from '../layers/network/index.ts'
+export * from '../layers/physical/node.ts'
+export * from '../layers/transport/index.ts'
+export { type HostSockets, hostSockets } from './api/host-sockets.ts'
+// Both have a Family: the network's is a way to carry packets, that of a look-up a number.
+export type { Family as LookupFamily } from './api/node-net.ts'
+export * from './api/node-net.ts'
+export type * from './api/routes.ts'
+export type * from './api/sockets.ts'
+export { Capture, type CaptureOptions } from './capture/capture.ts'
+export { CaptureReader, type CaptureRecord } from './capture/reader.ts'
+export { formatMac, IpAddress, type MacAddress, parseAddress, parseMac } from './kernel/address.ts'
+export type { Boundary, Direction, Encapsulation, Tap } from './kernel/boundary.ts'
+export { type Clock, type Duration, type Instant, ms, seconds } from './kernel/clock.ts'
+export type { Env } from './kernel/env.ts'
+export { NetError, type NetErrorDetails } from './kernel/errors.ts'
+export type { Blueprint, Layer, LinkState, Service, User } from './kernel/layer.ts'
+export type { Packet } from './kernel/packet.ts'
+export type { Random } from './kernel/random.ts'
+export { PAGE_OCTETS, reserveSlab } from './kernel/slab.ts'
+export { type Beside, beside, stack } from './kernel/stack.ts'
+export type { AnyBoundary, BoundarySnapshot, Node, NodeOptions } from './runtime/node.ts'
+export type { Partition } from './runtime/partitions.ts'
+export { boot } from './runtime/real-time.ts'
+export { Simulation, type SimulationOptions } from './runtime/simulation.ts'
