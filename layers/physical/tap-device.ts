@@ -19,7 +19,10 @@ import { type TunLimits, TunPort } from './tun-port.ts'
 export interface DeviceOptions {
   /** The interface: 1 to 15 octets without '/' and white space. A '%d' in it lets the kernel choose a number. */
   readonly name?: string
-  /** An open descriptor of a device (a macvtap's /dev/tapN, or one handed down), instead of `name`. Taken over. */
+  /**
+   * An open descriptor of a device (a macvtap's /dev/tapN, or one handed down), instead of `name`. It is taken over, and
+   * closed with the node. State and MTU of a device in another namespace are only known if `netns` names it.
+   */
   readonly fd?: number
   /** The network namespace the device lives in: a name under /run/netns, or a path. Default: the process's own. */
   readonly netns?: string

@@ -58,7 +58,12 @@ export interface OpenTun {
   readonly name: string
   /** Every packet has a virtio_net_hdr in front. */
   readonly vnetHdr: boolean
+  /** IP MTU where the device cannot be asked: a descriptor of a device in a namespace we are not told of. */
+  readonly assumedMtu: number
 }
+
+/** IP MTU of Ethernet (IEEE 802.3 §3.2.7). */
+const DEFAULT_MTU = 1500
 
 /**
  * Opens a device as requested; a device that did not exist is created and brought up.
@@ -93,7 +98,7 @@ function attach(libc: Libc, request: TunRequest): OpenTun {
     const ifreq = ifreqOf(name)
     ifreq.writeUInt16LE(mode, IFREQ_VALUE)
     if (libc.ioctl(fd, TUNSETIFF, ifreq) < 0) throw attachError(libc.errno(), request, existed)
-    const open: OpenTun = { fd, control, name: nameOf(ifreq), vnetHdr: request.vnetHdr }
+    const open: OpenTun = { fd, control, name: nameOf(ifreq), vnetHdr: request.vnetHdr, assumedMtu: DEFAULT_MTU }
     setOffload(libc, open)
     configure(libc, open, request, !existed)
     return open
@@ -122,10 +127,16 @@ function adopt(libc: Libc, request: TunRequest): OpenTun {
     throw failure('EINVAL', `file descriptor ${fd} is the ${kind.toUpperCase()} device ${name}`)
   if ((mode & IFF_NO_PI) === 0)
     throw failure('EINVAL', `file descriptor ${fd} carries packet information: open ${name} with IFF_NO_PI`)
-  const open: OpenTun = { fd, control: openControl(libc), name, vnetHdr: (mode & IFF_VNET_HDR) !== 0 }
+  const open: OpenTun = {
+    fd,
+    control: openControl(libc),
+    name,
+    vnetHdr: (mode & IFF_VNET_HDR) !== 0,
+    assumedMtu: request.mtu ?? DEFAULT_MTU,
+  }
   try {
     setOffload(libc, open)
-    configure(libc, open, request, false)
+    if (readUp(libc, open) !== undefined) configure(libc, open, request, false)
     return open
   } catch (error) {
     closeSync(open.control)

@@ -101,6 +101,8 @@ export class TunPort<M extends 'ethernet' | 'ip'> implements PhysicalService<M>,
   private room = 0
   /** A packet to read into, kept between the reads of one turn. */
   private spare: Packet | null = null
+  /** Its state can be asked for; otherwise it is taken to be up as long as the descriptor works. */
+  private readonly visible: boolean
   private up = true
   private gone = false
 
@@ -117,7 +119,9 @@ export class TunPort<M extends 'ethernet' | 'ip'> implements PhysicalService<M>,
     const encapsulation = medium === 'ethernet' ? 'ethernet' : 'ip'
     this.boundary = env.boundary(medium === 'ethernet' ? 'tap' : 'tun', encapsulation, REASONS)
     this.mtu = 0
-    this.learnMtu(Math.max(readMtu(libc, device), 0) || 1500)
+    const ipMtu = readMtu(libc, device)
+    this.visible = readUp(libc, device) !== undefined
+    this.learnMtu(ipMtu > 0 ? ipMtu : device.assumedMtu)
     this.slabAddress = libc.slabAddress()
     this.queue = new Queue(limits.queueLength)
     this.retry = new Timer({ expire: () => this.drain() })
@@ -266,16 +270,16 @@ export class TunPort<M extends 'ethernet' | 'ip'> implements PhysicalService<M>,
 
   /** Compares the device with what those above know of it. */
   private look(now: Instant): void {
-    const up = readUp(this.libc, this.device) ?? false
+    const up = !this.gone && (!this.visible || (readUp(this.libc, this.device) ?? false))
     const changed = up !== this.up
     const ipMtu = readMtu(this.libc, this.device)
     const resized = ipMtu > 0 && ipMtu + this.linkOctets !== this.mtu
     if (resized) this.learnMtu(ipMtu)
-    this.up = up && !this.gone
+    this.up = up
     if (changed)
       this.boundary.linkChanged(up ? 'up' : 'down', `${this.name} ${this.gone ? 'is gone' : up ? 'is up' : 'is down'}`)
     else if (resized && up) this.boundary.linkChanged('up', `the MTU of ${this.name} is now ${ipMtu}`)
-    if (!this.gone) this.env.timers.arm(this.monitor, now + MONITOR)
+    if (!this.gone && this.visible) this.env.timers.arm(this.monitor, now + MONITOR)
   }
 
   private async close(): Promise<void> {
