@@ -1,0 +1,448 @@
+/**
+ * A connection: the TCB and its timer below, the API above (`src/api/sockets.ts`).
+ *
+ * Segments, timers and calls of the API change the TCB at once, but what follows from it (telling the application,
+ * sending) waits for `pump`, which the owner calls when the batch at hand is done. So a batch of segments is answered
+ * by one ACK (RFC 9293 §3.10.7 MUST-58, MUST-59), and no handler runs within a call of the application.
+ */
+import type {
+  Connection,
+  ConnectionHandler,
+  ConnectionInfo,
+  ConnectionOptions,
+  ConnectionState,
+  Endpoint,
+} from '../../../src/api/sockets.ts'
+import type { Duration, Instant } from '../../../src/kernel/clock.ts'
+import { Drive, type Pump } from '../../../src/kernel/drive.ts'
+import { integer, invalidType, invalidValue, NetError } from '../../../src/kernel/errors.ts'
+import type { Timed } from '../../../src/kernel/machine.ts'
+import type { Packet } from '../../../src/kernel/packet.ts'
+import type { Timers } from '../../../src/kernel/timers.ts'
+import { output, resetSegment, updateMss } from './output.ts'
+import { SendBuffer } from './send-buffer.ts'
+import { withOption } from './settings.ts'
+import { DRAINED, ESTABLISHED, type Failure, OVER, READABLE, SOFT_ERROR, type Tcb, WRITABLE } from './tcb.ts'
+import { expireTimers, nextDeadline, startKeepAlive } from './timers.ts'
+import { windowUpdateDue } from './window.ts'
+
+/** Segments a connection may send before others get their turn. */
+const PUMP_SEGMENTS = 64
+
+/** What a connection needs of the layer. */
+export interface ConnectionOwner {
+  readonly timers: Timers
+  now(): Instant
+  /** The application was called, or called. */
+  touched(): void
+  /** Calls `connection.drive.run` when the batch at hand is done. */
+  schedule(connection: TcpConnection): void
+  /** Sends. @returns false when the connection is to stop until `schedule` is called again. */
+  transmit(connection: TcpConnection, packet: Packet): boolean
+  /** Sees to it that `tcb.path` is current. @returns false when there is no way to the peer. */
+  route(tcb: Tcb): boolean
+  /** The connection no longer receives segments. */
+  unlink(connection: TcpConnection): void
+  /** The same, and a record of it stays for 2 MSL. */
+  enterTimeWait(connection: TcpConnection, now: Instant): void
+  /** A connection in SYN-RECEIVED is so no longer. */
+  handshakeOver(): void
+  /** The application has closed the connection. @returns false when there are too many such: reset it. */
+  orphan(): boolean
+}
+
+/** Who takes connections that are complete: a listener. */
+export interface Acceptor {
+  /** It takes no further ones now. */
+  readonly full: boolean
+  completed(connection: TcpConnection): void
+  /** It ended before it was accepted. */
+  lost(connection: TcpConnection): void
+}
+
+const ABORTED: Failure = {
+  code: 'ECONNABORTED',
+  message: 'the connection was aborted locally',
+  reason: 'aborted',
+  rfc: 'RFC 9293 §3.10.5',
+}
+
+/** Not for those above: the API gives it out as `Connection`. */
+export class TcpConnection implements Connection, Timed, Pump {
+  handler: ConnectionHandler
+  readonly tcb: Tcb
+  readonly drive: Drive
+  /** Set until the connection is accepted. */
+  acceptor: Acceptor | null = null
+  /** It is on the owner's list of those to pump. */
+  scheduled = false
+  /** Segments find it. */
+  linked = false
+  /** It waits for the network to take packets again. */
+  blocked = false
+  /** It counts among the owner's handshakes. */
+  handshaking = false
+  private readonly owner: ConnectionOwner
+  private over = false
+
+  constructor(tcb: Tcb, handler: ConnectionHandler, owner: ConnectionOwner) {
+    this.tcb = tcb
+    this.handler = handler
+    this.owner = owner
+    this.drive = new Drive(this, owner.timers, this)
+  }
+
+  // ── the machine, as its owner and Drive see it
+
+  get deadline(): Instant {
+    return nextDeadline(this.tcb)
+  }
+
+  /** Sees to the timers that have run out. Drive pumps afterwards. */
+  expire(now: Instant): void {
+    const expiry = expireTimers(this.tcb, now)
+    if (expiry === undefined) return
+    if (expiry.reset) this.sendReset(now)
+    this.tcb.end(expiry.failure)
+  }
+
+  /** Tells the application what happened, sends what can be sent, and sees whether the connection is over. */
+  pump(now: Instant): void {
+    if (this.handshaking && this.tcb.state !== 'SYN-RECEIVED') {
+      this.handshaking = false
+      this.owner.handshakeOver()
+    }
+    if (this.tcb.events !== 0) this.tell()
+    this.send(now)
+    this.settle(now)
+    if (this.tcb.events !== 0) this.tell()
+  }
+
+  /** Sends now what must not wait for the end of the batch. */
+  sendAcks(now: Instant): void {
+    this.tcb.ackEach = false
+    this.send(now)
+    this.drive.arm()
+  }
+
+  private send(now: Instant): void {
+    const { tcb } = this
+    if (this.blocked || tcb.state === 'CLOSED' || !this.owner.route(tcb)) return
+    tcb.burst = 0
+    for (let n = 0; n < PUMP_SEGMENTS; n++) {
+      const packet = output(tcb, now)
+      if (packet === null) return
+      tcb.segmentsSent += packet.segments
+      if (!this.owner.transmit(this, packet)) return
+    }
+    this.owner.schedule(this)
+  }
+
+  /** Leaves the table when the protocol is done, and ends when the application has had everything. */
+  private settle(now: Instant): void {
+    const { tcb } = this
+    if (tcb.state === 'TIME-WAIT' && this.linked) {
+      tcb.releaseSending()
+      this.owner.enterTimeWait(this, now)
+    }
+    if (tcb.state === 'CLOSED' && this.linked) this.owner.unlink(this)
+    const done = tcb.state === 'TIME-WAIT' || tcb.state === 'CLOSED'
+    if (!done || this.over || (tcb.events & OVER) !== 0) return
+    if (tcb.orphan || (tcb.readableOctets === 0 && (tcb.events & READABLE) === 0)) tcb.end(null)
+  }
+
+  /** Calls the handlers for what happened. Each may call back at once. */
+  private tell(): void {
+    const { tcb } = this
+    if (this.acceptor !== null) {
+      this.tellAcceptor(this.acceptor)
+      return
+    }
+    const { events } = tcb
+    tcb.events = 0
+    if ((events & OVER) === 0) this.tellProgress(events)
+    else this.tellOver()
+  }
+
+  private tellProgress(events: number): void {
+    this.owner.touched()
+    if ((events & ESTABLISHED) !== 0) this.handler.established?.(this)
+    if ((events & SOFT_ERROR) !== 0 && this.tcb.softFailure !== null) {
+      this.handler.softError?.(this, this.error(this.tcb.softFailure))
+    }
+    // A handler may have ended the connection: then `closed` is the last call.
+    if ((events & READABLE) !== 0 && !this.tcb.orphan && this.tcb.readableTold) this.handler.readable?.(this)
+    if ((events & WRITABLE) !== 0 && !this.tcb.finQueued) this.handler.writable?.(this)
+    if ((events & DRAINED) !== 0 && !this.over) this.handler.drained?.(this)
+  }
+
+  private tellAcceptor(acceptor: Acceptor): void {
+    const { tcb } = this
+    if ((tcb.events & OVER) !== 0) {
+      this.acceptor = null
+      this.finish()
+      acceptor.lost(this)
+    } else if ((tcb.events & ESTABLISHED) !== 0) {
+      tcb.events &= ~ESTABLISHED
+      acceptor.completed(this)
+    }
+  }
+
+  private tellOver(): void {
+    this.finish()
+    this.owner.touched()
+    const { failure } = this.tcb
+    this.handler.closed?.(this, failure === null ? null : this.error(failure))
+  }
+
+  private finish(): void {
+    this.over = true
+    this.drive.stop()
+    if (this.linked) this.owner.unlink(this)
+  }
+
+  private error(failure: Failure): NetError {
+    const { remote, established } = this.tcb
+    return new NetError(failure.code, failure.message, {
+      syscall: established ? 'read' : 'connect',
+      address: remote.address.toString(),
+      port: remote.port,
+      layer: 'tcp',
+      reason: failure.reason,
+      rfc: failure.rfc,
+    })
+  }
+
+  // ── what the owner does to it
+
+  /** Ends the connection for a reason of the network's, without a word to the peer. */
+  fail(failure: Failure): void {
+    this.tcb.end(failure)
+    this.owner.schedule(this)
+  }
+
+  /** Resets the peer and ends. */
+  reset(failure: Failure | null): void {
+    this.sendReset(this.owner.now())
+    this.tcb.end(failure)
+    this.owner.schedule(this)
+  }
+
+  private sendReset(now: Instant): void {
+    const { tcb } = this
+    switch (tcb.state) {
+      case 'CLOSED':
+      case 'LISTEN':
+      case 'SYN-SENT':
+      case 'TIME-WAIT':
+        return
+    }
+    if (this.linked && this.owner.route(tcb)) this.owner.transmit(this, resetSegment(tcb, now))
+  }
+
+  // ── the API
+
+  get state(): ConnectionState {
+    return this.tcb.state
+  }
+
+  get local(): Endpoint {
+    return this.tcb.local
+  }
+
+  get remote(): Endpoint {
+    return this.tcb.remote
+  }
+
+  get readableOctets(): number {
+    return this.tcb.readableOctets
+  }
+
+  get ended(): boolean {
+    return this.tcb.finReceived && this.tcb.readableOctets === 0
+  }
+
+  get writableOctets(): number {
+    return this.canWrite() ? Math.max(this.tcb.options.sendBuffer - this.tcb.queuedOctets, 0) : 0
+  }
+
+  get queuedOctets(): number {
+    return this.tcb.queuedOctets
+  }
+
+  write(octets: Uint8Array, start = 0, length: number = octets.length - start): number {
+    const { tcb } = this
+    if (!(octets instanceof Uint8Array)) throw invalidType('octets', 'an instance of Uint8Array', octets)
+    integer('start', start, 0, octets.length)
+    integer('length', length, 0, octets.length - start)
+    if (!this.canWrite()) throw this.cannotWrite('write')
+    this.owner.touched()
+    const taken = Math.min(length, Math.max(tcb.options.sendBuffer - tcb.queuedOctets, 0))
+    if (taken < length) tcb.wantsWritable = true
+    if (taken === 0) return 0
+    tcb.sendBuffer ??= new SendBuffer()
+    tcb.sendBuffer.write(octets, start, taken)
+    tcb.snd.end = (tcb.snd.end + taken) | 0
+    tcb.pushEnd = tcb.snd.end
+    this.owner.schedule(this)
+    return taken
+  }
+
+  read(into: Uint8Array, start = 0, length: number = into.length - start): number {
+    const { tcb } = this
+    integer('start', start, 0, into.length)
+    integer('length', length, 0, into.length - start)
+    this.owner.touched()
+    const queue = tcb.receiveQueue
+    if (queue === null) {
+      tcb.readableTold = false
+      return 0
+    }
+    const n = queue.read(into, start, length)
+    if (queue.length === 0) {
+      tcb.receiveQueue = null
+      tcb.readableTold = false
+      tcb.events &= ~READABLE
+      if (tcb.finReceived) this.owner.schedule(this)
+    }
+    if (n > 0 && !tcb.finReceived && windowUpdateDue(tcb)) {
+      tcb.ackNow = true
+      this.owner.schedule(this)
+    }
+    return n
+  }
+
+  notifyDrained(): boolean {
+    if (this.tcb.queuedOctets === 0) return false
+    this.tcb.wantsDrained = true
+    return true
+  }
+
+  shutdown(direction: 'read' | 'write'): void {
+    if (direction !== 'read' && direction !== 'write') throw invalidValue('direction', "'read' or 'write'", direction)
+    const { tcb } = this
+    if (tcb.state === 'SYN-SENT') throw this.cannotWrite('shutdown')
+    this.owner.touched()
+    if (direction === 'write') this.queueFin()
+    else tcb.readShut = true
+  }
+
+  close(): void {
+    const { tcb, owner } = this
+    if (tcb.orphan || tcb.state === 'CLOSED' || tcb.state === 'TIME-WAIT') {
+      this.closeFinished()
+      return
+    }
+    owner.touched()
+    const { linger } = tcb.options
+    const unread = tcb.readableOctets > 0 || (tcb.reassembly !== null && !tcb.reassembly.isEmpty)
+    if (tcb.state === 'SYN-SENT') {
+      tcb.end(null)
+    } else if (linger === 0 || (unread && !tcb.readShut) || !owner.orphan()) {
+      this.reset(null)
+    } else {
+      tcb.orphan = true
+      tcb.releaseReceiving()
+      tcb.events &= ~READABLE
+      if (linger !== undefined) tcb.deadlines.closing = owner.now() + linger
+      else if (tcb.state === 'FIN-WAIT-2') tcb.deadlines.closing = owner.now() + tcb.settings.finWait2Timeout
+      this.queueFin()
+    }
+    owner.schedule(this)
+  }
+
+  /** The protocol is done, but the application had not had everything: now it does not want it. */
+  private closeFinished(): void {
+    const { tcb } = this
+    if (tcb.orphan || this.over) return
+    this.owner.touched()
+    tcb.orphan = true
+    tcb.releaseReceiving()
+    this.owner.schedule(this)
+  }
+
+  abort(): void {
+    if (this.over || (this.tcb.events & OVER) !== 0) return
+    this.owner.touched()
+    this.reset(ABORTED)
+  }
+
+  set<Name extends keyof ConnectionOptions>(name: Name, value: ConnectionOptions[Name]): void {
+    const { tcb } = this
+    tcb.options = withOption(tcb.options, name, value)
+    this.owner.touched()
+    const now = this.owner.now()
+    if (name === 'keepAlive' || name === 'keepAliveIdle') {
+      if (tcb.state !== 'SYN-SENT' && tcb.state !== 'SYN-RECEIVED' && tcb.state !== 'CLOSED') startKeepAlive(tcb, now)
+    } else if (name === 'maxSegment' && tcb.path.mtu > 0) {
+      updateMss(tcb)
+    }
+    this.owner.schedule(this)
+  }
+
+  get<Name extends keyof ConnectionOptions>(name: Name): ConnectionOptions[Name] {
+    if (!(name in this.tcb.options)) throw invalidValue('name', 'the name of a connection option', name)
+    return this.tcb.options[name]
+  }
+
+  info(): ConnectionInfo {
+    const { tcb } = this
+    return {
+      state: tcb.state,
+      srtt: Math.round(tcb.rtt.srtt),
+      rttvar: Math.round(tcb.rtt.rttvar),
+      rto: tcb.rtt.backedOff(tcb.backoff) as Duration,
+      cwnd: tcb.congestion.cwnd,
+      ssthresh: tcb.congestion.ssthresh,
+      flightSize: tcb.flightSize,
+      sndWnd: tcb.snd.wnd,
+      rcvWnd: tcb.rcv.wnd,
+      maxSegment: tcb.mss,
+      retransmits: tcb.retransmitted,
+      octetsSent: tcb.octetsSent,
+      octetsReceived: tcb.octetsReceived,
+      segmentsSent: tcb.segmentsSent,
+      segmentsReceived: tcb.segmentsReceived,
+      sendQueue: tcb.queuedOctets,
+      receiveQueue: tcb.readableOctets,
+    }
+  }
+
+  private canWrite(): boolean {
+    const { state, finQueued, orphan } = this.tcb
+    return !finQueued && !orphan && (state === 'ESTABLISHED' || state === 'CLOSE-WAIT')
+  }
+
+  private cannotWrite(syscall: string): NetError {
+    const { state, remote } = this.tcb
+    const early = state === 'SYN-SENT' || state === 'SYN-RECEIVED'
+    return new NetError(early ? 'ENOTCONN' : 'EPIPE', early ? 'not connected yet' : 'this direction is closed', {
+      syscall,
+      address: remote.address.toString(),
+      port: remote.port,
+      layer: 'tcp',
+      reason: early ? 'notConnected' : 'closed',
+      rfc: 'RFC 9293 §3.10.2',
+    })
+  }
+
+  /** (RFC 9293 §3.10.4): after the data, FIN. */
+  private queueFin(): void {
+    const { tcb } = this
+    if (tcb.finQueued) return
+    switch (tcb.state) {
+      case 'SYN-RECEIVED':
+        break
+      case 'ESTABLISHED':
+        tcb.state = 'FIN-WAIT-1'
+        break
+      case 'CLOSE-WAIT':
+        tcb.state = 'LAST-ACK'
+        break
+      default:
+        return
+    }
+    tcb.finQueued = true
+    this.owner.schedule(this)
+  }
+}

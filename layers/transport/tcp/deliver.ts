@@ -1,0 +1,125 @@
+/** Data and FIN that are in the window: into the receive queue, or the list of those that wait for their turn. */
+import type { Instant } from '../../../src/kernel/clock.ts'
+import type { Packet } from '../../../src/kernel/packet.ts'
+import { before } from '../../../src/kernel/sequence.ts'
+import type { Verdict } from './input.ts'
+import { ReceiveQueue } from './receive-queue.ts'
+import type { Segment } from './segment.ts'
+import { NEVER, READABLE, type Tcb } from './tcb.ts'
+
+/** A packet that fills less than this share of its slot is copied into one of its size before it is kept. */
+const WASTE = 4
+/** Within a batch, an ACK that stands for so many full segments does not wait for the end: ACKs clock the sender. */
+const STRETCH_SEGMENTS = 16
+
+/** Takes in the data of `packet`, trimmed to the window; `seg.seq` is the sequence number of its first octet. */
+export function deliver(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Verdict {
+  const { rcv } = tcb
+  if (tcb.orphan) {
+    // Nobody will read this, and the peer must know (RFC 9293 §3.6.1 SHLD-3, RFC 2525 §2.17)
+    return 'dataAfterClose'
+  }
+  const length = packet.length
+  const full = packet.segmentOctets > 0 ? packet.segmentOctets : length
+  if (full > tcb.rcvMss) tcb.rcvMss = Math.min(full, Math.max(tcb.announcedMss, tcb.rcvMss))
+  if (seg.seq !== rcv.nxt) return outOfOrder(tcb, seg, packet)
+  const verdict = append(tcb, packet, length)
+  if (tcb.reassembly !== null && !tcb.reassembly.isEmpty) drainReassembly(tcb)
+  if (tcb.finSeen && rcv.nxt === tcb.finSeq) finInOrder(tcb)
+  scheduleAck(tcb, now)
+  return verdict
+}
+
+function append(tcb: Tcb, packet: Packet, length: number): Verdict {
+  tcb.rcv.nxt = (tcb.rcv.nxt + length) | 0
+  tcb.octetsReceived += length
+  if (tcb.readShut) {
+    // Acknowledged, thrown away, and the window stays as large as it was.
+    return 'readShut'
+  }
+  tcb.rcv.wnd -= length
+  tcb.receiveQueue ??= new ReceiveQueue()
+  tcb.receiveQueue.append(rightSized(packet))
+  tellReadable(tcb)
+  return 'kept'
+}
+
+/** Small data must not hold a large slot. */
+function rightSized(packet: Packet): Packet {
+  if (packet.limit - packet.base <= 2048 || packet.length * WASTE > packet.limit - packet.base) return packet
+  const copy = packet.copy(0, 0)
+  packet.release()
+  return copy
+}
+
+/** The peer learns of the hole at once, by an ACK for each such segment (RFC 5681 §4.2). */
+function outOfOrder(tcb: Tcb, seg: Segment, packet: Packet): Verdict {
+  tcb.ackNow = tcb.ackEach = true
+  if (tcb.readShut) return 'readShut'
+  const fitting = rightSized(packet)
+  const outcome = tcb.reassemble().insert(fitting, seg.seq, 2 * tcb.options.receiveBuffer)
+  if (outcome === 'kept') return 'kept'
+  if (fitting !== packet) {
+    fitting.release()
+    return 'kept'
+  }
+  return outcome === 'full' ? 'reassemblyFull' : 'duplicateData'
+}
+
+function drainReassembly(tcb: Tcb): void {
+  const list = tcb.reassemble()
+  for (let packet = list.take(tcb.rcv.nxt); packet !== undefined; packet = list.take(tcb.rcv.nxt)) {
+    if (append(tcb, packet, packet.length) !== 'kept') packet.release()
+  }
+  // A hole was filled, wholly or in part: tell at once (RFC 5681 §4.2)
+  tcb.ackNow = true
+}
+
+/** At once at the start of a connection and for every second full segment, else after a while (RFC 9293 §3.8.6.3). */
+function scheduleAck(tcb: Tcb, now: Instant): void {
+  const unacknowledged = (tcb.rcv.nxt - tcb.rcv.acked) | 0
+  if (tcb.quickAcks > 0 || unacknowledged > tcb.rcvMss) {
+    tcb.ackNow = true
+    if (unacknowledged >= STRETCH_SEGMENTS * tcb.rcvMss) tcb.ackEach = true
+  } else if (tcb.deadlines.delayedAck === NEVER) {
+    tcb.deadlines.delayedAck = now + tcb.settings.delayedAck
+  }
+}
+
+/** A FIN at `finSeq`, in the window (RFC 9293 §3.10.7.4 eighth). */
+export function finArrives(tcb: Tcb, finSeq: number): void {
+  tcb.ackNow = true
+  if (before(finSeq, tcb.rcv.nxt) || tcb.finReceived) return
+  tcb.finSeen = true
+  tcb.finSeq = finSeq
+  if (tcb.rcv.nxt === finSeq) finInOrder(tcb)
+  else tcb.ackEach = true
+}
+
+function finInOrder(tcb: Tcb): void {
+  tcb.finSeen = false
+  tcb.finReceived = true
+  tcb.rcv.nxt = (tcb.rcv.nxt + 1) | 0
+  if (tcb.rcv.wnd > 0) tcb.rcv.wnd--
+  tcb.ackNow = true
+  tellReadable(tcb)
+  switch (tcb.state) {
+    case 'SYN-RECEIVED':
+    case 'ESTABLISHED':
+      tcb.state = 'CLOSE-WAIT'
+      return
+    case 'FIN-WAIT-1':
+      // Had our FIN been acknowledged by this segment, this would be FIN-WAIT-2.
+      tcb.state = 'CLOSING'
+      return
+    case 'FIN-WAIT-2':
+      tcb.state = 'TIME-WAIT'
+      return
+  }
+}
+
+function tellReadable(tcb: Tcb): void {
+  if (tcb.readableTold) return
+  tcb.readableTold = true
+  tcb.events |= READABLE
+}

@@ -1,0 +1,56 @@
+/**
+ * An ICMP error about a segment we sent (RFC 9293 §3.9.2.2, RFC 5927). It counts only when the sequence number it quotes
+ * is one that is outstanding, which a blind attacker does not know; and even then it never ends a connection that has
+ * been established.
+ */
+import { before, beforeOrAt } from '../../../src/kernel/sequence.ts'
+import type { ErrorReport } from '../../network/service.ts'
+import { updateMss } from './output.ts'
+import { type Failure, SOFT_ERROR, type Tcb } from './tcb.ts'
+
+/** Smallest MTU that IPv4 allows a link (RFC 791); a report of less is not believed. */
+const MIN_MTU = 68
+
+/**
+ * @param seq the sequence number of the quoted segment.
+ * @returns why the connection fails, or undefined when it goes on.
+ */
+export function errorArrives(tcb: Tcb, report: ErrorReport, seq: number): Failure | undefined {
+  const { snd } = tcb
+  // (RFC 5927 §4.1)
+  if (before(seq, snd.una) || !before(seq, snd.nxt)) return undefined
+  if (report.code === 'EMSGSIZE') {
+    packetTooBig(tcb, report.mtu, seq)
+    return undefined
+  }
+  const failure: Failure = {
+    code: report.code,
+    message: `${report.from} says ${report.reason}`,
+    reason: report.reason,
+    rfc: 'RFC 9293 §3.9.2.2',
+  }
+  const opening = tcb.state === 'SYN-SENT' || tcb.state === 'SYN-RECEIVED'
+  if (report.hard && opening) return failure
+  // Remembered, and told: a timeout that follows is blamed on it (MUST-56, SHLD-25; RFC 5927 §5.2 for hard ones).
+  tcb.softFailure = failure
+  tcb.events |= SOFT_ERROR
+  return undefined
+}
+
+/** The path is narrower than we thought: send what is outstanding again in smaller segments (RFC 1191 §6.4). */
+function packetTooBig(tcb: Tcb, mtu: number, seq: number): void {
+  const known = tcb.pathMtu > 0 ? Math.min(tcb.pathMtu, tcb.path.mtu) : tcb.path.mtu
+  const sent = tcb.mss
+  if (mtu >= MIN_MTU && mtu < known) tcb.pathMtu = mtu
+  updateMss(tcb)
+  const { snd } = tcb
+  if (tcb.mss >= sent && tcb.lastTooBig === snd.una) return
+  if (!beforeOrAt(snd.una, seq) || snd.una === snd.nxt || tcb.state === 'SYN-SENT') return
+  // Nothing says that the network is congested: cwnd stays (RFC 1191 §6.4).
+  tcb.lastTooBig = snd.una
+  tcb.goingBack = true
+  snd.rtx = snd.una
+  tcb.recovery = 'timeout'
+  tcb.recover = snd.nxt
+  tcb.timedAt = -1
+}

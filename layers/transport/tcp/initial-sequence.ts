@@ -1,0 +1,48 @@
+/** Initial sequence numbers and timestamp offsets that outsiders cannot guess (RFC 6528, RFC 7323 §5.4). */
+import type { Endpoint } from '../../../src/api/sockets.ts'
+import type { Instant } from '../../../src/kernel/clock.ts'
+import { type HashKey, keyedHash } from '../../../src/kernel/keyed-hash.ts'
+
+/** Tells the hashes of one key apart by what they are for. */
+const FOR_SEQUENCE = 1
+const FOR_TIMESTAMP = 2
+const FOR_PORT = 3
+
+export class Secrets {
+  private readonly key: HashKey
+  private readonly words = new Int32Array(10)
+
+  constructor(key: HashKey) {
+    this.key = key
+  }
+
+  /** ISN = M + F(local, remote, key), M a clock that ticks every 4 us (RFC 9293 §3.4.1 MUST-8, MUST-9, SHLD-1). */
+  sequence(local: Endpoint, remote: Endpoint, now: Instant): number {
+    return (Math.floor(now / 4) + this.hash(local, remote, FOR_SEQUENCE)) | 0
+  }
+
+  /** What our timestamps of this pair of ends start from: the same each time, so that they only grow. */
+  timestampOffset(local: Endpoint, remote: Endpoint): number {
+    return this.hash(local, remote, FOR_TIMESTAMP)
+  }
+
+  /** Where the search for an ephemeral port begins for these ends (RFC 6056 §3.3.3); int32. */
+  portOffset(local: Endpoint, remote: Endpoint): number {
+    return this.hash(local, remote, FOR_PORT)
+  }
+
+  private hash(local: Endpoint, remote: Endpoint, purpose: number): number {
+    const { words } = this
+    words[0] = local.address.w0
+    words[1] = local.address.w1
+    words[2] = local.address.w2
+    words[3] = local.address.w3
+    words[4] = remote.address.w0
+    words[5] = remote.address.w1
+    words[6] = remote.address.w2
+    words[7] = remote.address.w3
+    words[8] = (local.port << 16) | remote.port
+    words[9] = purpose
+    return keyedHash(this.key, words)
+  }
+}

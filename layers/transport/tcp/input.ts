@@ -1,0 +1,344 @@
+/**
+ * A segment arrives for a connection (RFC 9293 §3.10.7.3 and §3.10.7.4, in the order of the steps there), with the
+ * precautions of RFC 5961 against blind attackers and PAWS (RFC 7323 §5).
+ *
+ * Nothing is sent from here: what must be answered is left in the TCB (`ackNow`, `synDue`, …) for `output`. Segments that
+ * are answered by a reset outside of the connection's state come back as a verdict.
+ */
+import { type Duration, type Instant, seconds } from '../../../src/kernel/clock.ts'
+import type { Packet } from '../../../src/kernel/packet.ts'
+import { after, before, beforeOrAt } from '../../../src/kernel/sequence.ts'
+import { acknowledge } from './ack.ts'
+import { deliver, finArrives } from './deliver.ts'
+import { updateMss } from './output.ts'
+import type { DropReason } from './reasons.ts'
+import { ACK, FIN, RST, type Segment, SYN } from './segment.ts'
+import { MIN_MSS } from './settings.ts'
+import { ESTABLISHED, type Failure, NEVER, type Tcb } from './tcb.ts'
+import { startKeepAlive } from './timers.ts'
+
+/** What became of a segment. */
+export type Verdict =
+  /** Processed; the caller releases the packet. */
+  | 'done'
+  /** Processed; its data was kept with the packet. */
+  | 'kept'
+  /** Processed in part or not at all: the caller drops the packet for this reason. */
+  | DropReason
+  /** The same, and a reset answers it (`resetFor`). */
+  | 'reset'
+
+/** Challenge ACKs, and ACKs of segments outside the window, per connection and second (RFC 5961 §7). */
+const CHALLENGES_PER_SECOND = 10
+/** TS.Recent is not believed any more after this (RFC 7323 §5.5). */
+const TS_RECENT_LIFE: Duration = seconds(24 * 86_400)
+
+const REFUSED: Failure = {
+  code: 'ECONNREFUSED',
+  message: 'nobody listens there',
+  reason: 'reset',
+  rfc: 'RFC 9293 §3.10.7.3',
+}
+const RESET: Failure = {
+  code: 'ECONNRESET',
+  message: 'the peer reset the connection',
+  reason: 'reset',
+  rfc: 'RFC 9293 §3.10.7.4',
+}
+
+/** @param packet starts at the TCP header that `seg` holds. */
+export function input(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Verdict {
+  tcb.segmentsReceived++
+  if (isPredicted(tcb, seg)) return predicted(tcb, seg, packet, now)
+  if (tcb.state === 'SYN-SENT') return inSynSent(tcb, seg, packet, now)
+  return synchronized(tcb, seg, packet, now)
+}
+
+// ── header prediction
+
+/** The usual segment of an established connection: the next one, with nothing special about it. */
+function isPredicted(tcb: Tcb, seg: Segment): boolean {
+  return (
+    seg.seq === tcb.rcv.nxt &&
+    (seg.flags & (FIN | SYN | RST | ACK)) === ACK &&
+    tcb.state === 'ESTABLISHED' &&
+    seg.hasTimestamps === tcb.timestamps &&
+    seg.length <= tcb.rcv.wnd &&
+    ((seg.ack - tcb.snd.una) | 0) >= 0 &&
+    ((tcb.snd.nxt - seg.ack) | 0) >= 0 &&
+    (!seg.hasTimestamps || ((seg.tsval - tcb.tsRecent) | 0) >= 0)
+  )
+}
+
+function predicted(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Verdict {
+  tcb.lastReceivedAt = now
+  if (seg.hasTimestamps) rememberTimestamp(tcb, seg, now)
+  acknowledge(tcb, seg, now)
+  if (seg.length === 0) return 'done'
+  packet.pull(seg.headerOctets)
+  return deliver(tcb, seg, packet, now)
+}
+
+// ── SYN-SENT (RFC 9293 §3.10.7.3)
+
+function inSynSent(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Verdict {
+  const { snd } = tcb
+  const hasAck = (seg.flags & ACK) !== 0
+  // First and second: an ACK of something never sent, or of nothing, is answered by a reset unless it is one.
+  if (hasAck && (beforeOrAt(seg.ack, snd.iss) || after(seg.ack, snd.nxt))) {
+    return (seg.flags & RST) !== 0 ? 'unacceptableAck' : 'reset'
+  }
+  if ((seg.flags & RST) !== 0) {
+    if (!hasAck) return 'unexpectedInSynSent'
+    tcb.end(REFUSED)
+    return 'done'
+  }
+  // Fourth: the SYN; a FIN or data without one means nothing yet.
+  if ((seg.flags & SYN) === 0) return 'unexpectedInSynSent'
+  tcb.lastReceivedAt = now
+  acceptSyn(tcb, seg, now)
+  if (!hasAck) {
+    // Simultaneous open (RFC 9293 §3.5 figure 7): our SYN goes once more, with the ACK.
+    tcb.state = 'SYN-RECEIVED'
+    tcb.synDue = true
+    return 'done'
+  }
+  establish(tcb, seg, now)
+  tcb.ackNow = true
+  return seg.length > 0 || (seg.flags & FIN) !== 0 ? afterSyn(tcb, seg, packet, now) : 'done'
+}
+
+/** Data and FIN that came with the SYN-ACK. */
+function afterSyn(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Verdict {
+  seg.flags &= ~SYN
+  seg.seq = (seg.seq + 1) | 0
+  return text(tcb, seg, packet, now)
+}
+
+/** Takes in what a SYN says: its sequence number and options. Also the first step of a passive open. */
+export function acceptSyn(tcb: Tcb, seg: Segment, now: Instant): void {
+  const { rcv, snd, settings } = tcb
+  rcv.irs = seg.seq
+  rcv.nxt = rcv.acked = (seg.seq + 1) | 0
+  // Zero and tiny values would cost us more than them.
+  if (seg.mss > 0) tcb.peerMss = Math.max(seg.mss, MIN_MSS)
+  // Only what both sides offer is in use (RFC 7323 §1.3)
+  tcb.timestamps = settings.timestamps && seg.hasTimestamps
+  if (tcb.timestamps) {
+    tcb.tsRecent = seg.tsval
+    tcb.tsRecentAt = now
+  }
+  if (seg.windowShift >= 0 && rcv.shift >= 0) snd.shift = seg.windowShift
+  else rcv.shift = -1
+  updateMss(tcb)
+  // The window of a SYN is never scaled (RFC 7323 §2.2)
+  snd.wnd = snd.maxWnd = seg.wnd
+  snd.wl1 = seg.seq
+  snd.wl2 = seg.ack
+}
+
+/** The handshake is complete. */
+function establish(tcb: Tcb, seg: Segment, now: Instant): void {
+  const { snd } = tcb
+  if (tcb.timedAt >= 0) {
+    tcb.rtt.sample(now - tcb.timedAt)
+    tcb.timedAt = -1
+  }
+  tcb.congestion.start(tcb.mss, tcb.retransmits)
+  snd.una = seg.ack
+  tcb.retransmits = tcb.backoff = 0
+  tcb.synDue = false
+  tcb.deadlines.retransmit = NEVER
+  tcb.recover = snd.una
+  tcb.windowMark = snd.nxt
+  tcb.softFailure = null
+  tcb.state = 'ESTABLISHED'
+  tcb.established = true
+  tcb.events |= ESTABLISHED
+  startKeepAlive(tcb, now)
+}
+
+// ── the synchronized states (RFC 9293 §3.10.7.4)
+
+function synchronized(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Verdict {
+  const fault = staleTimestamp(tcb, seg, now) ?? sequenceFault(tcb, seg, now)
+  if (fault !== undefined) return fault
+  if ((seg.flags & RST) !== 0) return resetArrives(tcb, seg, now)
+  if ((seg.flags & SYN) !== 0) return synArrives(tcb, now)
+  if ((seg.flags & ACK) === 0) return 'noAck'
+  tcb.lastReceivedAt = now
+  if (seg.hasTimestamps && tcb.timestamps) rememberTimestamp(tcb, seg, now)
+  const refused = ackArrives(tcb, seg, now)
+  if (refused !== undefined) return refused
+  return text(tcb, seg, packet, now)
+}
+
+/** PAWS (RFC 7323 §5.3 R1), and segments without the timestamps that were agreed on (§3.2). */
+function staleTimestamp(tcb: Tcb, seg: Segment, now: Instant): Verdict | undefined {
+  if (!tcb.timestamps || (seg.flags & RST) !== 0) return undefined
+  if (!seg.hasTimestamps) return 'noTimestamps'
+  if (!before(seg.tsval, tcb.tsRecent)) return undefined
+  if (now - tcb.tsRecentAt > TS_RECENT_LIFE) return undefined
+  answer(tcb, seg, now)
+  return 'paws'
+}
+
+/** TS.Recent follows the segments at the left edge (RFC 7323 §4.3 (2)). */
+function rememberTimestamp(tcb: Tcb, seg: Segment, now: Instant): void {
+  if (after(seg.seq, tcb.rcv.acked)) return
+  if (before(seg.tsval, tcb.tsRecent) && now - tcb.tsRecentAt <= TS_RECENT_LIFE) return
+  tcb.tsRecent = seg.tsval
+  tcb.tsRecentAt = now
+}
+
+/** First: is any of it in the window? */
+function sequenceFault(tcb: Tcb, seg: Segment, now: Instant): Verdict | undefined {
+  const { rcv } = tcb
+  if (isAcceptable(rcv.nxt, rcv.wnd, seg.seq, seg.len)) return undefined
+  // A window of zero closes the data out, never ACK, RST and URG (RFC 9293 §3.10.7.4 MUST-66)
+  if (rcv.wnd === 0 && seg.seq === rcv.nxt) return undefined
+  if ((seg.flags & RST) !== 0) return 'resetOutsideWindow'
+  if ((seg.flags & SYN) !== 0 && tcb.state === 'SYN-RECEIVED' && seg.seq === rcv.irs) {
+    return synAgain(tcb, seg, now)
+  }
+  answer(tcb, seg, now)
+  return (seg.flags & SYN) !== 0 ? 'synInWindow' : 'outsideWindow'
+}
+
+/** In SYN-RECEIVED, the SYN that brought us there. */
+function synAgain(tcb: Tcb, seg: Segment, now: Instant): Verdict {
+  if (tcb.passive || (seg.flags & ACK) === 0) {
+    // Our SYN-ACK was lost.
+    tcb.synDue = true
+    return 'duplicateData'
+  }
+  // A simultaneous open: its ACK of our SYN is what is new (RFC 9293 §3.5 figure 7)
+  tcb.ackNow = true
+  return ackArrives(tcb, seg, now) ?? 'done'
+}
+
+/** The four cases of RFC 9293 §3.4 table 6. */
+function isAcceptable(nxt: number, wnd: number, seq: number, len: number): boolean {
+  const first = (seq - nxt) | 0
+  if (wnd === 0) return len === 0 && first === 0
+  if (first >= 0 && first < wnd) return true
+  const last = (first + len - 1) | 0
+  return len > 0 && last >= 0 && last < wnd
+}
+
+/** Second: RST counts only at exactly RCV.NXT; elsewhere in the window it is challenged (RFC 5961 §3.2). */
+function resetArrives(tcb: Tcb, seg: Segment, now: Instant): Verdict {
+  if (seg.seq !== tcb.rcv.nxt) {
+    challenge(tcb, now)
+    return 'resetNotExact'
+  }
+  // A passive open goes back to LISTEN without a word (RFC 9293 §3.10.7.4); its listener is still there.
+  if (tcb.state === 'SYN-RECEIVED') tcb.end(tcb.passive ? RESET : REFUSED)
+  else tcb.end(isClosingCleanly(tcb) ? null : RESET)
+  return 'done'
+}
+
+/** Both sides have closed, and only our FIN has not been acknowledged: nothing is lost by a reset. */
+function isClosingCleanly(tcb: Tcb): boolean {
+  return (tcb.state === 'LAST-ACK' || tcb.state === 'CLOSING') && tcb.queuedOctets === 0 && tcb.readableOctets === 0
+}
+
+/** Fourth: a SYN in a synchronized state is challenged wherever it lies (RFC 5961 §4.2). */
+function synArrives(tcb: Tcb, now: Instant): Verdict {
+  if (tcb.state === 'SYN-RECEIVED' && tcb.passive) {
+    tcb.end(RESET)
+    return 'synInWindow'
+  }
+  challenge(tcb, now)
+  return 'synInWindow'
+}
+
+/** Fifth: the ACK field. @returns a verdict when the segment ends here. */
+function ackArrives(tcb: Tcb, seg: Segment, now: Instant): Verdict | undefined {
+  const { snd } = tcb
+  if (tcb.state === 'SYN-RECEIVED') {
+    if (beforeOrAt(seg.ack, snd.una) || after(seg.ack, snd.nxt)) return 'reset'
+    establish(tcb, seg, now)
+    snd.wnd = snd.maxWnd = seg.wnd * 2 ** snd.shift
+    snd.wl1 = seg.seq
+    snd.wl2 = seg.ack
+    if (tcb.finQueued) tcb.state = 'FIN-WAIT-1'
+    return undefined
+  }
+  // What was never sent, or is older than any window, is a blind guess (RFC 5961 §5.2)
+  if (after(seg.ack, snd.nxt) || ((seg.ack - snd.una) | 0) < -snd.maxWnd) {
+    challenge(tcb, now)
+    return 'unacceptableAck'
+  }
+  acknowledge(tcb, seg, now)
+  if (tcb.finAcked) finAcknowledged(tcb, now)
+  return undefined
+}
+
+function finAcknowledged(tcb: Tcb, now: Instant): void {
+  switch (tcb.state) {
+    case 'FIN-WAIT-1':
+      tcb.state = 'FIN-WAIT-2'
+      if (tcb.orphan) tcb.deadlines.closing = now + tcb.settings.finWait2Timeout
+      return
+    case 'CLOSING':
+      tcb.state = 'TIME-WAIT'
+      return
+    case 'LAST-ACK':
+      tcb.state = 'CLOSED'
+      tcb.releaseSending()
+      return
+  }
+}
+
+/** Sixth to eighth: urgent data is in line, like any other (RFC 6093 §6); then the data and the FIN. */
+function text(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Verdict {
+  const fin = (seg.flags & FIN) !== 0
+  if (seg.length === 0 && !fin) return 'done'
+  const receiving = tcb.state === 'ESTABLISHED' || tcb.state === 'FIN-WAIT-1' || tcb.state === 'FIN-WAIT-2'
+  if (!receiving) {
+    tcb.ackNow = true
+    return seg.length === 0 ? 'done' : 'duplicateData'
+  }
+  packet.pull(seg.headerOctets)
+  const { rcv } = tcb
+  const cut = (rcv.nxt - seg.seq) | 0
+  const finSeq = (seg.seq + seg.length) | 0
+  let verdict: Verdict = 'done'
+  if (seg.length > 0) {
+    if (cut > 0) {
+      // Some of it is old: the peer did not hear our ACK.
+      tcb.ackNow = true
+      if (cut >= seg.length) verdict = 'duplicateData'
+      else packet.pull(cut)
+      seg.seq = rcv.nxt
+    }
+    const room = (rcv.nxt + rcv.wnd - seg.seq) | 0
+    if (verdict === 'done' && packet.length > room) {
+      tcb.ackNow = true
+      if (room <= 0) return 'outsideWindow'
+      packet.trim(room)
+    }
+    if (verdict === 'done') verdict = deliver(tcb, seg, packet, now)
+  }
+  if (fin && tcb.state !== 'CLOSED' && beforeOrAt(finSeq, (rcv.nxt + rcv.wnd) | 0)) finArrives(tcb, finSeq)
+  return verdict
+}
+
+// ── answers that anyone can provoke, and so are limited
+
+/** An ACK for a segment that was not acceptable; without data it may be part of a loop of ACKs, and is limited. */
+function answer(tcb: Tcb, seg: Segment, now: Instant): void {
+  if (seg.length > 0 || (seg.flags & FIN) !== 0) tcb.ackNow = true
+  else challenge(tcb, now)
+}
+
+function challenge(tcb: Tcb, now: Instant): void {
+  if (now - tcb.challengeAt >= seconds(1)) {
+    tcb.challengeAt = now
+    tcb.challenges = 0
+  }
+  if (tcb.challenges >= CHALLENGES_PER_SECOND) return
+  tcb.challenges++
+  tcb.ackNow = true
+}

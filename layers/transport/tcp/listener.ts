@@ -1,0 +1,105 @@
+/**
+ * A passive open (RFC 9293 §3.10.1): the handshakes it began, and the connections that are complete and wait to be
+ * accepted. Both are bounded: a SYN that finds no room is dropped, and the peer tries again.
+ */
+import type { ConnectionOptions, Endpoint, Listener, ListenHandler } from '../../../src/api/sockets.ts'
+import { Queue } from '../../../src/kernel/queue.ts'
+import type { Acceptor, TcpConnection } from './connection.ts'
+
+/** What a listener needs of the layer. */
+export interface ListenerOwner {
+  touched(): void
+  schedule(connection: TcpConnection): void
+  /** Calls `listener.tell` on a later turn. */
+  announce(listener: TcpListener): void
+  /** It listens no more. */
+  unlisten(listener: TcpListener): void
+}
+
+export class TcpListener implements Listener, Acceptor {
+  readonly local: Endpoint
+  readonly handler: ListenHandler
+  /** Index of the link it is bound to, or 0. */
+  readonly link: number
+  readonly options: Readonly<ConnectionOptions>
+  /** Connections in SYN-RECEIVED. */
+  readonly handshakes: Set<TcpConnection> = new Set()
+  closed = false
+  private readonly owner: ListenerOwner
+  private readonly backlog: number
+  private readonly complete: Queue<TcpConnection>
+  private told = false
+
+  constructor(
+    local: Endpoint,
+    link: number,
+    backlog: number,
+    options: Readonly<ConnectionOptions>,
+    handler: ListenHandler,
+    owner: ListenerOwner,
+  ) {
+    this.local = local
+    this.link = link
+    this.backlog = backlog
+    this.options = options
+    this.handler = handler
+    this.owner = owner
+    this.complete = new Queue(backlog, backlog)
+  }
+
+  /** As many connections wait as may. */
+  get full(): boolean {
+    return this.complete.length >= this.backlog
+  }
+
+  accept(): TcpConnection | undefined {
+    this.owner.touched()
+    for (;;) {
+      const connection = this.complete.shift()
+      if (this.complete.length === 0) this.told = false
+      if (connection === undefined) return undefined
+      // What ended meanwhile, and was told nobody, is not worth accepting.
+      if (connection.acceptor !== this) continue
+      connection.acceptor = null
+      this.owner.schedule(connection)
+      return connection
+    }
+  }
+
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    this.owner.touched()
+    this.owner.unlisten(this)
+    // Handshakes are forgotten without a word, as if the SYN had been lost; complete connections are reset.
+    for (const connection of this.handshakes) {
+      connection.tcb.end(null)
+      this.owner.schedule(connection)
+    }
+    for (let waiting = this.complete.shift(); waiting !== undefined; waiting = this.complete.shift()) {
+      if (waiting.acceptor === this) waiting.reset(null)
+    }
+  }
+
+  completed(connection: TcpConnection): void {
+    this.handshakes.delete(connection)
+    if (this.closed || !this.complete.push(connection)) {
+      connection.reset(null)
+      return
+    }
+    if (this.told) return
+    this.told = true
+    this.owner.announce(this)
+  }
+
+  lost(connection: TcpConnection): void {
+    this.handshakes.delete(connection)
+  }
+
+  /** Says that there is something to accept. */
+  tell(): void {
+    if (this.closed || this.complete.length === 0) return
+    this.owner.touched()
+    this.handler.acceptable(this)
+  }
+}

@@ -1,0 +1,67 @@
+/** The listeners of a node, by port; which addresses are the node's own. */
+import { IpAddress, tryParseAddress } from '../../../src/kernel/address.ts'
+import type { NetworkService } from '../../network/service.ts'
+import type { TcpListener } from './listener.ts'
+
+export class Listeners {
+  private readonly network: NetworkService
+  private readonly byPort = new Map<number, TcpListener[]>()
+  private own: readonly IpAddress[] = []
+  private ownGeneration = -1
+
+  constructor(network: NetworkService) {
+    this.network = network
+  }
+
+  /** Would a listener on `address` and `port` be in the way of another? */
+  taken(address: IpAddress, port: number): boolean {
+    const listeners = this.byPort.get(port)
+    if (listeners === undefined) return false
+    return listeners.some(
+      ({ local }) => local.address.isUnspecified || address.isUnspecified || local.address.equals(address),
+    )
+  }
+
+  add(listener: TcpListener): void {
+    const listeners = this.byPort.get(listener.local.port)
+    if (listeners === undefined) this.byPort.set(listener.local.port, [listener])
+    else listeners.push(listener)
+  }
+
+  delete(listener: TcpListener): void {
+    const left = (this.byPort.get(listener.local.port) ?? []).filter((other) => other !== listener)
+    if (left.length === 0) this.byPort.delete(listener.local.port)
+    else this.byPort.set(listener.local.port, left)
+  }
+
+  /** Who listens for `address` and `port` on a link? One that names the address comes before one that takes all. */
+  find(address: IpAddress, port: number, link: number): TcpListener | undefined {
+    let found: TcpListener | undefined
+    for (const listener of this.byPort.get(port) ?? []) {
+      if (listener.link !== 0 && listener.link !== link) continue
+      if (listener.local.address.equals(address)) return listener
+      if (listener.local.address.isUnspecified) found = listener
+    }
+    return found
+  }
+
+  /** Is it an address of a link, not of a prefix that was merely declared local? */
+  isOwn(address: IpAddress): boolean {
+    if (this.ownGeneration !== this.network.generation) {
+      this.ownGeneration = this.network.generation
+      this.own = this.network.control
+        .addresses()
+        .map((text) => tryParseAddress(text.split('/')[0] as string))
+        .filter((parsed): parsed is IpAddress => parsed !== undefined)
+    }
+    return this.own.some((candidate) => candidate.equals(address)) || isLoopback(address)
+  }
+
+  *[Symbol.iterator](): IterableIterator<TcpListener> {
+    for (const listeners of this.byPort.values()) yield* listeners
+  }
+}
+
+function isLoopback(address: IpAddress): boolean {
+  return address.isIpv4 ? address.w3 >>> 24 === 127 : address.equals(new IpAddress(0, 0, 0, 1))
+}

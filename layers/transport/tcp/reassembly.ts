@@ -1,0 +1,101 @@
+/**
+ * Segments that arrived before their turn (RFC 9293 §3.10.7.4, SHLD-31): a short list of packets ordered by sequence
+ * number, without overlaps. What it may hold is counted in octets of slots, per connection and per node, so that a peer
+ * that sends single octets far apart gains nothing.
+ */
+import type { Packet } from '../../../src/kernel/packet.ts'
+import { afterOrAt, before, beforeOrAt } from '../../../src/kernel/sequence.ts'
+
+/** Slot octets that out-of-order packets of a node hold together. */
+export interface ReassemblyBudget {
+  used: number
+  readonly limit: number
+}
+
+export class Reassembly {
+  private readonly budget: ReassemblyBudget
+  private readonly packets: Packet[] = []
+  private readonly seqs: number[] = []
+  private used = 0
+
+  constructor(budget: ReassemblyBudget) {
+    this.budget = budget
+  }
+
+  get isEmpty(): boolean {
+    return this.packets.length === 0
+  }
+
+  /**
+   * Keeps the data of `packet`, whose first octet has sequence number `seq`, less what is there already.
+   * @param limit slot octets this connection may hold here.
+   * @returns 'kept' — it took ownership. 'duplicate', 'full' — it did not.
+   */
+  insert(packet: Packet, seq: number, limit: number): 'kept' | 'duplicate' | 'full' {
+    const slot = packet.limit - packet.base
+    if (this.used + slot > limit || this.budget.used + slot > this.budget.limit) return 'full'
+    let at = this.packets.length
+    while (at > 0 && before(seq, this.seqs[at - 1] as number)) at--
+    let first = seq
+    if (at > 0) {
+      const end = this.endOf(at - 1)
+      if (before(first, end)) {
+        const covered = (end - first) | 0
+        if (covered >= packet.length) return 'duplicate'
+        packet.pull(covered)
+        first = end
+      }
+    }
+    this.giveWay(at, (first + packet.length) | 0)
+    if (at < this.packets.length) {
+      const next = this.seqs[at] as number
+      if (before(next, (first + packet.length) | 0)) packet.trim((next - first) | 0)
+      if (packet.length === 0) return 'duplicate'
+    }
+    this.packets.splice(at, 0, packet)
+    this.seqs.splice(at, 0, first)
+    this.account(slot)
+    return 'kept'
+  }
+
+  /** Takes out the first packet if its data continues at `rcvNxt`, less what has been received; the caller owns it. */
+  take(rcvNxt: number): Packet | undefined {
+    while (this.packets.length > 0 && beforeOrAt(this.seqs[0] as number, rcvNxt)) {
+      const packet = this.packets.shift() as Packet
+      const received = (rcvNxt - (this.seqs.shift() as number)) | 0
+      this.account(packet.base - packet.limit)
+      if (received < packet.length) {
+        packet.pull(received)
+        return packet
+      }
+      packet.release()
+    }
+    return undefined
+  }
+
+  clear(): void {
+    for (const packet of this.packets) packet.release()
+    this.packets.length = this.seqs.length = 0
+    this.account(-this.used)
+  }
+
+  private endOf(at: number): number {
+    return ((this.seqs[at] as number) + (this.packets[at] as Packet).length) | 0
+  }
+
+  /** Releases packets from `at` on that end at or before `end`: the new one covers them. */
+  private giveWay(at: number, end: number): void {
+    while (at < this.packets.length && afterOrAt(end, this.endOf(at))) {
+      const packet = this.packets[at] as Packet
+      this.packets.splice(at, 1)
+      this.seqs.splice(at, 1)
+      this.account(packet.base - packet.limit)
+      packet.release()
+    }
+  }
+
+  private account(slots: number): void {
+    this.used += slots
+    this.budget.used += slots
+  }
+}

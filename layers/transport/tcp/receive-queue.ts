@@ -1,0 +1,60 @@
+/**
+ * Octets received in order and not yet read. Segments stay in the packets they came in until they are read; small ones
+ * are moved into the tailroom of the packet before, so that a stream of single octets does not take a slot for each.
+ */
+import type { Packet } from '../../../src/kernel/packet.ts'
+
+/** A queue of packets is compacted when this many at its front are gone. */
+const COMPACT_AT = 64
+
+export class ReceiveQueue {
+  /** Octets that can be read. */
+  length = 0
+  private readonly packets: Packet[] = []
+  private first = 0
+
+  /** Appends the data of `packet`. Takes ownership. */
+  append(packet: Packet): void {
+    const n = packet.end - packet.start
+    this.length += n
+    const last = this.packets.length > this.first ? (this.packets[this.packets.length - 1] as Packet) : undefined
+    if (last !== undefined && last.limit - last.end >= n) {
+      last.octets.copyWithin(last.put(n), packet.start, packet.end)
+      packet.release()
+    } else {
+      this.packets.push(packet)
+    }
+  }
+
+  /** Copies up to `length` octets out, into `into` from `start` on. @returns how many. */
+  read(into: Uint8Array, start: number, length: number): number {
+    let done = 0
+    while (done < length && this.first < this.packets.length) {
+      const packet = this.packets[this.first] as Packet
+      const n = Math.min(packet.end - packet.start, length - done)
+      into.set(packet.octets.subarray(packet.start, packet.start + n), start + done)
+      done += n
+      if (n === packet.end - packet.start) this.shift()
+      else packet.pull(n)
+    }
+    this.length -= done
+    return done
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    while (this.first < this.packets.length) this.shift()
+    this.length = 0
+  }
+
+  private shift(): void {
+    ;(this.packets[this.first] as Packet).release()
+    this.first++
+    if (this.first === this.packets.length) {
+      this.packets.length = this.first = 0
+    } else if (this.first >= COMPACT_AT && this.first * 2 >= this.packets.length) {
+      this.packets.splice(0, this.first)
+      this.first = 0
+    }
+  }
+}

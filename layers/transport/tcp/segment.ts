@@ -1,0 +1,237 @@
+/**
+ * The TCP segment on the wire (RFC 9293 §3.1, options of §3.2 and RFC 7323 §2.2, §3.2): checked once, then read.
+ *
+ *    0                   1                   2                   3
+ *    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+ *   ├───────────────────────────────┼───────────────────────────────┤
+ *   │          source port          │       destination port        │  0
+ *   │                        sequence number                        │  4
+ *   │                    acknowledgment number                      │  8
+ *   │ offset│reserved │C E U A P R S F│            window            │ 12
+ *   │           checksum            │        urgent pointer         │ 16
+ *   │                     options, padded with 0                    │ 20
+ */
+import type { IpAddress } from '../../../src/kernel/address.ts'
+import { fold, pseudoHeaderIpv4, sum } from '../../../src/kernel/checksum.ts'
+import type { Packet } from '../../../src/kernel/packet.ts'
+
+/** Octets of a header without options. */
+export const HEADER_OCTETS = 20
+/** Octets of a timestamps option with the two NOPs that align it (RFC 7323 appendix A). */
+export const TIMESTAMPS_OCTETS = 12
+/** Octets from the start of the header to the checksum field. */
+export const CHECKSUM_OFFSET = 16
+const PROTOCOL_TCP = 6
+
+/** Control bits. */
+export const FIN = 0x01
+export const SYN = 0x02
+export const RST = 0x04
+export const PSH = 0x08
+export const ACK = 0x10
+export const URG = 0x20
+
+const KIND_END = 0
+const KIND_NOP = 1
+const KIND_MSS = 2
+const KIND_WINDOW_SCALE = 3
+const KIND_TIMESTAMPS = 8
+/** NOP, NOP, timestamps, length 10: how nearly every peer sends it. */
+const TIMESTAMPS_WORD = 0x0101_080a
+
+/** Largest shift of a window; greater ones are read as this (RFC 7323 §2.3). */
+export const MAX_WINDOW_SHIFT = 14
+
+export type SegmentFault = 'truncated' | 'badDataOffset' | 'badChecksum' | 'malformedOption'
+
+/** A received segment, decoded. One object is reused for all: valid until the next `decode`. */
+export class Segment {
+  sourcePort = 0
+  destinationPort = 0
+  /** SEG.SEQ and SEG.ACK, int32. */
+  seq = 0
+  ack = 0
+  flags = 0
+  /** SEG.WND as it stands in the header, before scaling. */
+  wnd = 0
+  /** Octets of the header with its options. */
+  headerOctets: number = HEADER_OCTETS
+  /** Octets of payload. */
+  length = 0
+  hasTimestamps = false
+  tsval = 0
+  tsecr = 0
+  /** The MSS option's value; 0 when there is none. */
+  mss = 0
+  /** The window scale option's shift; -1 when there is none. */
+  windowShift = -1
+
+  /** SEG.LEN: payload, SYN and FIN. */
+  get len(): number {
+    return this.length + ((this.flags >> 1) & 1) + (this.flags & 1)
+  }
+}
+
+/** Reads the header at `packet.start`. @returns what is wrong with it, or undefined when `into` holds it. */
+export function decode(packet: Packet, into: Segment): SegmentFault | undefined {
+  const { view, start: at } = packet
+  const octets = packet.end - at
+  if (octets < HEADER_OCTETS) return 'truncated'
+  const word = view.getInt32(at + 12)
+  const headerOctets = (word >>> 28) * 4
+  if (headerOctets < HEADER_OCTETS) return 'badDataOffset'
+  if (headerOctets > octets) return 'truncated'
+  const ports = view.getInt32(at)
+  into.sourcePort = ports >>> 16
+  into.destinationPort = ports & 0xffff
+  into.seq = view.getInt32(at + 4)
+  into.ack = view.getInt32(at + 8)
+  into.flags = (word >>> 16) & 0x3f
+  into.wnd = word & 0xffff
+  into.headerOctets = headerOctets
+  into.length = octets - headerOctets
+  into.hasTimestamps = false
+  if (headerOctets === HEADER_OCTETS) {
+    into.mss = 0
+    into.windowShift = -1
+    return undefined
+  }
+  return decodeOptions(view, at + HEADER_OCTETS, at + headerOctets, into)
+}
+
+function decodeOptions(view: DataView, from: number, end: number, into: Segment): SegmentFault | undefined {
+  into.mss = 0
+  into.windowShift = -1
+  if (end - from === TIMESTAMPS_OCTETS && view.getInt32(from) === TIMESTAMPS_WORD) {
+    into.hasTimestamps = true
+    into.tsval = view.getInt32(from + 4)
+    into.tsecr = view.getInt32(from + 8)
+    return undefined
+  }
+  for (let at = from; at < end; ) {
+    const kind = view.getUint8(at)
+    if (kind === KIND_END) return undefined
+    if (kind === KIND_NOP) {
+      at++
+      continue
+    }
+    // Every option but these two has a length (RFC 9293 §3.1 MUST-68); one that cannot be true is refused (MUST-7).
+    const length = at + 1 < end ? view.getUint8(at + 1) : 0
+    if (length < 2 || at + length > end) return 'malformedOption'
+    decodeOption(view, at, kind, length, into)
+    at += length
+  }
+  return undefined
+}
+
+/** Options that are unknown, or known but of another length, are passed over (RFC 9293 §3.1 MUST-6). */
+function decodeOption(view: DataView, at: number, kind: number, length: number, into: Segment): void {
+  if (kind === KIND_TIMESTAMPS && length === 10) {
+    into.hasTimestamps = true
+    into.tsval = view.getInt32(at + 2)
+    into.tsecr = view.getInt32(at + 6)
+  } else if (kind === KIND_MSS && length === 4) {
+    into.mss = view.getUint16(at + 2)
+  } else if (kind === KIND_WINDOW_SCALE && length === 3) {
+    into.windowShift = Math.min(view.getUint8(at + 2), MAX_WINDOW_SHIFT)
+  }
+}
+
+/** The sum of the pseudo-header, as `sum` continues it (RFC 9293 §3.1; RFC 8200 §8.1). @param length of the segment. */
+export function pseudoHeader(source: IpAddress, destination: IpAddress, length: number): number {
+  if (source.isIpv4) return pseudoHeaderIpv4(source.w3, destination.w3, PROTOCOL_TCP, length)
+  return addressSum(source) + addressSum(destination) + PROTOCOL_TCP + length
+}
+
+function addressSum({ w0, w1, w2, w3 }: IpAddress): number {
+  return halves(w0) + halves(w1) + halves(w2) + halves(w3)
+}
+
+const halves = (word: number): number => (word >>> 16) + (word & 0xffff)
+
+/** Is the checksum right, or vouched for by the medium? (RFC 9293 §3.1 MUST-3) */
+export function checksumHolds(packet: Packet, source: IpAddress, destination: IpAddress): boolean {
+  if (packet.checksum !== 'none') return true
+  const length = packet.end - packet.start
+  return fold(sum(packet.start, length, pseudoHeader(source, destination, length))) === 0xffff
+}
+
+/**
+ * Writes a header without options at `at`, its checksum 0.
+ * @param headerOctets with the options that the caller writes behind it.
+ * @param wnd as it is to stand in the header.
+ */
+export function writeHeader(
+  view: DataView,
+  at: number,
+  ports: number,
+  seq: number,
+  ack: number,
+  headerOctets: number,
+  flags: number,
+  wnd: number,
+): void {
+  view.setInt32(at, ports)
+  view.setInt32(at + 4, seq)
+  view.setInt32(at + 8, ack)
+  view.setInt32(at + 12, (headerOctets << 26) | (flags << 16) | wnd)
+  view.setInt32(at + 16, 0)
+}
+
+/** Writes the timestamps option, aligned by two NOPs. */
+export function writeTimestamps(view: DataView, at: number, tsval: number, tsecr: number): void {
+  view.setInt32(at, TIMESTAMPS_WORD)
+  view.setInt32(at + 4, tsval)
+  view.setInt32(at + 8, tsecr)
+}
+
+/** Octets of the options of a SYN: the MSS always, the others if `timestamps`, and if `windowShift` is not negative. */
+export function synOptionsOctets(timestamps: boolean, windowShift: number): number {
+  return 4 + (timestamps ? TIMESTAMPS_OCTETS : 0) + (windowShift >= 0 ? 4 : 0)
+}
+
+/** Writes the options of a SYN, in the order `mss, nop, nop, timestamps, nop, window scale`. */
+export function writeSynOptions(
+  view: DataView,
+  from: number,
+  mss: number,
+  timestamps: boolean,
+  tsval: number,
+  tsecr: number,
+  windowShift: number,
+): void {
+  let at = from
+  view.setInt32(at, (KIND_MSS << 24) | (4 << 16) | mss)
+  at += 4
+  if (timestamps) {
+    writeTimestamps(view, at, tsval, tsecr)
+    at += TIMESTAMPS_OCTETS
+  }
+  if (windowShift >= 0) view.setInt32(at, (KIND_NOP << 24) | (KIND_WINDOW_SCALE << 16) | (3 << 8) | windowShift)
+}
+
+/**
+ * Completes the checksum of the segment that fills `packet` (RFC 9293 §3.1 MUST-2).
+ * @param payloadSum what `copyAndSum` made of everything behind the header, or 0 when there is nothing.
+ */
+export function writeChecksum(
+  packet: Packet,
+  source: IpAddress,
+  destination: IpAddress,
+  headerOctets: number,
+  payloadSum: number,
+): void {
+  const { start } = packet
+  const partial = pseudoHeader(source, destination, packet.end - start) + payloadSum
+  packet.view.setUint16(start + CHECKSUM_OFFSET, ~fold(sum(start, headerOctets, partial)) & 0xffff)
+}
+
+/** Leaves the checksum to the link: the pseudo-header's sum goes into the field. */
+export function leaveChecksum(packet: Packet, source: IpAddress, destination: IpAddress, headerOctets: number): void {
+  const { start } = packet
+  packet.checksum = 'partial'
+  packet.checksumStart = start
+  packet.checksumOffset = CHECKSUM_OFFSET
+  packet.headerOctets = headerOctets
+  packet.view.setUint16(start + CHECKSUM_OFFSET, fold(pseudoHeader(source, destination, packet.end - start)))
+}

@@ -1,0 +1,156 @@
+/** What a node's TCP and each of its connections can be told: defaults, ranges, checks. */
+import type { ConnectionOptions } from '../../../src/api/sockets.ts'
+import { type Duration, ms, seconds } from '../../../src/kernel/clock.ts'
+import { inRange, integer, invalidType, invalidValue } from '../../../src/kernel/errors.ts'
+
+/** What `tcp()` takes; everything has a default. */
+export interface TcpOptions {
+  /** What connections start with, unless their `connect` or `listen` says otherwise. */
+  readonly connection?: Partial<ConnectionOptions> | undefined
+  /** Maximum segment lifetime: TIME-WAIT lasts two. Default 30 s (RFC 9293 §3.4.2 has 2 minutes; Linux the same 60 s). */
+  readonly maxSegmentLifetime?: Duration | undefined
+  /** Connections in TIME-WAIT at the most; the oldest gives way. Default 16384. */
+  readonly maxTimeWait?: number | undefined
+  /** Handshakes of all listeners in SYN-RECEIVED at the most; further SYNs are dropped. Default 1024. */
+  readonly maxSynReceived?: number | undefined
+  /** Connections that have been closed by the application and still have something to send. Default 8192. */
+  readonly maxOrphans?: number | undefined
+  /** Octets of packet memory held by segments out of order, on all connections. Default 32 MiB. */
+  readonly maxReassembly?: number | undefined
+  /** Connections at the most. Default 262144. */
+  readonly maxConnections?: number | undefined
+  /** Offer timestamps (RFC 7323 §3). Default true. */
+  readonly timestamps?: boolean | undefined
+  /** Offer window scaling (RFC 7323 §2). Default true. */
+  readonly windowScaling?: boolean | undefined
+  /** Largest `receiveBuffer` a connection can be given later on: the window shift is chosen for it. Default 15 MiB. */
+  readonly maxReceiveBuffer?: number | undefined
+  /** Retransmissions of the same segment before a connection is given up (R2 of RFC 9293 §3.8.3). Default 15. */
+  readonly retries?: number | undefined
+  /** Retransmissions of a SYN-ACK. Default 5. */
+  readonly synAckRetries?: number | undefined
+  /** Begin with the initial window again after an idle time (RFC 5681 §4.1). Default true. */
+  readonly slowStartAfterIdle?: boolean | undefined
+  /** How long a connection whose application has closed it waits in FIN-WAIT-2 for the peer's FIN. Default 60 s. */
+  readonly finWait2Timeout?: Duration | undefined
+  /** How long an acknowledgment may wait for company; less than 500 ms (RFC 9293 §3.8.6.3). Default 40 ms. */
+  readonly delayedAck?: Duration | undefined
+}
+
+/** The options with every field present. */
+export type TcpSettings = {
+  readonly [Name in keyof Omit<TcpOptions, 'connection'>]-?: Exclude<TcpOptions[Name], undefined>
+} & { readonly connection: Readonly<ConnectionOptions> }
+
+const CONNECTION_DEFAULTS: Readonly<ConnectionOptions> = Object.freeze({
+  noDelay: false,
+  cork: false,
+  maxSegment: 0,
+  userTimeout: 0,
+  keepAlive: false,
+  keepAliveIdle: seconds(7200),
+  keepAliveInterval: seconds(75),
+  keepAliveCount: 9,
+  synRetries: 6,
+  sendBuffer: 1_048_576,
+  receiveBuffer: 1_048_576,
+  trafficClass: 0,
+  ttl: 64,
+  pathMtuDiscovery: true,
+  linger: undefined,
+})
+
+/** Largest send or receive buffer: the largest window there is (RFC 7323 §2.3). */
+const MAX_BUFFER = 0x3fff_c000
+/** One day: more than any of these times has a use for. */
+const LONGEST: Duration = seconds(86_400)
+/** Smallest segment that we let anyone ask for: less would be mostly headers (and costs us, not them). */
+export const MIN_MSS = 48
+
+/** @throws TypeError or RangeError — a value makes no sense. */
+export function tcpSettings(options: TcpOptions): TcpSettings {
+  return {
+    connection: withOptions(CONNECTION_DEFAULTS, options.connection),
+    maxSegmentLifetime: inRange('maxSegmentLifetime', options.maxSegmentLifetime ?? seconds(30), 0, LONGEST),
+    maxTimeWait: integer('maxTimeWait', options.maxTimeWait ?? 16_384, 0, 2 ** 24),
+    maxSynReceived: integer('maxSynReceived', options.maxSynReceived ?? 1024, 1, 2 ** 20),
+    maxOrphans: integer('maxOrphans', options.maxOrphans ?? 8192, 0, 2 ** 24),
+    maxReassembly: integer('maxReassembly', options.maxReassembly ?? 32 * 1_048_576, 0, 2 ** 31),
+    maxConnections: integer('maxConnections', options.maxConnections ?? 262_144, 1, 2 ** 24),
+    timestamps: options.timestamps ?? true,
+    windowScaling: options.windowScaling ?? true,
+    maxReceiveBuffer: integer('maxReceiveBuffer', options.maxReceiveBuffer ?? 15_728_640, 4096, MAX_BUFFER),
+    retries: integer('retries', options.retries ?? 15, 0, 255),
+    synAckRetries: integer('synAckRetries', options.synAckRetries ?? 5, 0, 255),
+    slowStartAfterIdle: options.slowStartAfterIdle ?? true,
+    finWait2Timeout: inRange('finWait2Timeout', options.finWait2Timeout ?? seconds(60), 0, LONGEST),
+    delayedAck: inRange('delayedAck', options.delayedAck ?? ms(40), 0, ms(499)),
+  }
+}
+
+/**
+ * `base` with what `changes` says, checked. Shared as long as nothing changes: ten thousand connections of one listener
+ * have one options object.
+ * @throws TypeError or RangeError — a value makes no sense.
+ */
+export function withOptions(
+  base: Readonly<ConnectionOptions>,
+  changes: Partial<ConnectionOptions> | undefined,
+): Readonly<ConnectionOptions> {
+  if (changes === undefined) return base
+  let result = base
+  for (const name of Object.keys(changes) as (keyof ConnectionOptions)[]) {
+    const value = changes[name]
+    if (value === undefined && name !== 'linger') continue
+    result = withOption(result, name, value as ConnectionOptions[typeof name])
+  }
+  return result
+}
+
+/** `base` with one option changed. @throws TypeError or RangeError — the value makes no sense. */
+export function withOption<Name extends keyof ConnectionOptions>(
+  base: Readonly<ConnectionOptions>,
+  name: Name,
+  value: ConnectionOptions[Name],
+): Readonly<ConnectionOptions> {
+  check(name, value)
+  return base[name] === value ? base : Object.freeze({ ...base, [name]: value })
+}
+
+function check(name: keyof ConnectionOptions, value: unknown): void {
+  switch (name) {
+    case 'noDelay':
+    case 'cork':
+    case 'keepAlive':
+    case 'pathMtuDiscovery':
+      if (typeof value !== 'boolean') throw invalidType(name, 'of type boolean', value)
+      return
+    case 'maxSegment':
+      if (value !== 0) integer(name, value as number, MIN_MSS, 65_495)
+      return
+    case 'sendBuffer':
+    case 'receiveBuffer':
+      integer(name, value as number, 1, MAX_BUFFER)
+      return
+    case 'keepAliveIdle':
+    case 'keepAliveInterval':
+      inRange(name, value as number, 1, LONGEST)
+      return
+    case 'userTimeout':
+      inRange(name, value as number, 0, LONGEST)
+      return
+    case 'linger':
+      if (value !== undefined) inRange(name, value as number, 0, LONGEST)
+      return
+    case 'keepAliveCount':
+    case 'ttl':
+      integer(name, value as number, 1, 255)
+      return
+    case 'synRetries':
+    case 'trafficClass':
+      integer(name, value as number, 0, 255)
+      return
+    default:
+      throw invalidValue('name', 'the name of a connection option', name)
+  }
+}

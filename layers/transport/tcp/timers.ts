@@ -1,0 +1,153 @@
+/** What happens when a deadline of a connection passes. One timer drives them all: the earliest counts. */
+import type { Duration, Instant } from '../../../src/kernel/clock.ts'
+import { type Failure, NEVER, type Tcb } from './tcb.ts'
+
+const GIVEN_UP: Failure = {
+  code: 'ETIMEDOUT',
+  message: 'the peer did not acknowledge',
+  reason: 'retransmissionTimeout',
+  rfc: 'RFC 9293 §3.8.3',
+}
+const USER_TIMEOUT: Failure = {
+  code: 'ETIMEDOUT',
+  message: 'the peer did not acknowledge within the user timeout',
+  reason: 'userTimeout',
+  rfc: 'RFC 5482',
+}
+const SILENT: Failure = {
+  code: 'ETIMEDOUT',
+  message: 'the peer did not answer keepalive probes',
+  reason: 'keepAliveTimeout',
+  rfc: 'RFC 9293 §3.8.4',
+}
+const LINGERED: Failure = {
+  code: 'ETIMEDOUT',
+  message: 'the peer did not take the data within the linger time',
+  reason: 'lingerTimeout',
+  rfc: 'RFC 9293 §3.10.4',
+}
+
+/** What the owner must do about an expiry besides sending. */
+export type Expiry =
+  | undefined
+  /** Reset the peer and end the connection. */
+  | { readonly reset: boolean; readonly failure: Failure | null }
+
+export function nextDeadline(tcb: Tcb): Instant {
+  const { retransmit, delayedAck, keepAlive, closing } = tcb.deadlines
+  return Math.min(retransmit, delayedAck, keepAlive, closing)
+}
+
+/** Sees to every deadline that has passed. @returns how the connection ends, if it does. */
+export function expireTimers(tcb: Tcb, now: Instant): Expiry {
+  const { deadlines } = tcb
+  if (deadlines.delayedAck <= now) {
+    deadlines.delayedAck = NEVER
+    tcb.ackNow = true
+  }
+  if (deadlines.closing <= now) {
+    deadlines.closing = NEVER
+    // An orphan in FIN-WAIT-2 has nothing to lose; anything else is a linger time that was not enough.
+    return tcb.state === 'FIN-WAIT-2' ? { reset: false, failure: null } : { reset: true, failure: LINGERED }
+  }
+  if (deadlines.keepAlive <= now) {
+    const expiry = expireKeepAlive(tcb, now)
+    if (expiry !== undefined) return expiry
+  }
+  if (deadlines.retransmit > now) return undefined
+  deadlines.retransmit = NEVER
+  if (tcb.persisting) return expirePersist(tcb, now)
+  return expireRetransmit(tcb, now)
+}
+
+function expireRetransmit(tcb: Tcb, now: Instant): Expiry {
+  const handshake = tcb.state === 'SYN-SENT' || tcb.state === 'SYN-RECEIVED'
+  if (gaveUp(tcb, tcb.retransmits, retriesOf(tcb), now)) return { reset: !handshake, failure: blame(tcb, now) }
+  if (handshake) {
+    tcb.synDue = true
+    tcb.timedAt = -1
+  } else {
+    goBack(tcb)
+  }
+  tcb.retransmits++
+  tcb.backoff++
+  tcb.deadlines.retransmit = withinUserTimeout(tcb, now, tcb.rtt.backedOff(tcb.backoff))
+  return undefined
+}
+
+/** Everything outstanding counts as lost and goes again, from slow start (RFC 5681 §3.1, RFC 6298 §5.4 to 5.6). */
+function goBack(tcb: Tcb): void {
+  const { snd } = tcb
+  tcb.congestion.onTimeout(tcb.flightSize, tcb.retransmits > 0)
+  tcb.recovery = 'timeout'
+  tcb.recover = snd.nxt
+  tcb.goingBack = true
+  snd.rtx = snd.una
+  tcb.resendFirst = false
+  tcb.dupAcks = tcb.partialAcks = 0
+  tcb.timedAt = -1
+}
+
+function retriesOf(tcb: Tcb): number {
+  if (tcb.state === 'SYN-SENT') return tcb.options.synRetries
+  return tcb.state === 'SYN-RECEIVED' ? tcb.settings.synAckRetries : tcb.settings.retries
+}
+
+/** The user timeout, where there is one, takes the place of counting (RFC 5482; RFC 9293 §3.8.3 MUST-20, MUST-21). */
+function gaveUp(tcb: Tcb, attempts: number, limit: number, now: Instant): boolean {
+  const { userTimeout } = tcb.options
+  return userTimeout > 0 ? now - tcb.unackedSince >= userTimeout : attempts >= limit
+}
+
+/** A timeout is blamed on the ICMP error that announced it, if any (RFC 1122 §4.2.3.9). */
+function blame(tcb: Tcb, now: Instant): Failure {
+  if (tcb.softFailure !== null) return tcb.softFailure
+  const { userTimeout } = tcb.options
+  return userTimeout > 0 && now - tcb.unackedSince >= userTimeout ? USER_TIMEOUT : GIVEN_UP
+}
+
+/** No later than the user timeout, so that it is kept to. */
+function withinUserTimeout(tcb: Tcb, now: Instant, wait: Duration): Instant {
+  const { userTimeout } = tcb.options
+  return userTimeout > 0 ? Math.min(now + wait, Math.max(tcb.unackedSince + userTimeout, now)) : now + wait
+}
+
+/** (RFC 9293 §3.8.6.1): probe for ever as long as the peer answers (MUST-37), at growing intervals (SHLD-30). */
+function expirePersist(tcb: Tcb, now: Instant): Expiry {
+  const { userTimeout } = tcb.options
+  // Whoever sets a user timeout, or has closed the connection, does not want to wait for a peer that never reads.
+  const timedOut = userTimeout > 0 && now - tcb.unackedSince >= userTimeout
+  if (timedOut || tcb.probes >= tcb.settings.retries) return { reset: true, failure: blame(tcb, now) }
+  if (tcb.snd.wnd > 0) tcb.override = true
+  else tcb.probeDue = true
+  tcb.probes++
+  tcb.backoff++
+  tcb.deadlines.retransmit = withinUserTimeout(tcb, now, tcb.rtt.backedOff(tcb.backoff))
+  return undefined
+}
+
+/** When the keepalive timer next needs a look; call when the option changes and when the connection is established. */
+export function startKeepAlive(tcb: Tcb, now: Instant): void {
+  tcb.deadlines.keepAlive = tcb.options.keepAlive ? now + tcb.options.keepAliveIdle : NEVER
+}
+
+/** (RFC 9293 §3.8.4): lazily, from when something was last received. */
+function expireKeepAlive(tcb: Tcb, now: Instant): Expiry {
+  const { options, deadlines, snd } = tcb
+  deadlines.keepAlive = NEVER
+  if (!options.keepAlive) return undefined
+  const idle = now - tcb.lastReceivedAt
+  // Only when nothing is outstanding, which would be probing already (MUST-26)
+  if (idle < options.keepAliveIdle || snd.una !== snd.nxt || tcb.persisting) {
+    deadlines.keepAlive = Math.max(tcb.lastReceivedAt + options.keepAliveIdle, now + 1)
+    if (idle >= options.keepAliveIdle) deadlines.keepAlive = now + options.keepAliveIdle
+    return undefined
+  }
+  const gone =
+    options.userTimeout > 0 ? idle >= options.userTimeout && tcb.probes > 0 : tcb.probes >= options.keepAliveCount
+  if (gone) return { reset: true, failure: tcb.softFailure ?? SILENT }
+  tcb.probes++
+  tcb.probeDue = true
+  deadlines.keepAlive = now + options.keepAliveInterval
+  return undefined
+}
