@@ -10,6 +10,17 @@ export {
 } from './cable.ts'
 export type { Cut } from './cut.ts'
 export { type Hub, type HubControl, type HubDrop, type HubOptions, type HubPort, hub } from './hub.ts'
+export {
+  type Bursts,
+  type GilbertElliott,
+  type ImpairControl,
+  type ImpairCounts,
+  type ImpairDrop,
+  type ImpairLayer,
+  type Impairment,
+  type ImpairOptions,
+  impair,
+} from './impair/impair.ts'
 export type { LineOptions } from './line.ts'
 export { type LoopbackDrop, type LoopbackOptions, loopback } from './loopback.ts'
 export type { MediumOptions } from './medium.ts'

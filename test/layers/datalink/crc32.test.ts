@@ -6,6 +6,7 @@ import t from 'tap'
 import { crc32 as chosen } from '#crc32'
 import { crc32 as native } from '../../../layers/datalink/crc32/node.ts'
 import { crc32 as portable } from '../../../layers/datalink/crc32/portable.ts'
+import { holds } from '../../property.ts'
 
 const implementations = { native, portable, chosen }
 
@@ -15,29 +16,32 @@ for (const [name, crc32] of Object.entries(implementations)) {
     t.equal(crc32(new Uint8Array(0)), 0, 'of nothing')
     t.equal(crc32(new Uint8Array(4)), 0x2144df1c, 'leading zeros count')
 
-    fc.assert(
+    holds(
+      t,
+      'the crc package agrees on any octets',
       fc.property(fc.uint8Array({ maxLength: 2000 }), (octets) => {
         // biome-ignore lint/suspicious/noExplicitAny: the package's types ask for a Node Buffer where it takes any octets
         return crc32(octets) === oracle(octets as any) >>> 0
       }),
     )
-    t.pass('the crc package agrees on any octets')
 
-    fc.assert(
+    holds(
+      t,
+      'goes on where it stopped',
       fc.property(fc.uint8Array({ maxLength: 200 }), fc.uint8Array({ maxLength: 200 }), (a, b) => {
         const joined = new Uint8Array([...a, ...b])
         return crc32(b, crc32(a)) === crc32(joined)
       }),
     )
-    t.pass('goes on where it stopped')
 
-    fc.assert(
+    holds(
+      t,
+      'the residue of data and its FCS is constant',
       fc.property(fc.uint8Array({ maxLength: 200 }), (octets) => {
         const fcs = crc32(octets)
         const sent = new Uint8Array([...octets, fcs & 255, (fcs >>> 8) & 255, (fcs >>> 16) & 255, fcs >>> 24])
         return crc32(sent) === 0x2144df1c
       }),
     )
-    t.pass('the residue of data and its FCS is constant')
   })
 }
