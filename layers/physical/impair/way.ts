@@ -3,14 +3,14 @@
  *
  *   chosen ─ bursts ─ loss ─ corruption ─ duplication ─ reordering ─► rate and queue ─► delay and jitter ─► out
  */
-import type { Boundary } from '../../src/kernel/boundary.ts'
-import type { Clock, Instant } from '../../src/kernel/clock.ts'
-import type { Env } from '../../src/kernel/env.ts'
-import type { Packet } from '../../src/kernel/packet.ts'
-import { below, fraction, type Random } from '../../src/kernel/random.ts'
-import { type Expiring, Timer, type Timers } from '../../src/kernel/timers.ts'
-import type { Settings } from './impair-options.ts'
-import { LINE_LIMIT, Line, type LineOwner } from './line.ts'
+import type { Boundary } from '../../../src/kernel/boundary.ts'
+import type { Clock, Instant } from '../../../src/kernel/clock.ts'
+import type { Env } from '../../../src/kernel/env.ts'
+import type { Packet } from '../../../src/kernel/packet.ts'
+import { below, fraction, type Random } from '../../../src/kernel/random.ts'
+import { type Expiring, Timer, type Timers } from '../../../src/kernel/timers.ts'
+import { LINE_LIMIT, Line, type LineOwner } from '../line.ts'
+import type { Settings } from './options.ts'
 import { PacketHeap } from './packet-heap.ts'
 
 /** Why an impairing link drops packets. */

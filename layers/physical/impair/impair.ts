@@ -8,16 +8,16 @@
  *        └────┬────────▲────┘
  *        send ▼        │ receive
  */
-import type { Boundary, Reasons } from '../../src/kernel/boundary.ts'
-import type { Env } from '../../src/kernel/env.ts'
-import type { LinkState, User } from '../../src/kernel/layer.ts'
-import type { Packet } from '../../src/kernel/packet.ts'
-import { checkImpairment, type ImpairOptions, Settings } from './impair-options.ts'
-import { type ImpairCounts, type ImpairDrop, Way, type WayOwner } from './impair-way.ts'
-import { type Medium, NO_OFFLOAD, type Offload, type PhysicalService } from './service.ts'
+import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
+import type { Env } from '../../../src/kernel/env.ts'
+import type { LinkState, User } from '../../../src/kernel/layer.ts'
+import type { Packet } from '../../../src/kernel/packet.ts'
+import { type Medium, NO_OFFLOAD, type Offload, type PhysicalService } from '../service.ts'
+import { checkImpairment, type ImpairOptions, Settings } from './options.ts'
+import { type ImpairCounts, type ImpairDrop, Way, type WayOwner } from './way.ts'
 
-export type { Bursts, GilbertElliott, Impairment, ImpairOptions } from './impair-options.ts'
-export type { ImpairCounts, ImpairDrop } from './impair-way.ts'
+export type { Bursts, GilbertElliott, Impairment, ImpairOptions } from './options.ts'
+export type { ImpairCounts, ImpairDrop } from './way.ts'
 
 /** Changes an impairing link while it runs, in every node that has it. */
 export interface ImpairControl {

@@ -1,6 +1,6 @@
 /** Packets that wait for instants of their own, earliest first; of those due at the same instant, the first pushed. */
-import type { Instant } from '../../src/kernel/clock.ts'
-import type { Packet } from '../../src/kernel/packet.ts'
+import type { Instant } from '../../../src/kernel/clock.ts'
+import type { Packet } from '../../../src/kernel/packet.ts'
 
 const FIRST_CAPACITY = 64
 

@@ -1,8 +1,8 @@
 /** What an impairing link does to packets, in one direction: the options, their ranges, and how they are changed. */
-import type { Duration } from '../../src/kernel/clock.ts'
-import { inRange, integer, invalidType } from '../../src/kernel/errors.ts'
-import type { Packet } from '../../src/kernel/packet.ts'
-import { checkLine } from './line.ts'
+import type { Duration } from '../../../src/kernel/clock.ts'
+import { inRange, integer, invalidType } from '../../../src/kernel/errors.ts'
+import type { Packet } from '../../../src/kernel/packet.ts'
+import { checkLine } from '../line.ts'
 
 /**
  * Loss in bursts, by a chain of two states (Gilbert 1960, Elliott 1963), which moves once per packet:
