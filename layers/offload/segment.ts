@@ -1,0 +1,154 @@
+/**
+ * Splits a super-segment into the packets of the wire that it stands for, as a network card with TSO would.
+ *
+ *   start                networkStart       checksumStart   + headerOctets                              end
+ *     ├ link header (if any) ├── IPv4 header ──┼── TCP header ──┼── payload ────────────────────────────┤
+ *
+ *     └──────────── repeated in every segment ─────────────────┘└ segmentOctets ┘└ segmentOctets ┘└ rest ┘
+ *
+ * In every segment: the total length, the identification counted on, and the header checksum (RFC 791 §3.1); the
+ * sequence number, FIN and PSH only on the last, CWR only on the first (RFC 3168 §6.1.2), and the TCP checksum. It finds
+ * its way by the packet's offsets alone and knows no protocol's options.
+ */
+import { checksum, copyAndSum, fold, pseudoHeaderIpv4, sum } from '../../src/kernel/checksum.ts'
+import { Packet } from '../../src/kernel/packet.ts'
+import { complete } from './complete.ts'
+
+const FIN = 0x01
+const PSH = 0x08
+const CWR = 0x80
+
+/** Offsets in the IPv4 header. */
+const TOTAL_LENGTH = 2
+const IDENTIFICATION = 4
+const PROTOCOL = 9
+const HEADER_CHECKSUM = 10
+const SOURCE = 12
+const DESTINATION = 16
+const IPV4_OCTETS = 20
+
+/** Offsets in the TCP header. */
+const SEQUENCE = 4
+const FLAGS = 13
+const TCP_CHECKSUM = 16
+const TCP_OCTETS = 20
+
+/** Octets of an Ethernet header, and of one with a VLAN tag. */
+const LINK_HEADERS = [0, 14, 18] as const
+
+/**
+ * Where the IPv4 header of a packet with offload fields begins: before `checksumStart`, by `networkStart` or, where no
+ * network layer has seen the packet, behind what link header there is.
+ * @returns an offset in `octets`, or -1 when there is none.
+ */
+export function networkHeader(packet: Packet): number {
+  const { networkStart, start } = packet
+  if (isHeader(packet, networkStart)) return networkStart
+  for (const octets of LINK_HEADERS) if (isHeader(packet, start + octets)) return start + octets
+  return -1
+}
+
+function isHeader(packet: Packet, at: number): boolean {
+  const octets = packet.checksumStart - at
+  if (at < packet.start || octets < IPV4_OCTETS) return false
+  const first = packet.view.getUint8(at)
+  return first >> 4 === 4 && (first & 15) * 4 === octets
+}
+
+/**
+ * Splits one packet after the other; reusable, and nothing is made per packet but the packets.
+ *
+ *     segmenter.start(packet, link.headroom, link.tailroom)
+ *     for (let segment = segmenter.next(); segment !== undefined; segment = segmenter.next()) link.send(segment, to)
+ *     packet.release()
+ */
+export class Segmenter {
+  private packet: Packet | null = null
+  private headroom = 0
+  private tailroom = 0
+  /** The network header's offset in the super-segment, or -1: it cannot be split. */
+  private network = -1
+  /** Octets of all headers, and the payload's offset in the super-segment: its start, next octet and end. */
+  private headers = 0
+  private payload = 0
+  private at = 0
+  private end = 0
+  private finished = true
+
+  /**
+   * Begins with a packet, which stays the caller's and unchanged, and must live until `next` has returned undefined.
+   * @param packet a super-segment of TCP over IPv4; of any other, `next` gives one copy with its checksum complete.
+   * @param headroom octets to leave free in front of each segment. @param tailroom and behind it.
+   */
+  start(packet: Packet, headroom: number, tailroom: number): void {
+    this.packet = packet
+    this.headroom = headroom
+    this.tailroom = tailroom
+    this.finished = false
+    this.network = packet.segmentOctets > 0 && packet.headerOctets >= TCP_OCTETS ? networkHeader(packet) : -1
+    this.payload = this.at = packet.checksumStart + packet.headerOctets
+    this.headers = this.payload - packet.start
+    this.end = packet.end
+    if (this.payload > packet.end) this.network = -1
+  }
+
+  /** The next packet of the wire, complete and owned by the caller; undefined after the last. */
+  next(): Packet | undefined {
+    const { packet } = this
+    if (packet === null || this.finished) {
+      this.packet = null
+      return undefined
+    }
+    if (this.network >= 0) return this.cut(packet)
+    this.finished = true
+    return whole(packet, this.headroom, this.tailroom)
+  }
+
+  private cut(packet: Packet): Packet {
+    const length = Math.min(packet.segmentOctets, this.end - this.at)
+    const segment = Packet.take(this.headroom, this.headers + length + this.tailroom)
+    const start = segment.put(this.headers + length)
+    segment.octets.copyWithin(start, packet.start, this.payload)
+    segment.networkStart = start + this.network - packet.start
+    segment.checksumStart = start + packet.checksumStart - packet.start
+    segment.checksumOffset = TCP_CHECKSUM
+    segment.headerOctets = packet.headerOctets
+    const payloadSum = copyAndSum(this.at, start + this.headers, length, 0)
+    const offset = this.at - this.payload
+    this.at += length
+    this.finished = this.at >= this.end
+    finishIpv4(segment, Math.floor(offset / packet.segmentOctets))
+    finishTcp(segment, offset, this.finished, payloadSum)
+    return segment
+  }
+}
+
+/** @param count of segments before this one. */
+function finishIpv4({ view, end, networkStart: at, checksumStart }: Packet, count: number): void {
+  view.setUint16(at + TOTAL_LENGTH, end - at)
+  view.setUint16(at + IDENTIFICATION, view.getUint16(at + IDENTIFICATION) + count)
+  view.setUint16(at + HEADER_CHECKSUM, 0)
+  view.setUint16(at + HEADER_CHECKSUM, checksum(at, checksumStart - at))
+}
+
+/** @param offset of the segment's payload in that of the super-segment. */
+function finishTcp(segment: Packet, offset: number, last: boolean, payloadSum: number): void {
+  const { view, end, networkStart, checksumStart: at, headerOctets } = segment
+  view.setInt32(at + SEQUENCE, view.getInt32(at + SEQUENCE) + offset)
+  let flags = view.getUint8(at + FLAGS)
+  if (!last) flags &= ~(FIN | PSH)
+  if (offset > 0) flags &= ~CWR
+  view.setUint8(at + FLAGS, flags)
+  view.setUint16(at + TCP_CHECKSUM, 0)
+  const source = view.getInt32(networkStart + SOURCE)
+  const destination = view.getInt32(networkStart + DESTINATION)
+  const pseudo = pseudoHeaderIpv4(source, destination, view.getUint8(networkStart + PROTOCOL), end - at)
+  view.setUint16(at + TCP_CHECKSUM, ~fold(sum(at, headerOctets, pseudo + fold(payloadSum))) & 0xffff)
+}
+
+function whole(packet: Packet, headroom: number, tailroom: number): Packet {
+  const copy = packet.copy(headroom, tailroom)
+  copy.segmentOctets = 0
+  complete(copy)
+  return copy
+}
