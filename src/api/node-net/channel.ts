@@ -240,6 +240,12 @@ export class Channel implements ConnectionHandler {
 
   closed(connection: Connection, error: NetError | null): void {
     this.context.host.touched()
+    if (error?.code === 'ECONNABORTED') {
+      // Our own doing: the connection was aborted through `connection`, or the node was closed.
+      this.over = true
+      this.socket.destroy()
+      return
+    }
     if (error !== null) {
       const place = { address: connection.remote.address.toString(), port: connection.remote.port }
       const failure = asCall(error, this.connecting ? 'connect' : this.queue !== null ? 'write' : 'read', place)

@@ -1,6 +1,15 @@
 /** The many ways to call `send`, `bind` and `createSocket`, brought into one form, and checked as Node checks them. */
 import type dgram from 'node:dgram'
-import { coded, invalidArgType, outOfBounds, requireFunction, requireSignal, validPort } from './errors.ts'
+import {
+  coded,
+  invalidArgType,
+  netError,
+  outOfBounds,
+  requireFunction,
+  requireNumber,
+  requireSignal,
+  validPort,
+} from './errors.ts'
 import type { LookupFunction } from './names.ts'
 
 export type SendCallback = (error: Error | null, bytes: number) => void
@@ -93,4 +102,21 @@ function part(message: unknown, name: string): Uint8Array {
   if (message instanceof Uint8Array) return message
   if (ArrayBuffer.isView(message)) return new Uint8Array(message.buffer, message.byteOffset, message.byteLength)
   throw invalidArgType(name, 'of type string or an instance of Buffer, TypedArray, or DataView', message)
+}
+
+/** @returns a TTL. @throws NetError EINVAL — outside its range. TypeError ERR_INVALID_ARG_TYPE */
+export function hops(ttl: unknown, call: string, least: number): number {
+  requireNumber(ttl, 'ttl')
+  if (!Number.isInteger(ttl) || ttl < least || ttl > 255)
+    throw netError('EINVAL', call, `${ttl} is not ${least} to 255`)
+  return ttl
+}
+
+/** @returns octets of a buffer. @throws TypeError ERR_SOCKET_BAD_BUFFER_SIZE, ERR_INVALID_ARG_TYPE */
+export function bufferSize(size: unknown): number {
+  requireNumber(size, 'size')
+  if (!Number.isInteger(size) || size < 0 || size > 0xffff_ffff) {
+    throw coded(new TypeError('Buffer size must be a positive integer'), 'ERR_SOCKET_BAD_BUFFER_SIZE')
+  }
+  return size
 }

@@ -9,13 +9,16 @@ import { placeOf } from './channel.ts'
 import type { Context } from './context.ts'
 import {
   bindPlan,
+  bufferSize,
   type DatagramSocketOptions,
+  hops,
   type Message,
   type SendCallback,
   type SendPlan,
   sendPlan,
 } from './dgram-arguments.ts'
-import { asCall, coded, netError, requireFunction, requireNumber, validPort } from './errors.ts'
+import { Outbox } from './dgram-outbox.ts'
+import { asCall, coded, netError, requireFunction, validPort } from './errors.ts'
 import { askLookup } from './names.ts'
 
 /** Datagrams by any transport. */
@@ -43,11 +46,7 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
   #early: (() => void)[] = []
   /** `close` was called before it was bound. */
   #closing = false
-  /** Sends that were taken while the network was full: how many, and whom to tell when it has room. */
-  #waitingCount = 0
-  #waitingOctets = 0
-  #waiting: { readonly callback: SendCallback; readonly octets: number }[] = []
-  #full = false
+  readonly #outbox: Outbox = new Outbox()
   #sendBuffer: number
   #wantsHold = true
   #held = false
@@ -236,11 +235,11 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
 
   /** Octets sent that the network below has yet to take in earnest. */
   getSendQueueSize(): number {
-    return this.#waitingOctets
+    return this.#outbox.octets
   }
 
   getSendQueueCount(): number {
-    return this.#waitingCount
+    return this.#outbox.count
   }
 
   ref(): this {
@@ -305,14 +304,8 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
     this.#state = 'closed'
     this.#below?.close()
     this.#letGo()
-    this.#tellWaiting()
+    this.#outbox.empty()
     process.nextTick(emitClose, this)
-  }
-
-  #tellWaiting(): void {
-    this.#full = false
-    this.#waitingCount = this.#waitingOctets = 0
-    for (const { callback, octets } of this.#waiting.splice(0)) process.nextTick(callback, null, octets)
   }
 
   #connect(error: Error | null, to: IpAddress | undefined, port: number, listener: (() => void) | undefined): void {
@@ -370,16 +363,12 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
     const { octets, port, callback } = plan
     const below = this.#below as DatagramSocket
     try {
-      if (!below.send(octets, 0, octets.length, to, to === undefined ? undefined : port)) this.#full = true
+      if (!below.send(octets, 0, octets.length, to, to === undefined ? undefined : port)) this.#outbox.full = true
     } catch (error) {
       if (callback !== undefined) process.nextTick(callback, asCall(error, 'send', placeFor(to, port)), 0)
       return
     }
-    if (this.#full) {
-      this.#waitingCount++
-      this.#waitingOctets += octets.length
-      if (callback !== undefined) this.#waiting.push({ callback, octets: octets.length })
-    } else if (callback !== undefined) process.nextTick(callback, null, octets.length)
+    this.#outbox.sent(callback, octets.length)
   }
 
   /** An address, from the name or literal; then called at once, unless a custom `lookup` takes its time. */
@@ -431,7 +420,7 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
     },
     writable: () => {
       this.#context.host.touched()
-      this.#tellWaiting()
+      this.#outbox.empty()
     },
     error: (_socket, error, remote) => {
       this.#context.host.touched()
@@ -491,21 +480,6 @@ function emitError(socket: DgramSocket, error: Error | null): void {
 
 function notConnected(): Error {
   return coded(new Error('Not connected'), 'ERR_SOCKET_DGRAM_NOT_CONNECTED')
-}
-
-function hops(ttl: unknown, call: string, least: number): number {
-  requireNumber(ttl, 'ttl')
-  if (!Number.isInteger(ttl) || ttl < least || ttl > 255)
-    throw netError('EINVAL', call, `${ttl} is not ${least} to 255`)
-  return ttl
-}
-
-function bufferSize(size: unknown): number {
-  requireNumber(size, 'size')
-  if (!Number.isInteger(size) || size < 0 || size > 0xffff_ffff) {
-    throw coded(new TypeError('Buffer size must be a positive integer'), 'ERR_SOCKET_BAD_BUFFER_SIZE')
-  }
-  return size
 }
 
 function placeFor(address: IpAddress | undefined, port: number): { address?: string; port?: number } {

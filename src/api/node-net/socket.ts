@@ -349,7 +349,7 @@ function refuseWritesAfterEnd(this: Socket): void {
 /** Node's own answer to a write on a socket whose peer has ended: EPIPE, and the socket is destroyed. */
 function writeAfterEnd(this: Socket, chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
   const done = typeof encoding === 'function' ? encoding : callback
-  if (this.writableEnded)
+  if (!this.writableEnded)
     return Socket.prototype.write.call(this, chunk, encoding as BufferEncoding, done as () => void)
   const error = netError('EPIPE', 'write', 'This socket has been ended by the other party')
   if (typeof done === 'function') process.nextTick(done as (error: Error) => void, error)
