@@ -196,3 +196,11 @@ plant(
 plant(TEST, `${TAPS}t.ok(1)\nt.skip()`, /:3 skips without a reason/)
 plant(TEST, `${TAPS}t.ok(1)\nt.todo('', async () => {})`, /:3 todos without a reason/)
 plant(TEST, `${TAPS}t.ok(1)\nt.skip('needs iperf3')`, null)
+plant(TEST, `${TAPS}t.comment('x'.match(/x/))`, /:1 asserts nothing/)
+plant(TEST, `${TAPS}t.ok(1)\nt.test('a', async () => { 'x'.match(/x/) })`, /:3 has a test that asserts nothing/)
+plant(TEST, `${TAPS}declare const script: { skip(): void }\nt.ok(1)\nscript.skip()`, null)
+plant(
+  TEST,
+  `${TAPS}declare class Script { constructor(o: unknown) }\nt.test('a', async (t) => { new Script(t) })`,
+  null,
+)

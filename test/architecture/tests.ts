@@ -8,6 +8,7 @@ import {
   isCallExpression,
   isFunctionExpression,
   isIdentifier,
+  isNewExpression,
   isNoSubstitutionTemplateLiteral,
   isObjectLiteralExpression,
   isPropertyAccessExpression,
@@ -24,12 +25,10 @@ import { walk } from './walk.ts'
 
 /** tap's assertions. */
 const ASSERTIONS = new Set(
-  `ok notOk pass fail equal not same notSame strictNotSame strict match notMatch has hasStrict notHas notHasStrict
-   hasProp hasProps hasOwnProp hasOwnProps matchOnly notMatchOnly matchStrict notMatchStrict matchOnlyStrict
-   notMatchOnlyStrict throws doesNotThrow rejects resolves resolveMatch matchSnapshot resolveMatchSnapshot type error
-   emits compareValues`
-    .split(/\s+/)
-    .filter((name) => name !== ''),
+  `ok notOk pass fail equal not type same notSame strictSame strictNotSame has notHas hasStrict notHasStrict match notMatch
+   matchOnly notMatchOnly matchStrict notMatchStrict matchOnlyStrict notMatchOnlyStrict hasProp hasOwnProp hasProps
+   hasOwnProps hasOwnPropsOnly throws doesNotThrow rejects resolves resolveMatch emits error matchSnapshot
+   resolveMatchSnapshot`.split(/\s+/),
 )
 
 const PUT_ASIDE = ['only', 'skip', 'todo']
@@ -46,8 +45,7 @@ export function testFaults({ path, file }: Source): Fault[] {
 }
 
 function callFaults(call: CallExpression): Fault[] {
-  if (!isPropertyAccessExpression(call.expression)) return []
-  const name = call.expression.name.text
+  const name = testMethod(call.expression)
   if (name === 'only') return [{ node: call, text: 'narrows the tests with only' }]
   if (name === 'skip' || name === 'todo') {
     const reason = call.arguments.at(-1)
@@ -72,25 +70,34 @@ function optionFaults(name: string, value: Node): Fault[] {
   return bare ? [{ node: value, text: `${name}s without a reason` }] : []
 }
 
-/** An assertion is called somewhere inside, or something that may assert is handed the test: a suite, `fn(t)`, `{ t }`. */
+/** An assertion is called somewhere inside, or the test is handed on: to a suite, `fn(t)`, `new Script(t)`, `fn({ t })`. */
 function asserts(node: Node): boolean {
   let found = false
   walk(node, (inner) => {
-    if (!isCallExpression(inner)) return !found
-    const callee = inner.expression
-    if (isPropertyAccessExpression(callee) && ASSERTIONS.has(callee.name.text)) found = true
-    if (inner.arguments.some(handsTestOver)) found = true
+    if (isCallExpression(inner) && ASSERTIONS.has(testMethod(inner.expression))) found = true
+    if ((isCallExpression(inner) || isNewExpression(inner)) && inner.arguments?.some(handsTestOver)) found = true
     return !found
   })
   return found
 }
 
+/** 'equal' of `t.equal`; '' for what is no method of a test. Tests are called `t` throughout. */
+function testMethod(callee: Node): string {
+  const ofTest = isPropertyAccessExpression(callee) && isTest(callee.expression)
+  return ofTest ? callee.name.text : ''
+}
+
+function isTest(node: Node): boolean {
+  return isIdentifier(node) && node.text === 't'
+}
+
 function handsTestOver(argument: Node): boolean {
-  if (isIdentifier(argument)) return argument.text === 't'
+  if (isTest(argument)) return true
   if (!isObjectLiteralExpression(argument)) return false
-  return argument.properties.some(
-    (property) => isShorthandPropertyAssignment(property) && property.name.getText() === 't',
-  )
+  return argument.properties.some((property) => {
+    if (isShorthandPropertyAssignment(property)) return isTest(property.name)
+    return isPropertyAssignment(property) && isTest(property.initializer)
+  })
 }
 
 function isFunction(node: Node): boolean {
