@@ -208,7 +208,8 @@ export class HostConnection implements Connection {
   }
 
   private reset(): void {
-    if (this.socket.connecting) this.socket.destroy()
+    // libuv refuses to reset after FIN, and Node would then never say 'close'.
+    if (this.socket.connecting || this.socket.writableEnded) this.socket.destroy()
     else this.socket.resetAndDestroy()
   }
 
