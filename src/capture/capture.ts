@@ -63,8 +63,9 @@ export class Capture {
     options.write(sectionHeader('netstrata'))
   }
 
-  /** Watches the boundaries of a node: writes what passes its links, and remarks of every layer. */
+  /** Watches these boundaries, and no others any more: writes what passes the links, and remarks of every layer. */
   watch(boundaries: readonly AnyBoundary[]): void {
+    this.unwatch()
     const links = linksOf(boundaries)
     for (const boundary of boundaries) this.stops.push(boundary.watch(this.tap(boundary, links.has(boundary))))
   }
@@ -78,8 +79,12 @@ export class Capture {
 
   /** Stops watching, and writes what is held back. */
   stop(): void {
-    for (const stop of this.stops.splice(0)) stop()
+    this.unwatch()
     this.flush()
+  }
+
+  private unwatch(): void {
+    for (const stop of this.stops.splice(0)) stop()
   }
 
   private tap(boundary: AnyBoundary, isLink: boolean): Tap<unknown> {

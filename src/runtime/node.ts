@@ -1,6 +1,7 @@
 /** A booted stack: its boundaries, its snapshot, and its orderly close. Shared by real and virtual time. */
 import type http from 'node:http'
 import type https from 'node:https'
+import type { Writable } from 'node:stream'
 import {
   type DgramOf,
   type Hosts,
@@ -14,29 +15,16 @@ import {
   type UndiciConnectorOptions,
   undiciConnector,
 } from '../api/node-net.ts'
-import { Boundary, type Encapsulation, type Reasons } from '../kernel/boundary.ts'
-import type { Clock } from '../kernel/clock.ts'
+import type { Duration } from '../kernel/clock.ts'
 import type { Env } from '../kernel/env.ts'
-import { NetError } from '../kernel/errors.ts'
+import { invalidValue } from '../kernel/errors.ts'
 import type { Blueprint } from '../kernel/layer.ts'
-import { Packet } from '../kernel/packet.ts'
-import type { Random } from '../kernel/random.ts'
-import type { Timers } from '../kernel/timers.ts'
-import type { Wire } from '../kernel/wire.ts'
+import { Cleanups, waitInRealTime } from './cleanups.ts'
+import type { AnyBoundary, Host } from './host.ts'
+import { CLOSE_LIMIT, Part, type Site } from './part.ts'
 
-/** What a runtime gives each of its nodes. */
-export interface Host {
-  readonly clock: Clock
-  readonly timers: Timers
-  /** @param name node, scope and layer, joined by slashes. */
-  random(name: string): Random
-  touched(): void
-  hold(): () => void
-  /** A node's end of a wire was booted. @returns told when that node closes. */
-  wire(wire: Wire): () => void
-  /** A boundary was made. */
-  opened(boundary: AnyBoundary): void
-}
+export type { AnyBoundary, Host } from './host.ts'
+export type { Part } from './part.ts'
 
 /** Counters of one boundary at one instant. */
 export interface BoundarySnapshot {
@@ -49,9 +37,6 @@ export interface BoundarySnapshot {
   readonly drops: Readonly<Record<string, number>>
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: a node holds boundaries of every address type, and only reads their counters
-export type AnyBoundary = Boundary<any>
-
 /** What a node may be given when it is booted. */
 export interface NodeOptions {
   /** Names its `net`, `dgram` and `icmp` know besides `localhost`: { db: '10.0.0.5' }. */
@@ -60,25 +45,46 @@ export interface NodeOptions {
 
 export class Node<Top> implements AsyncDisposable {
   readonly name: string
-  /** What the topmost layer offers. */
-  readonly top: Top
   private readonly api: NodeApi
-  private readonly all: AnyBoundary[] = []
-  private readonly cleanups: (() => void | Promise<void>)[] = []
-  private readonly pending: Promise<unknown>[] = []
-  private closing: Promise<void> | undefined
+  private readonly site: Site
+  private readonly cleanups: Cleanups
+  private readonly main: Part<Top>
+  private readonly parts = new Map<string, Part<unknown>>()
 
-  /** Stacks the blueprint; a layer that throws unwinds those below it. Use `boot` or `Simulation.boot`. */
-  constructor(name: string, blueprint: Blueprint<Top>, host: Host, options: NodeOptions = {}) {
-    this.name = name
+  /**
+   * Stacks the blueprint; a layer that throws unwinds those below it. Use `boot` or `Simulation.boot`.
+   * @param cleanups what else is to be undone when the node has closed, or could not be stacked.
+   * @throws TypeError ERR_INVALID_ARG_VALUE — the name is empty or has a slash in it.
+   */
+  constructor(
+    name: string,
+    blueprint: Blueprint<Top>,
+    host: Host,
+    options: NodeOptions = {},
+    cleanups: Cleanups = new Cleanups(),
+  ) {
+    this.name = checkName(name)
+    this.cleanups = cleanups
+    const waitFor = host.waitFor?.bind(host) ?? waitInRealTime
+    const time = { clock: host.clock, waitFor }
+    this.site = { node: name, host, time, boundaries: [], streams: new Map() }
+    this.main = new Part(this.site, '', blueprint, cleanups)
     try {
-      const env = this.env(host)
-      this.top = blueprint(env)
-      this.api = new NodeApi(this.top, env, options.hosts ?? {})
+      this.api = new NodeApi(this.top, this.env, options.hosts ?? {})
     } catch (error) {
-      void this.close()
+      this.main.close().catch(() => {}) // the error that stopped it is the one to tell
       throw error
     }
+  }
+
+  /** What the topmost layer offers. */
+  get top(): Top {
+    return this.main.top
+  }
+
+  /** Time, chance and memory of this node, for what stands on its topmost layer; `env.defer` runs first at close. */
+  get env(): Env {
+    return this.main.env
   }
 
   /** TCP in the shape of `node:net`, for stacks with a transport. */
@@ -111,24 +117,41 @@ export class Node<Top> implements AsyncDisposable {
     return undiciConnector(this.net, options)
   }
 
-  /** Every boundary of the node, bottom-up in the order of stacking. */
+  /** Every boundary of the node: bottom-up in the order of stacking, then those of parts taken on since. */
   get boundaries(): readonly AnyBoundary[] {
-    return this.all
+    return this.site.boundaries
   }
 
   /** Settles when every layer has started; on failure the node is closed and the first reason is thrown. */
-  async started(): Promise<void> {
-    try {
-      while (this.pending.length > 0) await Promise.all(this.pending.splice(0))
-    } catch (error) {
-      await this.close()
-      throw error
-    }
+  started(): Promise<void> {
+    return this.main.started()
+  }
+
+  /**
+   * Stacks another blueprint in this node while it runs, for example a link for `network.attach`. It is part of the
+   * node: under its name in boundaries and streams of chance, and closed with it unless it was closed before.
+   * @param name unique among the parts that run.
+   * @throws TypeError ERR_INVALID_ARG_VALUE — the name is taken, empty, or has a slash in it.
+   * @throws what a layer could not start for; all that had started is closed again.
+   */
+  async attach<PartTop>(name: string, blueprint: Blueprint<PartTop>): Promise<Part<PartTop>> {
+    if (this.parts.has(checkName(name))) throw invalidValue('name', 'unique in the node', name)
+    const part: Part<PartTop> = new Part(this.site, name, blueprint)
+    this.parts.set(name, part)
+    // Closed by itself, it leaves nothing behind in the node: attach and detach may go on for ever.
+    const close = () => part.close()
+    this.cleanups.add(close)
+    part.env.defer(() => {
+      this.cleanups.delete(close)
+      this.parts.delete(name)
+    })
+    await part.started()
+    return part
   }
 
   /** The counters of every boundary, now. */
   snapshot(): BoundarySnapshot[] {
-    return this.all.map((b) => ({
+    return this.boundaries.map((b) => ({
       name: b.name,
       txPackets: b.txPackets,
       txOctets: b.txOctets,
@@ -139,86 +162,21 @@ export class Node<Top> implements AsyncDisposable {
   }
 
   /**
-   * Takes the stack down, topmost layer first.
-   * @param deadlineMs how long a cleanup may take before the next one goes ahead regardless; default 2000.
-   * @throws NetError ETIMEDOUT — a cleanup did not finish in time; the others ran all the same.
-   * @throws AggregateError — several cleanups failed.
+   * Takes the stack down, topmost layer first. Calling it again waits for the same end.
+   * @param limit how long it may take in all; default 2 s, of the node's own time.
+   * @throws NetError ETIMEDOUT — it took longer; what was left was started all the same.
+   * @throws what a cleanup failed with; an AggregateError when there is more than one failure.
    */
-  close(deadlineMs = 2000): Promise<void> {
-    this.closing ??= this.unwind(deadlineMs)
-    return this.closing
+  close(limit: Duration = CLOSE_LIMIT): Promise<void> {
+    return this.main.close(limit)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
-
-  private async unwind(deadlineMs: number): Promise<void> {
-    const failures: unknown[] = []
-    for (let cleanup = this.cleanups.pop(); cleanup !== undefined; cleanup = this.cleanups.pop()) {
-      try {
-        const finished = cleanup()
-        if (finished !== undefined) await within(finished, deadlineMs, this.name)
-      } catch (error) {
-        failures.push(error)
-      }
-    }
-    if (failures.length === 1) throw failures[0]
-    if (failures.length > 1) throw new AggregateError(failures, `closing ${this.name} failed`)
-  }
-
-  private env(host: Host): Env {
-    const names = new Map<string, number>()
-    const unique = (name: string): string => {
-      const count = (names.get(name) ?? 0) + 1
-      names.set(name, count)
-      return count === 1 ? name : `${name}#${count}`
-    }
-    return {
-      node: this.name,
-      scope: '',
-      clock: host.clock,
-      timers: host.timers,
-      random: (layer) => host.random(`${this.name}/${unique(`random ${layer}`)}`),
-      packet: Packet.take,
-      boundary: <Address, Reason extends string>(
-        layer: string,
-        encapsulation: Encapsulation,
-        reasons: Reasons<Reason>,
-      ): Boundary<Address, Reason> => {
-        const name = `${this.name}/${unique(layer)}`
-        const boundary = new Boundary<Address, Reason>(name, encapsulation, reasons, host.clock)
-        this.all.push(boundary)
-        host.opened(boundary)
-        return boundary
-      },
-      starting: (promise) => {
-        promise.catch(() => {}) // observed by started(); meanwhile it must not count as unhandled
-        this.pending.push(promise)
-      },
-      defer: (cleanup) => {
-        this.cleanups.push(cleanup)
-      },
-      touched: () => host.touched(),
-      hold: () => host.hold(),
-      wire: (wire) => {
-        this.cleanups.push(host.wire(wire))
-      },
-    }
-  }
 }
 
-async function within(promise: Promise<void>, deadlineMs: number, node: string): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new NetError('ETIMEDOUT', `closing ${node} took longer than ${deadlineMs} ms`)),
-      deadlineMs,
-    )
-  })
-  try {
-    await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
-  }
+function checkName(name: string): string {
+  if (typeof name !== 'string' || !/^[^/\0]+$/.test(name)) throw invalidValue('name', 'a name without a slash', name)
+  return name
 }

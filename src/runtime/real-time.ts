@@ -35,6 +35,7 @@ class SystemRandom implements Random {
 
 class RealTime implements Host, Clock {
   readonly clock: Clock = this
+  readonly epochUs: number = Math.round(performance.timeOrigin * 1000)
   readonly timers: Timers = new Timers((deadline) => this.wake(deadline))
   private readonly chance = new SystemRandom()
   private immediate: NodeJS.Immediate | undefined

@@ -6,6 +6,7 @@
  * nothing more to say; only then does virtual time move on. That is deterministic for code whose only waits are
  * netstrata's API and the simulation's own timers; not for the thread pool, files, host sockets or real timers.
  */
+import type { Writable } from 'node:stream'
 import type { Clock, Duration, Instant } from '../kernel/clock.ts'
 import { invalidValue } from '../kernel/errors.ts'
 import { type HashKey, keyedHash64 } from '../kernel/keyed-hash.ts'
@@ -13,6 +14,7 @@ import type { Blueprint } from '../kernel/layer.ts'
 import { type Random, SeededRandom } from '../kernel/random.ts'
 import { Timer, Timers } from '../kernel/timers.ts'
 import type { Wire } from '../kernel/wire.ts'
+import { type CaptureHandle, type CaptureRequest, Captures } from './captures.ts'
 import { type AnyBoundary, type Host, Node, type NodeOptions } from './node.ts'
 import { type Partition, Partitions } from './partitions.ts'
 
@@ -25,8 +27,12 @@ export class Simulation implements Host, Clock, AsyncDisposable {
   readonly seed: number
   readonly clock: Clock = this
   readonly timers: Timers = new Timers()
+  /** Captures of a simulation begin in 1970. */
+  readonly epochUs = 0
   private readonly booted = new Map<string, Node<unknown>>()
   private readonly partitions = new Partitions()
+  private readonly boundaries: AnyBoundary[] = []
+  private readonly captures = new Captures(() => this.boundaries)
   private at: Instant = 0
   private touches = 0
 
@@ -55,7 +61,15 @@ export class Simulation implements Host, Clock, AsyncDisposable {
     return this.partitions.add(wire)
   }
 
-  opened(_boundary: AnyBoundary): void {}
+  opened(boundary: AnyBoundary): void {
+    this.boundaries.push(boundary)
+    this.captures.changed()
+  }
+
+  /** Writes what passes the links of every node, those booted later too, into one pcapng; see `Node.capture`. */
+  capture(target: string | Writable, request: CaptureRequest = {}): CaptureHandle {
+    return this.captures.start(target, this.epochUs, request)
+  }
 
   /** Separates two groups of nodes, both ways, on every wire between them, until it is healed. */
   partition(a: readonly string[], b: readonly string[]): Partition {
@@ -121,6 +135,7 @@ export class Simulation implements Host, Clock, AsyncDisposable {
   async close(): Promise<void> {
     for (const node of [...this.booted.values()].reverse()) await node.close()
     this.booted.clear()
+    await this.captures.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
