@@ -12,6 +12,8 @@ import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
 import type { Env } from '../../../src/kernel/env.ts'
 import type { LinkState, User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
+import { complete } from '../../offload/complete.ts'
+import { Segmenter } from '../../offload/segment.ts'
 import { type Medium, NO_OFFLOAD, type Offload, type PhysicalService } from '../service.ts'
 import { checkImpairment, type ImpairOptions, Settings } from './options.ts'
 import { type ImpairCounts, type ImpairDrop, Way, type WayOwner } from './way.ts'
@@ -43,6 +45,7 @@ const REASONS: Reasons<ImpairDrop> = {
   loss: '',
   queueFull: '',
   badOffload: '',
+  tooLong: '',
   linkDown: '',
   noUser: '',
 }
@@ -88,6 +91,7 @@ class Impaired<M extends Medium> implements PhysicalService<M>, User<undefined> 
   private readonly below: PhysicalService<M>
   private readonly down: Way
   private readonly up: Way
+  private readonly segmenter = new Segmenter()
   /** The link below takes no packets for now. */
   private blocked = false
   /** `send` has returned false, and `ready` is still owed. */
@@ -129,24 +133,21 @@ class Impaired<M extends Medium> implements PhysicalService<M>, User<undefined> 
 
   send(packet: Packet): boolean {
     this.boundary.down(packet, undefined)
-    if (this.closed) {
-      this.boundary.drop(packet, 'linkDown')
-      return true
-    }
-    this.down.enter(packet)
+    if (packet.length > this.below.mtu) this.boundary.drop(packet, 'tooLong')
+    else if (this.closed) this.boundary.drop(packet, 'linkDown')
+    else this.down.enter(packet)
     const open = this.down.open && !this.blocked
     if (!open) this.owing = true
     return open
   }
 
   receive(packet: Packet): void {
-    if (packet.segments > 1 || packet.checksum === 'partial') {
-      this.boundary.drop(packet, 'badOffload')
-      return
+    if (packet.segments > 1) {
+      this.receiveSegments(packet)
+    } else {
+      complete(packet)
+      this.receiveOne(packet)
     }
-    // The medium below may have vouched for the packet; after what may happen here, nobody can.
-    packet.checksum = 'none'
-    this.up.enter(packet)
   }
 
   ready(): void {
@@ -156,6 +157,23 @@ class Impaired<M extends Medium> implements PhysicalService<M>, User<undefined> 
 
   linkChanged(state: LinkState, reason: string): void {
     this.boundary.linkChanged(state, reason)
+  }
+
+  /** A medium with offload below hands up several packets of the wire at once: each has a fate of its own. */
+  private receiveSegments(packet: Packet): void {
+    this.segmenter.start(packet, packet.start - packet.base, 0)
+    for (let segment = this.segmenter.next(); segment !== undefined; segment = this.segmenter.next()) {
+      if (segment.length > this.below.mtu) this.boundary.drop(segment, 'badOffload')
+      else this.receiveOne(segment)
+    }
+    packet.release()
+  }
+
+  /** The medium below may have vouched for the packet; after what may happen here, nobody can. */
+  private receiveOne(packet: Packet): void {
+    packet.checksum = 'none'
+    packet.segmentOctets = 0
+    this.up.enter(packet)
   }
 
   private sendBelow(packet: Packet): void {

@@ -14,7 +14,15 @@ import type { Settings } from './options.ts'
 import { PacketHeap } from './packet-heap.ts'
 
 /** Why an impairing link drops packets. */
-export type ImpairDrop = 'chosen' | 'burstLoss' | 'loss' | 'queueFull' | 'badOffload' | 'linkDown' | 'noUser'
+export type ImpairDrop =
+  | 'chosen'
+  | 'burstLoss'
+  | 'loss'
+  | 'queueFull'
+  | 'badOffload'
+  | 'tooLong'
+  | 'linkDown'
+  | 'noUser'
 
 /** Packets to which something happened other than being lost. */
 export interface ImpairCounts {
@@ -32,7 +40,7 @@ const BATCH = 64
 export interface WayOwner {
   /** A packet came through. Takes ownership. */
   through(packet: Packet): void
-  /** The queue before the rate takes packets again, once after `open` was false. */
+  /** The way takes packets again, once after `open` was false. */
   opened(): void
 }
 
@@ -49,6 +57,8 @@ export class Way implements LineOwner, Expiring {
   private readonly line: Line
   private readonly delayed = new PacketHeap()
   private lastDue: Instant = 0
+  /** So many packets are delayed that the sender should stop. */
+  private crowded = false
   /** Held back, oldest first: how many are still to pass each, and until when it waits. */
   private readonly held: Packet[] = []
   private readonly passes: number[] = []
@@ -74,9 +84,9 @@ export class Way implements LineOwner, Expiring {
     this.line = new Line(env.timers, env.clock, this, { rate: settings.rate, queue: settings.queue })
   }
 
-  /** False while the queue before the rate is above its high-water mark. */
+  /** False while the queue before the rate, or what is delayed, is above its high-water mark. */
   get open(): boolean {
-    return this.line.open
+    return this.line.open && !this.crowded
   }
 
   /** Takes ownership. */
@@ -106,7 +116,7 @@ export class Way implements LineOwner, Expiring {
   }
 
   drained(): void {
-    this.owner.opened()
+    if (this.open) this.owner.opened()
   }
 
   expire(now: Instant): void {
@@ -118,6 +128,10 @@ export class Way implements LineOwner, Expiring {
       this.owner.through(this.delayed.shift() as Packet)
     }
     this.arm(now)
+    if (this.crowded && this.delayed.length * 4 <= LINE_LIMIT) {
+      this.crowded = false
+      if (this.open) this.owner.opened()
+    }
   }
 
   /** Loses all that is held. */
@@ -215,6 +229,7 @@ export class Way implements LineOwner, Expiring {
     if (jitter === 0 || this.settings.keepOrder) due = Math.max(due, this.lastDue)
     this.lastDue = Math.max(due, this.lastDue)
     this.delayed.push(packet, due)
+    if (this.delayed.length * 2 >= LINE_LIMIT) this.crowded = true
     this.arm(now)
   }
 

@@ -1,13 +1,13 @@
 /** Ends of media in memory, booted in a simulation of their own. */
 
-import type { PhysicalService } from '../../../layers/physical/service.ts'
+import type { Medium, PhysicalService } from '../../../layers/physical/service.ts'
 import { seconds } from '../../../src/kernel/clock.ts'
 import type { Blueprint } from '../../../src/kernel/layer.ts'
 import { Packet } from '../../../src/kernel/packet.ts'
 import { Simulation } from '../../../src/runtime/simulation.ts'
 import type { PhysicalPair } from '../../conformance/physical.ts'
 
-type End = Blueprint<PhysicalService>
+export type End<M extends Medium = Medium> = Blueprint<PhysicalService<M>>
 
 /** Boots the first as A and the second as B; without a second, A is its own other end. */
 export function pairOf([near, far]: readonly [near: End, far?: End]): PhysicalPair & { readonly sim: Simulation } {
