@@ -64,6 +64,12 @@ export function interfaceDescription(description: InterfaceDescription): Uint8Ar
   return block(BLOCK.interface, [body, ...options, END])
 }
 
+/** An instant since 1970, as whole seconds and the rest. */
+export interface WallTime {
+  readonly seconds: number
+  readonly nanoseconds: number
+}
+
 /**
  * @param interfaceId the place of its interface in the file, from 0.
  * @param timeUs microseconds since 1970.
@@ -76,16 +82,27 @@ export function enhancedPacket(
   direction: CaptureDirection,
   comments: readonly string[],
 ): Uint8Array {
+  const time = { seconds: Math.floor(timeUs / 1_000_000), nanoseconds: (timeUs % 1_000_000) * 1000 }
+  return enhancedPacketAt(interfaceId, time, octets, direction, comments, octets.length)
+}
+
+/** The same with nanoseconds. @param wireLength octets of the packet on the wire, when it was cut. */
+export function enhancedPacketAt(
+  interfaceId: number,
+  time: WallTime,
+  octets: Uint8Array,
+  direction: CaptureDirection,
+  comments: readonly string[],
+  wireLength: number,
+): Uint8Array {
   const body = new Uint8Array(20 + octets.length)
   const view = new DataView(body.buffer)
   view.setUint32(0, interfaceId, true)
-  // Nanoseconds in 64 bits exceed a double's integers: multiply the halves apart.
-  const low = (timeUs % 0x1_0000_0000) * 1000
-  const high = Math.floor(timeUs / 0x1_0000_0000) * 1000 + Math.floor(low / 0x1_0000_0000)
-  view.setUint32(4, high, true)
-  view.setUint32(8, low % 0x1_0000_0000, true)
+  const units = BigInt(time.seconds) * 1_000_000_000n + BigInt(time.nanoseconds)
+  view.setUint32(4, Number(units >> 32n), true)
+  view.setUint32(8, Number(units & 0xffff_ffffn), true)
   view.setUint32(12, octets.length, true)
-  view.setUint32(16, octets.length, true)
+  view.setUint32(16, wireLength, true)
   body.set(octets, 20)
   const options = comments.map((comment) => option(OPTION.comment, text.encode(comment)))
   if (direction !== undefined) {

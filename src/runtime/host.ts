@@ -11,6 +11,8 @@ export type AnyBoundary = Boundary<any>
 export interface Host {
   readonly clock: Clock
   readonly timers: Timers
+  /** Microseconds since 1970 at instant 0 of the clock. */
+  readonly epochUs: number
   /** @param name node, scope and layer, joined by slashes. */
   random(name: string): Random
   /** See `Env.touched` and `Env.hold`. */

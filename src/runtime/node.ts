@@ -19,6 +19,7 @@ import type { Duration } from '../kernel/clock.ts'
 import type { Env } from '../kernel/env.ts'
 import { invalidValue } from '../kernel/errors.ts'
 import type { Blueprint } from '../kernel/layer.ts'
+import { type CaptureHandle, type CaptureRequest, Captures } from './captures.ts'
 import { Cleanups, waitInRealTime } from './cleanups.ts'
 import type { AnyBoundary, Host } from './host.ts'
 import { CLOSE_LIMIT, Part, type Site } from './part.ts'
@@ -49,6 +50,7 @@ export class Node<Top> implements AsyncDisposable {
   private readonly site: Site
   private readonly cleanups: Cleanups
   private readonly main: Part<Top>
+  private readonly captures = new Captures(() => this.boundaries)
   private readonly parts = new Map<string, Part<unknown>>()
 
   /**
@@ -67,7 +69,8 @@ export class Node<Top> implements AsyncDisposable {
     this.cleanups = cleanups
     const waitFor = host.waitFor?.bind(host) ?? waitInRealTime
     const time = { clock: host.clock, waitFor }
-    this.site = { node: name, host, time, boundaries: [], streams: new Map() }
+    this.site = { node: name, host, time, boundaries: [], streams: new Map(), changed: () => this.captures.changed() }
+    cleanups.add(() => this.captures.close())
     this.main = new Part(this.site, '', blueprint, cleanups)
     try {
       this.api = new NodeApi(this.top, this.env, options.hosts ?? {})
@@ -120,6 +123,15 @@ export class Node<Top> implements AsyncDisposable {
   /** Every boundary of the node: bottom-up in the order of stacking, then those of parts taken on since. */
   get boundaries(): readonly AnyBoundary[] {
     return this.site.boundaries
+  }
+
+  /**
+   * Writes what passes the node's links as pcapng, with the reasons of drops and retransmissions as comments.
+   * @param target a path, created or emptied; or a Writable, which is not ended.
+   * @throws NetError with the system's code — the file cannot be opened.
+   */
+  capture(target: string | Writable, request: CaptureRequest = {}): CaptureHandle {
+    return this.captures.start(target, this.site.host.epochUs, request)
   }
 
   /** Settles when every layer has started; on failure the node is closed and the first reason is thrown. */
@@ -177,6 +189,6 @@ export class Node<Top> implements AsyncDisposable {
 }
 
 function checkName(name: string): string {
-  if (typeof name !== 'string' || !/^[^/\0]+$/.test(name)) throw invalidValue('name', 'a name without a slash', name)
+  if (typeof name !== 'string' || !/^[^/]+$/.test(name)) throw invalidValue('name', 'a name without a slash', name)
   return name
 }

@@ -17,6 +17,8 @@ export interface Site {
   readonly time: Waiting
   /** Every boundary of the node, in the order of their making. */
   readonly boundaries: AnyBoundary[]
+  /** To be called when they have changed. */
+  changed(): void
   /** How many streams of chance of one name there have been. */
   readonly streams: Map<string, number>
 }
@@ -43,7 +45,7 @@ export class Part<Top> implements AsyncDisposable {
     this.site = site
     this.name = scope === '' ? site.node : `${site.node}/${scope}`
     this.cleanups = cleanups
-    cleanups.add(() => this.forgetBoundaries())
+    if (scope !== '') cleanups.add(() => this.forgetBoundaries())
     const env = this.baseEnv()
     this.env = scope === '' ? env : scoped(env, scope)
     try {
@@ -83,6 +85,7 @@ export class Part<Top> implements AsyncDisposable {
   private forgetBoundaries(): void {
     const { boundaries } = this.site
     for (const boundary of this.boundaries) boundaries.splice(boundaries.indexOf(boundary), 1)
+    this.site.changed()
   }
 
   private baseEnv(): Env {
@@ -123,6 +126,7 @@ export class Part<Top> implements AsyncDisposable {
     boundaries.push(boundary)
     this.boundaries.push(boundary)
     host.opened?.(boundary)
+    this.site.changed()
     return boundary
   }
 

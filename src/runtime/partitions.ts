@@ -39,9 +39,9 @@ export class Partitions {
     }
   }
 
-  /** Cuts every pair of `from` × `to`, in that direction. */
-  cut(from: readonly string[], to: readonly string[]): Partition {
-    const pairs = from.flatMap((a) => to.filter((b) => b !== a).map((b) => pairOf(a, b)))
+  /** Cuts pairs of nodes, each in its direction. Repeated pairs, and a node with itself, count for nothing. */
+  cut(nodes: readonly (readonly [from: string, to: string])[]): Partition {
+    const pairs = new Set(nodes.filter(([from, to]) => from !== to).map(([from, to]) => pairOf(from, to)))
     for (const pair of pairs) this.cuts.set(pair, (this.cuts.get(pair) ?? 0) + 1)
     this.tellAll()
     let standing = true

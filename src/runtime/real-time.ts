@@ -10,7 +10,10 @@ import type { Clock, Instant } from '../kernel/clock.ts'
 import type { Blueprint } from '../kernel/layer.ts'
 import type { Random } from '../kernel/random.ts'
 import { Timers } from '../kernel/timers.ts'
-import { type Host, Node, type NodeOptions } from './node.ts'
+import { Cleanups, waitInRealTime } from './cleanups.ts'
+import type { Host } from './host.ts'
+import { Node, type NodeOptions } from './node.ts'
+import { CLOSE_LIMIT } from './part.ts'
 
 const TURN_US = 1000
 const LONGEST_SLEEP_MS = 0x7fff_ffff
@@ -73,13 +76,6 @@ class RealTime implements Host, Clock {
     }
   }
 
-  /** Nobody cuts wires in real time. */
-  wire(): () => void {
-    return () => {}
-  }
-
-  opened(): void {}
-
   private read(): Instant {
     return Math.floor(performance.now() * 1000)
   }
@@ -123,20 +119,36 @@ class RealTime implements Host, Clock {
 
 let only: RealTime | undefined
 
+/** What `boot` may be given. */
+export interface BootOptions extends NodeOptions {
+  /** The node's name, as it appears in boundaries and captures; default 'node'. */
+  readonly name?: string | undefined
+}
+
 /**
  * Boots a stack on real time.
  * @param blueprint what to stack.
- * @param name the node's name, as it appears in boundaries and captures; default 'node'.
- * @param options names of hosts.
- * @throws what a layer could not start for: EADDRINUSE, EACCES, …; all that had started is closed again.
+ * @param options its name, or name and names of hosts.
+ * @param hosts names of hosts, where the name is given as text.
+ * @returns the node, when every layer of it has started.
+ * @throws what a layer could not start for: EADDRINUSE, EACCES, …; all that had started is closed again by then.
  */
 export async function boot<Top>(
   blueprint: Blueprint<Top>,
-  name = 'node',
-  options: NodeOptions = {},
+  options: string | BootOptions = {},
+  hosts: NodeOptions = {},
 ): Promise<Node<Top>> {
+  const all: BootOptions = typeof options === 'string' ? { ...hosts, name: options } : options
   only ??= new RealTime()
-  const node = new Node(name, blueprint, only, options)
+  const cleanups = new Cleanups()
+  let node: Node<Top>
+  try {
+    node = new Node(all.name ?? 'node', blueprint, only, all, cleanups)
+  } catch (error) {
+    // The unwinding has begun. Whoever tries again wants the port to be free.
+    await cleanups.run('a node that failed', { clock: only, waitFor: waitInRealTime }, CLOSE_LIMIT).catch(() => {})
+    throw error
+  }
   await node.started()
   return node
 }

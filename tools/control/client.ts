@@ -33,13 +33,14 @@ export async function ask(node: string, method: string): Promise<unknown> {
   throw gone(node)
 }
 
-/** Events until the node stops or the caller does. */
-export async function* follow(node: string, method: string): AsyncGenerator<unknown> {
-  for await (const answer of request(node, method)) yield answer.event
+/** Events until the node stops, the signal aborts, or the caller has enough. */
+export async function* follow(node: string, method: string, signal?: AbortSignal): AsyncGenerator<unknown> {
+  for await (const answer of request(node, method, signal)) yield answer.event
 }
 
-async function* request(node: string, method: string): AsyncGenerator<Answer> {
+async function* request(node: string, method: string, signal?: AbortSignal): AsyncGenerator<Answer> {
   const socket = await dial(node)
+  signal?.addEventListener('abort', () => socket.destroy(), { once: true })
   try {
     socket.write(`${JSON.stringify({ id: 1, method })}\n`)
     for await (const line of createInterface(socket)) {

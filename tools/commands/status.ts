@@ -1,0 +1,88 @@
+/** `netstrata links` and `netstrata sockets`: what a running node says of itself. */
+import type { Command } from 'commander'
+import { ask, chooseNode } from '../control/client.ts'
+import { Output } from '../output.ts'
+
+interface StatusOptions {
+  readonly json?: boolean
+}
+
+/** As the control socket gives them. */
+interface LinkStatus {
+  readonly name: string
+  readonly state: string
+  readonly mtu: number
+  readonly linkAddress?: string
+  readonly addresses: readonly string[]
+  readonly rxPackets: number
+  readonly rxOctets: number
+  readonly txPackets: number
+  readonly txOctets: number
+  readonly drops: Readonly<Record<string, number>>
+}
+
+interface SocketStatus {
+  readonly protocol: string
+  readonly state: string
+  readonly local: string
+  readonly remote?: string
+  readonly sendQueue: number
+  readonly receiveQueue: number
+}
+
+export function registerStatus(program: Command): void {
+  status(program, 'links', 'show the links of a running node', async (node, output) => {
+    const links = (await ask(node, 'links')) as LinkStatus[]
+    if (output.json) return output.table([], links as never)
+    output.table(
+      ['name', 'state', 'mtu', 'mac', 'addresses', 'rx', 'tx', 'drops'],
+      links.map((link) => ({
+        name: link.name,
+        state: link.state,
+        mtu: link.mtu,
+        mac: link.linkAddress ?? '',
+        addresses: link.addresses.join(' '),
+        rx: `${link.rxPackets} (${size(link.rxOctets)})`,
+        tx: `${link.txPackets} (${size(link.txOctets)})`,
+        drops: Object.entries(link.drops)
+          .map(([reason, count]) => `${reason} ${count}`)
+          .join(' '),
+      })),
+    )
+  })
+  status(program, 'sockets', 'show the connections and ports of a running node', async (node, output) => {
+    const sockets = (await ask(node, 'sockets')) as SocketStatus[]
+    if (output.json) return output.table([], sockets as never)
+    output.table(
+      ['proto', 'state', 'recv-q', 'send-q', 'local', 'remote'],
+      sockets.map((socket) => ({
+        proto: socket.protocol,
+        state: socket.state,
+        'recv-q': socket.receiveQueue,
+        'send-q': socket.sendQueue,
+        local: socket.local,
+        remote: socket.remote ?? '*',
+      })),
+    )
+  })
+}
+
+function status(
+  program: Command,
+  name: string,
+  description: string,
+  show: (node: string, output: Output) => Promise<void>,
+): void {
+  program
+    .command(name)
+    .description(description)
+    .argument('[node]', 'the node, @NAME; default: the only one that runs')
+    .option('--json', 'one object a line')
+    .action((node: string | undefined, { json }: StatusOptions) => show(chooseNode(node), new Output(json === true)))
+}
+
+function size(octets: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  const power = octets < 1000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(octets) / 3))
+  return `${Number((octets / 1000 ** power).toPrecision(3))} ${units[power]}`
+}

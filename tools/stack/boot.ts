@@ -1,0 +1,92 @@
+/** Boots the node that a configuration describes, with what surrounds it: a capture, a control socket, an end. */
+import {
+  type Blueprint,
+  beside,
+  boot,
+  direct,
+  ethernet,
+  impair,
+  ip,
+  ipv4,
+  type LinkService,
+  type Node,
+  type Sockets,
+  sockets,
+  stack,
+  tapDevice,
+  tcp,
+  tunDevice,
+  udp,
+  udpTunnel,
+} from '../../src/index.ts'
+import { nodeMethods } from '../control/node-methods.ts'
+import { serveControl } from '../control/server.ts'
+import type { LinkConfig, NodeConfig } from './config.ts'
+import type { DeviceSpec, LinkSpec, UdpSpec } from './link-spec.ts'
+
+/** A node of the command line that runs. */
+export interface RunningNode extends AsyncDisposable {
+  readonly node: Node<Sockets>
+  /** Takes everything down again, the capture last, so that it is whole. */
+  close(): Promise<void>
+}
+
+export interface BootOptions {
+  /** Offer a control socket under the node's name. Long-running commands do; those that ask one question do not. */
+  readonly control: boolean
+}
+
+/** @throws NetError, CommandError — what could not be started; nothing is left behind. */
+export async function bootNode(config: NodeConfig, options: BootOptions): Promise<RunningNode> {
+  const node = await boot(blueprintOf(config), config.name, { hosts: config.hosts })
+  try {
+    configure(node, config)
+    if (config.capture !== undefined) node.capture(config.capture)
+    const control = options.control ? await serveControl(config.name, nodeMethods(node)) : undefined
+    const close = async (): Promise<void> => {
+      await control?.close()
+      await node.close()
+    }
+    return { node, close, [Symbol.asyncDispose]: close }
+  } catch (error) {
+    await node.close()
+    throw error
+  }
+}
+
+/** The stack of a configuration: its links side by side under IP, TCP and UDP. */
+export function blueprintOf(config: NodeConfig): Blueprint<Sockets> {
+  const links = Object.fromEntries(config.links.map((link) => [link.name, linkOf(link.spec)]))
+  return stack(beside(links), ip(ipv4({ forwarding: config.forwarding })), sockets(tcp(), udp()))
+}
+
+function configure(node: Node<Sockets>, config: NodeConfig): void {
+  const { network } = node.top
+  for (const link of config.links) for (const address of link.addresses) network.addAddress(link.name, address)
+  for (const route of config.routes) network.routes.add(route)
+  if (config.gateway !== undefined) network.routes.add({ prefix: '0.0.0.0/0', via: config.gateway })
+}
+
+function linkOf(spec: LinkSpec): Blueprint<LinkService> {
+  const worse = impair(spec.impairment ?? {})
+  if (spec.type === 'tun') {
+    const device = tunDevice(deviceOptions(spec))
+    return spec.impairment === undefined ? stack(device, direct()) : stack(device, worse, direct())
+  }
+  const medium = spec.type === 'tap' ? tapDevice(deviceOptions(spec)) : udpTunnel(tunnelOptions(spec))
+  const framing = ethernet(spec.mac === undefined ? {} : { address: spec.mac })
+  return spec.impairment === undefined ? stack(medium, framing) : stack(medium, worse, framing)
+}
+
+function deviceOptions({ device, netns, vnetHdr, mtu }: DeviceSpec): Parameters<typeof tapDevice>[0] {
+  return { name: device, vnetHdr, ...(netns === undefined ? {} : { netns }), ...(mtu === undefined ? {} : { mtu }) }
+}
+
+/** A tunnel without peers waits for them: whoever sends first becomes one. */
+function tunnelOptions({ local, peers, codec, vni, mtu }: UdpSpec): Parameters<typeof udpTunnel>[0] {
+  return { local, peers, codec, vni, learnPeers: peers.length === 0, ...(mtu === undefined ? {} : { mtu }) }
+}
+
+/** Link names in the order of their configuration, for messages. */
+export const describeLinks = (links: readonly LinkConfig[]): string =>
+  links.map(({ name, addresses }) => (addresses.length === 0 ? name : `${name} ${addresses.join(' ')}`)).join(', ')

@@ -1,0 +1,127 @@
+/** The options by which every command that needs a stack is told which. */
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { parsePrefix, tryParseAddress } from '../../src/kernel/address.ts'
+import { usageError } from '../exit.ts'
+import { type NodeConfig, readConfig } from './config.ts'
+import { type LinkSpec, LinkSpecError, parseLinkSpec } from './link-spec.ts'
+
+/** What commander gathers. */
+export interface StackOptions {
+  readonly link?: GatheredLink[]
+  readonly address?: GatheredLink[]
+  readonly gateway?: string
+  readonly config?: string
+  readonly capture?: string
+  readonly name?: string
+}
+
+interface GatheredLink {
+  readonly spec: LinkSpec
+  readonly addresses: string[]
+}
+
+const HELP = `
+A stack is described by options, or by --config FILE:
+  --link udp:7000,peer=127.0.0.1:7001   Ethernet over UDP (VXLAN), no root needed
+  --link tap:tap0[,netns=NAME]          a TAP device of this machine (Linux)
+  --link tun:tun0                       a TUN device of this machine (Linux)
+Every link also takes mtu=N, loss=1%, delay=20ms, jitter=5ms, rate=10mbit.
+A link of its own name: --link lan=udp:…`
+
+/** Adds the options to a command that needs a stack. */
+export function withStack(command: Command): Command {
+  // `--address` belongs to the link before it, so both write into one list.
+  const links: GatheredLink[] = []
+  return command
+    .addOption(
+      new Option('--link <link>', 'a link of the node (repeatable)').argParser((text) => {
+        links.push({ spec: linkSpec(text), addresses: [] })
+        return links
+      }),
+    )
+    .addOption(
+      new Option('--address <address/length>', 'an address on the last --link (repeatable)').argParser((text) => {
+        const link = links.at(-1)
+        if (link === undefined) throw new InvalidArgumentError('give the --link it belongs to first.')
+        link.addresses.push(prefix(text))
+        return links
+      }),
+    )
+    .addOption(new Option('--gateway <address>', 'where packets go that no link leads to').argParser(address))
+    .option('--config <file>', 'read the node from a YAML file instead')
+    .option('--capture <file>', 'write what passes the links to a pcapng file')
+    .option('--name <name>', "the node's name; default: the command's", command.name())
+    .addHelpText('after', HELP)
+}
+
+/**
+ * The node that the options describe.
+ * @throws CommandError exit 2 — no link is given; exit 3 — the configuration file is wrong.
+ */
+export function stackConfig(options: StackOptions): NodeConfig {
+  if (options.config !== undefined) {
+    if (options.link !== undefined) throw usageError('--config describes the links: leave out --link')
+    const config = readConfig(options.config)
+    return { ...config, capture: options.capture ?? config.capture }
+  }
+  if (options.link === undefined) {
+    throw usageError('no link is given, for example: --link udp:7000,peer=127.0.0.1:7001 --address 10.0.0.1/24')
+  }
+  const links = options.link.map(({ spec, addresses }, i) => ({ name: spec.name ?? `eth${i}`, spec, addresses }))
+  const names = new Set(links.map(({ name }) => name))
+  if (names.size < links.length) throw usageError('two links have the same name')
+  return {
+    name: options.name ?? 'node',
+    links,
+    gateway: options.gateway,
+    routes: [],
+    forwarding: false,
+    hosts: {},
+    capture: options.capture,
+  }
+}
+
+/** For commander: an integer argument within a range. */
+export function integerArgument(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (!/^\d+$/.test(text) || value < low || value > high) {
+      throw new InvalidArgumentError(`It is a number from ${low} to ${high}.`)
+    }
+    return value
+  }
+}
+
+/** For commander: a time in seconds, also fractional. */
+export function secondsArgument(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (!/^\d+(\.\d+)?$/.test(text) || value < low || value > high) {
+      throw new InvalidArgumentError(`It is a number of seconds from ${low} to ${high}.`)
+    }
+    return value
+  }
+}
+
+function linkSpec(text: string): LinkSpec {
+  try {
+    return parseLinkSpec(text)
+  } catch (error) {
+    if (error instanceof LinkSpecError) throw new InvalidArgumentError(error.message)
+    throw error
+  }
+}
+
+function address(text: string): string {
+  if (tryParseAddress(text) === undefined) throw new InvalidArgumentError("It is an IP address such as '10.0.0.1'.")
+  return text
+}
+
+function prefix(text: string): string {
+  try {
+    parsePrefix(text)
+    return text
+  } catch {
+    throw new InvalidArgumentError("It is an address with a prefix length such as '10.0.0.1/24'.")
+  }
+}
