@@ -272,9 +272,9 @@ class UdpTunnel implements UdpTunnelService, EngineUser {
   private peerFor(packet: Packet): Peer | null {
     const { all, slots } = this.known
     if (all.length === 1) return all[0] as Peer
-    const high = packet.view.getUint16(packet.start)
-    if (high & GROUP_BIT) return null
-    const index = this.stations.lookUp(high, packet.view.getInt32(packet.start + 2), this.env.clock.now())
+    const { view, start } = packet
+    // A group address is never learned, so that it is always flooded.
+    const index = this.stations.lookUp(view.getUint16(start), view.getInt32(start + 2), this.env.clock.now())
     return index < 0 ? null : (slots[index] ?? null)
   }
 

@@ -196,9 +196,15 @@ t.test('several peers: floods, learns, moves, forgets', async (t) => {
   sendTo(a, frame(B, A))
   await until(() => heard()[0] === 4 && heard()[1] === 5, 'forgotten with its peer, so flooded')
   t.same(heard(), [4, 5, 4])
+  peers[1]?.socket.send(frame(A, C), a.local.port, LOOPBACK)
+  await until(() => a.learning.learned === 2, 'another station')
+  t.ok(a.removePeer({ host: LOOPBACK, port: peers[1]?.port ?? 0 }))
+  t.ok(a.addPeer({ host: LOOPBACK, port: peers[2]?.port ?? 0 }), 'it gets the number of the one removed')
+  sendTo(a, frame(C, A))
+  await until(() => heard()[0] === 5 && heard()[2] === 5, 'but not its stations: flooded')
   peers[0]?.socket.send(frame(A, BROADCAST), a.local.port, LOOPBACK)
-  await until(() => a.boundary.rxPackets === 3, 'a frame from a group address')
-  t.equal(a.learning.learned, 1, 'which no station has')
+  await until(() => a.boundary.rxPackets === 4, 'a frame from a group address')
+  t.equal(a.learning.learned, 2, 'which no station has')
 })
 
 t.test('learns peers where told to, as many as allowed', async (t) => {
