@@ -1,0 +1,34 @@
+/**
+ * The top of a stack: the transports a node has, side by side over one network, with echo and the handle on the network.
+ */
+import type { DatagramSockets, Sockets, StreamSockets } from '../../src/api/sockets.ts'
+import type { Env } from '../../src/kernel/env.ts'
+import type { Layer } from '../../src/kernel/layer.ts'
+import type { NetworkService } from '../network/service.ts'
+import { echo } from './icmp/echo.ts'
+
+type Streams = Layer<NetworkService, StreamSockets>
+type Datagrams = Layer<NetworkService, DatagramSockets>
+
+/** What a node without datagrams offers: `sockets(tcp())`. */
+export type StreamOnlySockets = Omit<Sockets, 'datagram'>
+
+/** What a node without streams offers: `sockets(udp())`. */
+export type DatagramOnlySockets = Omit<Sockets, 'stream'>
+
+/** Both transports: `sockets(tcp(), udp())`. What is left out is missing in what the node offers, also by its type. */
+export function sockets(streams: Streams, datagrams: Datagrams): Layer<NetworkService, Sockets>
+export function sockets(streams: Streams): Layer<NetworkService, StreamOnlySockets>
+export function sockets(datagrams: Datagrams): Layer<NetworkService, DatagramOnlySockets>
+export function sockets(
+  ...transports: readonly (Streams | Datagrams)[]
+): Layer<NetworkService, StreamOnlySockets | DatagramOnlySockets | Sockets> {
+  return (network: NetworkService, env: Env) => {
+    const offered: Partial<StreamSockets & DatagramSockets>[] = transports.map((transport) => transport(network, env))
+    // The overloads say which transports there are.
+    return Object.assign(
+      { tier: 'transport' as const, network: network.control, ...echo(network, env) },
+      ...offered,
+    ) as Sockets
+  }
+}

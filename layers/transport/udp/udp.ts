@@ -1,0 +1,427 @@
+/**
+ * UDP (RFC 768, RFC 1122 §4.1): finds the socket a datagram is for, sends what sockets send, and offers
+ * `DatagramSockets` above.
+ *
+ *   bind, send, intercept                  handlers
+ *           │                                 ▲
+ *   ┌───────▼─────────────────────────────────┴───────┐
+ *   │  route ─► header, checksum       bindings ─► to │   receive: check, find, hand over (or hold, while paused)
+ *   └───────┬─────────────────────────────────▲───────┘
+ *           ▼ network.send                    │ receive, ready, onError
+ */
+import type {
+  BindRequest,
+  DatagramHandler,
+  DatagramOptions,
+  DatagramSocket,
+  DatagramSockets,
+} from '../../../src/api/sockets.ts'
+import { IpAddress } from '../../../src/kernel/address.ts'
+import type { Boundary } from '../../../src/kernel/boundary.ts'
+import type { Env } from '../../../src/kernel/env.ts'
+import { integer, invalidType, NetError } from '../../../src/kernel/errors.ts'
+import type { Layer, User } from '../../../src/kernel/layer.ts'
+import type { Packet } from '../../../src/kernel/packet.ts'
+import { slab } from '../../../src/kernel/slab.ts'
+import { Timer, type Timers } from '../../../src/kernel/timers.ts'
+import { type ErrorReport, NetworkAddressing, type NetworkService, PROTOCOL } from '../../network/service.ts'
+import { EphemeralPorts } from '../ports.ts'
+import { ANY_LINK, Bindings, takes } from './bindings.ts'
+import { MutableEndpoint } from './endpoint.ts'
+import * as header from './header.ts'
+import { Interception, type InterceptOwner, type PendingRequest } from './intercept.ts'
+import { withOptions } from './options.ts'
+import { type DropReason, REASONS } from './reasons.ts'
+import { type Route, type SocketOwner, UdpSocket } from './socket.ts'
+
+const IPV4_HEADER_OCTETS = 20
+const IPV6_HEADER_OCTETS = 40
+const ANY: IpAddress = new IpAddress()
+
+export interface UdpOptions {
+  /** Sockets of the node, at the most. Default 16384. */
+  readonly maxSockets?: number | undefined
+}
+
+/**
+ * User Datagram Protocol over a network.
+ * @throws RangeError ERR_OUT_OF_RANGE — an option makes no sense.
+ */
+export function udp(options: UdpOptions = {}): Layer<NetworkService, DatagramSockets> {
+  const maxSockets = integer('maxSockets', options.maxSockets ?? 16_384, 1, 2 ** 20)
+  return (network, env) => new Udp(network, env, maxSockets)
+}
+
+class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, InterceptOwner {
+  readonly datagram: DatagramSockets['datagram']
+  readonly timers: Timers
+  private readonly network: NetworkService
+  private readonly env: Env
+  private readonly maxSockets: number
+  private readonly boundary: Boundary<NetworkAddressing, DropReason>
+  private readonly bindings: Bindings
+  private readonly ports: EphemeralPorts
+  private readonly interception: Interception
+  private readonly octets: Uint8Array
+  /** Addressing of what is sent; and what handlers are shown. */
+  private readonly to = new NetworkAddressing()
+  private readonly sender = new MutableEndpoint()
+  private readonly receiver = new MutableEndpoint()
+  private readonly concerned = new MutableEndpoint()
+  /** What was found out about the addresses of the last datagram received, and in which generation of the network. */
+  private readonly lastSource = new IpAddress()
+  private readonly lastDestination = new IpAddress()
+  private lastLocal = false
+  private lastGeneration = -1
+  /** Sockets whose `send` returned false, in turn. */
+  private blocked: UdpSocket[] = []
+  /** Sockets whose queue is to be handed over on the next turn. */
+  private resumed: UdpSocket[] = []
+  private readonly timer: Timer
+
+  constructor(network: NetworkService, env: Env, maxSockets: number) {
+    this.network = network
+    this.env = env
+    this.timers = env.timers
+    this.maxSockets = maxSockets
+    this.boundary = env.boundary<NetworkAddressing, DropReason>('udp', 'transport', REASONS)
+    this.octets = slab().octets
+    const random = env.random('udp')
+    this.bindings = new Bindings(random.uint32())
+    this.ports = new EphemeralPorts(random)
+    this.interception = new Interception(this)
+    this.timer = new Timer(this)
+    this.datagram = {
+      bind: (request, handler) => this.bind(request, handler),
+      intercept: (rule, decide) => this.interception.add(rule, decide),
+      list: () => this.bindings,
+    }
+    const stops = [
+      network.boundary.attach(this, PROTOCOL.udp),
+      network.onError(PROTOCOL.udp, (report) => this.networkError(report)),
+    ]
+    env.defer(() => {
+      for (const socket of [...this.bindings]) socket.close()
+      this.interception.close()
+      this.timers.cancel(this.timer)
+      for (const stop of stops) stop()
+    })
+  }
+
+  touched(): void {
+    this.env.touched()
+  }
+
+  // ── down
+
+  private bind(request: BindRequest, handler: DatagramHandler): UdpSocket {
+    const address = request.address ?? ANY
+    const reuse = request.reuse ?? false
+    if (!(address instanceof IpAddress)) throw invalidType('address', 'an IpAddress', address)
+    const port = integer('port', request.port ?? 0, 0, 65_535)
+    const options = withOptions(request.options)
+    this.touched()
+    const link = this.linkIndex(request.link)
+    const { network, bindings } = this
+    if (
+      !address.isUnspecified &&
+      !network.isLocal(address) &&
+      !network.isBroadcast(address) &&
+      !network.isMulticast(address)
+    ) {
+      throw cannotBind('EADDRNOTAVAIL', 'not an address of this node', address, port)
+    }
+    const chosen = port !== 0 ? port : this.ports.any((free) => !bindings.taken(address, free, link, false))
+    if (chosen === 0 || (port !== 0 && bindings.taken(address, port, link, reuse))) {
+      throw cannotBind('EADDRINUSE', 'another socket is bound there', address, port)
+    }
+    return this.open(address, chosen, link, reuse, options, handler)
+  }
+
+  private open(
+    address: IpAddress,
+    port: number,
+    link: number,
+    reuse: boolean,
+    options: DatagramOptions,
+    handler: DatagramHandler,
+  ): UdpSocket {
+    if (this.bindings.size >= this.maxSockets) throw cannotBind('ENOBUFS', 'too many sockets', address, port)
+    const bound = new MutableEndpoint().set(address, port)
+    const socket = new UdpSocket(bound, link, reuse, options, handler, this)
+    this.bindings.add(socket)
+    return socket
+  }
+
+  route(socket: UdpSocket, route: Route, destination: IpAddress, source: IpAddress): void {
+    const { network } = this
+    if (route.generation === network.generation && route.destination.equals(destination)) return
+    route.generation = 0
+    // One may receive what goes to many, but not send as all of them.
+    const from = network.isBroadcast(source) || network.isMulticast(source) ? ANY : source
+    const none = network.path(destination, from, socket.link, route.path)
+    if (none !== undefined) {
+      throw socket.failure(none, 'send', 'there is no way to this address', destination)
+    }
+    route.destination.set(destination)
+    route.broadcast = network.isBroadcast(destination)
+    route.multicast = network.isMulticast(destination)
+    route.generation = network.generation
+  }
+
+  transmit(socket: UdpSocket, route: Route, octets: Uint8Array, start: number, length: number, port: number): boolean {
+    const { path } = route
+    const { options } = socket
+    if (route.broadcast && !route.multicast && !options.broadcast) {
+      throw socket.failure('EACCES', 'send', "set the option 'broadcast' first", route.destination, port)
+    }
+    if (options.pathMtuDiscovery) checkFits(socket, route, length)
+    const packet = this.env.packet(path.headroom, header.HEADER_OCTETS + length + path.tailroom)
+    const source = path.source
+    const { port: sourcePort } = socket.local
+    if (octets === this.octets && !path.checksum) {
+      header.writeFromSlab(packet, sourcePort, port, start, length, source, route.destination)
+    } else {
+      header.write(packet, sourcePort, port, octets, start, length)
+      if (path.checksum) header.leaveChecksum(packet, source, route.destination)
+      else header.finishChecksum(packet, source, route.destination)
+    }
+    if (this.emit(packet, socket, route)) return true
+    if (!socket.blocked) {
+      socket.blocked = true
+      this.blocked.push(socket)
+    }
+    return false
+  }
+
+  private emit(packet: Packet, socket: UdpSocket, route: Route): boolean {
+    const { to } = this
+    const { options } = socket
+    to.source.set(route.path.source)
+    to.destination.set(route.destination)
+    to.protocol = PROTOCOL.udp
+    to.ttl = route.multicast ? options.multicastTtl : options.ttl
+    to.trafficClass = options.trafficClass
+    to.dontFragment = options.pathMtuDiscovery
+    to.link = socket.link
+    this.boundary.down(packet, to)
+    return this.network.send(packet, to)
+  }
+
+  refile(socket: UdpSocket, change: () => void): void {
+    this.bindings.refile(socket, change)
+  }
+
+  closed(socket: UdpSocket): void {
+    this.bindings.remove(socket)
+    const { HEADER_OCTETS } = header
+    for (let held = socket.unhold(HEADER_OCTETS); held !== undefined; held = socket.unhold(HEADER_OCTETS)) {
+      this.boundary.drop(held.packet, 'closed')
+    }
+  }
+
+  // ── up
+
+  receive(packet: Packet, from: NetworkAddressing): void {
+    this.boundary.up(packet, from, 0)
+    const { source, destination } = from
+    const reason = header.fault(packet, source, destination) ?? this.fault(source, destination)
+    if (reason !== undefined) {
+      this.boundary.drop(packet, reason)
+      return
+    }
+    const { view, start } = packet
+    const sourcePort = header.sourcePort(view, start)
+    const port = header.destinationPort(view, start)
+    if (!this.lastLocal) {
+      this.receiveForMany(packet, from, sourcePort, port)
+      return
+    }
+    const socket = this.bindings.find(destination, port, source, sourcePort, from.link)
+    if (socket === undefined) {
+      this.refuseOrOffer(packet, from, sourcePort, port)
+      return
+    }
+    this.sender.set(source, sourcePort)
+    this.receiver.set(destination, port)
+    if (socket.holding) {
+      this.hold(socket, packet)
+      return
+    }
+    this.tell(socket, packet)
+    packet.release()
+  }
+
+  /** What the network knows of both addresses; remembered, as datagrams come in runs. */
+  private fault(source: IpAddress, destination: IpAddress): DropReason | undefined {
+    const { network, lastSource, lastDestination } = this
+    if (
+      this.lastGeneration === network.generation &&
+      lastSource.equals(source) &&
+      lastDestination.equals(destination)
+    ) {
+      return undefined
+    }
+    this.lastGeneration = -1
+    // One without an address yet may ask for one, of all stations (RFC 1122 §3.2.1.3).
+    if (network.isBroadcast(source) || network.isMulticast(source)) return 'badSource'
+    this.lastLocal = network.isLocal(destination)
+    lastSource.set(source)
+    lastDestination.set(destination)
+    this.lastGeneration = network.generation
+    return undefined
+  }
+
+  private refuseOrOffer(packet: Packet, from: NetworkAddressing, sourcePort: number, port: number): void {
+    if (this.interception.offer(packet, sourcePort, port, from, this.env.clock.now())) return
+    // The network drops it, for that reason, where it may not be answered.
+    this.boundary.count('noPort')
+    this.network.refuse(packet, from, 'portUnreachable')
+  }
+
+  /** Broadcast and multicast reach every socket that takes them; nobody is told when none does (RFC 1122 §3.2.2). */
+  private receiveForMany(packet: Packet, from: NetworkAddressing, sourcePort: number, port: number): void {
+    let taken = false
+    const { source, destination, link } = from
+    this.sender.set(source, sourcePort)
+    this.receiver.set(destination, port)
+    for (const socket of this.bindings.at(port)) {
+      if (socket.isClosed || !takes(socket, this.receiver.address, this.sender.address, sourcePort, link)) continue
+      taken = true
+      if (socket.holding) this.hold(socket, packet.copy(0, 0))
+      else this.tell(socket, packet)
+    }
+    if (taken) packet.release()
+    else this.boundary.drop(packet, 'noListener')
+  }
+
+  private hold(socket: UdpSocket, packet: Packet): void {
+    const payload = packet.length - header.HEADER_OCTETS
+    if (!socket.hold(packet, payload, this.sender, this.receiver)) this.boundary.drop(packet, 'receiveBufferFull')
+  }
+
+  /** Shows the datagram to the handler; who sent it and where to are in the scratch. */
+  private tell(socket: UdpSocket, packet: Packet): void {
+    const { octets, start, end } = packet
+    const payload = start + header.HEADER_OCTETS
+    this.env.touched()
+    socket.handler.message?.(socket, octets, payload, end - payload, this.sender, this.receiver)
+  }
+
+  resume(socket: UdpSocket): void {
+    this.resumed.push(socket)
+    if (!this.timer.armed) this.timers.arm(this.timer, this.env.clock.now())
+  }
+
+  /** The later turn for what waited has come. Not to be called by others. */
+  expire(): void {
+    const { resumed } = this
+    this.resumed = []
+    for (const socket of resumed) {
+      while (!socket.paused) {
+        const held = socket.unhold(header.HEADER_OCTETS)
+        if (held === undefined) break
+        this.sender.set(held.from.address, held.from.port)
+        this.receiver.set(held.to.address, held.to.port)
+        this.tell(socket, held.packet)
+        held.packet.release()
+      }
+    }
+  }
+
+  ready(): void {
+    const { blocked } = this
+    if (blocked.length === 0) return
+    this.blocked = []
+    for (const socket of blocked) {
+      socket.blocked = false
+      if (socket.isClosed || socket.handler.writable === undefined) continue
+      this.env.touched()
+      socket.handler.writable(socket)
+    }
+  }
+
+  /** An ICMP error about a datagram of ours: the quote has at least its ports (RFC 1122 §4.1.3.3). */
+  private networkError(report: ErrorReport): void {
+    if (report.quoteEnd - report.quoteStart < header.HEADER_OCTETS) return
+    const { view } = slab()
+    const port = header.sourcePort(view, report.quoteStart)
+    const remotePort = header.destinationPort(view, report.quoteStart)
+    const { source, destination } = report
+    const socket = this.bindings.find(source, port, destination, remotePort, ANY_LINK)
+    if (socket?.handler.error === undefined) return
+    this.concerned.set(destination, remotePort)
+    const error = new NetError(report.code, `${report.from} says ${report.reason}`, {
+      syscall: 'recvmsg',
+      address: destination.toString(),
+      port: remotePort,
+      layer: 'udp',
+      reason: report.reason,
+      rfc: 'RFC 1122 §4.1.3.3',
+    })
+    this.env.touched()
+    socket.handler.error(socket, error, this.concerned)
+  }
+
+  // ── interception
+
+  declareLocal(address: IpAddress, length: number): () => void {
+    this.touched()
+    return this.network.declareLocal(address, length)
+  }
+
+  accept(
+    { source, destination }: PendingRequest,
+    packet: Packet,
+    handler: DatagramHandler,
+    options: Partial<DatagramOptions> | undefined,
+  ): DatagramSocket {
+    let socket: UdpSocket | undefined
+    try {
+      socket = this.open(destination.address, destination.port, 0, true, withOptions(options), handler)
+      socket.connect(source.address, source.port)
+    } catch (error) {
+      socket?.close()
+      this.boundary.drop(packet, 'intercepted')
+      throw error
+    }
+    this.sender.set(source.address, source.port)
+    this.receiver.set(destination.address, destination.port)
+    this.hold(socket, packet)
+    socket.resume()
+    return socket
+  }
+
+  refuse(request: PendingRequest, packet: Packet, why: 'portUnreachable' | 'hostUnreachable'): void {
+    const from = new NetworkAddressing()
+    from.source.set(request.source.address)
+    from.destination.set(request.destination.address)
+    from.protocol = PROTOCOL.udp
+    from.ttl = request.ttl
+    from.trafficClass = request.trafficClass
+    from.link = request.link
+    this.network.refuse(packet, from, why)
+  }
+
+  drop(packet: Packet, reason: DropReason): void {
+    this.boundary.drop(packet, reason)
+  }
+
+  private linkIndex(name: string | undefined): number {
+    if (name === undefined) return 0
+    const index = this.network.linkIndex(name)
+    if (index === 0)
+      throw new NetError('ENODEV', `there is no link called '${name}'`, { syscall: 'bind', layer: 'udp' })
+    return index
+  }
+}
+
+/** @throws NetError EMSGSIZE — the datagram would have to be fragmented. */
+function checkFits(socket: UdpSocket, { path, destination }: Route, length: number): void {
+  const headers = (destination.isIpv4 ? IPV4_HEADER_OCTETS : IPV6_HEADER_OCTETS) + header.HEADER_OCTETS
+  if (length + headers > path.mtu) throw socket.tooLong(length, path.mtu - headers)
+}
+
+function cannotBind(code: string, why: string, address: IpAddress, port: number): NetError {
+  return new NetError(code, why, { syscall: 'bind', address: address.toString(), port, layer: 'udp' })
+}
