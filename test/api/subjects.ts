@@ -2,15 +2,19 @@
 import nodeDgram from 'node:dgram'
 import nodeNet from 'node:net'
 import tap, { type Test } from 'tap'
+import { tcp } from '../../layers/transport/index.ts'
 import { type HostSockets, hostSockets } from '../../src/api/host-sockets.ts'
 import type { Dgram, Net } from '../../src/api/node-net.ts'
+import type { StreamSockets } from '../../src/api/sockets.ts'
+import { ms, seconds } from '../../src/kernel/clock.ts'
 import { boot } from '../../src/runtime/real-time.ts'
+import { Simulation } from '../../src/runtime/simulation.ts'
+import { NetworkDouble, Wire } from '../layers/transport/tcp/network-double.ts'
 
 export interface Subject {
   readonly client: Net
   readonly server: Net
-  readonly clientDgram: Dgram
-  readonly serverDgram: Dgram
+  readonly dgram?: Dgram
   /** Where the server side can be reached, and where the client side comes from. */
   readonly address: string
   readonly clientAddress: string
@@ -41,8 +45,7 @@ export function nodesOwn(): Subject {
     real: true,
     client: net,
     server: net,
-    clientDgram: dgram,
-    serverDgram: dgram,
+    dgram,
     close: async () => {},
   }
 }
@@ -55,9 +58,44 @@ export async function onHost(): Promise<Subject> {
     real: false,
     client: node.net,
     server: node.net,
-    clientDgram: node.dgram,
-    serverDgram: node.dgram,
+    dgram: node.dgram,
     close: () => node.close(),
+  }
+}
+
+/** Our classes over our TCP, between two hosts of a simulation. */
+async function inSimulation(): Promise<Subject> {
+  const sim = new Simulation()
+  const host = (name: string, address: string) => {
+    let network: NetworkDouble | undefined
+    const node = sim.boot<StreamSockets>(name, (env) => {
+      network = new NetworkDouble(env, address)
+      return tcp()(network, env)
+    })
+    return { net: node.net, network: network as NetworkDouble }
+  }
+  const a = host('A', '10.0.0.1')
+  const b = host('B', '10.0.0.2')
+  const random = sim.random('wire')
+  new Wire(a.network, b.network, sim.timers, () => sim.now(), random)
+  new Wire(b.network, a.network, sim.timers, () => sim.now(), random)
+  return {
+    real: false,
+    client: a.net,
+    server: b.net,
+    address: '10.0.0.2',
+    clientAddress: '10.0.0.1',
+    sleep: (duration) => sim.sleep(ms(duration)),
+    close: () => sim.close(),
+    async run(body) {
+      let over = false
+      const finished = body().finally(() => {
+        over = true
+      })
+      finished.catch(() => {})
+      if (!(await sim.runUntil(() => over, seconds(600)))) throw new Error('nothing more happens in the simulation')
+      return finished
+    },
   }
 }
 
@@ -65,6 +103,7 @@ export async function onHost(): Promise<Subject> {
 const SUBJECTS: readonly [name: string, make: () => Promise<Subject>][] = [
   ["Node's own", async () => nodesOwn()],
   ['hostSockets', onHost],
+  ['our TCP', inSimulation],
 ]
 
 /** A test that has to pass on every subject. */

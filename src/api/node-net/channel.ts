@@ -155,10 +155,10 @@ export class Channel implements ConnectionHandler {
     this.context.host.touched()
     const taken = this.offer(connection, octets, 0, octets.length, callback)
     if (taken === octets.length) this.done(callback)
-    else if (taken >= 0) this.wait([octets], 0, taken, callback)
+    else if (taken >= 0) this.wait([octets], taken, callback)
   }
 
-  /** Several chunks at once: they share segments. */
+  /** Several chunks at once. They share segments anyway: connections send when the turn is over. */
   writev(chunks: readonly Chunk[], callback: Callback): void {
     const { connection } = this
     if (connection === null || this.connecting || this.over) {
@@ -170,23 +170,20 @@ export class Channel implements ConnectionHandler {
     }
     this.idle?.refresh()
     this.context.host.touched()
-    connection.set('cork', true)
     for (let i = 0; i < chunks.length; i++) {
       const { chunk } = chunks[i] as Chunk
       const taken = this.offer(connection, chunk, 0, chunk.length, callback)
       if (taken === chunk.length) continue
       if (taken >= 0) {
+        const rest = chunks.slice(i)
         this.wait(
-          chunks.slice(i).map((rest) => rest.chunk),
-          0,
+          rest.map(({ chunk }) => chunk),
           taken,
           callback,
         )
       }
-      connection.set('cork', false)
       return
     }
-    connection.set('cork', false)
     this.done(callback)
   }
 
@@ -323,13 +320,13 @@ export class Channel implements ConnectionHandler {
   }
 
   private writeUnconnected(queue: readonly Uint8Array[], callback: Callback): void {
-    if (this.connecting) this.wait(queue, 0, 0, callback)
+    if (this.connecting) this.wait(queue, 0, callback)
     else callback(coded(new Error('Socket is closed'), 'ERR_SOCKET_CLOSED'))
   }
 
-  private wait(queue: readonly Uint8Array[], at: number, offset: number, callback: Callback): void {
+  private wait(queue: readonly Uint8Array[], offset: number, callback: Callback): void {
     this.queue = queue
-    this.queueAt = at
+    this.queueAt = 0
     this.offset = offset
     this.callback = callback
   }

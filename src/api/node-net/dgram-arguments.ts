@@ -44,14 +44,14 @@ export function sendPlan(args: Loose, connected: boolean): SendPlan {
   const [message, ...rest] = args
   const callback = rest.find((value) => typeof value === 'function') as SendCallback | undefined
   const plain = rest.slice(0, callback === undefined ? rest.length : rest.indexOf(callback))
-  // With an address or port after them, or on a connected socket, two numbers are offset and length.
-  const sliced = typeof plain[1] === 'number' && typeof plain[0] === 'number'
+  // With a port or address after them, or on a connected socket, two numbers are offset and length.
+  const numbers = typeof plain[0] === 'number' && typeof plain[1] === 'number'
+  const sliced = numbers && (connected || Boolean(plain[2]) || Boolean(plain[3]))
   const octets = sliced ? slice(message, plain[0] as number, plain[1] as number) : join(message)
   const [port, address] = sliced ? plain.slice(2) : plain
   if (connected) {
-    if ((port !== undefined && port !== null) || (address !== undefined && address !== null)) {
-      throw coded(new Error('Already connected'), 'ERR_SOCKET_DGRAM_IS_CONNECTED')
-    }
+    // Without offset and length, Node does not look at what follows.
+    if (sliced && (port || address)) throw coded(new Error('Already connected'), 'ERR_SOCKET_DGRAM_IS_CONNECTED')
     return { octets, port: 0, address: undefined, callback }
   }
   const checked = validPort(port, 'Port', false)

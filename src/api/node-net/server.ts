@@ -90,6 +90,7 @@ export class Server extends EventEmitter implements net.Server {
   listen(port?: number, hostname?: string, listeningListener?: () => void): this
   listen(port?: number, backlog?: number, listeningListener?: () => void): this
   listen(port?: number, listeningListener?: () => void): this
+  listen(listeningListener: () => void): this
   listen(path: string, backlog?: number, listeningListener?: () => void): this
   listen(path: string, listeningListener?: () => void): this
   listen(options: ListenOptions, listeningListener?: () => void): this
