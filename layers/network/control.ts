@@ -1,0 +1,177 @@
+/** The network tier as text: links, addresses, routes and neighbours, listed and changed from outside. */
+import type { LinkEntry, NeighbourEntry, NetworkControl, NewRoute, RouteEntry, Routes } from '../../src/api/routes.ts'
+import { formatMac, type IpAddress, parseAddress, parsePrefix } from '../../src/kernel/address.ts'
+import { integer, invalidValue, NetError } from '../../src/kernel/errors.ts'
+import type { Family, Port } from './family.ts'
+import { IPV4_BITS_BEFORE, Route, type RouteAction, type RouteTable } from './routes.ts'
+
+type FamilyOf = (address: IpAddress) => Family | undefined
+
+/** Told that something was changed. */
+export interface Changes {
+  changed(): void
+}
+
+const ACTIONS: readonly RouteAction[] = ['forward', 'blackhole', 'unreachable', 'prohibit']
+
+export class Control implements NetworkControl {
+  readonly routes: Routes
+  private readonly ports: readonly (Port | undefined)[]
+  private readonly familyOf: FamilyOf
+  private readonly families: () => Set<Family>
+
+  constructor(ports: readonly (Port | undefined)[], table: RouteTable, familyOf: FamilyOf, changes: Changes) {
+    this.ports = ports
+    this.familyOf = familyOf
+    this.routes = new RouteText(ports, table, familyOf, changes)
+    this.families = () => new Set([V4, V6].map(familyOf).filter((family) => family !== undefined))
+  }
+
+  neighbours(): NeighbourEntry[] {
+    return this.present().flatMap((port) =>
+      [...this.families()].flatMap((family) =>
+        family.neighbours(port).map(({ address, linkAddress, state }) => ({
+          address: address.toString(),
+          link: port.name,
+          linkAddress: linkAddress === undefined ? undefined : formatMac(linkAddress),
+          state,
+        })),
+      ),
+    )
+  }
+
+  links(): LinkEntry[] {
+    return this.present().map((port) => ({
+      name: port.name,
+      state: port.up ? 'up' : 'down',
+      mtu: port.link.mtu,
+      linkAddress: port.link.broadcast === null ? undefined : formatMac(port.link.address),
+      addresses: this.assigned(port).map(({ address, length }) => `${address}/${length}`),
+    }))
+  }
+
+  addAddress(link: string, address: string): void {
+    const port = named(this.ports, link)
+    const { address: own, length } = parsePrefix(address, 'address')
+    if (!address.includes('/')) throw invalidValue('address', "an address with length such as '10.0.0.1/24'", address)
+    const family = this.familyOf(own)
+    if (family === undefined) throw invalidValue('address', 'of a family of this node', address)
+    family.addAddress(port, own, length)
+  }
+
+  removeAddress(link: string, address: string): boolean {
+    const port = named(this.ports, link)
+    const own = parsePrefix(address, 'address').address
+    return this.familyOf(own)?.removeAddress(port, own) ?? false
+  }
+
+  addresses(): string[] {
+    return this.present().flatMap((port) => this.assigned(port).map(({ address }) => address.toString()))
+  }
+
+  private present(): Port[] {
+    return this.ports.filter((port) => port !== undefined)
+  }
+
+  private assigned(port: Port) {
+    return [...this.families()].flatMap((family) => family.addresses(port))
+  }
+}
+
+const V4: IpAddress = parseAddress('0.0.0.0')
+const V6: IpAddress = parseAddress('::')
+
+/** @throws TypeError ERR_INVALID_ARG_VALUE — no such link. */
+function named(ports: readonly (Port | undefined)[], name: string): Port {
+  const port = ports.find((other) => other?.name === name)
+  if (port !== undefined) return port
+  const names = ports.flatMap((other) => (other === undefined ? [] : [other.name]))
+  throw invalidValue('link', `the name of a link (${names.join(', ') || 'there is none'})`, name)
+}
+
+class RouteText implements Routes {
+  private readonly ports: readonly (Port | undefined)[]
+  private readonly table: RouteTable
+  private readonly familyOf: FamilyOf
+  private readonly changes: Changes
+
+  constructor(ports: readonly (Port | undefined)[], table: RouteTable, familyOf: FamilyOf, changes: Changes) {
+    this.ports = ports
+    this.table = table
+    this.familyOf = familyOf
+    this.changes = changes
+  }
+
+  add(entry: NewRoute): void {
+    const route = this.parse(entry)
+    if (!this.table.add(route)) {
+      const what = `a route to ${entry.prefix} with metric ${route.metric} from '${route.origin}' is there already`
+      throw new NetError('EEXIST', what, { layer: 'ip', reason: 'routeExists' })
+    }
+    this.changes.changed()
+  }
+
+  remove(entry: NewRoute): number {
+    const { address, length } = parsePrefix(entry.prefix)
+    const bits = address.isIpv4 ? length + IPV4_BITS_BEFORE : length
+    const wanted: NewRoute = { ...entry, prefix: text(new Route(address, bits, null, 0, 0, '', 'forward'), '').prefix }
+    const removed = this.table.removeWhere((route) => {
+      const has: RouteEntry = this.entry(route)
+      return KEYS.every((key) => wanted[key] === undefined || wanted[key] === has[key])
+    })
+    if (removed > 0) this.changes.changed()
+    return removed
+  }
+
+  list(): RouteEntry[] {
+    return [...this.table.routes()].map((route) => this.entry(route))
+  }
+
+  lookup(destination: string): RouteEntry | undefined {
+    const route = this.table.lookup(parseAddress(destination, 'destination'))
+    return route === null ? undefined : this.entry(route)
+  }
+
+  private entry(route: Route): RouteEntry {
+    return text(route, this.ports[route.link]?.name)
+  }
+
+  private parse(entry: NewRoute): Route {
+    const { address, length } = parsePrefix(entry.prefix, 'prefix')
+    if (this.familyOf(address) === undefined) throw invalidValue('prefix', 'of a family of this node', entry.prefix)
+    const via = entry.via === undefined ? null : parseAddress(entry.via, 'via')
+    if (via !== null && via.isIpv4 !== address.isIpv4) throw invalidValue('via', 'of the family of prefix', entry.via)
+    const action = entry.action ?? 'forward'
+    if (!ACTIONS.includes(action)) throw invalidValue('action', `one of ${ACTIONS.join(', ')}`, action)
+    const metric = integer('metric', entry.metric ?? 0, 0, 0x7fff_ffff)
+    const bits = address.isIpv4 ? length + IPV4_BITS_BEFORE : length
+    const link = action === 'forward' ? this.linkFor(entry, via) : 0
+    return new Route(address, bits, via, link, metric, entry.origin ?? 'static', action)
+  }
+
+  /** With a link given, the next hop need not be within one of its prefixes. */
+  private linkFor(entry: NewRoute, via: IpAddress | null): number {
+    if (entry.link !== undefined) return named(this.ports, entry.link).index
+    if (via === null) throw invalidValue('via', 'given, or link, for a route that forwards', undefined)
+    const route = this.table.lookup(via)
+    if (route === null || route.via !== null || route.link === 0) {
+      const what = `the next hop ${via} is on none of the links; add an address of its network first, or name the link`
+      throw new NetError('ENETUNREACH', what, { layer: 'ip', reason: 'nextHopUnreachable', address: via.toString() })
+    }
+    return route.link
+  }
+}
+
+const KEYS = ['prefix', 'via', 'link', 'metric', 'origin', 'action'] as const
+
+function text(route: Route, link: string | undefined): RouteEntry {
+  const length = route.prefix.isIpv4 ? route.length - IPV4_BITS_BEFORE : route.length
+  return {
+    prefix: `${route.prefix}/${length}`,
+    via: route.via?.toString(),
+    link,
+    metric: route.metric,
+    origin: route.origin,
+    action: route.action,
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * What joins an address family to the network tier: `ip` owns links, routes and listeners, which both families share; a
+ * family owns its header, its addresses' meaning and its neighbours. So another family joins without a change around it.
+ */
+import type { NewRoute } from '../../src/api/routes.ts'
+import type { IpAddress } from '../../src/kernel/address.ts'
+import type { Boundary, Reasons } from '../../src/kernel/boundary.ts'
+import type { Env } from '../../src/kernel/env.ts'
+import type { Packet } from '../../src/kernel/packet.ts'
+import type { LinkService } from '../datalink/service.ts'
+import type { NeighbourSnapshot } from './neighbours.ts'
+import type { RouteTable } from './routes.ts'
+import type { ErrorReport, NetworkAddressing, NoPath, Path } from './service.ts'
+
+/** An address of ours on a link. */
+export interface Assigned {
+  readonly address: IpAddress
+  /** Prefix length as the family counts it: 0 to 32 for IPv4. */
+  readonly length: number
+}
+
+/** A link below, as all families see it. */
+export interface Port {
+  /** From 1; never used again for another link. */
+  readonly index: number
+  readonly name: string
+  readonly link: LinkService
+  /** False from a link's word that it is down until its word that it is up. */
+  up: boolean
+}
+
+/** What a family gets from the network tier. */
+export interface FamilyContext {
+  readonly env: Env
+  /** The one boundary towards the transport tier. */
+  readonly boundary: Boundary<NetworkAddressing>
+  readonly routes: RouteTable
+  /** Room every packet needs before its transport header, and behind it, whichever way it leaves. */
+  readonly headroom: number
+  readonly tailroom: number
+  /** By index; undefined where a link went. */
+  readonly ports: readonly (Port | undefined)[]
+  /** Links, addresses, routes or a path MTU changed: paths must be looked at again. */
+  changed(): void
+  /** The link of `port` went up or down. */
+  linkChanged(port: Port, up: boolean): void
+  /** Hands an error to those who listen for its protocol. `report` is scratch. @returns whether anybody does. */
+  report(protocol: number, report: ErrorReport): boolean
+}
+
+export interface Family {
+  /** Octets of the header `send` puts in front. */
+  readonly headerOctets: number
+  /** Largest transport segment `send` takes, fragmented if need be. */
+  readonly mtu: number
+  /** A new link below. @throws NetError EINVAL — its MTU is too small for the family. */
+  attach(port: Port): void
+  /** The link goes: its addresses and neighbours too. */
+  detach(port: Port): void
+  addresses(port: Port): readonly Assigned[]
+  /** @throws NetError EADDRINUSE — another link has it. NetError EEXIST — this link has it. */
+  addAddress(port: Port, address: IpAddress, length: number): void
+  /** @returns whether it was there. */
+  removeAddress(port: Port, address: IpAddress): boolean
+  neighbours(port: Port): readonly NeighbourSnapshot[]
+  /** Something that cached paths rest on has changed. */
+  forgetPaths(): void
+  /** As in `NetworkService`, for addresses of this family. */
+  send(packet: Packet, to: NetworkAddressing): boolean
+  path(destination: IpAddress, source: IpAddress, link: number, path: Path): NoPath | undefined
+  isLocal(address: IpAddress): boolean
+  isBroadcast(address: IpAddress): boolean
+  isMulticast(address: IpAddress): boolean
+  refuse(packet: Packet, from: NetworkAddressing, why: Refusal): void
+  declareLocal(address: IpAddress, length: number): () => void
+}
+
+/** Why a packet that reached us is refused; see `NetworkService.refuse`. */
+export type Refusal = 'protocolUnreachable' | 'portUnreachable' | 'hostUnreachable' | 'prohibited'
+
+/** What a family is before it is joined: `ipv4(options)`. */
+export interface FamilyBlueprint {
+  readonly name: 'ipv4' | 'ipv6'
+  /** Why it drops packets; the boundary of `ip` knows those of all its families. */
+  readonly reasons: Reasons
+  /** Routes to add once the links are there. */
+  readonly routes: readonly NewRoute[]
+  join(context: FamilyContext): Family
+}

@@ -1,0 +1,211 @@
+/**
+ * The network tier: joins address families over one link or several, under one service for the transport tier.
+ *
+ *        tcp   udp   icmp echo
+ *          ▲     ▲     ▲
+ *   ───────┴─────┴─────┴───────── boundary, by protocol
+ *      ip:  routes · links · listeners
+ *      ipv4 (header, ARP, ICMP)   ipv6 …
+ *   ───────┬──────────┬────────── one boundary a link, by EtherType
+ *         eth0       ser0
+ *
+ * A host is a router with one link. Links, addresses and routes come and go at run time. What belongs to a family is
+ * behind `Family`; here is what both share.
+ */
+import type { NetworkControl } from '../../src/api/routes.ts'
+import type { IpAddress } from '../../src/kernel/address.ts'
+import type { Boundary } from '../../src/kernel/boundary.ts'
+import type { Env } from '../../src/kernel/env.ts'
+import { invalidValue, NetError } from '../../src/kernel/errors.ts'
+import type { Layer } from '../../src/kernel/layer.ts'
+import type { Packet } from '../../src/kernel/packet.ts'
+import type { LinkService } from '../datalink/service.ts'
+import { Control } from './control.ts'
+import type { Family, FamilyBlueprint, FamilyContext, Port, Refusal } from './family.ts'
+import { RouteTable } from './routes.ts'
+import type { ErrorReport, NetworkAddressing, NetworkService, NoPath, Path } from './service.ts'
+
+/** One link, which is called `eth0`, or several by name (see `beside`). */
+export type Links = LinkService | Readonly<Record<string, LinkService>>
+
+/** The name of a link that was given without one. */
+export const UNNAMED_LINK = 'eth0'
+
+/**
+ * The network tier.
+ * @param families each at most once: `ip(ipv4({ address: '10.0.0.1/24' }))`.
+ * @throws TypeError ERR_INVALID_ARG_VALUE — no family, or one twice; or what the options of a family are wrong for.
+ */
+export function ip(...families: FamilyBlueprint[]): Layer<Links, NetworkService> {
+  if (families.length === 0 || new Set(families.map(({ name }) => name)).size < families.length) {
+    throw invalidValue('families', 'different families, at least one', families.map(({ name }) => name).join(', '))
+  }
+  return (below, env) => new Network(below, env, families)
+}
+
+function isLink(below: Links): below is LinkService {
+  return below.tier === 'datalink'
+}
+
+type Listener = (report: ErrorReport) => void
+
+class Network implements NetworkService, FamilyContext {
+  readonly tier = 'network'
+  readonly env: Env
+  readonly boundary: Boundary<NetworkAddressing>
+  readonly routes: RouteTable = new RouteTable()
+  readonly ports: (Port | undefined)[] = [undefined]
+  readonly control: NetworkControl
+  generation = 1
+  mtu: number
+  headroom = 0
+  tailroom = 0
+  private readonly v4: Family | undefined
+  private readonly v6: Family | undefined
+  private readonly families: readonly Family[]
+  private readonly listeners = new Map<number, Listener[]>()
+  private watchers: (() => void)[] = []
+
+  constructor(below: Links, env: Env, blueprints: readonly FamilyBlueprint[]) {
+    this.env = env
+    const names = blueprints.map(({ name }) => name)
+    const reasons = Object.assign({ noFamily: '' }, ...blueprints.map((blueprint) => blueprint.reasons))
+    this.boundary = env.boundary(names.join('+'), 'transport', reasons)
+    this.families = blueprints.map((blueprint) => blueprint.join(this))
+    this.v4 = this.families[names.indexOf('ipv4')]
+    this.v6 = this.families[names.indexOf('ipv6')]
+    this.mtu = Math.min(...this.families.map((family) => family.mtu))
+    this.control = new Control(this.ports, this.routes, (address) => this.familyOf(address), this)
+    env.defer(() => this.close())
+    for (const [name, link] of Object.entries(isLink(below) ? { [UNNAMED_LINK]: below } : below))
+      this.attach(name, link)
+    for (const route of blueprints.flatMap((blueprint) => blueprint.routes)) this.control.routes.add(route)
+  }
+
+  send(packet: Packet, to: NetworkAddressing): boolean {
+    this.boundary.down(packet, to)
+    const family = this.familyOf(to.destination)
+    if (family !== undefined) return family.send(packet, to)
+    this.boundary.drop(packet, 'noFamily')
+    return true
+  }
+
+  path(destination: IpAddress, source: IpAddress, link: number, path: Path): NoPath | undefined {
+    const family = this.familyOf(destination)
+    return family === undefined ? 'ENETUNREACH' : family.path(destination, source, link, path)
+  }
+
+  isLocal(address: IpAddress): boolean {
+    return this.familyOf(address)?.isLocal(address) ?? false
+  }
+
+  isBroadcast(address: IpAddress): boolean {
+    return this.familyOf(address)?.isBroadcast(address) ?? false
+  }
+
+  isMulticast(address: IpAddress): boolean {
+    return this.familyOf(address)?.isMulticast(address) ?? false
+  }
+
+  linkIndex(name: string): number {
+    return this.ports.find((port) => port?.name === name)?.index ?? 0
+  }
+
+  linkName(index: number): string {
+    return this.ports[index]?.name ?? ''
+  }
+
+  onError(protocol: number, listener: Listener): () => void {
+    this.listeners.set(protocol, [...(this.listeners.get(protocol) ?? []), listener])
+    return () => {
+      const left = (this.listeners.get(protocol) ?? []).filter((other) => other !== listener)
+      this.listeners.set(protocol, left)
+    }
+  }
+
+  onChange(listener: () => void): () => void {
+    this.watchers = [...this.watchers, listener]
+    return () => {
+      this.watchers = this.watchers.filter((other) => other !== listener)
+    }
+  }
+
+  refuse(packet: Packet, from: NetworkAddressing, why: Refusal): void {
+    const family = this.familyOf(from.destination)
+    if (family === undefined) this.boundary.drop(packet, 'noFamily')
+    else family.refuse(packet, from, why)
+  }
+
+  declareLocal(address: IpAddress, length: number): () => void {
+    const family = this.familyOf(address)
+    if (family === undefined) throw invalidValue('address', 'of a family of this node', address.toString())
+    return family.declareLocal(address, length)
+  }
+
+  attach(name: string, link: LinkService): void {
+    if (name === '' || this.linkIndex(name) !== 0) {
+      throw new NetError('EEXIST', `there is a link called '${name}' already`, { layer: 'ip' })
+    }
+    const port: Port = { index: this.ports.length, name, link, up: true }
+    this.ports.push(port)
+    const attached: Family[] = []
+    try {
+      for (const family of this.families) {
+        family.attach(port)
+        attached.push(family)
+      }
+    } catch (error) {
+      for (const family of attached) family.detach(port)
+      this.ports.pop()
+      throw error
+    }
+    this.changed()
+  }
+
+  detach(name: string): boolean {
+    const port = this.ports.find((other) => other?.name === name)
+    if (port === undefined) return false
+    for (const family of this.families) family.detach(port)
+    this.routes.removeWhere((route) => route.link === port.index)
+    this.routes.setLink(port.index, true)
+    this.ports[port.index] = undefined
+    this.changed()
+    return true
+  }
+
+  changed(): void {
+    this.generation++
+    let headroom = 0
+    let tailroom = 0
+    for (const port of this.ports) {
+      if (port === undefined) continue
+      headroom = Math.max(headroom, port.link.headroom)
+      tailroom = Math.max(tailroom, port.link.tailroom)
+    }
+    this.headroom = headroom + Math.max(...this.families.map((family) => family.headerOctets))
+    this.tailroom = tailroom
+    for (const family of this.families) family.forgetPaths()
+    for (const watcher of this.watchers) watcher()
+  }
+
+  linkChanged(port: Port, up: boolean): void {
+    port.up = up
+    this.routes.setLink(port.index, up)
+    this.changed()
+  }
+
+  report(protocol: number, report: ErrorReport): boolean {
+    const listeners = this.listeners.get(protocol)
+    if (listeners === undefined || listeners.length === 0) return false
+    for (const listener of listeners) listener(report)
+    return true
+  }
+
+  private familyOf(address: IpAddress): Family | undefined {
+    return address.isIpv4 ? this.v4 : this.v6
+  }
+
+  private close(): void {
+    for (const port of this.ports) if (port !== undefined) this.detach(port.name)
+  }
+}

@@ -1,0 +1,90 @@
+/** Which IPv4 addresses mean this node, and which mean everybody on a link of it. */
+import { maskIpv4 } from '../../../src/kernel/address.ts'
+import type { Ipv4Port } from './port.ts'
+
+/** 127.0.0.1 */
+export const LOOPBACK: number = 0x7f00_0001
+/** 255.255.255.255 */
+export const LIMITED_BROADCAST: number = -1
+/** 224.0.0.1: every host that takes multicasts is a member (RFC 1112 §7.2). */
+export const ALL_HOSTS: number = 0xe000_0001 | 0
+
+export const isLoopback = (word: number): boolean => word >>> 24 === 127
+/** 224.0.0.0/4 */
+export const isMulticast = (word: number): boolean => word >>> 28 === 14
+/** 240.0.0.0/4, the limited broadcast included (RFC 1112 §4). */
+export const isReserved = (word: number): boolean => word >>> 28 === 15
+/** 0.0.0.0/8: this host on this network (RFC 1122 §3.2.1.3). */
+export const isThisNetwork = (word: number): boolean => word >>> 24 === 0
+
+interface Declared {
+  readonly network: number
+  readonly mask: number
+}
+
+export class Addresses {
+  private readonly own = new Map<number, Ipv4Port>()
+  private readonly broadcasts = new Map<number, Ipv4Port>()
+  private declared: readonly Declared[] = []
+  private lastSource = 0
+
+  /** Takes the addresses of all ports anew. */
+  update(ports: readonly (Ipv4Port | undefined)[]): void {
+    this.own.clear()
+    this.broadcasts.clear()
+    this.lastSource = 0
+    for (const port of ports) {
+      for (const { address, length, usable } of port?.addresses ?? []) {
+        if (port === undefined || !usable) continue
+        this.own.set(address.w3, port)
+        // Links of two stations have no broadcast (RFC 3021 §2.1); the address with host bits 0 is an old form of it.
+        if (length > 30) continue
+        this.broadcasts.set(address.w3 | ~maskIpv4(length), port)
+        this.broadcasts.set(address.w3 & maskIpv4(length), port)
+      }
+    }
+  }
+
+  /** One of our addresses: assigned, loopback or declared. */
+  isLocal(word: number): boolean {
+    return this.own.has(word) || isLoopback(word) || this.isDeclared(word)
+  }
+
+  /** Assigned to a link. */
+  isAssigned(word: number): boolean {
+    return this.own.has(word)
+  }
+
+  /** The link that `word` is a broadcast address of. */
+  broadcastOf(word: number): Ipv4Port | undefined {
+    return this.broadcasts.get(word)
+  }
+
+  /** Can a packet that came in by a link have this source? Not if it is ours or a broadcast. Remembers the last one. */
+  isForeign(word: number): boolean {
+    if (word === this.lastSource) return true
+    if (this.own.has(word) || this.broadcasts.has(word)) return false
+    this.lastSource = word
+    return true
+  }
+
+  /** Any address of ours, or 0. */
+  any(): number {
+    for (const word of this.own.keys()) return word
+    return 0
+  }
+
+  declare(network: number, length: number): () => void {
+    const mask = maskIpv4(length)
+    const added: Declared = { network: network & mask, mask }
+    this.declared = [...this.declared, added]
+    return () => {
+      this.declared = this.declared.filter((other) => other !== added)
+    }
+  }
+
+  private isDeclared(word: number): boolean {
+    for (const { network, mask } of this.declared) if (((word ^ network) & mask) === 0) return true
+    return false
+  }
+}

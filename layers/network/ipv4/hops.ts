@@ -1,0 +1,197 @@
+/**
+ * Where packets to an address go: to ourselves, onto a link, or nowhere. What the routes, our addresses and the path
+ * MTU say of a destination is put together once, in a `Hop`, and kept in a direct-mapped cache until any of them changes;
+ * so the data path does one comparison for a destination it knows.
+ */
+import { IpAddress } from '../../../src/kernel/address.ts'
+import { type HashKey, hashKey, keyedHash } from '../../../src/kernel/keyed-hash.ts'
+import type { Random } from '../../../src/kernel/random.ts'
+import type { RouteTable } from '../routes.ts'
+import {
+  type Addresses,
+  isLoopback,
+  isMulticast,
+  isReserved,
+  isThisNetwork,
+  LIMITED_BROADCAST,
+  LOOPBACK,
+} from './addresses.ts'
+import { LONGEST_DATAGRAM_OCTETS } from './header.ts'
+import type { PathMtu } from './path-mtu.ts'
+import type { Ipv4Port } from './port.ts'
+
+/** Slots of the cache; a power of two. */
+const SLOT_BITS = 8
+/** 2^32 divided by the golden ratio: spreads neighbouring addresses over the slots (Knuth, volume 3, §6.4). */
+const SPREAD = 0x9e37_79b1 | 0
+/** Counters of identification; destinations share them by a keyed hash. */
+const COUNTERS = 2048
+
+export type HopKind =
+  | 'local'
+  | 'broadcast'
+  | 'multicast'
+  | 'forward'
+  | 'noRoute'
+  | 'blackhole'
+  | 'unreachable'
+  | 'prohibit'
+
+export class Hop {
+  kind: HopKind = 'noRoute'
+  /** The link to leave by; null for the node itself, and when there is none. */
+  port: Ipv4Port | null = null
+  /** The station on that link: a router, or the destination itself. */
+  readonly nextHop: IpAddress = new IpAddress()
+  destination = 0
+  /** Largest datagram for the path as far as it is known. */
+  mtu = 0
+  /** The path is narrower than we care to go: let it fragment (see `PathMtu`). */
+  mayFragment = false
+  /** Which counter of identification; -1 until one is needed. */
+  counter = -1
+  /** Valid while it equals the cache's. */
+  epoch = 0
+}
+
+export class Hops {
+  private readonly addresses: Addresses
+  private readonly routes: RouteTable
+  private readonly ports: readonly (Ipv4Port | undefined)[]
+  private readonly pathMtu: PathMtu
+  private readonly cache: Hop[] = Array.from({ length: 1 << SLOT_BITS }, () => new Hop())
+  private readonly forced = new Hop()
+  private readonly scratch = new IpAddress()
+  private readonly key: HashKey
+  private readonly counters: Uint16Array
+  private readonly hashed = new Int32Array(1)
+  private epoch = 1
+
+  constructor(
+    addresses: Addresses,
+    routes: RouteTable,
+    ports: readonly (Ipv4Port | undefined)[],
+    pathMtu: PathMtu,
+    random: Random,
+  ) {
+    this.addresses = addresses
+    this.routes = routes
+    this.ports = ports
+    this.pathMtu = pathMtu
+    this.key = hashKey(random.octets(16))
+    this.counters = new Uint16Array(random.octets(2 * COUNTERS).buffer)
+  }
+
+  /** Forgets what was put together. */
+  clear(): void {
+    this.epoch++
+  }
+
+  /** The way to a destination by the routes. Valid until `clear`, or the next destination of the same slot. */
+  find(destination: number): Hop {
+    const hop = this.cache[Math.imul(destination, SPREAD) >>> (32 - SLOT_BITS)] as Hop
+    if (hop.destination !== destination || hop.epoch !== this.epoch) this.fill(hop, destination)
+    return hop
+  }
+
+  /** The way over one link, whatever the routes say of others; where they say nothing of it, the link itself. */
+  via(destination: number, link: number): Hop {
+    const hop = this.forced
+    this.fill(hop, destination)
+    if (hop.kind === 'local' || isThisNetwork(destination)) return hop
+    const port = this.ports[link]
+    hop.port = port ?? null
+    if (port === undefined) hop.kind = 'noRoute'
+    else if (hop.kind !== 'broadcast' && hop.kind !== 'multicast') {
+      const route = this.routes.lookupOn(this.scratch.setIpv4(destination), link)
+      hop.kind = isReserved(destination) ? 'noRoute' : 'forward'
+      hop.nextHop.setIpv4(route?.via?.w3 ?? destination)
+    }
+    this.limit(hop)
+    return hop
+  }
+
+  /** The source for packets that take this hop, or 0 when we have none to offer. */
+  sourceFor(hop: Hop): number {
+    const { destination } = hop
+    if (hop.kind === 'local') {
+      if (isLoopback(destination)) return LOOPBACK
+      if (this.addresses.isAssigned(destination)) return destination
+      return this.addresses.any()
+    }
+    const source = hop.port?.sourceFor(hop.nextHop.w3) ?? 0
+    return source === 0 ? this.addresses.any() : source
+  }
+
+  /**
+   * Identifications for `count` datagrams to a destination: different from others in flight to it, and no outsider can
+   * tell them from what he gets himself (RFC 6864 §4.2, RFC 7739 §5.3).
+   * @returns the first of them.
+   */
+  identify(hop: Hop, count: number): number {
+    if (hop.counter < 0) {
+      this.hashed[0] = hop.destination
+      hop.counter = keyedHash(this.key, this.hashed) & (COUNTERS - 1)
+    }
+    const id = this.counters[hop.counter] as number
+    this.counters[hop.counter] = id + count
+    return id
+  }
+
+  private fill(hop: Hop, destination: number): void {
+    hop.destination = destination
+    hop.epoch = this.epoch
+    hop.counter = -1
+    hop.port = null
+    hop.nextHop.setIpv4(destination)
+    hop.kind = this.kindOf(hop, destination)
+    this.limit(hop)
+  }
+
+  private kindOf(hop: Hop, destination: number): HopKind {
+    if (this.addresses.isLocal(destination)) return 'local'
+    if (destination === LIMITED_BROADCAST) return this.onSomeLink(hop, 'broadcast')
+    if (isMulticast(destination)) return this.onSomeLink(hop, 'multicast')
+    if (isReserved(destination) || isThisNetwork(destination)) return 'noRoute'
+    const broadcast = this.addresses.broadcastOf(destination)
+    if (broadcast !== undefined) {
+      hop.port = broadcast
+      return 'broadcast'
+    }
+    return this.route(hop, destination)
+  }
+
+  private route(hop: Hop, destination: number): HopKind {
+    const route = this.routes.lookupIpv4(destination)
+    if (route === null) return 'noRoute'
+    if (route.action !== 'forward') return route.action
+    const port = this.ports[route.link]
+    if (port === undefined) return 'noRoute'
+    hop.port = port
+    if (route.via !== null) hop.nextHop.setIpv4(route.via.w3)
+    return 'forward'
+  }
+
+  /** Multicast and limited broadcast leave by the link the routes name, else by the first that is up. */
+  private onSomeLink(hop: Hop, kind: 'broadcast' | 'multicast'): HopKind {
+    if (this.route(hop, hop.destination) !== 'forward') {
+      hop.port = this.ports.find((port) => port?.port.up) ?? null
+    }
+    hop.nextHop.setIpv4(hop.destination)
+    return hop.port === null ? 'noRoute' : kind
+  }
+
+  private limit(hop: Hop): void {
+    hop.mayFragment = false
+    if (hop.port === null) {
+      hop.mtu = LONGEST_DATAGRAM_OCTETS
+      return
+    }
+    hop.mtu = hop.port.mtu
+    if (hop.kind !== 'forward') return
+    const known = this.pathMtu.get(hop.destination)
+    if (known === undefined || known.mtu >= hop.mtu) return
+    hop.mtu = known.mtu
+    hop.mayFragment = known.mayFragment
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * The way up, and through: what arrives is checked, and is for us or for somebody else.
+ *
+ *   link ──► header ──► martians ──► hop ──► deliver: reassembly ──► ICMP, or the boundary by protocol
+ *                                     └────► forward: TTL, size ──► output
+ */
+import type { Clock } from '../../../src/kernel/clock.ts'
+import type { Drive } from '../../../src/kernel/drive.ts'
+import type { Packet } from '../../../src/kernel/packet.ts'
+import type { Cast } from '../../datalink/service.ts'
+import { NetworkAddressing, PROTOCOL } from '../service.ts'
+import { type Addresses, ALL_HOSTS, isLoopback, isMulticast, isReserved, isThisNetwork } from './addresses.ts'
+import * as header from './header.ts'
+import type { Hop, Hops } from './hops.ts'
+import type { Icmp } from './icmp.ts'
+import { CODE, TYPE } from './icmp-message.ts'
+import type { LocalReceiver } from './local.ts'
+import type { Output } from './output.ts'
+import type { Ipv4Port } from './port.ts'
+import type { Ipv4Boundary, Ipv4Reason } from './reasons.ts'
+import type { Reassembly } from './reassembly.ts'
+
+/** More fragments, or not the first. */
+const FRAGMENT = header.MF | header.OFFSET_MASK
+const ALL_RIGHT = 0xffff
+
+export class Input implements LocalReceiver {
+  private readonly boundary: Ipv4Boundary
+  private readonly clock: Clock
+  private readonly addresses: Addresses
+  private readonly hops: Hops
+  private readonly output: Output
+  private readonly icmp: Icmp
+  private readonly reassembly: Reassembly
+  private readonly reassemblyDrive: Drive
+  private readonly forwarding: boolean
+  private readonly from = new NetworkAddressing()
+
+  constructor(
+    boundary: Ipv4Boundary,
+    clock: Clock,
+    addresses: Addresses,
+    hops: Hops,
+    output: Output,
+    icmp: Icmp,
+    reassembly: Reassembly,
+    reassemblyDrive: Drive,
+    forwarding: boolean,
+  ) {
+    this.boundary = boundary
+    this.clock = clock
+    this.addresses = addresses
+    this.hops = hops
+    this.output = output
+    this.icmp = icmp
+    this.reassembly = reassembly
+    this.reassemblyDrive = reassemblyDrive
+    this.forwarding = forwarding
+  }
+
+  ready(): void {
+    this.boundary.ready()
+  }
+
+  receiveLocal(packet: Packet): void {
+    this.receive(packet, null, 'unicast')
+  }
+
+  /** A packet of a link, or of ourselves when `port` is null. Takes ownership. */
+  receive(packet: Packet, port: Ipv4Port | null, cast: Cast): void {
+    const { view, start } = packet
+    const length = packet.end - start
+    if (length < header.HEADER_OCTETS) {
+      this.boundary.drop(packet, 'short')
+      return
+    }
+    const w0 = view.getInt32(start)
+    const w1 = view.getInt32(start + 4)
+    const w2 = view.getInt32(start + 8)
+    const source = view.getInt32(start + 12)
+    const destination = view.getInt32(start + 16)
+    if (w0 >>> 24 !== header.VERSION_IHL) {
+      const fault = this.unusual(packet)
+      if (fault !== undefined) {
+        this.boundary.drop(packet, fault)
+        return
+      }
+    } else if (header.sumOf(w0, w1, w2, source, destination) !== ALL_RIGHT) {
+      this.boundary.drop(packet, 'headerChecksum')
+      return
+    }
+    const total = w0 & 0xffff
+    if (total > length || total < ((w0 >>> 24) & 15) * 4) {
+      this.boundary.drop(packet, 'badLength')
+      return
+    }
+    // What is behind the datagram is padding of the link.
+    packet.end = start + total
+    packet.networkStart = start
+    if (port !== null) {
+      const martian = martianOf(source, destination)
+      if (martian !== undefined) {
+        this.boundary.drop(packet, martian)
+        return
+      }
+    }
+    const hop = this.hops.find(destination)
+    if (hop.kind === 'local') this.unicast(packet, port, cast, w1, source)
+    else if (hop.kind === 'broadcast' || hop.kind === 'multicast') this.toMany(packet, port, hop, w1, source)
+    else this.forward(packet, port, cast, hop, w1, w2)
+  }
+
+  /** The checks of a header that has options, or is none of ours. */
+  private unusual(packet: Packet): Ipv4Reason | undefined {
+    const { view, start } = packet
+    if (view.getUint8(start) >>> 4 !== 4) return 'version'
+    const octets = header.headerOctets(view, start)
+    if (octets < header.HEADER_OCTETS || octets > packet.length) return 'short'
+    if (header.sumOfAll(view, start) !== ALL_RIGHT) return 'headerChecksum'
+    return header.optionsFault(view, start)
+  }
+
+  private unicast(packet: Packet, port: Ipv4Port | null, cast: Cast, w1: number, source: number): void {
+    if (port !== null) {
+      if (cast !== 'unicast') {
+        this.boundary.drop(packet, 'linkBroadcast')
+        return
+      }
+      if (!this.addresses.isForeign(source)) {
+        this.boundary.drop(packet, 'martianSource')
+        return
+      }
+    }
+    this.deliver(packet, port, w1)
+  }
+
+  private toMany(packet: Packet, port: Ipv4Port | null, hop: Hop, w1: number, source: number): void {
+    const { destination } = hop
+    if (isMulticast(destination) && destination !== ALL_HOSTS) {
+      this.boundary.drop(packet, 'notMember')
+      return
+    }
+    if (!this.addresses.isForeign(source)) {
+      this.boundary.drop(packet, 'martianSource')
+      return
+    }
+    const owner = this.addresses.broadcastOf(destination)
+    if (owner !== undefined && owner !== port) {
+      this.boundary.drop(packet, 'directedBroadcast')
+      return
+    }
+    this.deliver(packet, port, w1)
+  }
+
+  /** It is for us. */
+  private deliver(packet: Packet, port: Ipv4Port | null, w1: number): void {
+    if ((w1 & FRAGMENT) === 0) {
+      this.handUp(packet, port)
+      return
+    }
+    const whole = this.reassembly.input(packet, this.clock.now())
+    this.reassemblyDrive.arm()
+    if (whole !== undefined) this.handUp(whole, port)
+  }
+
+  private handUp(packet: Packet, port: Ipv4Port | null): void {
+    const { view, start } = packet
+    const { from } = this
+    const protocol = header.protocol(view, start)
+    from.source.setIpv4(header.source(view, start))
+    from.destination.setIpv4(header.destination(view, start))
+    from.protocol = protocol
+    from.ttl = header.ttl(view, start)
+    from.trafficClass = header.trafficClass(view, start)
+    from.dontFragment = (header.flagsAndOffset(view, start) & header.DF) !== 0
+    from.link = port === null ? 0 : port.port.index
+    packet.start = start + header.headerOctets(view, start)
+    // Whoever left the sum to the link below vouches for the data: there was no wire to damage it.
+    if (packet.checksum === 'partial') packet.checksum = 'verified'
+    if (protocol === PROTOCOL.icmp) {
+      this.icmp.receive(packet, from)
+      return
+    }
+    if (this.boundary.up(packet, from, protocol)) return
+    this.icmp.complain(packet, TYPE.unreachable, CODE.protocol, 0)
+    this.boundary.drop(packet, 'protocolUnreachable')
+  }
+
+  /** It is for somebody else (RFC 1812 §5.2). The packet is only changed once it is certain that it goes on. */
+  private forward(packet: Packet, port: Ipv4Port | null, cast: Cast, hop: Hop, w1: number, w2: number): void {
+    if (!this.forwarding || port === null) {
+      this.boundary.drop(packet, 'notForUs')
+      return
+    }
+    if (cast !== 'unicast') {
+      this.boundary.drop(packet, 'linkBroadcast')
+      return
+    }
+    if (w2 >>> 24 <= 1) {
+      this.icmp.complain(packet, TYPE.timeExceeded, CODE.ttl, 0)
+      this.boundary.drop(packet, 'ttlExceeded')
+      return
+    }
+    this.output.forward(packet, hop, header.decrementTtl(w2), (w1 & header.DF) !== 0)
+  }
+}
+
+/** Why a packet cannot have come from a link with these addresses (RFC 1122 §3.2.1.3, RFC 1812 §5.3.7). */
+function martianOf(source: number, destination: number): Ipv4Reason | undefined {
+  if (isLoopback(destination) || isThisNetwork(destination)) return 'martianDestination'
+  if (isReserved(destination) && destination !== -1) return 'martianDestination'
+  if (isLoopback(source) || isMulticast(source) || isReserved(source)) return 'martianSource'
+  // Who asks for an address has none yet, and asks everybody (RFC 2131 §4.1).
+  if (isThisNetwork(source) && !(source === 0 && destination === -1)) return 'martianSource'
+  return undefined
+}

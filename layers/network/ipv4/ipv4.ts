@@ -1,0 +1,375 @@
+/**
+ * IPv4 (RFC 791, RFC 1122 §3, RFC 1812): one family of the network tier.
+ *
+ * Not here: source routing (refused), redirects (ignored; none are sent), multicast groups beyond all hosts, and
+ * forwarding of multicasts and directed broadcasts.
+ */
+import type { NewRoute } from '../../../src/api/routes.ts'
+import { type IpAddress, type Prefix, parseAddress, parsePrefix } from '../../../src/kernel/address.ts'
+import { Drive } from '../../../src/kernel/drive.ts'
+import { scoped } from '../../../src/kernel/env.ts'
+import { integer, invalidValue, NetError } from '../../../src/kernel/errors.ts'
+import type { Packet } from '../../../src/kernel/packet.ts'
+import type { Cast } from '../../datalink/service.ts'
+import type { Assigned, Family, FamilyBlueprint, FamilyContext, Port, Refusal } from '../family.ts'
+import type { NeighbourOwner, NeighbourSnapshot } from '../neighbours.ts'
+import { IPV4_BITS_BEFORE, Route } from '../routes.ts'
+import type { NetworkAddressing, NoPath, Path } from '../service.ts'
+import { Addresses, isLoopback, isMulticast, isReserved, isThisNetwork, LIMITED_BROADCAST } from './addresses.ts'
+import { type ArpOptions, arp } from './arp.ts'
+import * as header from './header.ts'
+import { Hops } from './hops.ts'
+import { type ErrorRate, Icmp } from './icmp.ts'
+import { CODE, TYPE } from './icmp-message.ts'
+import { Input } from './input.ts'
+import { LocalDelivery } from './local.ts'
+import { Output } from './output.ts'
+import { PathMtu } from './path-mtu.ts'
+import { type Ipv4Assigned, Ipv4Port, type PortOwner } from './port.ts'
+import { type Ipv4Boundary, REASONS } from './reasons.ts'
+import { Reassembly, type ReassemblyLimits } from './reassembly.ts'
+
+/** What `ipv4` can be told; text as at the API. */
+export interface Ipv4Options {
+  /** '10.0.0.1/24', or several: of the only link, or the first of several. */
+  readonly address?: string | readonly string[] | undefined
+  /** By the names of links, also of such that are attached later. */
+  readonly addresses?: Readonly<Record<string, string | readonly string[]>> | undefined
+  /** The next hop of the default route. */
+  readonly gateway?: string | undefined
+  /** Added when the node boots, in this order. */
+  readonly routes?: readonly NewRoute[] | undefined
+  /** Be a router: send on what is for others. Default false. */
+  readonly forwarding?: boolean | undefined
+  /** Largest datagram on any link: 68 to 65535. Default: what the link takes. */
+  readonly mtu?: number | undefined
+  /** TTL of our ICMP messages: 1 to 255. Default 64. Transports choose their own. */
+  readonly ttl?: number | undefined
+  /** Bounds of ICMP errors sent, except to ourselves. */
+  readonly errors?: ErrorRate | undefined
+  /** How neighbours are resolved on links with broadcast. */
+  readonly arp?: ArpOptions | undefined
+  readonly reassembly?: ReassemblyLimits | undefined
+}
+
+interface Settings {
+  readonly address: readonly Prefix[]
+  readonly addresses: ReadonlyMap<string, readonly Prefix[]>
+  readonly forwarding: boolean
+  readonly mtu: number
+  readonly ttl: number
+  readonly errors: ErrorRate
+  readonly arp: ArpOptions
+  readonly reassembly: ReassemblyLimits
+}
+
+/**
+ * IPv4 for `ip`.
+ * @throws TypeError ERR_INVALID_ARG_VALUE, RangeError ERR_OUT_OF_RANGE — an option makes no sense; at once.
+ */
+export function ipv4(options: Ipv4Options = {}): FamilyBlueprint {
+  const settings: Settings = {
+    address: prefixes('address', options.address ?? []),
+    addresses: new Map(
+      Object.entries(options.addresses ?? {}).map(([link, texts]) => [link, prefixes(`addresses.${link}`, texts)]),
+    ),
+    forwarding: options.forwarding ?? false,
+    mtu: integer('mtu', options.mtu ?? header.LONGEST_DATAGRAM_OCTETS, header.SMALLEST_MTU, 65_535),
+    ttl: integer('ttl', options.ttl ?? 64, 1, 255),
+    errors: options.errors ?? {},
+    arp: options.arp ?? {},
+    reassembly: options.reassembly ?? {},
+  }
+  const routes = [...(options.routes ?? [])]
+  if (options.gateway !== undefined) routes.unshift({ prefix: '0.0.0.0/0', via: word('gateway', options.gateway) })
+  return { name: 'ipv4', reasons: REASONS, routes, join: (context) => new Ipv4(context, settings) }
+}
+
+function prefixes(name: string, texts: string | readonly string[]): Prefix[] {
+  return (typeof texts === 'string' ? [texts] : [...texts]).map((text) => {
+    const prefix = parsePrefix(text, name)
+    if (!prefix.address.isIpv4 || !text.includes('/')) {
+      throw invalidValue(name, "an IPv4 address with prefix length such as '10.0.0.1/24'", text)
+    }
+    checkHost(name, prefix.address.w3, prefix.length)
+    return prefix
+  })
+}
+
+function word(name: string, text: string): string {
+  if (!parseAddress(text, name).isIpv4) throw invalidValue(name, "an IPv4 address such as '10.0.0.1'", text)
+  return text
+}
+
+/** @throws TypeError ERR_INVALID_ARG_VALUE — not an address that one station can have (RFC 1122 §3.2.1.3). */
+function checkHost(name: string, address: number, length: number): void {
+  const hostBits = length === 0 ? -1 : ~(-1 << (32 - length))
+  const host = length === 32 ? 1 : address & hostBits
+  const fits = length > 30 || (host !== 0 && host !== hostBits)
+  if (isThisNetwork(address) || isLoopback(address) || isMulticast(address) || isReserved(address) || !fits) {
+    const text = `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}/${length}`
+    throw invalidValue(name, "one station's address, not a network's, a broadcast or a reserved one", text)
+  }
+}
+
+const REFUSALS = {
+  protocolUnreachable: CODE.protocol,
+  portUnreachable: CODE.port,
+  hostUnreachable: CODE.host,
+  prohibited: CODE.prohibited,
+} as const
+
+class Ipv4 implements Family, PortOwner {
+  readonly headerOctets: number = header.HEADER_OCTETS
+  readonly mtu: number = header.LONGEST_DATAGRAM_OCTETS - header.HEADER_OCTETS
+  private readonly context: FamilyContext
+  private readonly settings: Settings
+  private readonly boundary: Ipv4Boundary
+  private readonly ports: (Ipv4Port | undefined)[] = []
+  private readonly addressBook = new Addresses()
+  private readonly pathMtu = new PathMtu()
+  private readonly pathMtuDrive: Drive
+  private readonly hops: Hops
+  private readonly icmp: Icmp
+  private readonly local: LocalDelivery
+  private readonly output: Output
+  private readonly reassembly: Reassembly
+  private readonly reassemblyDrive: Drive
+  private readonly input: Input
+
+  constructor(context: FamilyContext, settings: Settings) {
+    const { env } = context
+    this.context = context
+    this.settings = settings
+    this.boundary = context.boundary
+    this.hops = new Hops(this.addressBook, context.routes, this.ports, this.pathMtu, env.random('ipv4'))
+    this.pathMtuDrive = new Drive(this.pathMtu, env.timers, { pump: () => context.changed() })
+    this.icmp = new Icmp(
+      context,
+      this.boundary,
+      this.addressBook,
+      this.hops,
+      this.pathMtu,
+      settings.ttl,
+      settings.errors,
+      () => this.pathLearnt(),
+    )
+    this.local = new LocalDelivery(env, {
+      receiveLocal: (packet) => this.input.receiveLocal(packet),
+      ready: () => this.boundary.ready(),
+    })
+    this.output = new Output(this.boundary, this.addressBook, this.hops, this.local, this.icmp)
+    this.icmp.connect(this.output)
+    this.reassembly = new Reassembly((packet, reason) => this.boundary.drop(packet, reason), settings.reassembly)
+    this.reassemblyDrive = new Drive(this.reassembly, env.timers, { pump: () => this.reportExpired() })
+    this.input = new Input(
+      this.boundary,
+      env.clock,
+      this.addressBook,
+      this.hops,
+      this.output,
+      this.icmp,
+      this.reassembly,
+      this.reassemblyDrive,
+      settings.forwarding,
+    )
+    env.defer(() => this.close())
+  }
+
+  attach(port: Port): void {
+    if (port.link.mtu < header.SMALLEST_MTU) {
+      const what = `the link '${port.name}' carries ${port.link.mtu} octets; IPv4 needs ${header.SMALLEST_MTU} at least`
+      throw new NetError('EINVAL', what, { layer: 'ipv4', reason: 'mtuTooSmall', rfc: 'RFC 791 §3.2' })
+    }
+    const { address, addresses } = this.settings
+    const joined = new Ipv4Port(port, this.settings.mtu, this)
+    this.ports[port.index] = joined
+    if (port.link.broadcast !== null) {
+      joined.neighbours = arp(
+        port.link,
+        scoped(this.context.env, port.name),
+        this.neighbourOwner(joined),
+        this.settings.arp,
+      )
+    }
+    const own = [...(port.index === 1 ? address : []), ...(addresses.get(port.name) ?? [])]
+    for (const prefix of own) this.addAddress(port, prefix.address, prefix.length)
+  }
+
+  detach(port: Port): void {
+    const gone = this.ports[port.index]
+    this.ports[port.index] = undefined
+    gone?.close()
+    this.addressBook.update(this.ports)
+    this.hops.clear()
+  }
+
+  addresses(port: Port): readonly Assigned[] {
+    return this.ports[port.index]?.addresses ?? []
+  }
+
+  addAddress(port: Port, address: IpAddress, length: number): void {
+    const joined = this.joined(port)
+    checkHost('address', address.w3, length)
+    const holder = this.ports.find((other) => other?.find(address) !== undefined)
+    if (holder !== undefined) {
+      const code = holder === joined ? 'EEXIST' : 'EADDRINUSE'
+      throw new NetError(code, `the link '${holder.port.name}' has ${address} already`, { layer: 'ipv4' })
+    }
+    const assigned: Ipv4Assigned = { address: address.clone(), length, usable: true }
+    joined.addresses.push(assigned)
+    assigned.usable = joined.neighbours?.claim(assigned.address, length) ?? true
+    // EEXIST does not matter: another address of the same network brought the route.
+    if (length < 32) this.context.routes.add(this.connected(joined, assigned))
+    this.addressesChanged()
+  }
+
+  removeAddress(port: Port, address: IpAddress): boolean {
+    const joined = this.joined(port)
+    const gone = joined.find(address)
+    if (gone === undefined) return false
+    joined.addresses.splice(joined.addresses.indexOf(gone), 1)
+    joined.neighbours?.renounce(address)
+    const route = this.connected(joined, gone)
+    const kept = joined.addresses.some((other) => {
+      const its = this.connected(joined, other)
+      return its.length === route.length && its.prefix.equals(route.prefix)
+    })
+    if (!kept) {
+      this.context.routes.removeWhere(
+        (other) =>
+          other.origin === 'link' &&
+          other.link === port.index &&
+          other.length === route.length &&
+          other.prefix.equals(route.prefix),
+      )
+    }
+    this.addressesChanged()
+    return true
+  }
+
+  neighbours(port: Port): readonly NeighbourSnapshot[] {
+    return this.ports[port.index]?.neighbours?.list() ?? []
+  }
+
+  forgetPaths(): void {
+    this.hops.clear()
+  }
+
+  send(packet: Packet, to: NetworkAddressing): boolean {
+    return this.output.send(packet, to)
+  }
+
+  path(destination: IpAddress, source: IpAddress, link: number, path: Path): NoPath | undefined {
+    const hop = link === 0 ? this.hops.find(destination.w3) : this.hops.via(destination.w3, link)
+    if (hop.kind === 'noRoute') return 'ENETUNREACH'
+    if (hop.kind === 'prohibit') return 'EACCES'
+    if (hop.kind === 'unreachable' || hop.kind === 'blackhole') return 'EHOSTUNREACH'
+    const given = source.w3 !== 0
+    if (given && !this.addressBook.isLocal(source.w3)) return 'EADDRNOTAVAIL'
+    if (given && isLoopback(source.w3) && hop.kind !== 'local') return 'EADDRNOTAVAIL'
+    const chosen = given ? source.w3 : this.hops.sourceFor(hop)
+    if (chosen === 0 && hop.destination !== LIMITED_BROADCAST) return 'EADDRNOTAVAIL'
+    path.source.setIpv4(chosen)
+    path.mtu = hop.mtu
+    const { port } = hop
+    path.segment = port === null ? header.LONGEST_DATAGRAM_OCTETS : port.link.offload.segment
+    path.checksum = port === null ? true : port.link.offload.checksum
+    path.headroom = header.HEADER_OCTETS + (port?.link.headroom ?? 0)
+    path.tailroom = port?.link.tailroom ?? 0
+    path.link = port?.port.index ?? 0
+    return undefined
+  }
+
+  isLocal(address: IpAddress): boolean {
+    return this.addressBook.isLocal(address.w3)
+  }
+
+  isBroadcast(address: IpAddress): boolean {
+    return address.w3 === LIMITED_BROADCAST || this.addressBook.broadcastOf(address.w3) !== undefined
+  }
+
+  isMulticast(address: IpAddress): boolean {
+    return isMulticast(address.w3)
+  }
+
+  refuse(packet: Packet, _from: NetworkAddressing, why: Refusal): void {
+    this.icmp.complain(packet, TYPE.unreachable, REFUSALS[why], 0)
+    this.boundary.drop(packet, why)
+  }
+
+  declareLocal(address: IpAddress, length: number): () => void {
+    const undo = this.addressBook.declare(address.w3, length)
+    this.context.changed()
+    return () => {
+      undo()
+      this.context.changed()
+    }
+  }
+
+  receive(packet: Packet, port: Ipv4Port, cast: Cast): void {
+    this.input.receive(packet, port, cast)
+  }
+
+  ready(): void {
+    this.boundary.ready()
+  }
+
+  linkChanged(port: Ipv4Port, up: boolean): void {
+    this.context.linkChanged(port.port, up)
+  }
+
+  private joined(port: Port): Ipv4Port {
+    return this.ports[port.index] as Ipv4Port
+  }
+
+  private connected(joined: Ipv4Port, { address, length }: Assigned): Route {
+    return new Route(address, length + IPV4_BITS_BEFORE, null, joined.port.index, 0, 'link', 'forward')
+  }
+
+  private addressesChanged(): void {
+    this.addressBook.update(this.ports)
+    this.context.changed()
+  }
+
+  private neighbourOwner(joined: Ipv4Port): NeighbourOwner {
+    return {
+      undeliverable: (packet) => {
+        packet.networkStart = packet.start
+        this.icmp.complain(packet, TYPE.unreachable, CODE.host, 0)
+        this.boundary.drop(packet, 'hostUnreachable')
+      },
+      claimed: (address) => {
+        const assigned = joined.find(address)
+        if (assigned === undefined) return
+        assigned.usable = true
+        this.addressesChanged()
+      },
+      conflict: (address, _peer, lost) => {
+        this.boundary.note(null, 'addressConflict', lost ? 'lost' : 'defended', 'RFC 5227 §2')
+        if (lost) this.removeAddress(joined.port, address)
+      },
+    }
+  }
+
+  private pathLearnt(): void {
+    this.pathMtuDrive.arm()
+    this.context.changed()
+  }
+
+  /** Fragments whose time is up: the sender is told if it can be shown of which datagram (RFC 792, code 1). */
+  private reportExpired(): void {
+    for (let packet = this.reassembly.output(); packet !== undefined; packet = this.reassembly.output()) {
+      packet.networkStart = packet.start
+      this.icmp.complain(packet, TYPE.timeExceeded, CODE.reassembly, 0)
+      this.boundary.drop(packet, 'reassemblyTimeout')
+    }
+  }
+
+  private close(): void {
+    this.local.close()
+    this.pathMtuDrive.stop()
+    this.reassemblyDrive.stop()
+    this.reassembly.clear()
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * The way down: a header in front, the way found, fragments or segments where the link takes no more, out.
+ *
+ *   send ──► header ──► hop ──► local queue
+ *                        │
+ *   forward ─────────────┴────► fit (fragment, complete, segment) ──► neighbour ──► link
+ */
+import type { Packet } from '../../../src/kernel/packet.ts'
+import { complete } from '../../offload/complete.ts'
+import { Segmenter } from '../../offload/segment.ts'
+import { UNRESOLVED } from '../neighbours.ts'
+import type { NetworkAddressing } from '../service.ts'
+import { type Addresses, isLoopback, LIMITED_BROADCAST } from './addresses.ts'
+import { type Fragments, fragment } from './fragment.ts'
+import * as header from './header.ts'
+import type { Hop, Hops } from './hops.ts'
+import { CODE, type Complaints, TYPE } from './icmp-message.ts'
+import type { LocalDelivery } from './local.ts'
+import type { Ipv4Port } from './port.ts'
+import type { Ipv4Boundary, Ipv4Reason } from './reasons.ts'
+
+/** Slots of the memory of destinations we sent to; a power of two. */
+const RECENT_BITS = 10
+const SPREAD = 0x9e37_79b1 | 0
+/** 01:00:5e:00:00:00, to which the low 23 bits of a group are added (RFC 1112 §6.4). */
+const MULTICAST_MAC = 0x0100_5e00_0000
+
+export class Output implements Fragments {
+  private readonly boundary: Ipv4Boundary
+  private readonly addresses: Addresses
+  private readonly hops: Hops
+  private readonly local: LocalDelivery
+  private readonly complaints: Complaints
+  /** Destinations we sent to lately; a report about another one is forged, or too late to matter. */
+  private readonly recent = new Int32Array(1 << RECENT_BITS)
+  /** Where fragments go while `fragment` runs. */
+  private fragmentHop: Hop | null = null
+  private readonly segmenter = new Segmenter()
+
+  constructor(boundary: Ipv4Boundary, addresses: Addresses, hops: Hops, local: LocalDelivery, complaints: Complaints) {
+    this.boundary = boundary
+    this.addresses = addresses
+    this.hops = hops
+    this.local = local
+    this.complaints = complaints
+  }
+
+  /** Sends a packet that begins with its transport header. Takes ownership. @returns as `Service.send`. */
+  send(packet: Packet, to: NetworkAddressing): boolean {
+    const destination = to.destination.w3
+    const hop = to.link === 0 ? this.hops.find(destination) : this.hops.via(destination, to.link)
+    this.recent[Math.imul(destination, SPREAD) >>> (32 - RECENT_BITS)] = destination
+    if (!this.canSend(hop, to.source.w3)) return this.drop(packet, 'badSource')
+    const start = packet.push(header.HEADER_OCTETS)
+    const length = packet.end - start
+    if (length > header.LONGEST_DATAGRAM_OCTETS) return this.drop(packet, 'tooLong')
+    const dontFragment = to.dontFragment && !hop.mayFragment
+    const id = this.hops.identify(hop, packet.segmentOctets === 0 ? 1 : packet.segments)
+    header.write(
+      packet.view,
+      start,
+      to.trafficClass,
+      length,
+      id,
+      dontFragment ? header.DF : 0,
+      to.ttl,
+      to.protocol,
+      to.source.w3,
+      destination,
+    )
+    packet.networkStart = start
+    return this.dispatch(packet, hop, dontFragment)
+  }
+
+  /** Were packets sent to this destination lately? */
+  sentTo(destination: number): boolean {
+    return this.recent[Math.imul(destination, SPREAD) >>> (32 - RECENT_BITS)] === destination
+  }
+
+  /**
+   * Sends on what came from elsewhere. Takes ownership.
+   * @param packet with its header at `start`, as it came.
+   * @param w2 the word of TTL and checksum to go out with.
+   */
+  forward(packet: Packet, hop: Hop, w2: number, dontFragment: boolean): void {
+    const { port } = hop
+    if (hop.kind !== 'forward' || port === null) {
+      this.fail(packet, hop)
+      return
+    }
+    if (!port.port.up) {
+      this.complaints.complain(packet, TYPE.unreachable, CODE.host, 0)
+      this.drop(packet, 'linkDown')
+      return
+    }
+    if (wireOctets(packet) > port.mtu && dontFragment) {
+      this.tooBig(packet, port.mtu)
+      return
+    }
+    packet.view.setInt32(packet.start + 8, w2)
+    this.fit(packet, hop, port.mtu)
+  }
+
+  /** A piece that `fragment` cut. Not to be called by others. */
+  fragment(packet: Packet): boolean {
+    return this.transmit(packet, this.fragmentHop as Hop)
+  }
+
+  /** Sends what has its header: where it goes to is decided, whether it fits is not. Takes ownership. */
+  private dispatch(packet: Packet, hop: Hop, dontFragment: boolean): boolean {
+    if (hop.kind === 'local') {
+      if (!this.local.push(packet)) return this.drop(packet, 'queueFull')
+      return this.local.open
+    }
+    if (hop.port === null) return this.fail(packet, hop)
+    if (!hop.port.port.up) return this.drop(packet, 'linkDown')
+    if (dontFragment && wireOctets(packet) > hop.mtu) return this.tooBig(packet, hop.mtu)
+    return this.fit(packet, hop, hop.mtu)
+  }
+
+  /** Makes of a packet what the link takes: whole, in segments, or in fragments. @param hop with a port. */
+  private fit(packet: Packet, hop: Hop, mtu: number): boolean {
+    const { offload } = (hop.port as Ipv4Port).link
+    if (packet.segmentOctets !== 0 && (packet.length > offload.segment || wireOctets(packet) > mtu)) {
+      return this.segment(packet, hop, mtu)
+    }
+    const cut = packet.segmentOctets === 0 && packet.end - packet.start > mtu
+    if (packet.checksum === 'partial' && (cut || !offload.checksum)) complete(packet)
+    return cut ? this.cut(packet, hop, mtu) : this.transmit(packet, hop)
+  }
+
+  private segment(packet: Packet, hop: Hop, mtu: number): boolean {
+    const { headroom, tailroom } = (hop.port as Ipv4Port).link
+    const { segmenter } = this
+    let open = true
+    segmenter.start(packet, headroom, tailroom)
+    for (let part = segmenter.next(); part !== undefined; part = segmenter.next()) {
+      const sent = part.length > mtu ? this.cut(part, hop, mtu) : this.transmit(part, hop)
+      open = sent && open
+    }
+    packet.release()
+    return open
+  }
+
+  private cut(packet: Packet, hop: Hop, mtu: number): boolean {
+    const { headroom, tailroom } = (hop.port as Ipv4Port).link
+    this.fragmentHop = hop
+    return fragment(packet, mtu, headroom, tailroom, this)
+  }
+
+  /** Hands a datagram that fits to the link. Takes ownership. @param hop with a port. */
+  private transmit(packet: Packet, hop: Hop): boolean {
+    const port = hop.port as Ipv4Port
+    const { link, to } = port
+    const roomy = packet.withRoom(link.headroom, link.tailroom)
+    if (port.neighbours === null) return link.send(roomy, to)
+    if (hop.kind === 'forward') {
+      const peer = port.neighbours.resolve(hop.nextHop, roomy)
+      if (peer === UNRESOLVED) return true
+      to.peer = peer
+    } else {
+      to.peer = hop.kind === 'multicast' ? MULTICAST_MAC + (hop.destination & 0x7f_ffff) : (link.broadcast ?? 0)
+    }
+    return link.send(roomy, to)
+  }
+
+  private tooBig(packet: Packet, mtu: number): boolean {
+    this.complaints.complain(packet, TYPE.unreachable, CODE.fragmentationNeeded, mtu)
+    return this.drop(packet, 'fragmentationNeeded')
+  }
+
+  /** Only addresses of ours leave as source; loopback's not at all; none at all while asking for one (RFC 2131 §4.1). */
+  private canSend(hop: Hop, source: number): boolean {
+    if (source === 0) return hop.destination === LIMITED_BROADCAST
+    return this.addresses.isLocal(source) && (hop.kind === 'local' || !isLoopback(source))
+  }
+
+  private fail(packet: Packet, hop: Hop): boolean {
+    const reason = failureOf(hop)
+    const code = reason === 'prohibited' ? CODE.prohibited : reason === 'noRoute' ? CODE.net : CODE.host
+    if (reason !== 'blackhole') this.complaints.complain(packet, TYPE.unreachable, code, 0)
+    return this.drop(packet, reason)
+  }
+
+  private drop(packet: Packet, reason: Ipv4Reason): boolean {
+    this.boundary.drop(packet, reason)
+    return true
+  }
+}
+
+/** Octets of the datagrams that a packet, with its header at `start`, is on the wire. */
+function wireOctets(packet: Packet): number {
+  if (packet.segmentOctets === 0) return packet.end - packet.start
+  return Math.min(packet.end, packet.checksumStart + packet.headerOctets + packet.segmentOctets) - packet.start
+}
+
+/** Why a hop leads nowhere. */
+function failureOf(hop: Hop): Ipv4Reason {
+  if (hop.kind === 'blackhole') return 'blackhole'
+  if (hop.kind === 'prohibit') return 'prohibited'
+  return hop.kind === 'unreachable' ? 'unreachableRoute' : 'noRoute'
+}

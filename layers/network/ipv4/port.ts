@@ -1,0 +1,79 @@
+/** A link below as IPv4 sees it: our addresses on it, its neighbours, and what is scratch for sending on it. */
+import { type IpAddress, maskIpv4 } from '../../../src/kernel/address.ts'
+import type { LinkState, User } from '../../../src/kernel/layer.ts'
+import type { Packet } from '../../../src/kernel/packet.ts'
+import { type Cast, ETHERTYPE, LinkAddressing, type LinkService } from '../../datalink/service.ts'
+import type { Assigned, Port } from '../family.ts'
+import type { Neighbours } from '../neighbours.ts'
+
+/** An address of ours. */
+export interface Ipv4Assigned extends Assigned {
+  /** False until it is known that nobody else uses it. */
+  usable: boolean
+}
+
+/** What a port tells the layer. */
+export interface PortOwner {
+  receive(packet: Packet, port: Ipv4Port | null, cast: Cast): void
+  ready(): void
+  linkChanged(port: Ipv4Port, up: boolean): void
+}
+
+export class Ipv4Port implements User<LinkAddressing> {
+  readonly port: Port
+  readonly link: LinkService
+  /** Null on a point-to-point link. */
+  neighbours: Neighbours | null = null
+  readonly addresses: Ipv4Assigned[] = []
+  /** Scratch for `link.send`. */
+  readonly to: LinkAddressing = new LinkAddressing()
+  /** Largest datagram on this link. */
+  mtu: number
+  private readonly cap: number
+  private readonly owner: PortOwner
+  private readonly leave: () => void
+
+  /** @param cap the MTU is not to be larger than this. */
+  constructor(port: Port, cap: number, owner: PortOwner) {
+    this.port = port
+    this.link = port.link
+    this.cap = cap
+    this.mtu = Math.min(cap, port.link.mtu)
+    this.owner = owner
+    this.to.protocol = ETHERTYPE.ipv4
+    this.leave = port.link.boundary.attach(this, ETHERTYPE.ipv4)
+  }
+
+  receive(packet: Packet, from: LinkAddressing): void {
+    this.owner.receive(packet, this, from.cast)
+  }
+
+  ready(): void {
+    this.owner.ready()
+  }
+
+  linkChanged(state: LinkState): void {
+    this.mtu = Math.min(this.cap, this.link.mtu)
+    this.owner.linkChanged(this, state === 'up')
+  }
+
+  /** The source for packets to `nextHop`: ours of the same network, else our first on this link, else 0. */
+  sourceFor(nextHop: number): number {
+    let first = 0
+    for (const { address, length, usable } of this.addresses) {
+      if (!usable) continue
+      if (((address.w3 ^ nextHop) & maskIpv4(length)) === 0) return address.w3
+      if (first === 0) first = address.w3
+    }
+    return first
+  }
+
+  find(address: IpAddress): Ipv4Assigned | undefined {
+    return this.addresses.find((other) => other.address.w3 === address.w3)
+  }
+
+  close(): void {
+    this.leave()
+    this.neighbours?.close()
+  }
+}

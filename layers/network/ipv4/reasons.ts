@@ -1,0 +1,108 @@
+/** Why the IPv4 layer drops packets, with the standard behind each decision. */
+import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
+import type { Packet } from '../../../src/kernel/packet.ts'
+import type { NetworkAddressing } from '../service.ts'
+
+export type Ipv4Reason =
+  | 'short'
+  | 'version'
+  | 'badLength'
+  | 'headerChecksum'
+  | 'badOption'
+  | 'sourceRoute'
+  | 'martianSource'
+  | 'martianDestination'
+  | 'linkBroadcast'
+  | 'directedBroadcast'
+  | 'notMember'
+  | 'notForUs'
+  | 'ttlExceeded'
+  | 'noRoute'
+  | 'blackhole'
+  | 'unreachableRoute'
+  | 'prohibited'
+  | 'linkDown'
+  | 'hostUnreachable'
+  | 'fragmentationNeeded'
+  | 'tooLong'
+  | 'badSource'
+  | 'queueFull'
+  | 'badFragment'
+  | 'tinyFragment'
+  | 'fragmentOverlap'
+  | 'fragmentDuplicate'
+  | 'reassemblyTimeout'
+  | 'reassemblyMemory'
+  | 'protocolUnreachable'
+  | 'portUnreachable'
+  | 'icmpShort'
+  | 'icmpChecksum'
+  | 'icmpType'
+  | 'icmpRedirect'
+  | 'icmpBroadcastEcho'
+  | 'icmpQuote'
+  | 'icmpNoUser'
+  | 'closed'
+
+export const REASONS: Reasons<Ipv4Reason> = {
+  /** Shorter than a header, or than its own header says. */
+  short: 'RFC 1122 §3.2.1',
+  version: 'RFC 1122 §3.2.1.1',
+  /** Total length below the header's, or beyond what arrived. */
+  badLength: 'RFC 791 §3.1',
+  headerChecksum: 'RFC 1122 §3.2.1.2',
+  badOption: 'RFC 791 §3.1',
+  sourceRoute: 'RFC 7126 §4.3',
+  martianSource: 'RFC 1812 §5.3.7',
+  martianDestination: 'RFC 1812 §5.3.7',
+  /** Broadcast on the link, yet to one station's IP address. */
+  linkBroadcast: 'RFC 1122 §3.3.6',
+  /** A broadcast of a network of ours that came in by another link. */
+  directedBroadcast: 'RFC 2644',
+  notMember: 'RFC 1112 §7.2',
+  /** For another node, and we do not forward. */
+  notForUs: 'RFC 1122 §3.2.1.3',
+  ttlExceeded: 'RFC 1812 §5.3.1',
+  noRoute: 'RFC 1812 §4.3.3.1',
+  blackhole: '',
+  unreachableRoute: '',
+  prohibited: 'RFC 1812 §5.2.7.1',
+  linkDown: 'RFC 1122 §3.2.2.1',
+  /** Nobody answers for the next hop. */
+  hostUnreachable: 'RFC 1122 §3.2.2.1',
+  /** Larger than the path takes, and not to be fragmented. */
+  fragmentationNeeded: 'RFC 1191 §4',
+  /** To be sent: larger than any datagram. */
+  tooLong: 'RFC 791 §3.1',
+  /** To be sent: the source is not an address of ours. */
+  badSource: 'RFC 1122 §3.2.1.3',
+  /** To be sent to ourselves, faster than we take it in. */
+  queueFull: '',
+  /** A fragment other than the last that is empty or no multiple of 8 octets, or one that ends beyond 65535. */
+  badFragment: 'RFC 791 §3.2',
+  /** A fragment that hides a part of the TCP header. */
+  tinyFragment: 'RFC 3128 §4',
+  /** The fragments of a datagram say different things about the same octets. */
+  fragmentOverlap: 'RFC 5722 §3',
+  fragmentDuplicate: 'RFC 8200 §4.5',
+  reassemblyTimeout: 'RFC 1122 §3.3.2',
+  reassemblyMemory: 'RFC 8900 §3.7',
+  /** Nobody above wants the protocol. */
+  protocolUnreachable: 'RFC 1122 §3.2.2.1',
+  portUnreachable: 'RFC 1122 §3.2.2.1',
+  icmpShort: 'RFC 792',
+  icmpChecksum: 'RFC 1122 §3.2.2',
+  /** A type of message that we do not act upon. */
+  icmpType: 'RFC 1122 §3.2.2',
+  icmpRedirect: 'RFC 1122 §3.2.2.2',
+  icmpBroadcastEcho: 'RFC 1122 §3.2.2.6',
+  /** An error that quotes no packet we can have sent. */
+  icmpQuote: 'RFC 5927 §4',
+  icmpNoUser: '',
+  closed: '',
+}
+
+/** The boundary as this layer uses it. */
+export interface Ipv4Boundary extends Pick<Boundary<NetworkAddressing>, 'up' | 'note' | 'ready'> {
+  drop(packet: Packet, reason: Ipv4Reason): void
+}
