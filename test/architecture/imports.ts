@@ -158,6 +158,18 @@ export const IMPORTS: readonly ImportRule[] = [
     may: [KERNEL, 'src/api/sockets.ts'],
   },
   {
+    name: 'what joins the transports knows echo, which is always there, and none of those it is given',
+    files: /^layers\/transport\/sockets\.ts$/,
+    may: [
+      KERNEL,
+      'src/api/routes.ts',
+      'src/api/sockets.ts',
+      'layers/network/service.ts',
+      'layers/transport/service.ts',
+      'layers/transport/icmp/',
+    ],
+  },
+  {
     name: 'a transport knows the tier below, and the API',
     files: /^layers\/transport\/([\w-]+?)(?:\.ts$|\/)/,
     may: [
@@ -167,6 +179,7 @@ export const IMPORTS: readonly ImportRule[] = [
       'layers/offload/',
       'layers/network/service.ts',
       'layers/transport/service.ts',
+      'layers/transport/ports.ts',
       'layers/transport/$1',
     ],
   },

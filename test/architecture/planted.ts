@@ -94,6 +94,7 @@ plant(IPV4, `import '../../../src/api/sockets.ts'`, /may not import src\/api\/so
 plant(UDP, `import '../../network/service.ts'\nimport '../../../src/api/sockets.ts'`, null)
 plant(UDP, `import '../../datalink/service.ts'`, /may not import layers\/datalink\/service/)
 plant(UDP, `import '../tcp/tcp.ts'`, /may not import layers\/transport\/tcp/)
+plant('layers/transport/sockets.ts', `import './tcp/tcp.ts'`, /may not import layers\/transport\/tcp/)
 plant(UDP, `import 'netstrata'`, /may not import netstrata/)
 plant(UDP, `import '../../../node_modules/crc/mjs/crc32.js'`, /may not import node_modules/)
 plant(UDP, `import '../../../src/runtime/simulation.ts'`, /may not import src\/runtime/)
