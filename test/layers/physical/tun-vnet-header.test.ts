@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { pullVnetHeader, pushVnetHeader, VNET_HEADER_OCTETS } from '../../../layers/physical/tun-vnet-header.ts'
 import { Packet, packetsInUse } from '../../../src/kernel/packet.ts'
+import { holds } from '../../property.ts'
 
 /** The fields of a header, in the order they lie in. */
 function header(flags: number, type: number, ...fields: readonly [number, number, number, number]): Buffer {
@@ -116,9 +117,11 @@ t.test('a header that contradicts its packet is refused', async (t) => {
   refused('a TCP header below 20 octets', header(1, 1, 54, 1448, 34, 16), short)
 })
 
-t.test('what was pushed is pulled, and arbitrary octets never throw', async () => {
+t.test('what was pushed is pulled, and arbitrary octets never throw', async (t) => {
   const before = packetsInUse()
-  fc.assert(
+  holds(
+    t,
+    'pushed and pulled, nothing changes',
     fc.property(fc.integer({ min: 0, max: 9000 }), fc.integer({ min: 0, max: 1448 }), (payload, mss) => {
       const packet = superSegment(tcpFrame(payload), 34, mss)
       const segments = packet.segments
@@ -128,7 +131,9 @@ t.test('what was pushed is pulled, and arbitrary octets never throw', async () =
       return same
     }),
   )
-  fc.assert(
+  holds(
+    t,
+    'what is accepted points inside the packet',
     fc.property(
       fc.uint8Array({ maxLength: 120 }),
       fc.constantFrom('ethernet' as const, 'ip' as const),

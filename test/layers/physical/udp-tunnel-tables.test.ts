@@ -5,9 +5,12 @@ import { flowHash } from '../../../layers/physical/udp-tunnel/flow-hash.ts'
 import { MacTable } from '../../../layers/physical/udp-tunnel/mac-table.ts'
 import { Peers } from '../../../layers/physical/udp-tunnel/peers.ts'
 import { Packet } from '../../../src/kernel/packet.ts'
+import { holds } from '../../property.ts'
 
-t.test('the MAC table is a map with a lifetime', async () => {
-  fc.assert(
+t.test('the MAC table is a map with a lifetime', async (t) => {
+  holds(
+    t,
+    'as the model says',
     fc.property(
       fc.array(fc.record({ low: fc.integer({ min: 0, max: 5 }), peer: fc.nat(3), wait: fc.nat(60) }), {
         maxLength: 60,
