@@ -3,7 +3,7 @@ export type { Assigned, Family, FamilyBlueprint, FamilyContext, Port, Refusal } 
 export { ip, type Links, UNNAMED_LINK } from './ip.ts'
 export type { ArpOptions } from './ipv4/arp.ts'
 export type { ErrorRate } from './ipv4/icmp.ts'
-export { type Ipv4Options, type Ipv4Options, ipv4, ipv4 } from './ipv4/ipv4.ts'
+export { type Ipv4Options, ipv4 } from './ipv4/ipv4.ts'
 export type { ReassemblyLimits } from './ipv4/reassembly.ts'
 export type { NeighbourOptions, NeighbourSnapshot, NeighbourState } from './neighbours.ts'
 export * from './service.ts'

@@ -68,14 +68,18 @@ function configure(node: Node<Sockets>, config: NodeConfig): void {
 }
 
 function linkOf(spec: LinkSpec): Blueprint<LinkService> {
-  const worse = impair(spec.impairment ?? {})
-  if (spec.type === 'tun') {
-    const device = tunDevice(deviceOptions(spec))
-    return spec.impairment === undefined ? stack(device, direct()) : stack(device, worse, direct())
-  }
-  const medium = spec.type === 'tap' ? tapDevice(deviceOptions(spec)) : udpTunnel(tunnelOptions(spec))
+  if (spec.type === 'tun') return stack(worsened(tunDevice(deviceOptions(spec)), spec.impairment), direct())
   const framing = ethernet(spec.mac === undefined ? {} : { address: spec.mac })
-  return spec.impairment === undefined ? stack(medium, framing) : stack(medium, worse, framing)
+  return spec.type === 'tap'
+    ? stack(worsened(tapDevice(deviceOptions(spec)), spec.impairment), framing)
+    : stack(worsened(udpTunnel(tunnelOptions(spec)), spec.impairment), framing)
+}
+
+function worsened<M extends Medium>(
+  medium: Blueprint<PhysicalService<M>>,
+  impairment: ImpairmentSpec | undefined,
+): Blueprint<PhysicalService<M>> {
+  return impairment === undefined ? medium : stack(medium, impair(impairment)<M>)
 }
 
 function deviceOptions({ device, netns, vnetHdr, mtu }: DeviceSpec): Parameters<typeof tapDevice>[0] {
