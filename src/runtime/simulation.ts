@@ -57,6 +57,8 @@ export class Simulation implements Host, Clock, AsyncDisposable {
   private at: Instant = 0
   private touches = 0
   private running = false
+  /** Those who wait for promises of layers, which may settle by any event. */
+  private waiters = 0
 
   /** @throws RangeError ERR_OUT_OF_RANGE — the seed is not an integer, or patience is less than 1. */
   constructor(options: SimulationOptions = {}) {
@@ -101,13 +103,15 @@ export class Simulation implements Host, Clock, AsyncDisposable {
     const done = work.then(() => {
       settled = true
     })
+    this.waiters++
     if (this.running) {
       const late = new AbortController()
       await Promise.race([done, this.sleep(limit, { signal: late.signal }).catch(() => {})])
       late.abort()
     } else {
-      await this.advance(this.at + limit, () => settled, true)
+      await this.advance(this.at + limit, () => settled)
     }
+    this.waiters--
     return settled
   }
 
@@ -137,7 +141,7 @@ export class Simulation implements Host, Clock, AsyncDisposable {
   /** Lets `duration` pass. @throws NetError EBUSY — it runs already. @throws what an event or a starting node throws. */
   async run(duration: Duration): Promise<void> {
     const until = this.at + inRange('duration', duration, 0, Number.MAX_SAFE_INTEGER)
-    await this.advance(until, () => false, false)
+    await this.advance(until, () => false)
     this.at = until
   }
 
@@ -149,7 +153,7 @@ export class Simulation implements Host, Clock, AsyncDisposable {
    */
   async runUntil(condition: () => boolean, limit: Duration = Number.POSITIVE_INFINITY): Promise<boolean> {
     const until = this.at + inRange('limit', limit, 0, Number.POSITIVE_INFINITY)
-    if (await this.advance(until, condition, false)) return true
+    if (await this.advance(until, condition)) return true
     if (until !== Number.POSITIVE_INFINITY) this.at = until
     return false
   }
@@ -247,10 +251,9 @@ export class Simulation implements Host, Clock, AsyncDisposable {
 
   /**
    * Takes event after event, until the one beyond `until`.
-   * @param always let the event loop turn after each event, not only after those that called the application.
    * @returns whether the condition came to hold.
    */
-  private async advance(until: Instant, condition: () => boolean, always: boolean): Promise<boolean> {
+  private async advance(until: Instant, condition: () => boolean): Promise<boolean> {
     if (this.running) throw new NetError('EBUSY', 'the simulation runs already: wait for that run, or for sleep()')
     this.running = true
     try {
@@ -268,7 +271,7 @@ export class Simulation implements Host, Clock, AsyncDisposable {
         if (++events > this.maxEvents) throw this.stuck(`${events - 1} events have happened`)
         const before = this.touches
         this.timers.advance(this.at, this.timers.nextAge)
-        if (always || this.touches !== before) await this.settle()
+        if (this.waiters > 0 || this.touches !== before) await this.settle()
       }
     } finally {
       this.running = false
