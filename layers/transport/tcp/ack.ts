@@ -102,10 +102,6 @@ function grow(tcb: Tcb, acked: number, now: Instant): void {
     const used = congestion.cwnd < congestion.ssthresh ? 2 * tcb.maxFlight : tcb.maxFlight + tcb.mss
     congestion.onAck(acked, tcb.recovery !== 'open' || congestion.cwnd < used, now)
   }
-  if (afterOrAt(snd.una, tcb.windowMark)) {
-    tcb.windowMark = snd.nxt
-    tcb.maxFlight = (snd.nxt - snd.una) | 0
-  }
 }
 
 function inFastRecovery(tcb: Tcb, acked: number, partial: boolean): void {

@@ -50,7 +50,7 @@ export class NewReno implements Congestion {
     if (!limited) return
     if (this.cwnd < this.ssthresh) {
       // All octets count, for receivers that acknowledge whole bursts at once; RFC 3465 §2.2 would stop at two segments.
-      this.cwnd += acked
+      this.cwnd = Math.min(this.cwnd + acked, Math.max(this.ssthresh, this.cwnd + this.mss))
       return
     }
     // One segment per window (RFC 5681 §3.1)

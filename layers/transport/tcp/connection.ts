@@ -19,7 +19,7 @@ import { integer, invalidType, invalidValue, NetError } from '../../../src/kerne
 import type { Timed } from '../../../src/kernel/machine.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Timers } from '../../../src/kernel/timers.ts'
-import { output, resetSegment, updateMss } from './output.ts'
+import { output, resetSegment, retryLater, updateMss } from './output.ts'
 import { SendBuffer } from './send-buffer.ts'
 import { withOption } from './settings.ts'
 import { DRAINED, ESTABLISHED, type Failure, OVER, READABLE, SOFT_ERROR, type Tcb, WRITABLE } from './tcb.ts'
@@ -127,7 +127,11 @@ export class TcpConnection implements Connection, Timed, Pump {
 
   private send(now: Instant): void {
     const { tcb } = this
-    if (this.blocked || tcb.state === 'CLOSED' || !this.owner.route(tcb)) return
+    if (this.blocked || tcb.state === 'CLOSED') return
+    if (!this.owner.route(tcb)) {
+      retryLater(tcb, now)
+      return
+    }
     tcb.burst = 0
     for (let n = 0; n < PUMP_SEGMENTS; n++) {
       const packet = output(tcb, now)

@@ -6,7 +6,6 @@ import { type HashKey, keyedHash } from '../../../src/kernel/keyed-hash.ts'
 /** Tells the hashes of one key apart by what they are for. */
 const FOR_SEQUENCE = 1
 const FOR_TIMESTAMP = 2
-const FOR_PORT = 3
 
 export class Secrets {
   private readonly key: HashKey
@@ -24,11 +23,6 @@ export class Secrets {
   /** What our timestamps of this pair of ends start from: the same each time, so that they only grow. */
   timestampOffset(local: Endpoint, remote: Endpoint): number {
     return this.hash(local, remote, FOR_TIMESTAMP)
-  }
-
-  /** Where the search for an ephemeral port begins for these ends (RFC 6056 §3.3.3); int32. */
-  portOffset(local: Endpoint, remote: Endpoint): number {
-    return this.hash(local, remote, FOR_PORT)
   }
 
   private hash(local: Endpoint, remote: Endpoint, purpose: number): number {

@@ -142,7 +142,10 @@ function newSegment(tcb: Tcb, now: Instant): Packet | null {
   snd.nxt = endOf(tcb, seq, data)
   tcb.octetsSent += data
   if (flight === 0) tcb.unackedSince = now
-  if (flight + data > tcb.maxFlight) tcb.maxFlight = flight + data
+  if (flight + data > tcb.maxFlight || !before(snd.una, tcb.windowMark)) {
+    tcb.maxFlight = flight + data
+    tcb.windowMark = snd.nxt
+  }
   if (tcb.persisting) endPersist(tcb)
   startRetransmit(tcb, now)
   return packet
@@ -198,6 +201,14 @@ function startPersist(tcb: Tcb, now: Instant): void {
   tcb.probes = tcb.backoff = 0
   tcb.unackedSince = now
   tcb.deadlines.retransmit = now + tcb.rtt.rto
+}
+
+/** There is no way to the peer now: see to it that we try again. */
+export function retryLater(tcb: Tcb, now: Instant): void {
+  if (tcb.deadlines.retransmit !== NEVER) return
+  const waits = tcb.snd.end !== tcb.snd.nxt || tcb.finQueued
+  if (tcb.synDue) startRetransmit(tcb, now)
+  else if (waits) startPersist(tcb, now)
 }
 
 export function endPersist(tcb: Tcb): void {

@@ -187,7 +187,7 @@ export class Tcb {
   smallEnd = 0
   /** End of the last write: the segment that ends there carries PSH. */
   pushEnd = 0
-  /** Most in flight since `windowMark` was sent: did the sender use its cwnd? */
+  /** Most in flight at a transmission since `windowMark` was sent: did the sender use its cwnd? */
   maxFlight = 0
   windowMark = 0
   /** Data segments sent in the current turn. */

@@ -33,9 +33,16 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import { after } from '../../../src/kernel/sequence.ts'
 import { slab } from '../../../src/kernel/slab.ts'
 import { Timer, type Timers } from '../../../src/kernel/timers.ts'
-import { type ErrorReport, NetworkAddressing, type NetworkService, Path, PROTOCOL } from '../../network/service.ts'
+import {
+  type ErrorReport,
+  NetworkAddressing,
+  type NetworkService,
+  type NoPath,
+  Path,
+  PROTOCOL,
+} from '../../network/service.ts'
+import { EphemeralPorts } from '../ports.ts'
 import { type ConnectionOwner, TcpConnection } from './connection.ts'
-import { EphemeralPorts } from './ephemeral-port.ts'
 import { errorArrives } from './icmp-error.ts'
 import { Secrets } from './initial-sequence.ts'
 import { acceptSyn, input } from './input.ts'
@@ -65,6 +72,14 @@ const ADDRESS_GONE: Failure = {
   reason: 'addressRemoved',
   rfc: '',
 }
+/** What a timeout is blamed on while there is no way to the peer. */
+const NO_PATH: Readonly<Record<NoPath, Failure>> = {
+  ENETUNREACH: noPath('ENETUNREACH'),
+  EHOSTUNREACH: noPath('EHOSTUNREACH'),
+  EACCES: noPath('EACCES'),
+  EADDRNOTAVAIL: noPath('EADDRNOTAVAIL'),
+}
+
 const NODE_CLOSED: Failure = { code: 'ECONNABORTED', message: 'the node was closed', reason: 'nodeClosed', rfc: '' }
 
 /**
@@ -171,7 +186,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ConnectionOwner, Li
       if (!usable(local.port)) throw cannot('connect', 'EADDRINUSE', 'this connection exists already', request)
       return local
     }
-    const port = this.ports.choose(this.secrets.portOffset(local, remote), usable)
+    const port = this.ports.towards(local.address, remote.address, remote.port, usable)
     if (port === 0) throw cannot('connect', 'EADDRNOTAVAIL', 'all local ports are in use with this peer', request)
     return endpoint(local.address, port)
   }
@@ -193,7 +208,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ConnectionOwner, Li
       throw cannot('listen', 'EADDRNOTAVAIL', 'not an address of this node', { address, port: request.port })
     }
     const usable = (port: number) => !this.listeners.taken(address, port)
-    const port = request.port !== 0 ? request.port : this.ports.choose(0, usable)
+    const port = request.port !== 0 ? request.port : this.ports.any(usable)
     if (port === 0 || !usable(port)) {
       throw cannot('listen', 'EADDRINUSE', 'somebody listens there already', { address, port: request.port })
     }
@@ -288,8 +303,15 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ConnectionOwner, Li
     } else {
       const { source, destination } = from
       const connection = this.connections.find(destination, seg.destinationPort, source, seg.sourcePort)
-      if (connection !== undefined) this.toConnection(connection, packet, from)
-      else this.toNobody(packet, from)
+      if (connection === undefined) {
+        this.toNobody(packet, from)
+      } else if (connection.state === 'CLOSED') {
+        // It ended in this batch, and has not been told yet.
+        this.unlink(connection)
+        this.toNobody(packet, from)
+      } else {
+        this.toConnection(connection, packet, from)
+      }
     }
   }
 
@@ -421,7 +443,8 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ConnectionOwner, Li
 
   private networkChanged(): void {
     for (const connection of [...this.connections]) {
-      if (!this.network.isLocal(connection.local.address)) connection.fail(ADDRESS_GONE)
+      if (this.network.isLocal(connection.local.address)) this.schedule(connection)
+      else connection.fail(ADDRESS_GONE)
     }
   }
 
@@ -478,7 +501,11 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ConnectionOwner, Li
 
   route(tcb: Tcb): boolean {
     if (tcb.pathGeneration === this.network.generation) return true
-    if (this.network.path(tcb.remote.address, tcb.local.address, tcb.link, tcb.path) !== undefined) return false
+    const none = this.network.path(tcb.remote.address, tcb.local.address, tcb.link, tcb.path)
+    if (none !== undefined) {
+      tcb.softFailure = NO_PATH[none]
+      return false
+    }
     tcb.pathGeneration = this.network.generation
     tcb.pathMtu = 0
     updateMss(tcb)
@@ -583,6 +610,10 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ConnectionOwner, Li
     this.timers.cancel(this.flush)
     this.timeWait.clear()
   }
+}
+
+function noPath(code: NoPath): Failure {
+  return { code, message: 'there is no way to the peer', reason: 'noPath', rfc: 'RFC 9293 §3.9.2.2' }
 }
 
 /** An operation that failed at once. */

@@ -1,9 +1,12 @@
 /** The window we offer: from the buffer, never shrinking, never silly (RFC 9293 §3.8.6, RFC 7323 §2). */
 import type { Tcb } from './tcb.ts'
 
-/** Room for data that is not there yet; negative while the last unit of a scaled window lies beyond the buffer. */
+/**
+ * Room for data that is not there yet, as far as a window can say it; negative while the last unit of a scaled window
+ * lies beyond the buffer.
+ */
 function freeOctets(tcb: Tcb): number {
-  return tcb.options.receiveBuffer - tcb.readableOctets
+  return Math.min(tcb.options.receiveBuffer - tcb.readableOctets, 0xffff << Math.max(tcb.rcv.shift, 0))
 }
 
 /**
@@ -15,7 +18,7 @@ export function offerWindow(tcb: Tcb): number {
   const free = freeOctets(tcb)
   const shift = Math.max(rcv.shift, 0)
   // Receiver's silly window avoidance (RFC 9293 §3.8.6.2.2): open it by a segment or half the buffer, else not at all.
-  if (free - rcv.wnd >= Math.min(tcb.options.receiveBuffer >> 1, tcb.rcvMss)) rcv.wnd = Math.min(free, 0xffff << shift)
+  if (free - rcv.wnd >= Math.min(tcb.options.receiveBuffer >> 1, tcb.rcvMss)) rcv.wnd = free
   const unit = 1 << shift
   // Rounding down would move the right edge to the left (RFC 7323 §2.4); rounding up costs at most one unit of memory.
   let units = (rcv.wnd + unit - 1) >> shift
