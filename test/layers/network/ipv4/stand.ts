@@ -25,7 +25,8 @@ export class Sink implements User<NetworkAddressing> {
   readies = 0
   readonly network: NetworkService
   private readonly protocol: number
-  private readonly path = new Path()
+  /** What the last `send` found. */
+  readonly path: Path = new Path()
 
   constructor(network: NetworkService, protocol: number) {
     this.network = network
