@@ -56,7 +56,10 @@ export class Line implements Expiring {
   private limit: number = DEFAULT_QUEUE
   private batch: number = DEFAULT_BATCH
 
-  /** A ring of a power of two slots: packets with the instants at which they have left and arrive. */
+  /**
+   * A ring of a power of two slots: packets with the instants at which they have left, and may arrive. They arrive in
+   * the order of the ring, so one that may do so earlier than its predecessor (the delay was lowered) waits for it.
+   */
   private packets: (Packet | undefined)[] = new Array<Packet | undefined>(FIRST_CAPACITY).fill(undefined)
   private departures = new Float64Array(FIRST_CAPACITY)
   private arrivals = new Float64Array(FIRST_CAPACITY)
@@ -66,7 +69,6 @@ export class Line implements Expiring {
   private departed = 0
   /** When the transmitter is done with all; fractions of a microsecond add up here. */
   private free = 0
-  private lastArrival: Instant = 0
   /** Neither rate nor delay, and nothing under way that had one: the clock need not be asked per packet. */
   private immediate = true
   private blocked = false
@@ -113,8 +115,7 @@ export class Line implements Expiring {
     if (options.batch !== undefined) this.batch = options.batch
     if (options.rate === undefined && options.delay === undefined) return
     const now = this.clock.now()
-    if (this.immediate) this.departed = this.count
-    else this.settle(now)
+    this.settle(now)
     if (options.delay !== undefined) this.delay = options.delay
     if (options.rate !== undefined) this.octetUs = options.rate === Number.POSITIVE_INFINITY ? 0 : 8e6 / options.rate
     this.retime()
@@ -136,7 +137,7 @@ export class Line implements Expiring {
   /** After the owner emptied it: stops the timer, and forgets what the transmitter was busy with. */
   reset(): void {
     this.timers.cancel(this.timer)
-    this.free = this.lastArrival = 0
+    this.free = 0
     this.immediate = this.octetUs === 0 && this.delay === 0
     if (this.blocked) {
       this.blocked = false
@@ -166,8 +167,7 @@ export class Line implements Expiring {
     this.settle(now)
     if (this.count - this.departed >= this.limit || this.count >= LINE_LIMIT) return false
     this.free = Math.max(this.free, now) + packet.length * this.octetUs
-    this.lastArrival = Math.max(this.lastArrival, Math.round(this.free) + this.delay)
-    this.append(packet, this.free, this.lastArrival)
+    this.append(packet, this.free, Math.round(this.free) + this.delay)
     if (!this.blocked && ((this.count - this.departed) * 2 >= this.limit || this.count * 2 >= LINE_LIMIT)) {
       this.blocked = true
       this.arm(now)
@@ -194,16 +194,13 @@ export class Line implements Expiring {
   /** Recomputes the instants of what waits behind the packet in transmission. */
   private retime(): void {
     const mask = this.packets.length - 1
-    let arrival = this.departed > 0 ? (this.arrivals[(this.head + this.departed - 1) & mask] as number) : 0
     for (let i = this.departed; i < this.count; i++) {
       const at = (this.head + i) & mask
       if (i === this.departed) this.free = this.departures[at] as number
       else this.free += (this.packets[at] as Packet).length * this.octetUs
-      arrival = Math.max(arrival, Math.round(this.free) + this.delay)
       this.departures[at] = this.free
-      this.arrivals[at] = arrival
+      this.arrivals[at] = Math.round(this.free) + this.delay
     }
-    this.lastArrival = arrival
   }
 
   /** Sees to it that the timer fires for the next arrival, and for the departure that opens a blocked line. */

@@ -4,7 +4,7 @@
  * form.
  */
 import type { Test } from 'tap'
-import type { Medium, PhysicalService } from '../../layers/physical/service.ts'
+import type { PhysicalService } from '../../layers/physical/service.ts'
 import type { User } from '../../src/kernel/layer.ts'
 import { Packet, packetsInUse } from '../../src/kernel/packet.ts'
 
@@ -215,6 +215,3 @@ export async function physicalConformance(t: Test, name: string, traits: Physica
     })
   })
 }
-
-/** The same service under its widest type, for suites that do not care. */
-export const anyMedium = <M extends Medium>(service: PhysicalService<M>): PhysicalService => service

@@ -5,6 +5,7 @@ import { cable } from '../../../layers/physical/cable.ts'
 import type { LineOptions } from '../../../layers/physical/line.ts'
 import { ms } from '../../../src/kernel/clock.ts'
 import { Packet, packetsInUse, poisonReleased } from '../../../src/kernel/packet.ts'
+import { Node } from '../../../src/runtime/node.ts'
 import { boot } from '../../../src/runtime/real-time.ts'
 import { Simulation } from '../../../src/runtime/simulation.ts'
 import { physicalConformance, Recorder } from '../../conformance/physical.ts'
@@ -98,6 +99,36 @@ t.test('a full queue drops, and opens at a quarter', async (t) => {
   await sim.run(ms(10))
   t.equal(seen.length, 8)
   t.strictSame(readies, [600], 'when two of eight are left')
+  await sim.close()
+})
+
+t.test('the same without a rate: what waits is what the next turns deliver', async (t) => {
+  const { sim, near, far } = pairOf(cable({ queue: 8, batch: 3 }))
+  const readies: number[] = []
+  const seen = arrivals(sim, far)
+  near.boundary.attach({ receive: (packet) => packet.release(), ready: () => readies.push(seen.length) })
+  const answers = Array.from({ length: 10 }, (_, i) => near.send(marked(near, 100, i), undefined))
+  t.strictSame(answers, [true, true, true, false, false, false, false, false, false, false])
+  t.strictSame(dropsOf(near), { queueFull: 2 })
+  await sim.run(1)
+  t.equal(seen.length, 8)
+  t.strictSame(readies, [6])
+  await sim.close()
+})
+
+t.test('the ring grows wherever its head is', async (t) => {
+  const { sim, near, far } = pairOf(cable({ queue: 1000, batch: 30 }))
+  const seen = arrivals(sim, far)
+  let sent = 0
+  for (let turn = 0; turn < 5; turn++) {
+    for (let i = 0; i < 50; i++) near.send(marked(near, 60, sent++ & 255), undefined)
+    await sim.runUntil(() => seen.length >= 30 * (turn + 1))
+  }
+  await sim.run(1)
+  t.strictSame(
+    seen.map(([, mark]) => mark),
+    Array.from({ length: 250 }, (_, i) => i),
+  )
   await sim.close()
 })
 
@@ -219,6 +250,58 @@ t.test('a partition of the simulation cuts it', async (t) => {
   t.strictSame([dropsOf(near), dropsOf(far)], [{ cut: 1 }, { cut: 1 }])
   partition.heal()
   t.strictSame(await exchange(), [1, 1])
+  await sim.close()
+})
+
+t.test('what is sent into a cut is lost, even when it heals before the packet would arrive', async (t) => {
+  const ends = cable({ delay: ms(10) })
+  const { sim, near, far } = pairOf(ends)
+  const seen = arrivals(sim, far)
+  for (const cut of [ends.link.cut(), sim.partition(['A'], ['B'])]) {
+    near.send(marked(near, 100, 1), undefined)
+    await sim.run(ms(5))
+    cut.heal()
+    await sim.run(ms(20))
+  }
+  t.strictSame(seen, [])
+  t.strictSame(dropsOf(near), { cut: 2 })
+  await sim.close()
+})
+
+t.test('a partition outlasts a node that comes back', async (t) => {
+  const sim = new Simulation()
+  const [a, b] = cable()
+  const near = sim.boot('A', a).top
+  const first = new Node('B', b, sim)
+  const partition = sim.partition(['A'], ['B'])
+  await first.close()
+  const second = new Node('B', b, sim)
+  const seen = arrivals(sim, second.top)
+  near.send(marked(near, 100, 1), undefined)
+  await sim.run(1)
+  t.strictSame(dropsOf(near), { cut: 1 })
+  partition.heal()
+  near.send(marked(near, 100, 2), undefined)
+  await sim.run(1)
+  t.strictSame(
+    seen.map(([, mark]) => mark),
+    [2],
+  )
+  await second.close()
+  await sim.close()
+})
+
+t.test('a partition concerns the nodes, not the end one of them had', async (t) => {
+  const sim = new Simulation()
+  const [a, b] = cable()
+  const near = sim.boot('A', a).top
+  const first = sim.boot('B', b)
+  sim.partition(['A'], ['B'])
+  await first.close()
+  const seen = arrivals(sim, sim.boot('C', b).top)
+  near.send(marked(near, 100, 1), undefined)
+  await sim.run(1)
+  t.equal(seen.length, 1)
   await sim.close()
 })
 

@@ -4,6 +4,7 @@ import t from 'tap'
 import { ethernet } from '../../../layers/datalink/ethernet/ethernet.ts'
 import { cable } from '../../../layers/physical/cable.ts'
 import { type ImpairOptions, impair } from '../../../layers/physical/impair/impair.ts'
+import type { PhysicalService } from '../../../layers/physical/service.ts'
 import { ms, seconds } from '../../../src/kernel/clock.ts'
 import { Packet, packetsInUse, poisonReleased } from '../../../src/kernel/packet.ts'
 import { stack } from '../../../src/kernel/stack.ts'
@@ -263,6 +264,41 @@ t.test('a rate has a queue, which fills, drops and drains', async (t) => {
     seen.map(([at]) => at),
     [100, 200, 300, 400, 500, 600, 700, 800],
   )
+  t.equal(sender.readies, 1)
+  await sim.close()
+})
+
+t.test('when the rate is lifted, what waits still goes first', async (t) => {
+  const { sim, near, far, link } = over({ down: { rate: 8_000_000 } })
+  const seen = arrivals(sim, far)
+  for (let i = 0; i < 3; i++) near.send(marked(near, 100, i), undefined)
+  link.set({ rate: Number.POSITIVE_INFINITY })
+  near.send(marked(near, 100, 3), undefined)
+  await sim.run(ms(1))
+  t.strictSame(
+    seen.map(([, mark]) => mark),
+    [0, 1, 2, 3],
+  )
+  await sim.close()
+})
+
+t.test('ready is said once for what was refused, and not without', async (t) => {
+  const [a, b] = cable({ queue: 8 })
+  let below: PhysicalService | undefined
+  const keep: typeof a = (env) => {
+    const medium = a(env)
+    below = medium
+    return medium
+  }
+  const { sim, near } = pairOf([stack(keep, impair()), b])
+  const sender = new Recorder()
+  near.boundary.attach(sender)
+  below?.boundary.ready()
+  t.equal(sender.readies, 0)
+  while (near.send(marked(near, 60, 0), undefined));
+  await sim.run(1)
+  t.equal(sender.readies, 1)
+  below?.boundary.ready()
   t.equal(sender.readies, 1)
   await sim.close()
 })
