@@ -70,7 +70,9 @@ function pipeHandle(fd: number): { close(): void } | undefined {
   }
   if (typeof binding !== 'function') return undefined
   const quiet = process as { noDeprecation?: boolean | undefined }
-  quiet.noDeprecation = true // --pending-deprecation would print DEP0111 for a choice that is ours, not the user's
+  // --pending-deprecation would print DEP0111 for a choice that is ours, not the user's; under --no-deprecation the
+  // property is true already, and read-only.
+  if (noDeprecation !== true) quiet.noDeprecation = true
   try {
     const { Pipe, constants } = binding.call(process, 'pipe_wrap')
     const handle = new Pipe(constants.SOCKET)
@@ -80,7 +82,7 @@ function pipeHandle(fd: number): { close(): void } | undefined {
   } catch {
     return undefined
   } finally {
-    quiet.noDeprecation = noDeprecation
+    if (noDeprecation !== true) quiet.noDeprecation = noDeprecation
   }
 }
 
