@@ -265,7 +265,9 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
     this.lastGeneration = -1
     // One without an address yet may ask for one, of all stations (RFC 1122 §3.2.1.3).
     if (network.isBroadcast(source) || network.isMulticast(source)) return 'badSource'
-    this.lastLocal = network.isLocal(destination)
+    // A prefix declared local may well cover the broadcast addresses.
+    this.lastLocal =
+      network.isLocal(destination) && !network.isBroadcast(destination) && !network.isMulticast(destination)
     lastSource.set(source)
     lastDestination.set(destination)
     this.lastGeneration = network.generation
