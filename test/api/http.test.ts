@@ -192,7 +192,7 @@ check(
   () => http.createServer(echo),
   async (t, site) => {
     const dispatcher = new Agent({ connect: undiciConnector(site.client) })
-    const failed = await fetch(`http://${site.address}:1/`, { dispatcher }).catch((error: Error) => error)
+    const failed = await fetch(`http://${site.address}:50/`, { dispatcher }).catch((error: Error) => error)
     t.match((failed as Error).cause, { code: 'ECONNREFUSED' })
     await dispatcher.destroy()
   },

@@ -64,7 +64,7 @@ export async function onHost(): Promise<Subject> {
 }
 
 /** Our classes over our TCP, between two hosts of a simulation. */
-async function inSimulation(): Promise<Subject> {
+export async function inSimulation(): Promise<Subject> {
   const sim = new Simulation()
   const host = (name: string, address: string) => {
     let network: NetworkDouble | undefined

@@ -4,7 +4,7 @@ import { EventEmitter } from 'node:events'
 import type net from 'node:net'
 import { IpAddress } from '../../kernel/address.ts'
 import { NetError } from '../../kernel/errors.ts'
-import type { DatagramHandler, DatagramOptions, DatagramSocket, Endpoint, PlainSockets } from '../sockets.ts'
+import type { DatagramHandler, DatagramOptions, DatagramSocket, Endpoint } from '../sockets.ts'
 import { placeOf } from './channel.ts'
 import type { Context } from './context.ts'
 import {
@@ -14,15 +14,10 @@ import {
   hops,
   type Message,
   type SendCallback,
-  type SendPlan,
   sendPlan,
 } from './dgram-arguments.ts'
-import { Outbox } from './dgram-outbox.ts'
+import { DgramSender, type NetDatagrams } from './dgram-sender.ts'
 import { asCall, coded, netError, requireFunction, validPort } from './errors.ts'
-import { askLookup } from './names.ts'
-
-/** Datagrams by any transport. */
-export type NetDatagrams = Pick<PlainSockets, 'datagram' | 'ipv6'>
 
 /** What `bind` takes: Node's options. */
 export type BindOptions = dgram.BindOptions
@@ -46,15 +41,14 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
   #early: (() => void)[] = []
   /** `close` was called before it was bound. */
   #closing = false
-  readonly #outbox: Outbox = new Outbox()
+  readonly #sender: DgramSender
   #sendBuffer: number
+  #forget: (() => void) | undefined
   #wantsHold = true
   #held = false
-  /** The sender last seen and its text; the destination last sent to and its address. */
+  /** The peer last heard of, and its text. */
   readonly #from: IpAddress = new IpAddress()
   #fromText = '0.0.0.0'
-  #to: IpAddress | undefined
-  #toText = ''
 
   /** Applications use `node.dgram.createSocket(options, listener)`. */
   constructor(context: Context<NetDatagrams>, options: DatagramSocketOptions) {
@@ -62,6 +56,7 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
     this.type = options.type
     this.#context = context
     this.#options = options
+    this.#sender = new DgramSender(context, options, (error) => process.nextTick(emitError, this, error))
     this.#sendBuffer = options.sendBufferSize ?? 262_144
     const { signal } = options
     if (signal === undefined) return
@@ -107,7 +102,7 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
     this.#context.host.touched()
     this.#connection = 'connecting'
     this.#whenBound(() => {
-      this.#resolve(host ?? this.#loopback(), (error, to) => this.#connect(error, to, checked, listener))
+      this.#sender.resolve(host, (error, to) => this.#connect(error, to, checked, listener))
     })
   }
 
@@ -138,9 +133,9 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
     // What is sent now is what the buffer holds now, wherever it has to wait.
     if (this.#state !== 'bound') {
       const kept = { ...plan, octets: Buffer.from(plan.octets) }
-      this.#whenBound(() => this.#send(kept))
+      this.#whenBound(() => this.#sender.send(kept))
     } else {
-      this.#send(plan)
+      this.#sender.send(plan)
     }
   }
 
@@ -235,11 +230,11 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
 
   /** Octets sent that the network below has yet to take in earnest. */
   getSendQueueSize(): number {
-    return this.#outbox.octets
+    return this.#sender.outbox.octets
   }
 
   getSendQueueCount(): number {
-    return this.#outbox.count
+    return this.#sender.outbox.count
   }
 
   ref(): this {
@@ -263,7 +258,7 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
     this.#context.host.touched()
     if (host === undefined) this.#open(port, this.type === 'udp6' ? new IpAddress(0, 0, 0, 0) : undefined)
     else {
-      this.#resolve(host, (error, address) => {
+      this.#sender.resolve(host, (error, address) => {
         if (address === undefined) this.#failBind(error)
         else this.#open(port, address)
       })
@@ -283,8 +278,10 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
       this.#failBind(asCall(error, 'bind', { address: (address ?? new IpAddress()).toString(), port }))
       return
     }
+    this.#sender.use(this.#below)
     this.#state = 'bound'
     if (this.#wantsHold) this.#hold()
+    this.#forget = this.#context.opened(() => this.#finish())
     this.emit('listening')
     for (const call of this.#early.splice(0)) call()
     if (this.#closing) this.#finish()
@@ -303,8 +300,9 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#below?.close()
+    this.#forget?.()
     this.#letGo()
-    this.#outbox.empty()
+    this.#sender.use(undefined)
     process.nextTick(emitClose, this)
   }
 
@@ -326,62 +324,6 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
     this.#connection = 'connected'
     if (listener !== undefined) this.once('connect', listener)
     process.nextTick(() => this.#state !== 'closed' && this.emit('connect'))
-  }
-
-  #send(plan: SendPlan): void {
-    if (this.#state !== 'bound') return
-    if (plan.port === 0) {
-      this.#hand(plan, undefined)
-      return
-    }
-    const host = plan.address ?? this.#loopback()
-    if (host === this.#toText && this.#to !== undefined) {
-      this.#hand(plan, this.#to)
-      return
-    }
-    // A lookup function may take its time, and the buffer is the caller's.
-    const kept = this.#options.lookup === undefined ? plan : { ...plan, octets: Buffer.from(plan.octets) }
-    this.#resolve(host, (error, to) => this.#sendTo(kept, host, error, to))
-  }
-
-  #sendTo(plan: SendPlan, host: string, error: Error | null, to: IpAddress | undefined): void {
-    if (this.#state !== 'bound') return
-    if (to === undefined) {
-      if (plan.callback !== undefined) process.nextTick(plan.callback, error, 0)
-      else process.nextTick(emitError, this, error)
-      return
-    }
-    if (this.#options.lookup === undefined) {
-      this.#toText = host
-      this.#to = to
-    }
-    this.#hand(plan, to)
-  }
-
-  /** Gives one datagram to the network. */
-  #hand(plan: SendPlan, to: IpAddress | undefined): void {
-    const { octets, port, callback } = plan
-    const below = this.#below as DatagramSocket
-    try {
-      if (!below.send(octets, 0, octets.length, to, to === undefined ? undefined : port)) this.#outbox.full = true
-    } catch (error) {
-      if (callback !== undefined) process.nextTick(callback, asCall(error, 'send', placeFor(to, port)), 0)
-      return
-    }
-    this.#outbox.sent(callback, octets.length)
-  }
-
-  /** An address, from the name or literal; then called at once, unless a custom `lookup` takes its time. */
-  #resolve(host: string, then: (error: Error | null, address: IpAddress | undefined) => void): void {
-    const found = this.#context.names.resolve(host, this.type === 'udp4' ? 4 : 6)
-    const { lookup } = this.#options
-    if (lookup !== undefined && (NetError.is(found) || found.toString() !== host)) {
-      askLookup(lookup, host, this.type === 'udp4' ? 4 : 6, 0, (error, address) => {
-        this.#context.host.touched()
-        then(error, address)
-      })
-    } else if (NetError.is(found)) then(found, undefined)
-    else then(null, found)
   }
 
   #whenBound(call: () => void): void {
@@ -420,7 +362,7 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
     },
     writable: () => {
       this.#context.host.touched()
-      this.#outbox.empty()
+      this.#sender.outbox.empty()
     },
     error: (_socket, error, remote) => {
       this.#context.host.touched()
@@ -451,10 +393,6 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
 
   #running(): void {
     if (this.#state === 'closed') throw coded(new Error('Not running'), 'ERR_SOCKET_DGRAM_NOT_RUNNING')
-  }
-
-  #loopback(): string {
-    return this.type === 'udp4' ? '127.0.0.1' : '::1'
   }
 
   #hold(): void {

@@ -1,9 +1,10 @@
 /** An object in the shape of the module `node:dgram`, over the datagrams of one node. */
 import { type ApiHost, Context } from './context.ts'
 import { type DatagramSocketOptions, socketOptions } from './dgram-arguments.ts'
-import { type BindOptions, DgramSocket, type NetDatagrams } from './dgram-socket.ts'
+import type { NetDatagrams } from './dgram-sender.ts'
+import { type BindOptions, DgramSocket } from './dgram-socket.ts'
 import { requireFunction } from './errors.ts'
-import { type Hosts, Names } from './names.ts'
+import { asNames, type Hosts, type Names } from './names.ts'
 import { settle } from './promises.ts'
 
 type MessageListener = (
@@ -31,8 +32,8 @@ export interface Dgram {
  * @param host the clock, timers and holds of the node.
  * @param hosts names the node knows.
  */
-export function createDgram(below: NetDatagrams, host: ApiHost, hosts: Hosts = {}): Dgram {
-  const context = new Context(below, host, new Names(hosts, below.ipv6))
+export function createDgram(below: NetDatagrams, host: ApiHost, hosts: Hosts | Names = {}): Dgram {
+  const context = new Context(below, host, asNames(hosts, below.ipv6))
 
   class NodeDgramSocket extends DgramSocket {
     constructor(type: 'udp4' | 'udp6' | DatagramSocketOptions, listener?: MessageListener) {

@@ -4,7 +4,7 @@ import { Timer } from '../../kernel/timers.ts'
 import type { EchoReply, IcmpSockets } from '../sockets.ts'
 import type { ApiHost } from './context.ts'
 import { asCall, invalidArgType, netError, requireNumber, requireSignal } from './errors.ts'
-import { type Hosts, Names } from './names.ts'
+import { asNames, type Hosts, type Names } from './names.ts'
 import { settle } from './promises.ts'
 
 const LARGEST_PAYLOAD = 65_507
@@ -36,8 +36,8 @@ export interface Icmp {
  * @param host the clock, timers and holds of the node.
  * @param hosts names the node knows.
  */
-export function createIcmp(below: IcmpSockets, host: ApiHost, hosts: Hosts = {}): Icmp {
-  const names = new Names(hosts)
+export function createIcmp(below: IcmpSockets, host: ApiHost, hosts: Hosts | Names = {}): Icmp {
+  const names = asNames(hosts)
   return {
     ping(target, options = {}) {
       if (typeof target !== 'string') throw invalidArgType('host', 'of type string', target)

@@ -96,3 +96,8 @@ export function askLookup(lookup: LookupFunction, name: string, family: Family, 
     then(bad, address, text)
   })
 }
+
+/** @returns the names, made of hosts where they are not made yet. */
+export function asNames(hosts: Hosts | Names, ipv6 = false): Names {
+  return hosts instanceof Names ? hosts : new Names(hosts, ipv6)
+}

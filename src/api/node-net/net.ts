@@ -5,7 +5,7 @@ import { splitArguments } from './arguments.ts'
 import { type ApiHost, Context, type NetStreams } from './context.ts'
 import { requireSignal } from './errors.ts'
 import { type Intercept, interceptor } from './intercept.ts'
-import { type Hosts, Names } from './names.ts'
+import { asNames, type Hosts, type Names } from './names.ts'
 import { settle } from './promises.ts'
 import { type ListenOptions, Server } from './server.ts'
 import { type ConnectOptions, Socket } from './socket.ts'
@@ -87,8 +87,8 @@ export interface Net {
  * @param host the clock, timers and holds of the node.
  * @param hosts names the node knows.
  */
-export function createNet(below: NetStreams, host: ApiHost, hosts: Hosts = {}): Net {
-  const context = new Context(below, host, new Names(hosts, below.ipv6))
+export function createNet(below: NetStreams, host: ApiHost, hosts: Hosts | Names = {}): Net {
+  const context = new Context(below, host, asNames(hosts, below.ipv6))
 
   class NodeSocket extends Socket {
     constructor(options?: SocketOptions) {

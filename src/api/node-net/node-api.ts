@@ -3,9 +3,9 @@ import { NetError } from '../../kernel/errors.ts'
 import type { IcmpSockets } from '../sockets.ts'
 import type { ApiHost, NetStreams } from './context.ts'
 import { createDgram, type Dgram } from './dgram.ts'
-import type { NetDatagrams } from './dgram-socket.ts'
+import type { NetDatagrams } from './dgram-sender.ts'
 import { createIcmp, type Icmp } from './icmp.ts'
-import type { Hosts } from './names.ts'
+import { type Hosts, Names } from './names.ts'
 import { createNet, type Net } from './net.ts'
 
 /** What a node has, by what its topmost layer offers: a stack without a transport has no `net`. */
@@ -16,32 +16,33 @@ export type IcmpOf<Top> = Top extends IcmpSockets ? Icmp : never
 export class NodeApi {
   private readonly top: unknown
   private readonly host: ApiHost
-  private readonly hosts: Hosts
+  private readonly names: Names
   private madeNet: Net | undefined
   private madeDgram: Dgram | undefined
   private madeIcmp: Icmp | undefined
 
+  /** @throws TypeError ERR_INVALID_ARG_TYPE — a host's value is not an IP address. */
   constructor(top: unknown, host: ApiHost, hosts: Hosts) {
     this.top = top
     this.host = host
-    this.hosts = hosts
+    this.names = new Names(hosts, (top as { ipv6?: boolean } | null | undefined)?.ipv6 === true)
   }
 
   /** @throws NetError ENOTSUP — the topmost layer offers no streams. */
   get net(): Net {
-    this.madeNet ??= createNet(this.offering<NetStreams>('stream'), this.host, this.hosts)
+    this.madeNet ??= createNet(this.offering<NetStreams>('stream'), this.host, this.names)
     return this.madeNet
   }
 
   /** @throws NetError ENOTSUP — the topmost layer offers no datagrams. */
   get dgram(): Dgram {
-    this.madeDgram ??= createDgram(this.offering<NetDatagrams>('datagram'), this.host, this.hosts)
+    this.madeDgram ??= createDgram(this.offering<NetDatagrams>('datagram'), this.host, this.names)
     return this.madeDgram
   }
 
   /** @throws NetError ENOTSUP — the topmost layer offers no echo requests. */
   get icmp(): Icmp {
-    this.madeIcmp ??= createIcmp(this.offering<IcmpSockets>('icmp'), this.host, this.hosts)
+    this.madeIcmp ??= createIcmp(this.offering<IcmpSockets>('icmp'), this.host, this.names)
     return this.madeIcmp
   }
 

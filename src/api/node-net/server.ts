@@ -40,6 +40,7 @@ export class Server extends EventEmitter implements net.Server {
     closed: (_listener, error) => this.#lost(error),
   }
   #listener: Listener | undefined
+  #forget: (() => void) | undefined
   #resolving = false
   #connections = 0
   #wantsHold = true
@@ -123,8 +124,7 @@ export class Server extends EventEmitter implements net.Server {
     }
     this.#resolving = false
     this.#listener?.close()
-    this.#listener = undefined
-    this.#letGo()
+    this.#stopped()
     this.#closeIfDrained()
     return this
   }
@@ -181,6 +181,7 @@ export class Server extends EventEmitter implements net.Server {
       return
     }
     this.#hold()
+    this.#forget = this.#context.opened(() => this.close())
     process.nextTick(emitListening, this)
   }
 
@@ -222,8 +223,7 @@ export class Server extends EventEmitter implements net.Server {
   /** The address it listened on was taken away. */
   #lost(error: NetError): void {
     this.#context.host.touched()
-    this.#listener = undefined
-    this.#letGo()
+    this.#stopped()
     this.emit('error', asCall(error, 'listen'))
     this.#closeIfDrained()
   }
@@ -248,6 +248,13 @@ export class Server extends EventEmitter implements net.Server {
     }
     signal.addEventListener('abort', close, { once: true })
     this.once('close', () => signal.removeEventListener('abort', close))
+  }
+
+  #stopped(): void {
+    this.#listener = undefined
+    this.#forget?.()
+    this.#forget = undefined
+    this.#letGo()
   }
 
   #hold(): void {
