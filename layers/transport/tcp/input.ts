@@ -201,6 +201,11 @@ function sequenceFault(tcb: Tcb, seg: Segment, now: Instant): Verdict | undefine
   if ((seg.flags & SYN) !== 0 && tcb.state === 'SYN-RECEIVED' && seg.seq === rcv.irs) {
     return synAgain(tcb, seg, now)
   }
+  // The last segment again, because our ACK was lost: its time is echoed, or the sender measures from the first time.
+  // Only this one: of others nothing says that they are not a guess, and TS.Recent is what PAWS stands on.
+  if (seg.hasTimestamps && tcb.timestamps && seg.len > 0 && ((seg.seq + seg.len) | 0) === rcv.nxt) {
+    rememberTimestamp(tcb, seg, now)
+  }
   answer(tcb, seg, now)
   return (seg.flags & SYN) !== 0 ? 'synInWindow' : 'outsideWindow'
 }

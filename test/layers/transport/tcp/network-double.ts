@@ -170,7 +170,7 @@ export class Wire {
   private readonly now: () => Instant
   private readonly random: Random
   readonly trouble: Trouble
-  /** 'flags seq len' of everything put on the wire, when wanted. */
+  /** Instant, flags, numbers and window of everything put on the wire, when wanted. */
   trace: string[] | null = null
   carried = 0
   inFlight = 0
@@ -194,7 +194,7 @@ export class Wire {
 
   private carry(packet: Packet, to: NetworkAddressing): boolean {
     this.carried++
-    this.trace?.push(`${this.now()} ${packet.view.getUint32(packet.start + 4)} ${packet.length}`)
+    if (this.trace !== null) this.trace.push(this.describe(packet))
     if (this.chance(this.trouble.loss)) return true
     if (this.chance(this.trouble.duplicate)) this.deliver(packet.copy(54, 4), to)
     if (this.chance(this.trouble.corrupt)) {
@@ -203,6 +203,12 @@ export class Wire {
     }
     this.deliver(packet, to)
     return false
+  }
+
+  private describe({ view, start, length }: Packet): string {
+    const flags = view.getUint8(start + 13).toString(16)
+    const payload = length - (view.getUint8(start + 12) >> 4) * 4
+    return `${this.now()} ${this.from.local} ${flags} ${view.getUint32(start + 4)}(${payload}) ${view.getUint32(start + 8)} ${view.getUint16(start + 14)}`
   }
 
   private chance(permille: number): boolean {

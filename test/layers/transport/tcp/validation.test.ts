@@ -189,6 +189,12 @@ t.test('the echoed timestamp is that of the segment at the left edge (RFC 7323 Â
   s.in('. 101:201 ack 1 <nop,nop,ts 1030 0>')
   s.skip()
   if (!s.lastPacket?.options.endsWith(' 1030')) throw new Error(s.lastPacket?.options)
+  s.in('. 201:301 ack 1 <nop,nop,ts 1040 0>')
+  s.skip()
+  if (!s.lastPacket?.options.endsWith(' 1040')) throw new Error('the last segment again is echoed')
+  s.in('. 101:201 ack 1 <nop,nop,ts 1050 0>')
+  s.skip()
+  if (!s.lastPacket?.options.endsWith(' 1040')) throw new Error('an older one is not')
 })
 
 t.test('checksums are checked, unless the medium vouches for them (MUST-3)', async (t) => {
