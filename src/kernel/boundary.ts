@@ -34,6 +34,22 @@ export interface Tap<Address> {
   note?(packet: Packet | null, event: string, reason: string, rfc: string, at: Instant): void
 }
 
+/**
+ * Told of every drop and note at every boundary of this thread, without being a tap: it makes no boundary `watched`.
+ * For what has to be there before anybody asks, at no cost per packet. It may read the packet only during the call.
+ */
+export interface Witness {
+  drop(boundary: { readonly name: string }, packet: Packet, reason: string, rfc: string): void
+  note(boundary: { readonly name: string }, packet: Packet | null, event: string, reason: string, rfc: string): void
+}
+
+let witness: Witness | null = null
+
+/** Exchanges the thread's witness; null for none. */
+export function setWitness(next: Witness | null): void {
+  witness = next
+}
+
 export class Boundary<Address, Reason extends string = string> {
   /** `node/layer`, and `node/link/layer` where links have names. */
   readonly name: string
@@ -113,6 +129,7 @@ export class Boundary<Address, Reason extends string = string> {
   /** Ends a packet's life for a reason: counts it, tells the taps, releases it. */
   drop(packet: Packet, reason: Reason): void {
     this.count(reason)
+    if (witness !== null) witness.drop(this, packet, reason, this.reasons[reason])
     if (this.taps.length > 0) {
       const at = this.clock.now()
       for (const tap of this.taps) tap.drop?.(packet, reason, this.reasons[reason], at)
@@ -127,6 +144,7 @@ export class Boundary<Address, Reason extends string = string> {
 
   /** Tells the taps of an event; costs nothing unwatched. Arguments should be constants. */
   note(packet: Packet | null, event: string, reason: string, rfc: string): void {
+    if (witness !== null) witness.note(this, packet, event, reason, rfc)
     if (this.taps.length === 0) return
     const at = this.clock.now()
     for (const tap of this.taps) tap.note?.(packet, event, reason, rfc, at)

@@ -14,6 +14,7 @@ import type { Duplex } from 'node:stream'
 import type { NetError } from '../../kernel/errors.ts'
 import type { Connection, ConnectionHandler } from '../sockets.ts'
 import type { Context, NetStreams } from './context.ts'
+import { NET_EVENTS } from './diagnostics.ts'
 import { asCall, coded } from './errors.ts'
 import { IdleTimer } from './idle.ts'
 
@@ -217,6 +218,7 @@ export class Channel implements ConnectionHandler {
     this.context.host.touched()
     this.connecting = false
     this.idle?.refresh()
+    if (NET_EVENTS.connect.hasSubscribers) NET_EVENTS.connect.publish({ socket: this.socket })
     this.socket.emit('connect')
     this.socket.emit('ready')
     this.flush()

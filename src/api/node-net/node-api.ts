@@ -4,6 +4,7 @@ import type { IcmpSockets } from '../sockets.ts'
 import type { ApiHost, NetStreams } from './context.ts'
 import { createDgram, type Dgram } from './dgram.ts'
 import type { NetDatagrams } from './dgram-sender.ts'
+import { publishStackEvents } from './diagnostics.ts'
 import { createIcmp, type Icmp } from './icmp.ts'
 import { type Hosts, Names } from './names.ts'
 import { createNet, type Net } from './net.ts'
@@ -23,6 +24,7 @@ export class NodeApi {
 
   /** @throws TypeError ERR_INVALID_ARG_TYPE — a host's value is not an IP address. */
   constructor(top: unknown, host: ApiHost, hosts: Hosts) {
+    publishStackEvents()
     this.top = top
     this.host = host
     this.names = new Names(hosts, (top as { ipv6?: boolean } | null | undefined)?.ipv6 === true)

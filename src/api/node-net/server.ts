@@ -7,6 +7,7 @@ import type { Connection, Listener, ListenHandler } from '../sockets.ts'
 import { type ConnectExtras, type ListenPlan, listenPlan, type ServerOptions, type SocketOptions } from './arguments.ts'
 import { placeOf } from './channel.ts'
 import type { Context, NetStreams } from './context.ts'
+import { NET_EVENTS } from './diagnostics.ts'
 import { asCall, coded, invalidArgType, requireSignal } from './errors.ts'
 import { connectionOptions, type Socket } from './socket.ts'
 
@@ -201,6 +202,7 @@ export class Server extends EventEmitter implements net.Server {
     this.#connections++
     socket.server = this
     socket.once('close', this.#left)
+    if (NET_EVENTS.accept.hasSubscribers) NET_EVENTS.accept.publish({ socket, server: this })
     this.emit('connection', socket)
     socket.begin()
   }

@@ -7,6 +7,7 @@ import type { Connection, ConnectionOptions } from '../sockets.ts'
 import { type ConnectExtras, type ConnectPlan, connectPlan, type SocketOptions, splitArguments } from './arguments.ts'
 import { Channel, type Chunk } from './channel.ts'
 import type { Context, NetStreams } from './context.ts'
+import { NET_EVENTS } from './diagnostics.ts'
 import { asCall, coded, invalidArgValue, netError, requireFunction, requireNumber, requireSignal } from './errors.ts'
 import { askLookup } from './names.ts'
 
@@ -245,6 +246,7 @@ export class Socket extends Duplex implements net.Socket {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#channel.destroy(error)
+    if (error && NET_EVENTS.error.hasSubscribers) NET_EVENTS.error.publish({ socket: this, error })
     callback(error)
     process.nextTick(emitClose, this, error !== null && error !== undefined)
   }
@@ -358,6 +360,7 @@ function writeAfterEnd(this: Socket, chunk: unknown, encoding?: unknown, callbac
 }
 
 function emitClose(socket: Socket, hadError: boolean): void {
+  if (NET_EVENTS.close.hasSubscribers) NET_EVENTS.close.publish({ socket })
   socket.emit('close', hadError)
 }
 
