@@ -49,6 +49,8 @@ class Datagram {
   readonly until: Instant
   /** By offset, without overlap; empty once the datagram is refused. */
   readonly fragments: Packet[] = []
+  /** Octets of the slots of the fragments. */
+  memory = 0
   /** Octets of payload that are there. */
   octets = 0
   /** Octets of all of the payload; -1 while the last fragment is missing. */
@@ -61,12 +63,6 @@ class Datagram {
     this.destination = destination
     this.which = which
     this.until = until
-  }
-
-  get memory(): number {
-    let octets = 0
-    for (const fragment of this.fragments) octets += fragment.limit - fragment.base
-    return octets
   }
 }
 
@@ -124,6 +120,7 @@ export class Reassembly implements Timed {
     if (!fitsTotal(datagram, packet)) return this.contradict(datagram, packet)
     datagram.fragments.splice(at, 0, packet)
     datagram.octets += lengthOf(packet)
+    datagram.memory += packet.limit - packet.base
     this.held += packet.limit - packet.base
     if (datagram.octets === datagram.total) return this.complete(datagram)
     this.makeRoom(datagram)
@@ -210,6 +207,7 @@ export class Reassembly implements Timed {
     this.held -= datagram.memory
     for (const fragment of datagram.fragments) this.giveUp(fragment, reason)
     datagram.fragments.length = 0
+    datagram.memory = 0
   }
 
   private complete(datagram: Datagram): Packet {

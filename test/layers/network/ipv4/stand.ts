@@ -113,6 +113,8 @@ export function router(ends: readonly CableEnd[], options: Ipv4Options): Bluepri
   return stack(beside(links), ip(ipv4({ forwarding: true, ...options })))
 }
 
+export { type Ipv4Options, ip, ipv4 }
+
 /** How often packets were dropped for each reason, at the network boundary. */
 export function drops(network: NetworkService): Record<string, number> {
   return Object.fromEntries([...network.boundary.drops].filter(([, count]) => count > 0))

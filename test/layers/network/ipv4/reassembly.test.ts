@@ -1,0 +1,183 @@
+/** Fragmentation and reassembly: any order, duplicates, overlaps, limits, time. */
+import assert from 'node:assert'
+import fc from 'fast-check'
+import t from 'tap'
+import { fragment } from '../../../../layers/network/ipv4/fragment.ts'
+import * as header from '../../../../layers/network/ipv4/header.ts'
+import { REASSEMBLY_LIFE, Reassembly } from '../../../../layers/network/ipv4/reassembly.ts'
+import { Packet, packetsInUse } from '../../../../src/kernel/packet.ts'
+import { holds } from '../../../property.ts'
+import { pattern, referenceChecksum } from './stand.ts'
+
+const [SOURCE, DESTINATION] = [0x0a00_0001, 0x0a00_0002]
+
+interface Shape {
+  readonly id?: number
+  readonly flags?: number
+  readonly protocol?: number
+  readonly source?: number
+  readonly options?: readonly number[]
+}
+
+/** A datagram, or by `flags` a fragment. */
+function datagram(payload: Uint8Array, shape: Shape = {}): Packet {
+  const options = shape.options ?? []
+  const octets = header.HEADER_OCTETS + options.length
+  const packet = Packet.take(40, octets + payload.length)
+  const at = packet.put(octets)
+  packet.append(payload)
+  const { id = 7, flags = 0, protocol = 17, source = SOURCE } = shape
+  header.write(packet.view, at, 0, packet.length, id, flags, 64, protocol, source, DESTINATION)
+  packet.octets.set(options, at + header.HEADER_OCTETS)
+  packet.view.setUint8(at, 0x40 | (octets / 4))
+  header.rewrite(packet.view, at, packet.length, flags)
+  return packet
+}
+
+function cut(packet: Packet, mtu: number): Packet[] {
+  const pieces: Packet[] = []
+  fragment(packet, mtu, 20, 4, { fragment: (piece) => pieces.push(piece) > 0 })
+  return pieces
+}
+
+/** A reassembly that records what it gives up. */
+function reassembly(limits = {}) {
+  const reasons: string[] = []
+  const machine = new Reassembly((packet, reason) => {
+    reasons.push(reason)
+    packet.release()
+  }, limits)
+  return { machine, reasons }
+}
+
+const payloadOf = (packet: Packet): Uint8Array => {
+  const octets = packet.bytes().slice(header.headerOctets(packet.view, packet.start))
+  packet.release()
+  return octets
+}
+
+t.test('fragments are datagrams of their own', async (test) => {
+  const pieces = cut(datagram(pattern(3000), { options: [7, 3, 4, 1, 0x94, 4, 0, 0], flags: header.DF }), 580)
+  const seen = pieces.map((piece) => {
+    const { view, start } = piece
+    test.equal(referenceChecksum(piece.bytes().slice(0, header.headerOctets(view, start))), 0)
+    test.equal(header.totalLength(view, start), piece.length)
+    test.ok(piece.length <= 580)
+    const line = `${header.headerOctets(view, start)} ${header.fragmentOffset(view, start)} ${header.moreFragments(view, start)}`
+    piece.release()
+    return line
+  })
+  test.strictSame(
+    seen,
+    ['28 0 true', '24 552 true', '24 1104 true', '24 1656 true', '24 2208 true', '24 2760 false'],
+    'only the option marked as copied is in later ones (RFC 791 §3.1)',
+  )
+})
+
+t.test('whatever is cut comes together', async (test) => {
+  const before = packetsInUse()
+  const script = fc.record({
+    length: fc.oneof(fc.integer({ min: 1, max: 4000 }), fc.constantFrom(65_515, 65_000)),
+    mtu: fc.constantFrom(68, 576, 577, 1280, 1500),
+    second: fc.constantFrom(0, 68, 300, 500),
+    order: fc.array(fc.nat(), { minLength: 1, maxLength: 50 }),
+    doubled: fc.array(fc.nat(), { maxLength: 5 }),
+  })
+  holds(
+    test,
+    'in any order, cut again on the way, with duplicates',
+    fc.property(script, ({ length, mtu, second, order, doubled }) => {
+      // So many small slots are more than one source's share.
+      if (length > 10_000 && (mtu === 68 || second === 68)) return
+      const { machine, reasons } = reassembly()
+      const payload = pattern(length, length)
+      let pieces = cut(datagram(payload), mtu)
+      if (second > 0) pieces = pieces.flatMap((piece) => (piece.length > second ? cut(piece, second) : [piece]))
+      // Whatever comes after the last missing piece would begin a new datagram, so duplicates go in front.
+      const copies = doubled.map((index) => (pieces[index % pieces.length] as Packet).copy(0, 0))
+      const shuffled = pieces.map((piece, i) => ({ piece, key: (order[i % order.length] as number) ^ i }))
+      shuffled.sort((a, b) => a.key - b.key)
+      const last = shuffled.pop()?.piece as Packet
+      const early = copies.filter(
+        (copy) => header.fragmentOffset(copy.view, copy.start) !== header.fragmentOffset(last.view, last.start),
+      )
+      for (const copy of copies) if (!early.includes(copy)) copy.release()
+      for (const packet of [...early, ...shuffled.map(({ piece }) => piece)])
+        assert.equal(machine.input(packet, 0), undefined)
+      const whole = machine.input(last, 0) ?? assert.fail('the last piece completes it')
+      assert.equal(referenceChecksum(whole.bytes().slice(0, 20)), 0)
+      assert.deepEqual(payloadOf(whole), payload)
+      assert.deepEqual([machine.size, machine.memory], [0, 0])
+      assert.ok(reasons.every((reason) => reason === 'fragmentDuplicate') && reasons.length === early.length)
+    }),
+    { numRuns: 200 },
+  )
+  test.equal(packetsInUse(), before)
+})
+
+t.test('fragments that overlap end the datagram, and the rest of it', async (test) => {
+  const before = packetsInUse()
+  for (const [name, offset, length, more] of [
+    ['the middle of the first', 1, 8, true],
+    ['the end of the first and the gap', 2, 24, true],
+    ['all of the last', 6, 24, false],
+    ['the same place, other octets', 0, 24, true],
+    ['an end before what is there', 3, 8, false],
+    ['beyond the end', 10, 8, true],
+  ] as const) {
+    const { machine, reasons } = reassembly()
+    machine.input(datagram(pattern(24), { flags: header.MF }), 0)
+    machine.input(datagram(pattern(16), { flags: 6 }), 0)
+    const other = datagram(pattern(length, 99), { flags: (more ? header.MF : 0) | offset })
+    test.equal(machine.input(other, 0), undefined)
+    test.strictSame(reasons, ['fragmentOverlap', 'fragmentOverlap', 'fragmentOverlap'], name)
+    test.equal(machine.input(datagram(pattern(24), { flags: header.MF | 3 }), 0), undefined)
+    test.equal(reasons.length, 4, 'what still comes is refused')
+    test.equal(machine.memory, 0)
+    machine.expire(REASSEMBLY_LIFE)
+    test.equal(machine.size, 0)
+  }
+  test.equal(packetsInUse(), before)
+})
+
+t.test('fragments that cannot be', async (test) => {
+  const { machine, reasons } = reassembly()
+  machine.input(datagram(pattern(0), { flags: header.MF }), 0)
+  machine.input(datagram(pattern(12), { flags: header.MF }), 0)
+  machine.input(datagram(pattern(24), { flags: 0x1fff }), 0)
+  machine.input(datagram(pattern(24), { flags: 1, protocol: 6 }), 0)
+  test.strictSame(reasons, ['badFragment', 'badFragment', 'badFragment', 'tinyFragment'])
+  test.equal(machine.size, 0)
+})
+
+t.test('time runs out', async (test) => {
+  const { machine, reasons } = reassembly()
+  test.equal(machine.deadline, Number.POSITIVE_INFINITY)
+  machine.input(datagram(pattern(24), { flags: header.MF }), 100)
+  machine.input(datagram(pattern(24), { flags: header.MF, id: 8 }), 200)
+  test.equal(machine.deadline, 100 + REASSEMBLY_LIFE)
+  machine.expire(100 + REASSEMBLY_LIFE)
+  const expired = machine.output()
+  test.equal(expired?.length, 44)
+  expired?.release()
+  test.equal(machine.output(), undefined)
+  test.equal(machine.deadline, 200 + REASSEMBLY_LIFE)
+  machine.clear()
+  test.strictSame([machine.size, machine.memory, reasons.length], [0, 0, 0])
+})
+
+t.test('memory is bounded, for all and for one source', async (test) => {
+  const before = packetsInUse()
+  const { machine, reasons } = reassembly({ octets: 2048 * 40, datagrams: 20 })
+  for (let id = 0; id < 10; id++) machine.input(datagram(pattern(8), { flags: header.MF, id, source: 1 }), 0)
+  test.equal(machine.size, 5, 'a quarter of the datagrams for one source')
+  for (let source = 2; source < 60; source++) machine.input(datagram(pattern(8), { flags: header.MF, source }), 0)
+  test.equal(machine.size, 20)
+  for (let offset = 0; offset < 60; offset += 2) {
+    machine.input(datagram(pattern(8), { flags: header.MF | offset, source: 99 }), 0)
+    test.ok(machine.memory <= 2048 * 40)
+  }
+  test.ok(reasons.every((reason) => reason === 'reassemblyMemory'))
+  machine.clear()
+  test.equal(packetsInUse(), before)
+})
