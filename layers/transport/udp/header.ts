@@ -19,7 +19,8 @@ export const LARGEST_PAYLOAD: 65_507 = 65_507
 
 const LENGTH = 4
 const CHECKSUM = 6
-/** Runs up to here are copied faster octet by octet than by a view made for it. */
+/** Runs up to here are copied faster octet by octet than by a call, and than by a view that is made for it first. */
+const SHORT_SET = 32
 const SHORT_COPY = 96
 
 export const sourcePort = (view: DataView, at: number): number => view.getUint16(at)
@@ -54,10 +55,10 @@ export function write(
   const into = packet.octets
   if (into === octets) {
     into.copyWithin(at, from, from + length)
+  } else if (length === octets.length && length > SHORT_SET) {
+    into.set(octets, at)
   } else if (length <= SHORT_COPY) {
     for (let i = 0; i < length; i++) into[at + i] = octets[from + i] as number
-  } else if (length === octets.length) {
-    into.set(octets, at)
   } else {
     into.set(octets.subarray(from, from + length), at)
   }

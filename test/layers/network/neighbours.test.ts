@@ -1,0 +1,130 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { NeighbourCache, type NeighbourOptions, UNRESOLVED } from '../../../layers/network/neighbours.ts'
+import { IpAddress } from '../../../src/kernel/address.ts'
+import { seconds } from '../../../src/kernel/clock.ts'
+import { Packet, packetsInUse } from '../../../src/kernel/packet.ts'
+import { SeededRandom } from '../../../src/kernel/random.ts'
+
+const made = (options: NeighbourOptions = {}) => new NeighbourCache(options, new SeededRandom([1, 2, 3, 4]))
+const host = (n: number) => IpAddress.ipv4(0x0a00_0000 + n)
+const packet = () => Packet.take(0, 10)
+
+function stateOf(cache: NeighbourCache, address: IpAddress): string | undefined {
+  return cache.list().find((entry) => entry.address.equals(address))?.state
+}
+
+/** Takes everything that has come out. @returns how many were [answered, undeliverable, overflowing]. */
+function drain(cache: NeighbourCache): [number, number, number] {
+  const counts: [number, number, number] = [0, 0, 0]
+  while (cache.output() !== undefined);
+  for (const [i, take] of [() => cache.take(), () => cache.takeUndeliverable(), () => cache.takeOverflow()].entries()) {
+    for (let one = take(); one !== undefined; one = take()) {
+      one.release()
+      counts[i] = (counts[i] as number) + 1
+    }
+  }
+  return counts
+}
+
+t.test('the states in order, by their deadlines', (t) => {
+  const cache = made({ reachable: seconds(30) })
+  const address = host(1)
+  t.equal(cache.deadline, Number.POSITIVE_INFINITY)
+  t.equal(cache.offer(address, packet(), 0), UNRESOLVED)
+  t.ok(cache.output()?.address.equals(address))
+  t.equal(cache.output(), undefined)
+  t.equal(cache.deadline, seconds(1))
+  cache.learn(address, 77, true, false, seconds(0.5))
+  t.equal(stateOf(cache, address), 'reachable')
+  t.same(drain(cache), [1, 0, 0])
+  t.equal(cache.peer, 77)
+  t.equal(cache.usable(address), 77)
+  const until = cache.deadline
+  t.ok(until >= seconds(15.5) && until <= seconds(46), 'a half to one and a half of the mean')
+  cache.expire(until)
+  t.equal(stateOf(cache, address), 'stale')
+  t.equal(cache.usable(address), UNRESOLVED, 'its next use has to be told')
+  t.equal(cache.deadline, Number.POSITIVE_INFINITY, 'stale entries cost no timer')
+  const unused = packet()
+  t.equal(cache.offer(address, unused, until), 77)
+  unused.release()
+  t.equal(stateOf(cache, address), 'delay')
+  t.equal(cache.deadline, until + seconds(5))
+  cache.expire(until + seconds(5))
+  t.equal(stateOf(cache, address), 'probe')
+  t.equal(cache.output()?.linkAddress, 77)
+  t.equal(cache.usable(address), 77, 'used on trust while probing')
+  for (let n = 6; n <= 8; n++) cache.expire(until + seconds(n))
+  t.equal(stateOf(cache, address), undefined)
+  t.equal(cache.usable(address), UNRESOLVED)
+  t.end()
+})
+
+t.test('an answer while nobody asks proves nothing', (t) => {
+  const cache = made()
+  cache.learn(host(1), 5, false, true, 0)
+  t.equal(stateOf(cache, host(1)), 'stale')
+  cache.learn(host(1), 6, true, false, 0)
+  t.equal(stateOf(cache, host(1)), 'stale')
+  cache.confirm(host(1), 0)
+  t.equal(stateOf(cache, host(1)), 'reachable')
+  cache.learn(host(1), 6, false, false, 0)
+  t.equal(stateOf(cache, host(1)), 'reachable', 'the same address again changes nothing')
+  t.equal(cache.learn(host(2), 6, true, false, 0), false)
+  t.end()
+})
+
+t.test('both families are kept apart, also where their last words agree', (t) => {
+  const cache = made()
+  const six = new IpAddress(0xfd00_0000, 0, 0, 0x0a00_0001)
+  cache.learn(host(1), 4, false, true, 0)
+  cache.learn(six, 6, false, true, 0)
+  cache.confirm(host(1), 0)
+  cache.confirm(six, 0)
+  t.equal(cache.usable(host(1)), 4)
+  t.equal(cache.usable(six), 6)
+  t.equal(cache.forget(six, 0), true)
+  t.equal(cache.usable(six), UNRESOLVED)
+  t.equal(cache.usable(host(1)), 4)
+  t.end()
+})
+
+t.test('property: whatever happens, bounds hold, deadlines do not pass, and no packet is lost', (t) => {
+  const step = fc.record({
+    what: fc.constantFrom('offer', 'offer', 'learn', 'confirm', 'forget', 'permanent', 'expire', 'clear'),
+    who: fc.nat(12),
+    solicited: fc.boolean(),
+    after: fc.nat(seconds(4)),
+  })
+  const before = packetsInUse()
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+      const cache = made({ entries: 6, waiting: 3, waitingInAll: 7 })
+      let now = 0
+      for (const { what, who, solicited, after } of steps) {
+        if (what === 'offer') {
+          const offered = packet()
+          if (cache.offer(host(who), offered, now) !== UNRESOLVED) offered.release()
+        } else if (what === 'learn') cache.learn(host(who), who, solicited, who < 6, now)
+        else if (what === 'confirm') cache.confirm(host(who), now)
+        else if (what === 'forget') cache.forget(host(who), now)
+        else if (what === 'permanent' && who < 3) cache.setPermanent(host(who), who, now)
+        else if (what === 'clear') cache.clear(now)
+        else {
+          now += after
+          cache.expire(now)
+          drain(cache)
+          if (cache.deadline <= now) return false
+        }
+        if (solicited) drain(cache)
+        if (packetsInUse() - before > 7 + steps.length || cache.list().length > 7) return false
+      }
+      cache.clear(now)
+      drain(cache)
+      return packetsInUse() === before
+    }),
+    { numRuns: 1000 },
+  )
+  t.end()
+})
