@@ -120,8 +120,8 @@ export const maskIpv4 = (length: number): number => (length === 0 ? 0 : -1 << (3
 function tryParseIpv6(text: string): IpAddress | undefined {
   const halves = text.split('::')
   if (halves.length > 2 || !/^[0-9a-f:.]+$/i.test(text)) return undefined
-  const head = groupsOf(halves[0] as string)
-  const tail = halves.length === 2 ? groupsOf(halves[1] as string) : []
+  const head = groupsOf(halves[0] as string, halves.length === 1)
+  const tail = halves.length === 2 ? groupsOf(halves[1] as string, true) : []
   if (head === undefined || tail === undefined) return undefined
   const missing = 8 - head.length - tail.length
   if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined
@@ -130,12 +130,13 @@ function tryParseIpv6(text: string): IpAddress | undefined {
   return new IpAddress(word(0), word(2), word(4), word(6))
 }
 
-function groupsOf(text: string): number[] | undefined {
+/** @param last the text ends the address, so its last 32 bits may be written as an IPv4 address (RFC 4291 §2.2). */
+function groupsOf(text: string, last: boolean): number[] | undefined {
   if (text === '') return []
   const groups: number[] = []
   const parts = text.split(':')
   for (const [i, part] of parts.entries()) {
-    if (i === parts.length - 1 && part.includes('.')) {
+    if (last && i === parts.length - 1 && part.includes('.')) {
       const word = tryParseIpv4(part)
       if (word === undefined) return undefined
       groups.push(word >>> 16, word & 0xffff)

@@ -32,9 +32,12 @@ export class Drive {
   run(now: Instant): void {
     if (this.running) return
     this.running = true
-    this.owner.pump(now)
-    this.running = false
-    this.arm()
+    try {
+      this.owner.pump(now)
+    } finally {
+      this.running = false // also when a handler of the application throws: the machine's life goes on
+      this.arm()
+    }
   }
 
   /** Sees to the timer alone, for a deadline that changed without anything to move. */

@@ -104,15 +104,19 @@ export class Simulation implements Host, Clock, AsyncDisposable {
       settled = true
     })
     this.waiters++
-    if (this.running) {
-      const late = new AbortController()
-      await Promise.race([done, this.sleep(limit, { signal: late.signal }).catch(() => {})])
-      late.abort()
-    } else {
-      await this.advance(this.at + limit, () => settled)
+    try {
+      if (!this.running) await this.advance(this.at + limit, () => settled)
+      else await this.sleepUnless(done, limit)
+    } finally {
+      this.waiters--
     }
-    this.waiters--
     return settled
+  }
+
+  private async sleepUnless(done: Promise<void>, limit: Duration): Promise<void> {
+    const awake = new AbortController()
+    await Promise.race([done, this.sleep(limit, { signal: awake.signal }).catch(() => {})])
+    awake.abort()
   }
 
   /** The nodes running now, by name, in the order of their booting. */
