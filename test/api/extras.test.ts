@@ -202,7 +202,7 @@ t.test('interception', async (t) => {
   await subject.run(async () => {
     const seen: string[] = []
     let answer: (request: Interception) => void = () => {}
-    const stop = subject.server.intercept({ prefix: '0.0.0.0/0', ports: [80] }, (request) => {
+    const stop = subject.server.intercept({ prefix: '203.0.113.0/24', ports: [80] }, (request) => {
       seen.push(`${request.remoteAddress} ${request.localAddress}:${request.localPort} ${request.family}`)
       answer(request)
     })
@@ -293,6 +293,39 @@ t.test('ping', async (t) => {
   t.throws(() => icmp.ping('10.0.0.1', { size: 65_508 }), { code: 'ERR_OUT_OF_RANGE' })
   t.throws(() => icmp.ping('10.0.0.1', { ttl: 0 }), { code: 'ERR_OUT_OF_RANGE' })
   t.throws(() => icmp.ping(1 as unknown as string), { code: 'ERR_INVALID_ARG_TYPE' })
+})
+
+t.test('ping through the stack, and what comes back instead of a reply', async (t) => {
+  const subject = await inSimulation()
+  await subject.run(async () => {
+    const reply = await subject.icmp.ping(subject.address, { size: 100 })
+    t.match(reply, { address: subject.address, outcome: 'reply', octets: 100, ttl: 64 })
+    t.ok(reply.roundTrip >= 2000, 'a millisecond each way')
+    t.match(await subject.icmp.ping('localhost'), { address: '127.0.0.1', outcome: 'reply' })
+    await t.rejects(subject.icmp.ping('10.0.0.77', { timeout: 200 }), { code: /ETIMEDOUT|EHOSTUNREACH/ })
+  })
+  await subject.close()
+})
+
+t.test('port unreachable: an error of a connected socket, and an event of any', async (t) => {
+  const subject = await inSimulation()
+  await subject.run(async () => {
+    const socket = await subject.dgram.promises.bind({ type: 'udp4' })
+    let errors = 0
+    socket.on('error', () => errors++)
+    const icmp = once<NetError>(socket, 'icmp')
+    socket.send('x', 9, subject.address)
+    t.match(await icmp, { code: 'ECONNREFUSED', address: subject.address, port: 9, errno: -111 })
+    t.equal(errors, 0)
+    const connected = once(socket, 'connect')
+    socket.connect(9, subject.address)
+    await connected
+    const refused = once<NetError>(socket, 'error')
+    socket.send('x')
+    t.match(await refused, { code: 'ECONNREFUSED', address: subject.address, port: 9 })
+    socket.close()
+  })
+  await subject.close()
 })
 
 t.test('stacks without a transport have no net', async (t) => {

@@ -2,14 +2,18 @@
 import nodeDgram from 'node:dgram'
 import nodeNet from 'node:net'
 import tap, { type Test } from 'tap'
-import { tcp } from '../../layers/transport/index.ts'
+import { ethernet } from '../../layers/datalink/index.ts'
+import { type Ipv4Options, ip, ipv4 } from '../../layers/network/index.ts'
+import { cable } from '../../layers/physical/index.ts'
+import { sockets } from '../../layers/transport/sockets.ts'
+import { tcp } from '../../layers/transport/tcp/tcp.ts'
+import { udp } from '../../layers/transport/udp/udp.ts'
 import { type HostSockets, hostSockets } from '../../src/api/host-sockets.ts'
-import type { Dgram, Net } from '../../src/api/node-net.ts'
-import type { StreamSockets } from '../../src/api/sockets.ts'
+import type { Dgram, Icmp, Net } from '../../src/api/node-net.ts'
 import { ms, seconds } from '../../src/kernel/clock.ts'
+import { stack } from '../../src/kernel/stack.ts'
 import { boot } from '../../src/runtime/real-time.ts'
 import { Simulation } from '../../src/runtime/simulation.ts'
-import { NetworkDouble, Wire } from '../layers/transport/tcp/network-double.ts'
 
 export interface Subject {
   readonly client: Net
@@ -63,26 +67,20 @@ export async function onHost(): Promise<Subject> {
   }
 }
 
-/** Our classes over our TCP, between two hosts of a simulation. */
-export async function inSimulation(): Promise<Subject> {
+/** Our classes over our stack, between two hosts of a simulation. */
+export async function inSimulation(): Promise<Subject & { readonly icmp: Icmp; readonly dgram: Dgram }> {
   const sim = new Simulation()
-  const host = (name: string, address: string) => {
-    let network: NetworkDouble | undefined
-    const node = sim.boot<StreamSockets>(name, (env) => {
-      network = new NetworkDouble(env, address)
-      return tcp()(network, env)
-    })
-    return { net: node.net, network: network as NetworkDouble }
-  }
-  const a = host('A', '10.0.0.1')
-  const b = host('B', '10.0.0.2')
-  const random = sim.random('wire')
-  new Wire(a.network, b.network, sim.timers, () => sim.now(), random)
-  new Wire(b.network, a.network, sim.timers, () => sim.now(), random)
+  const [left, right] = cable({ delay: ms(1) })
+  const host = (name: string, end: typeof left, options: Ipv4Options) =>
+    sim.boot(name, stack(end, ethernet(), ip(ipv4(options)), sockets(tcp(), udp())))
+  const a = host('A', left, { address: '10.0.0.1/24', gateway: '10.0.0.2' })
+  const b = host('B', right, { address: '10.0.0.2/24' })
   return {
     real: false,
     client: a.net,
     server: b.net,
+    dgram: a.dgram,
+    icmp: a.icmp,
     address: '10.0.0.2',
     clientAddress: '10.0.0.1',
     sleep: (duration) => sim.sleep(ms(duration)),
@@ -103,7 +101,7 @@ export async function inSimulation(): Promise<Subject> {
 const SUBJECTS: readonly [name: string, make: () => Promise<Subject>][] = [
   ["Node's own", async () => nodesOwn()],
   ['hostSockets', onHost],
-  ['our TCP', inSimulation],
+  ['our stack', inSimulation],
 ]
 
 /** A test that has to pass on every subject. */
