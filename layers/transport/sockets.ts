@@ -1,7 +1,7 @@
 /**
  * The top of a stack: the transports a node has, side by side over one network, with echo and the handle on the network.
  */
-import type { DatagramSockets, Sockets, StreamSockets } from '../../src/api/sockets.ts'
+import type { DatagramSockets, IcmpSockets, Sockets, StreamSockets } from '../../src/api/sockets.ts'
 import type { Env } from '../../src/kernel/env.ts'
 import type { Layer } from '../../src/kernel/layer.ts'
 import type { NetworkService } from '../network/service.ts'
@@ -24,11 +24,20 @@ export function sockets(
   ...transports: readonly (Streams | Datagrams)[]
 ): Layer<NetworkService, StreamOnlySockets | DatagramOnlySockets | Sockets> {
   return (network: NetworkService, env: Env) => {
-    const offered: Partial<StreamSockets & DatagramSockets>[] = transports.map((transport) => transport(network, env))
+    const { icmp } = echo(network, env)
+    const offered: Offered = { tier: 'transport', network: network.control, icmp }
+    for (const transport of transports) {
+      const made = transport(network, env)
+      if ('stream' in made) offered.stream = made.stream
+      else offered.datagram = made.datagram
+    }
     // The overloads say which transports there are.
-    return Object.assign(
-      { tier: 'transport' as const, network: network.control, ...echo(network, env) },
-      ...offered,
-    ) as Sockets
+    return offered as Sockets
   }
+}
+
+/** What is offered while it is put together. */
+interface Offered extends IcmpSockets, Pick<Sockets, 'tier' | 'network'> {
+  stream?: Sockets['stream']
+  datagram?: Sockets['datagram']
 }

@@ -90,6 +90,34 @@ t.test('both families are kept apart, also where their last words agree', (t) =>
   t.end()
 })
 
+t.test('a scan takes no more than half of the room', (t) => {
+  const cache = made({ entries: 8 })
+  for (let n = 0; n < 4; n++) cache.learn(host(n), n, false, true, 0)
+  for (let n = 100; n < 150; n++) cache.offer(host(n), packet(), 0)
+  for (let n = 0; n < 4; n++) t.equal(stateOf(cache, host(n)), 'stale')
+  t.equal(cache.list().length, 8)
+  t.same(drain(cache), [0, 46, 0], 'those that were pushed out count as unreachable')
+  cache.clear(0)
+  t.same(drain(cache), [0, 4, 0])
+  t.end()
+})
+
+t.test('room for packets that wait is given back', (t) => {
+  const cache = made({ waiting: 2, waitingInAll: 3 })
+  for (let round = 0; round < 5; round++) {
+    for (let n = 0; n < 3; n++) cache.offer(host(n), packet(), 0)
+    t.same(drain(cache), [0, 0, 0], 'three have room')
+    cache.offer(host(3), packet(), 0)
+    t.same(drain(cache), [0, 0, 1])
+    cache.learn(host(0), 1, true, false, 0)
+    cache.forget(host(1), 0)
+    t.same(drain(cache), [1, 1, 0])
+    cache.clear(0)
+    drain(cache)
+  }
+  t.end()
+})
+
 t.test('property: whatever happens, bounds hold, deadlines do not pass, and no packet is lost', (t) => {
   const step = fc.record({
     what: fc.constantFrom('offer', 'offer', 'learn', 'confirm', 'forget', 'permanent', 'expire', 'clear'),
