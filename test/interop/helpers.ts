@@ -100,10 +100,10 @@ export function namespace(t: Cleaning): Namespace {
   return inside
 }
 
-/** Runs a program. Settles with what it printed, also when it failed. */
+/** Runs a program, for two minutes at the most. Settles with what it printed, also when it failed. */
 export function run(program: string, ...args: readonly string[]): Promise<Finished> {
   return new Promise((resolve) => {
-    execFile(program, args, { timeout: 30_000 }, (error, stdout, stderr) => {
+    execFile(program, args, { timeout: 120_000, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1
       resolve({ code, output: stdout + stderr })
     })
@@ -148,6 +148,23 @@ export function enter(t: Cleaning, { name }: Namespace): void {
     closeSync(there)
     if (failed) throw new Error(`setns ${path}: errno ${c.errno()}`)
   }
+}
+
+let entered: Promise<unknown> = Promise.resolve()
+
+/** Runs `work` with this thread in a namespace, one at a time: for sockets that are made in it, and outlast it. */
+export function within<T>(inside: Namespace, work: () => Promise<T>): Promise<T> {
+  const result = entered.then(async () => {
+    let leave: () => unknown = () => {}
+    enter({ teardown: (cleanup) => (leave = cleanup) }, inside)
+    try {
+      return await work()
+    } finally {
+      leave()
+    }
+  })
+  entered = result.catch(() => {})
+  return result
 }
 
 function remove(name: string): void {
