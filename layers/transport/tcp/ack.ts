@@ -23,7 +23,7 @@ function isDuplicate(tcb: Tcb, seg: Segment): boolean {
   return (
     seg.length === 0 &&
     tcb.snd.una !== tcb.snd.nxt &&
-    seg.wnd * 2 ** tcb.snd.shift === tcb.snd.wnd &&
+    seg.wnd << tcb.snd.shift === tcb.snd.wnd &&
     (seg.flags & (SYN | FIN)) === 0
   )
 }
@@ -32,7 +32,7 @@ function isDuplicate(tcb: Tcb, seg: Segment): boolean {
 export function updateWindow(tcb: Tcb, seg: Segment): void {
   const { snd } = tcb
   if (!(before(snd.wl1, seg.seq) || (snd.wl1 === seg.seq && !after(snd.wl2, seg.ack)))) return
-  snd.wnd = seg.wnd * 2 ** snd.shift
+  snd.wnd = seg.wnd << snd.shift
   snd.wl1 = seg.seq
   snd.wl2 = seg.ack
   if (snd.wnd > snd.maxWnd) snd.maxWnd = snd.wnd

@@ -39,6 +39,8 @@ export interface ConnectionOwner {
   schedule(connection: TcpConnection): void
   /** Sends. @returns false when the connection is to stop until `schedule` is called again. */
   transmit(connection: TcpConnection, packet: Packet): boolean
+  /** Does the link towards the peer take packets? If not, `schedule` follows when it does. */
+  mayTransmit(connection: TcpConnection): boolean
   /** Sees to it that `tcb.path` is current. @returns false when there is no way to the peer. */
   route(tcb: Tcb): boolean
   /** The connection no longer receives segments. */
@@ -132,6 +134,7 @@ export class TcpConnection implements Connection, Timed, Pump {
       retryLater(tcb, now)
       return
     }
+    if (!this.owner.mayTransmit(this)) return
     tcb.burst = 0
     for (let n = 0; n < PUMP_SEGMENTS; n++) {
       const packet = output(tcb, now)

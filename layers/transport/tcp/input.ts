@@ -264,7 +264,7 @@ function ackArrives(tcb: Tcb, seg: Segment, now: Instant): Verdict | undefined {
   if (tcb.state === 'SYN-RECEIVED') {
     if (beforeOrAt(seg.ack, snd.una) || after(seg.ack, snd.nxt)) return 'reset'
     establish(tcb, seg, now)
-    snd.wnd = snd.maxWnd = seg.wnd * 2 ** snd.shift
+    snd.wnd = snd.maxWnd = seg.wnd << snd.shift
     snd.wl1 = seg.seq
     snd.wl2 = seg.ack
     if (tcb.finQueued) tcb.state = 'FIN-WAIT-1'

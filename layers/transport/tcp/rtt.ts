@@ -32,6 +32,6 @@ export class RoundTrip {
 
   /** The RTO after `n` timeouts in a row (RFC 6298 §5.5). */
   backedOff(n: number): Duration {
-    return Math.min(this.rto * 2 ** n, MAX_RTO)
+    return n === 0 ? this.rto : Math.min(this.rto * 2 ** n, MAX_RTO)
   }
 }

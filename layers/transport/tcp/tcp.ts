@@ -112,7 +112,9 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ConnectionOwner, Li
   private dirty: TcpConnection[] = []
   private pumping: TcpConnection[] = []
   private announced: TcpListener[] = []
+  /** Connections that wait until the network takes packets again, and the links that said so. */
   private blocked: TcpConnection[] = []
+  private readonly full = new Set<number>()
   private readonly flush: Timer
   private readonly seg = new Segment()
   private readonly addressing = new NetworkAddressing()
@@ -422,6 +424,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ConnectionOwner, Li
   ready(): void {
     const waiting = this.blocked
     this.blocked = []
+    this.full.clear()
     for (const connection of waiting) {
       connection.blocked = false
       this.schedule(connection)
@@ -442,6 +445,8 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ConnectionOwner, Li
   }
 
   private networkChanged(): void {
+    // A link that went away says `ready` no more.
+    this.ready()
     for (const connection of [...this.connections]) {
       if (this.network.isLocal(connection.local.address)) this.schedule(connection)
       else connection.fail(ADDRESS_GONE)
@@ -492,11 +497,22 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ConnectionOwner, Li
     if (note !== null) this.boundary.note(packet, note.event, note.reason, note.rfc)
     this.boundary.down(packet, addressing)
     if (this.network.send(packet, addressing)) return true
-    if (!connection.blocked) {
-      connection.blocked = true
-      this.blocked.push(connection)
-    }
+    this.full.add(tcb.path.link)
+    this.block(connection)
     return false
+  }
+
+  /** A link that is full takes nothing of others either: they queue up behind. */
+  mayTransmit(connection: TcpConnection): boolean {
+    if (this.full.size === 0 || !this.full.has(connection.tcb.path.link)) return true
+    this.block(connection)
+    return false
+  }
+
+  private block(connection: TcpConnection): void {
+    if (connection.blocked) return
+    connection.blocked = true
+    this.blocked.push(connection)
   }
 
   route(tcb: Tcb): boolean {

@@ -419,3 +419,20 @@ t.test('TTL, traffic class and DF go to the network (MUST-48, MUST-49)', async (
   s.run(0)
   t.equal(seen, '3 40 false')
 })
+
+t.test('a link that is full is left alone by all connections, which then get their turns in order', async (t) => {
+  const s = new Script()
+  const c = s.established()
+  const first = [...s.ports] as [number, number]
+  const d = s.established()
+  s.net.open = false
+  s.write(c, 10)
+  s.write(d, 10)
+  t.equal(s.skip(), 1)
+  t.equal(c.info().flightSize, 10)
+  t.equal(d.info().flightSize, 0)
+  s.net.ready()
+  t.equal(s.skip(), 1)
+  t.equal(d.info().flightSize, 10)
+  t.not(first[0], s.ports[0])
+})
