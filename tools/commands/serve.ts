@@ -75,8 +75,11 @@ async function answer(root: string, request: http.IncomingMessage, response: htt
     const path = await realpath(join(root, wanted))
     if (path !== root && !path.startsWith(root + sep)) return refuse(response, 403, 'not in the folder')
     const found = await stat(path)
-    if (found.isDirectory()) await list(path, wanted, response)
-    else send(path, found.size, request, response)
+    if (!found.isDirectory()) return send(path, found.size, request, response)
+    const index = join(path, 'index.html')
+    const page = await stat(index).catch(() => undefined)
+    if (page?.isFile()) send(index, page.size, request, response)
+    else await list(path, wanted, response)
   } catch (error) {
     const absent = error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
     refuse(response, absent ? 404 : 400, absent ? 'no such file' : 'bad request')

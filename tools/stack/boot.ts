@@ -9,7 +9,9 @@ import {
   ip,
   ipv4,
   type LinkService,
+  type Medium,
   type Node,
+  type PhysicalService,
   type Sockets,
   sockets,
   stack,
@@ -22,7 +24,7 @@ import {
 import { nodeMethods } from '../control/node-methods.ts'
 import { serveControl } from '../control/server.ts'
 import type { LinkConfig, NodeConfig } from './config.ts'
-import type { DeviceSpec, LinkSpec, UdpSpec } from './link-spec.ts'
+import type { DeviceSpec, ImpairmentSpec, LinkSpec, UdpSpec } from './link-spec.ts'
 
 /** A node of the command line that runs. */
 export interface RunningNode extends AsyncDisposable {
@@ -79,7 +81,7 @@ function worsened<M extends Medium>(
   medium: Blueprint<PhysicalService<M>>,
   impairment: ImpairmentSpec | undefined,
 ): Blueprint<PhysicalService<M>> {
-  return impairment === undefined ? medium : stack(medium, impair(impairment)<M>)
+  return impairment === undefined ? medium : stack(medium, impair(impairment))
 }
 
 function deviceOptions({ device, netns, vnetHdr, mtu }: DeviceSpec): Parameters<typeof tapDevice>[0] {

@@ -32,8 +32,8 @@ interface CommonSpec {
   readonly impairment: ImpairmentSpec | undefined
 }
 
-export interface DeviceSpec extends CommonSpec {
-  readonly type: 'tap' | 'tun'
+export interface DeviceSpec<Type extends 'tap' | 'tun' = 'tap' | 'tun'> extends CommonSpec {
+  readonly type: Type
   readonly device: string
   readonly netns: string | undefined
   readonly vnetHdr: boolean
@@ -47,7 +47,7 @@ export interface UdpSpec extends CommonSpec {
   readonly vni: number
 }
 
-export type LinkSpec = DeviceSpec | UdpSpec
+export type LinkSpec = DeviceSpec<'tap'> | DeviceSpec<'tun'> | UdpSpec
 
 /** Why a text is not a link; the message quotes the part that is wrong and says what would be right. */
 export class LinkSpecError extends Error {}
