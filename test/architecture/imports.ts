@@ -25,6 +25,7 @@ const NETWORKS = [
   'layers/network/service.ts',
   'layers/network/family.ts',
   'layers/network/neighbours.ts',
+  'layers/network/neighbour-cache.ts',
   'layers/network/routes.ts',
 ]
 

@@ -12,8 +12,8 @@ import type { LinkState, User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Random } from '../../../src/kernel/random.ts'
 import { ETHERTYPE, type LinkAddress, LinkAddressing, type LinkService } from '../../datalink/service.ts'
+import { NeighbourCache } from '../neighbour-cache.ts'
 import {
-  NeighbourCache,
   type NeighbourOptions,
   type NeighbourOwner,
   type NeighbourSnapshot,

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { NeighbourCache, type NeighbourOptions, UNRESOLVED } from '../../../layers/network/neighbours.ts'
+import { NeighbourCache } from '../../../layers/network/neighbour-cache.ts'
+import { type NeighbourOptions, UNRESOLVED } from '../../../layers/network/neighbours.ts'
 import { IpAddress } from '../../../src/kernel/address.ts'
 import { seconds } from '../../../src/kernel/clock.ts'
 import { Packet, packetsInUse } from '../../../src/kernel/packet.ts'
@@ -126,8 +127,9 @@ t.test('property: whatever happens, bounds hold, deadlines do not pass, and no p
     after: fc.nat(seconds(4)),
   })
   const before = packetsInUse()
+  let took = 0
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 120, size: 'max' }), (steps) => {
       const cache = made({ entries: 6, waiting: 3, waitingInAll: 7 })
       let now = 0
       for (const { what, who, solicited, after } of steps) {
@@ -150,9 +152,12 @@ t.test('property: whatever happens, bounds hold, deadlines do not pass, and no p
       }
       cache.clear(now)
       drain(cache)
+      took = Math.max(took, steps.length)
       return packetsInUse() === before
     }),
     { numRuns: 1000 },
   )
+  t.equal(packetsInUse(), before)
+  t.ok(took > 50, 'long enough to matter')
   t.end()
 })

@@ -10,22 +10,13 @@ import { ms, seconds } from '../../../src/kernel/clock.ts'
 import { packetsInUse, poisonReleased } from '../../../src/kernel/packet.ts'
 import { beside, stack } from '../../../src/kernel/stack.ts'
 import { Simulation } from '../../../src/runtime/simulation.ts'
-import { A, at, B, drops, type Host, pair } from './udp-pair.ts'
+import { A, at, B, codeOf, drops, type Host, pair } from './udp-pair.ts'
 
 poisonReleased(true)
 
 function ask(host: Host, request: EchoRequest): { replies: EchoReply[]; stop: () => void } {
   const replies: EchoReply[] = []
   return { replies, stop: host.top.icmp.echo(request, (reply) => void replies.push(reply)) }
-}
-
-function codeOf(call: () => unknown): string {
-  try {
-    call()
-  } catch (error) {
-    return (error as { code: string }).code
-  }
-  return 'nothing'
 }
 
 t.test('echo of every size comes back, with its round trip', async (t) => {

@@ -72,3 +72,13 @@ export function say(socket: DatagramSocket, value: string, to?: IpAddress, port?
 
 export const drops = (host: Host, layer: string): Record<string, number> =>
   host.snapshot().find((boundary) => boundary.name === `${host.name}/${layer}`)?.drops ?? {}
+
+/** What `call` throws, by its code. */
+export function codeOf(call: () => unknown): string {
+  try {
+    call()
+  } catch (error) {
+    return (error as { code: string }).code
+  }
+  return 'nothing'
+}

@@ -1,0 +1,71 @@
+import t from 'tap'
+import type { DatagramRequest, DatagramSocket } from '../../../src/api/sockets.ts'
+import { seconds } from '../../../src/kernel/clock.ts'
+import { packetsInUse, poisonReleased } from '../../../src/kernel/packet.ts'
+import { at, codeOf, drops, Ears, pair, say } from './udp-pair.ts'
+
+poisonReleased(true)
+
+t.test('interception: a flow is shown once, and goes on in a socket of its own', async (t) => {
+  const { sim, a, b } = pair({ a: { gateway: '10.0.0.2' } })
+  const requests: DatagramRequest[] = []
+  const undo = b.top.datagram.intercept(
+    { prefix: '198.51.100.0/24', ports: [53, 54] },
+    (request) => void requests.push(request),
+  )
+  const far = at('198.51.100.9')
+  const client = new Ears()
+  const socket = a.top.datagram.bind({ port: 2000 }, client)
+  for (const word of ['one', 'two']) say(socket, word, far, 53)
+  await sim.run(seconds(1))
+  t.equal(requests.length, 1)
+  t.equal(`${requests[0]?.source.address}:${requests[0]?.source.port}`, '10.0.0.1:2000')
+  t.equal(`${requests[0]?.destination.address}:${requests[0]?.destination.port}`, '198.51.100.9:53')
+  const server = new Ears()
+  const flow = requests[0]?.accept(server) as DatagramSocket
+  t.same(server.heard, [], 'never within the call')
+  t.equal(
+    codeOf(() => requests[0]?.accept(server)),
+    'ECONNABORTED',
+  )
+  say(socket, 'three', far, 53)
+  await sim.run(seconds(1))
+  t.same(
+    server.heard.map((line) => line.split(': ')[1]),
+    ['one', 'three'],
+  )
+  say(flow, 'answer')
+  await sim.run(seconds(1))
+  t.same(client.heard, ['198.51.100.9:53 to 10.0.0.1: answer'], 'from the address that was asked')
+  client.heard.length = 0
+  say(socket, 'x', far, 54)
+  await sim.run(seconds(1))
+  requests[1]?.reset()
+  requests[1]?.drop()
+  await sim.run(seconds(1))
+  t.same(client.heard, ['ECONNREFUSED portUnreachable about 198.51.100.9:54'])
+  say(socket, 'x', far, 54)
+  await sim.run(seconds(1))
+  requests[2]?.unreachable()
+  await sim.run(seconds(1))
+  t.equal(client.heard[1], 'EHOSTUNREACH hostUnreachable about 198.51.100.9:54')
+  say(socket, 'x', far, 54)
+  await sim.run(seconds(31))
+  t.equal(
+    codeOf(() => requests[3]?.accept(server)),
+    'ECONNABORTED',
+    'undecided for too long',
+  )
+  say(socket, 'x', far, 55)
+  await sim.run(seconds(1))
+  t.equal(requests.length, 4)
+  t.match(client.heard[2], /ECONNREFUSED/, 'ports of no rule are refused as ever')
+  undo()
+  undo()
+  say(socket, 'x', far, 54)
+  await sim.run(seconds(1))
+  t.equal(requests.length, 4)
+  t.match(drops(b, 'udp'), { interceptPending: 1, intercepted: 1 })
+  await sim.close()
+  t.equal(packetsInUse(), 0)
+})
