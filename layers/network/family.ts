@@ -55,7 +55,7 @@ export interface Family {
   readonly mtu: number
   /** A new link below. @throws NetError EINVAL — its MTU is too small for the family. */
   attach(port: Port): void
-  /** The link goes: its addresses and neighbours too. */
+  /** The link goes: its addresses and neighbours too. Also after an `attach` that failed half-way. */
   detach(port: Port): void
   addresses(port: Port): readonly Assigned[]
   /** @throws NetError EADDRINUSE — another link has it. NetError EEXIST — this link has it. */

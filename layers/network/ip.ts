@@ -148,15 +148,10 @@ class Network implements NetworkService, FamilyContext {
     }
     const port: Port = { index: this.ports.length, name, link, up: true }
     this.ports.push(port)
-    const attached: Family[] = []
     try {
-      for (const family of this.families) {
-        family.attach(port)
-        attached.push(family)
-      }
+      for (const family of this.families) family.attach(port)
     } catch (error) {
-      for (const family of attached) family.detach(port)
-      this.ports.pop()
+      this.detach(name)
       throw error
     }
     this.changed()

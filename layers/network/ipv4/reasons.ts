@@ -42,7 +42,6 @@ export type Ipv4Reason =
   | 'icmpBroadcastEcho'
   | 'icmpQuote'
   | 'icmpNoUser'
-  | 'closed'
 
 export const REASONS: Reasons<Ipv4Reason> = {
   /** Shorter than a header, or than its own header says. */
@@ -99,7 +98,6 @@ export const REASONS: Reasons<Ipv4Reason> = {
   /** An error that quotes no packet we can have sent. */
   icmpQuote: 'RFC 5927 §4',
   icmpNoUser: '',
-  closed: '',
 }
 
 /** The boundary as this layer uses it. */

@@ -14,7 +14,7 @@ function route(text: string, link = 1, metric = 0, origin = 'static'): Route {
 const show = (found: Route | null): string | undefined =>
   found === null ? undefined : `${found.prefix} ${found.length} ${found.link} ${found.metric} ${found.origin}`
 
-t.test('the longest prefix wins, in both families', async (test) => {
+t.test('the longest prefix wins, in both families', async (t) => {
   const table = new RouteTable()
   const links: [string, number][] = [
     ['0.0.0.0/0', 1],
@@ -26,42 +26,42 @@ t.test('the longest prefix wins, in both families', async (test) => {
     ['fd00::1/128', 7],
     ['fd00:0:0:1::/64', 8],
   ]
-  for (const [prefix, link] of links) test.equal(table.add(route(prefix, link)), true)
+  for (const [prefix, link] of links) t.equal(table.add(route(prefix, link)), true)
   const link = (text: string) => table.lookup(parseAddress(text))?.link
-  test.strictSame(
+  t.strictSame(
     ['192.0.2.1', '10.2.0.1', '10.1.0.1', '10.1.2.3', '10.1.2.2', '255.255.255.255', '128.0.0.0'].map(link),
     [1, 2, 3, 4, 3, 1, 1],
   )
-  test.strictSame(['2001:db8::1', 'fd00::2', 'fd00::1', 'fd00:0:0:1::5', 'ff02::1'].map(link), [5, 6, 7, 8, 5])
-  test.equal(table.lookupOn(parseAddress('10.1.2.3'), 2)?.length, IPV4_BITS_BEFORE + 8)
-  test.equal(table.lookupOn(parseAddress('10.1.2.3'), 9), null)
-  test.equal(table.size, 8)
+  t.strictSame(['2001:db8::1', 'fd00::2', 'fd00::1', 'fd00:0:0:1::5', 'ff02::1'].map(link), [5, 6, 7, 8, 5])
+  t.equal(table.lookupOn(parseAddress('10.1.2.3'), 2)?.length, IPV4_BITS_BEFORE + 8)
+  t.equal(table.lookupOn(parseAddress('10.1.2.3'), 9), null)
+  t.equal(table.size, 8)
 })
 
-t.test('metric, links that are down, and duplicates', async (test) => {
+t.test('metric, links that are down, and duplicates', async (t) => {
   const table = new RouteTable()
   const [near, far] = [route('10.0.0.0/8', 1, 5), route('10.0.0.0/8', 2, 7)]
   table.add(far)
   table.add(near)
   table.add(route('0.0.0.0/0', 3))
-  test.equal(table.add(route('10.255.0.0/8', 4, 7)), false, 'same prefix, metric and origin')
-  test.equal(table.add(route('10.0.0.0/8', 4, 7, 'babel')), true)
+  t.equal(table.add(route('10.255.0.0/8', 4, 7)), false, 'same prefix, metric and origin')
+  t.equal(table.add(route('10.0.0.0/8', 4, 7, 'babel')), true)
   const at = (text: string) => table.lookup(parseAddress(text))
-  test.equal(at('10.0.0.1'), near)
+  t.equal(at('10.0.0.1'), near)
   table.setLink(1, false)
-  test.equal(at('10.0.0.1'), far)
+  t.equal(at('10.0.0.1'), far)
   table.setLink(2, false)
   table.setLink(4, false)
-  test.equal(at('10.0.0.1'), near, 'all are down: still not the default route')
+  t.equal(at('10.0.0.1'), near, 'all are down: still not the default route')
   table.setLink(2, true)
-  test.equal(at('10.0.0.1'), far)
-  test.equal(table.remove(far), true)
-  test.equal(table.remove(far), false)
-  test.equal(
+  t.equal(at('10.0.0.1'), far)
+  t.equal(table.remove(far), true)
+  t.equal(table.remove(far), false)
+  t.equal(
     table.removeWhere((other) => other.length === IPV4_BITS_BEFORE + 8),
     2,
   )
-  test.equal(at('10.0.0.1')?.link, 3)
+  t.equal(at('10.0.0.1')?.link, 3)
 })
 
 /** Words with few distinct bits, so that prefixes nest and addresses hit them. */
@@ -92,7 +92,7 @@ function linear(routes: readonly Route[], down: ReadonlySet<number>, target: IpA
   return best.find(({ link }) => !down.has(link)) ?? best[0] ?? null
 }
 
-t.test('against the linear model', async (test) => {
+t.test('against the linear model', async (t) => {
   const script = fc.record({
     routes: fc.array(aRoute, { maxLength: 60 }),
     removed: fc.array(fc.nat(59), { maxLength: 40 }),
@@ -100,7 +100,7 @@ t.test('against the linear model', async (test) => {
     targets: fc.array(address, { minLength: 1, maxLength: 20 }),
   })
   holds(
-    test,
+    t,
     'look-up, listing and removal agree',
     fc.property(script, ({ routes, removed, down, targets }) => {
       const table = new RouteTable()

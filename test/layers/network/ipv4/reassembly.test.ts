@@ -56,25 +56,25 @@ const payloadOf = (packet: Packet): Uint8Array => {
   return octets
 }
 
-t.test('fragments are datagrams of their own', async (test) => {
+t.test('fragments are datagrams of their own', async (t) => {
   const pieces = cut(datagram(pattern(3000), { options: [7, 3, 4, 1, 0x94, 4, 0, 0], flags: header.DF }), 580)
   const seen = pieces.map((piece) => {
     const { view, start } = piece
-    test.equal(referenceChecksum(piece.bytes().slice(0, header.headerOctets(view, start))), 0)
-    test.equal(header.totalLength(view, start), piece.length)
-    test.ok(piece.length <= 580)
+    t.equal(referenceChecksum(piece.bytes().slice(0, header.headerOctets(view, start))), 0)
+    t.equal(header.totalLength(view, start), piece.length)
+    t.ok(piece.length <= 580)
     const line = `${header.headerOctets(view, start)} ${header.fragmentOffset(view, start)} ${header.moreFragments(view, start)}`
     piece.release()
     return line
   })
-  test.strictSame(
+  t.strictSame(
     seen,
     ['28 0 true', '24 552 true', '24 1104 true', '24 1656 true', '24 2208 true', '24 2760 false'],
     'only the option marked as copied is in later ones (RFC 791 §3.1)',
   )
 })
 
-t.test('whatever is cut comes together', async (test) => {
+t.test('whatever is cut comes together', async (t) => {
   const before = packetsInUse()
   const script = fc.record({
     length: fc.oneof(fc.integer({ min: 1, max: 4000 }), fc.constantFrom(65_515, 65_000)),
@@ -84,7 +84,7 @@ t.test('whatever is cut comes together', async (test) => {
     doubled: fc.array(fc.nat(), { maxLength: 5 }),
   })
   holds(
-    test,
+    t,
     'in any order, cut again on the way, with duplicates',
     fc.property(script, ({ length, mtu, second, order, doubled }) => {
       // So many small slots are more than one source's share.
@@ -112,10 +112,10 @@ t.test('whatever is cut comes together', async (test) => {
     }),
     { numRuns: 200 },
   )
-  test.equal(packetsInUse(), before)
+  t.equal(packetsInUse(), before)
 })
 
-t.test('fragments that overlap end the datagram, and the rest of it', async (test) => {
+t.test('fragments that overlap end the datagram, and the rest of it', async (t) => {
   const before = packetsInUse()
   for (const [name, offset, length, more] of [
     ['the middle of the first', 1, 8, true],
@@ -129,55 +129,55 @@ t.test('fragments that overlap end the datagram, and the rest of it', async (tes
     machine.input(datagram(pattern(24), { flags: header.MF }), 0)
     machine.input(datagram(pattern(16), { flags: 6 }), 0)
     const other = datagram(pattern(length, 99), { flags: (more ? header.MF : 0) | offset })
-    test.equal(machine.input(other, 0), undefined)
-    test.strictSame(reasons, ['fragmentOverlap', 'fragmentOverlap', 'fragmentOverlap'], name)
-    test.equal(machine.input(datagram(pattern(24), { flags: header.MF | 3 }), 0), undefined)
-    test.equal(reasons.length, 4, 'what still comes is refused')
-    test.equal(machine.memory, 0)
+    t.equal(machine.input(other, 0), undefined)
+    t.strictSame(reasons, ['fragmentOverlap', 'fragmentOverlap', 'fragmentOverlap'], name)
+    t.equal(machine.input(datagram(pattern(24), { flags: header.MF | 3 }), 0), undefined)
+    t.equal(reasons.length, 4, 'what still comes is refused')
+    t.equal(machine.memory, 0)
     machine.expire(REASSEMBLY_LIFE)
-    test.equal(machine.size, 0)
+    t.equal(machine.size, 0)
   }
-  test.equal(packetsInUse(), before)
+  t.equal(packetsInUse(), before)
 })
 
-t.test('fragments that cannot be', async (test) => {
+t.test('fragments that cannot be', async (t) => {
   const { machine, reasons } = reassembly()
   machine.input(datagram(pattern(0), { flags: header.MF }), 0)
   machine.input(datagram(pattern(12), { flags: header.MF }), 0)
   machine.input(datagram(pattern(24), { flags: 0x1fff }), 0)
   machine.input(datagram(pattern(24), { flags: 1, protocol: 6 }), 0)
-  test.strictSame(reasons, ['badFragment', 'badFragment', 'badFragment', 'tinyFragment'])
-  test.equal(machine.size, 0)
+  t.strictSame(reasons, ['badFragment', 'badFragment', 'badFragment', 'tinyFragment'])
+  t.equal(machine.size, 0)
 })
 
-t.test('time runs out', async (test) => {
+t.test('time runs out', async (t) => {
   const { machine, reasons } = reassembly()
-  test.equal(machine.deadline, Number.POSITIVE_INFINITY)
+  t.equal(machine.deadline, Number.POSITIVE_INFINITY)
   machine.input(datagram(pattern(24), { flags: header.MF }), 100)
   machine.input(datagram(pattern(24), { flags: header.MF, id: 8 }), 200)
-  test.equal(machine.deadline, 100 + REASSEMBLY_LIFE)
+  t.equal(machine.deadline, 100 + REASSEMBLY_LIFE)
   machine.expire(100 + REASSEMBLY_LIFE)
   const expired = machine.output()
-  test.equal(expired?.length, 44)
+  t.equal(expired?.length, 44)
   expired?.release()
-  test.equal(machine.output(), undefined)
-  test.equal(machine.deadline, 200 + REASSEMBLY_LIFE)
+  t.equal(machine.output(), undefined)
+  t.equal(machine.deadline, 200 + REASSEMBLY_LIFE)
   machine.clear()
-  test.strictSame([machine.size, machine.memory, reasons.length], [0, 0, 0])
+  t.strictSame([machine.size, machine.memory, reasons.length], [0, 0, 0])
 })
 
-t.test('memory is bounded, for all and for one source', async (test) => {
+t.test('memory is bounded, for all and for one source', async (t) => {
   const before = packetsInUse()
   const { machine, reasons } = reassembly({ octets: 2048 * 40, datagrams: 20 })
   for (let id = 0; id < 10; id++) machine.input(datagram(pattern(8), { flags: header.MF, id, source: 1 }), 0)
-  test.equal(machine.size, 5, 'a quarter of the datagrams for one source')
+  t.equal(machine.size, 5, 'a quarter of the datagrams for one source')
   for (let source = 2; source < 60; source++) machine.input(datagram(pattern(8), { flags: header.MF, source }), 0)
-  test.equal(machine.size, 20)
+  t.equal(machine.size, 20)
   for (let offset = 0; offset < 60; offset += 2) {
     machine.input(datagram(pattern(8), { flags: header.MF | offset, source: 99 }), 0)
-    test.ok(machine.memory <= 2048 * 40)
+    t.ok(machine.memory <= 2048 * 40)
   }
-  test.ok(reasons.every((reason) => reason === 'reassemblyMemory'))
+  t.ok(reasons.every((reason) => reason === 'reassemblyMemory'))
   machine.clear()
-  test.equal(packetsInUse(), before)
+  t.equal(packetsInUse(), before)
 })

@@ -27,14 +27,14 @@ function line(sim: Simulation, options: { mtu?: number } = {}) {
 }
 
 /** Runs a test in a simulation that must leave no packet and no timer. */
-function scenario(name: string, body: (test: Test, sim: Simulation) => Promise<void>): void {
-  t.test(name, async (test) => {
+function scenario(name: string, body: (t: Test, sim: Simulation) => Promise<void>): void {
+  t.test(name, async (t) => {
     const before = packetsInUse()
     const sim = new Simulation()
-    await body(test, sim)
+    await body(t, sim)
     await sim.close()
-    test.equal(packetsInUse(), before, 'every packet was released')
-    test.equal(sim.timers.size, 0, 'no timer is left')
+    t.equal(packetsInUse(), before, 'every packet was released')
+    t.equal(sim.timers.size, 0, 'no timer is left')
   })
 }
 
@@ -44,20 +44,20 @@ async function meet(sim: Simulation, from: Sink, to: string): Promise<void> {
   await sim.run(seconds(1))
 }
 
-scenario('two hosts on a cable', async (test, sim) => {
+scenario('two hosts on a cable', async (t, sim) => {
   const wire = cable()
   const a = new Sink(sim.boot('A', host(wire[0], { address: '10.0.0.1/24' })).top, PROBE)
   const b = new Sink(sim.boot('B', host(wire[1], { address: '10.0.0.2/24' })).top, PROBE)
   const payload = pattern(100)
-  test.equal(a.send('10.0.0.2', payload), true)
+  t.equal(a.send('10.0.0.2', payload), true)
   await sim.run(seconds(1))
-  test.match(b.got, [{ source: '10.0.0.1', destination: '10.0.0.2', ttl: 64, octets: payload }])
-  test.equal(b.send('10.0.0.1', pattern(5)), true)
+  t.match(b.got, [{ source: '10.0.0.1', destination: '10.0.0.2', ttl: 64, octets: payload }])
+  t.equal(b.send('10.0.0.1', pattern(5)), true)
   await sim.run(seconds(1))
-  test.strictSame(a.got[0]?.octets, pattern(5), 'and back; padding of the short frame is gone')
+  t.strictSame(a.got[0]?.octets, pattern(5), 'and back; padding of the short frame is gone')
 })
 
-scenario('over a router, in fragments and back together', async (test, sim) => {
+scenario('over a router, in fragments and back together', async (t, sim) => {
   const { a, b, r } = line(sim, { mtu: 576 })
   const from = new Sink(a, PROBE)
   const to = new Sink(b, PROBE)
@@ -66,86 +66,82 @@ scenario('over a router, in fragments and back together', async (test, sim) => {
   await sim.run(seconds(5))
   const arrived = to.got.slice(1)
   const lengths = arrived.map(({ octets }) => octets.length)
-  test.strictSame(lengths, [0, 1, 1480, 1481, 9000, 65_515])
+  t.strictSame(lengths, [0, 1, 1480, 1481, 9000, 65_515])
   for (const { octets, ttl } of arrived) {
-    test.equal(
-      Buffer.compare(octets, pattern(octets.length, octets.length)),
-      0,
-      `${octets.length} octets arrive intact`,
-    )
-    test.equal(ttl, 63)
+    t.equal(Buffer.compare(octets, pattern(octets.length, octets.length)), 0, `${octets.length} octets arrive intact`)
+    t.equal(ttl, 63)
   }
-  test.strictSame(drops(r), {})
+  t.strictSame(drops(r), {})
 })
 
-scenario('the TTL runs out on the way, and the sender is told', async (test, sim) => {
+scenario('the TTL runs out on the way, and the sender is told', async (t, sim) => {
   const { a, b, r } = line(sim)
   const from = new Sink(a, PROBE)
   const to = new Sink(b, PROBE)
   from.send('10.0.2.1', pattern(600), { ttl: 1 })
   await sim.run(seconds(1))
-  test.equal(to.got.length, 0)
-  test.match(from.reports, [{ code: 'EHOSTUNREACH', reason: 'timeExceeded', from: '10.0.1.254', mtu: 0 }])
-  test.strictSame(from.reports[0]?.quote, pattern(600).subarray(0, 528), 'as much as 576 octets hold is quoted')
-  test.strictSame(drops(r), { ttlExceeded: 1 })
+  t.equal(to.got.length, 0)
+  t.match(from.reports, [{ code: 'EHOSTUNREACH', reason: 'timeExceeded', from: '10.0.1.254', mtu: 0 }])
+  t.strictSame(from.reports[0]?.quote, pattern(600).subarray(0, 528), 'as much as 576 octets hold is quoted')
+  t.strictSame(drops(r), { ttlExceeded: 1 })
   from.send('10.0.2.1', pattern(600), { ttl: 2 })
   await sim.run(seconds(1))
-  test.equal(to.got[0]?.ttl, 1)
+  t.equal(to.got[0]?.ttl, 1)
 })
 
-scenario('the path MTU is found, used, and forgotten after ten minutes', async (test, sim) => {
+scenario('the path MTU is found, used, and forgotten after ten minutes', async (t, sim) => {
   const { a, b, r } = line(sim, { mtu: 800 })
   const from = new Sink(a, PROBE)
   const to = new Sink(b, PROBE)
   await meet(sim, from, '10.0.2.1')
-  test.equal(from.path.mtu, 1500)
+  t.equal(from.path.mtu, 1500)
   const { generation } = a
   from.send('10.0.2.1', pattern(1200), { dontFragment: true })
   await sim.run(seconds(1))
-  test.match(from.reports, [{ code: 'EMSGSIZE', reason: 'fragmentationNeeded', mtu: 800, from: '10.0.1.254' }])
-  test.ok(a.generation > generation, 'users look again')
+  t.match(from.reports, [{ code: 'EMSGSIZE', reason: 'fragmentationNeeded', mtu: 800, from: '10.0.1.254' }])
+  t.ok(a.generation > generation, 'users look again')
   from.send('10.0.2.1', pattern(1200), { dontFragment: true })
-  test.equal(from.path.mtu, 800)
-  test.equal(from.reports.length, 1, 'what does not fit is reported on a later turn, not within send')
+  t.equal(from.path.mtu, 800)
+  t.equal(from.reports.length, 1, 'what does not fit is reported on a later turn, not within send')
   await sim.run(seconds(1))
-  test.match(from.reports[1], { code: 'EMSGSIZE', mtu: 800, from: '10.0.1.1' }, 'our own layer says so the second time')
-  test.strictSame(drops(a), { fragmentationNeeded: 1 })
+  t.match(from.reports[1], { code: 'EMSGSIZE', mtu: 800, from: '10.0.1.1' }, 'our own layer says so the second time')
+  t.strictSame(drops(a), { fragmentationNeeded: 1 })
   from.send('10.0.2.1', pattern(780), { dontFragment: true })
   from.send('10.0.2.1', pattern(1200))
   await sim.run(seconds(1))
-  test.strictSame(
+  t.strictSame(
     to.got.map(({ octets }) => octets.length),
     [1, 780, 1200],
   )
-  test.strictSame(drops(r), { fragmentationNeeded: 1 })
+  t.strictSame(drops(r), { fragmentationNeeded: 1 })
   await sim.run(seconds(600))
   from.send('10.0.2.1', pattern(1))
-  test.equal(from.path.mtu, 1500, 'the report has aged')
+  t.equal(from.path.mtu, 1500, 'the report has aged')
 })
 
-scenario('a link goes down and comes back', async (test, sim) => {
+scenario('a link goes down and comes back', async (t, sim) => {
   const { a, b, r, right } = line(sim)
   const from = new Sink(a, PROBE)
   const to = new Sink(b, PROBE)
   await meet(sim, from, '10.0.2.1')
   right.link.unplug()
   await sim.run(seconds(1))
-  test.equal(r.control.links()[1]?.state, 'down')
+  t.equal(r.control.links()[1]?.state, 'down')
   from.send('10.0.2.1', pattern(10))
   await sim.run(seconds(1))
-  test.match(from.reports, [{ code: 'EHOSTUNREACH', reason: 'hostUnreachable', from: '10.0.1.254' }])
-  test.strictSame(drops(r), { linkDown: 1 })
+  t.match(from.reports, [{ code: 'EHOSTUNREACH', reason: 'hostUnreachable', from: '10.0.1.254' }])
+  t.strictSame(drops(r), { linkDown: 1 })
   right.link.plug()
   await sim.run(seconds(1))
   from.send('10.0.2.1', pattern(20))
   await sim.run(seconds(1))
-  test.strictSame(
+  t.strictSame(
     to.got.map(({ octets }) => octets.length),
     [1, 20],
   )
 })
 
-scenario('nobody is there: host, protocol, route, prohibition', async (test, sim) => {
+scenario('nobody is there: host, protocol, route, prohibition', async (t, sim) => {
   const { a, b, r } = line(sim)
   const from = new Sink(a, PROBE)
   new Sink(b, PROBE + 1)
@@ -158,17 +154,17 @@ scenario('nobody is there: host, protocol, route, prohibition', async (test, sim
     await sim.run(seconds(5))
     return from.reports.map(({ code, reason, from: by }) => `${code} ${reason} ${by}`)
   }
-  test.strictSame(await says('10.0.2.1'), ['ENOPROTOOPT protocolUnreachable 10.0.2.1'])
-  test.strictSame(await says('10.0.2.77'), ['EHOSTUNREACH hostUnreachable 10.0.1.254'], 'beyond the router')
-  test.strictSame(await says('10.0.1.77'), ['EHOSTUNREACH hostUnreachable 10.0.1.1'], 'on our own link')
-  test.strictSame(await says('192.0.2.1'), ['ENETUNREACH netUnreachable 10.0.1.254'])
-  test.strictSame(await says('10.9.1.1'), ['EACCES prohibited 10.0.1.254'])
-  test.strictSame(await says('10.8.1.1'), ['EHOSTUNREACH hostUnreachable 10.0.1.254'])
-  test.strictSame(await says('10.7.1.1'), [])
-  test.strictSame(drops(r), { hostUnreachable: 1, noRoute: 1, prohibited: 1, unreachableRoute: 1, blackhole: 1 })
+  t.strictSame(await says('10.0.2.1'), ['ENOPROTOOPT protocolUnreachable 10.0.2.1'])
+  t.strictSame(await says('10.0.2.77'), ['EHOSTUNREACH hostUnreachable 10.0.1.254'], 'beyond the router')
+  t.strictSame(await says('10.0.1.77'), ['EHOSTUNREACH hostUnreachable 10.0.1.1'], 'on our own link')
+  t.strictSame(await says('192.0.2.1'), ['ENETUNREACH netUnreachable 10.0.1.254'])
+  t.strictSame(await says('10.9.1.1'), ['EACCES prohibited 10.0.1.254'])
+  t.strictSame(await says('10.8.1.1'), ['EHOSTUNREACH hostUnreachable 10.0.1.254'])
+  t.strictSame(await says('10.7.1.1'), [])
+  t.strictSame(drops(r), { hostUnreachable: 1, noRoute: 1, prohibited: 1, unreachableRoute: 1, blackhole: 1 })
 })
 
-scenario('our own addresses need no link, and answer on a later turn', async (test, sim) => {
+scenario('our own addresses need no link, and answer on a later turn', async (t, sim) => {
   const wire = cable()
   const a = sim.boot('A', host(wire[0], { address: ['10.0.0.1/24', '10.0.0.9/24'] })).top
   const sink = new Sink(a, PROBE)
@@ -180,23 +176,23 @@ scenario('our own addresses need no link, and answer on a later turn', async (te
   ] as const) {
     sink.got.length = 0
     sink.send(to, pattern(60_000))
-    test.equal(sink.got.length, 0, 'send does not call back')
-    test.match(sink.path, { mtu: 65_535, link: 0, checksum: true })
+    t.equal(sink.got.length, 0, 'send does not call back')
+    t.match(sink.path, { mtu: 65_535, link: 0, checksum: true })
     await sim.run(1)
-    test.match(sink.got, [{ source, destination: to }])
+    t.match(sink.got, [{ source, destination: to }])
   }
-  test.equal(sink.send('127.0.0.1', pattern(1), { source: '10.0.0.8' }), 'EADDRNOTAVAIL', 'not an address of ours')
-  test.equal(sink.send('10.0.0.2', pattern(1), { source: '127.0.0.1' }), 'EADDRNOTAVAIL', 'loopback stays inside')
+  t.equal(sink.send('127.0.0.1', pattern(1), { source: '10.0.0.8' }), 'EADDRNOTAVAIL', 'not an address of ours')
+  t.equal(sink.send('10.0.0.2', pattern(1), { source: '127.0.0.1' }), 'EADDRNOTAVAIL', 'loopback stays inside')
   let sent = 0
   while (sink.send('127.0.0.1', pattern(10)) === true) sent++
-  test.equal(sent, 255)
+  t.equal(sent, 255)
   sink.got.length = 0
   await sim.run(1)
-  test.equal(sink.got.length, 256)
-  test.equal(sink.readies, 1, 'one ready after false')
+  t.equal(sink.got.length, 256)
+  t.equal(sink.readies, 1, 'one ready after false')
 })
 
-scenario('addresses, links and routes come and go', async (test, sim) => {
+scenario('addresses, links and routes come and go', async (t, sim) => {
   const wire = cable()
   const later = cable()
   const a = sim.boot('A', host(wire[0], { address: '10.0.0.1/24', addresses: { eth1: '10.0.1.1/24' } })).top
@@ -208,69 +204,69 @@ scenario('addresses, links and routes come and go', async (test, sim) => {
   const [atB, atC] = [new Sink(b, PROBE), new Sink(c, PROBE)]
 
   a.control.addAddress('eth0', '192.168.7.1/16')
-  test.ok(changes > 0)
-  test.strictSame(a.control.addresses(), ['10.0.0.1', '192.168.7.1'])
-  test.equal(a.control.routes.lookup('192.168.1.1')?.origin, 'link')
-  test.throws(() => a.control.addAddress('eth0', '192.168.7.1/16'), { code: 'EEXIST' })
-  test.throws(() => a.control.addAddress('eth0', '192.168.255.255/16'), { code: 'ERR_INVALID_ARG_VALUE' })
-  test.throws(() => a.control.addAddress('eth0', '192.168.7.2'), { code: 'ERR_INVALID_ARG_VALUE' })
-  test.throws(() => a.control.addAddress('eth7', '192.168.7.2/16'), { code: 'ERR_INVALID_ARG_VALUE' })
-  test.equal(a.control.removeAddress('eth0', '192.168.7.1'), true)
-  test.equal(a.control.removeAddress('eth0', '192.168.7.1'), false)
-  test.equal(from.send('192.168.1.1', pattern(1)), 'ENETUNREACH', 'its route went with it')
+  t.ok(changes > 0)
+  t.strictSame(a.control.addresses(), ['10.0.0.1', '192.168.7.1'])
+  t.equal(a.control.routes.lookup('192.168.1.1')?.origin, 'link')
+  t.throws(() => a.control.addAddress('eth0', '192.168.7.1/16'), { code: 'EEXIST' })
+  t.throws(() => a.control.addAddress('eth0', '192.168.255.255/16'), { code: 'ERR_INVALID_ARG_VALUE' })
+  t.throws(() => a.control.addAddress('eth0', '192.168.7.2'), { code: 'ERR_INVALID_ARG_VALUE' })
+  t.throws(() => a.control.addAddress('eth7', '192.168.7.2/16'), { code: 'ERR_INVALID_ARG_VALUE' })
+  t.equal(a.control.removeAddress('eth0', '192.168.7.1'), true)
+  t.equal(a.control.removeAddress('eth0', '192.168.7.1'), false)
+  t.equal(from.send('192.168.1.1', pattern(1)), 'ENETUNREACH', 'its route went with it')
 
-  test.equal(from.send('10.0.1.2', pattern(3)), 'ENETUNREACH')
+  t.equal(from.send('10.0.1.2', pattern(3)), 'ENETUNREACH')
   let link: LinkService | undefined
   const holder = sim.boot('A2', (env) => {
     link = stack(later[0], ethernet())(env)
     return link
   })
   a.attach('eth1', link as LinkService)
-  test.throws(() => a.attach('eth1', link as LinkService), { code: 'EEXIST' })
-  test.throws(() => a.control.addAddress('eth1', '10.0.0.1/24'), { code: 'EADDRINUSE' })
-  test.equal(from.send('10.0.1.2', pattern(4)), true)
-  test.equal(from.send('10.0.0.2', pattern(5)), true)
+  t.throws(() => a.attach('eth1', link as LinkService), { code: 'EEXIST' })
+  t.throws(() => a.control.addAddress('eth1', '10.0.0.1/24'), { code: 'EADDRINUSE' })
+  t.equal(from.send('10.0.1.2', pattern(4)), true)
+  t.equal(from.send('10.0.0.2', pattern(5)), true)
   await sim.run(seconds(1))
-  test.match(atC.got, [{ source: '10.0.1.1' }])
-  test.match(atB.got, [{ source: '10.0.0.1' }])
-  test.equal(a.linkName(a.linkIndex('eth1')), 'eth1')
+  t.match(atC.got, [{ source: '10.0.1.1' }])
+  t.match(atB.got, [{ source: '10.0.0.1' }])
+  t.equal(a.linkName(a.linkIndex('eth1')), 'eth1')
 
-  test.equal(a.detach('eth1'), true)
-  test.equal(a.detach('eth1'), false)
-  test.equal(from.send('10.0.1.2', pattern(4)), 'ENETUNREACH')
-  test.equal(a.linkIndex('eth1'), 0)
+  t.equal(a.detach('eth1'), true)
+  t.equal(a.detach('eth1'), false)
+  t.equal(from.send('10.0.1.2', pattern(4)), 'ENETUNREACH')
+  t.equal(a.linkIndex('eth1'), 0)
   stop()
   await holder.close()
 })
 
-scenario('broadcasts', async (test, sim) => {
+scenario('broadcasts', async (t, sim) => {
   const { a, b, r } = line(sim)
   const from = new Sink(a, PROBE)
   const [atR, atB] = [new Sink(r, PROBE), new Sink(b, PROBE)]
   for (const to of ['255.255.255.255', '10.0.1.255', '224.0.0.1', '10.0.2.255', '224.0.0.9']) from.send(to, pattern(7))
   await sim.run(seconds(2))
-  test.strictSame(
+  t.strictSame(
     atR.got.map(({ destination }) => destination),
     ['255.255.255.255', '10.0.1.255', '224.0.0.1'],
   )
-  test.strictSame(atB.got, [], 'a directed broadcast is not forwarded (RFC 2644)')
-  test.strictSame(drops(r), { directedBroadcast: 1, notMember: 1 })
-  test.strictSame(from.reports, [], 'and nobody complains about them')
+  t.strictSame(atB.got, [], 'a directed broadcast is not forwarded (RFC 2644)')
+  t.strictSame(drops(r), { directedBroadcast: 1, notMember: 1 })
+  t.strictSame(from.reports, [], 'and nobody complains about them')
 })
 
-scenario('a prefix declared local', async (test, sim) => {
+scenario('a prefix declared local', async (t, sim) => {
   const { a, r } = line(sim)
   const from = new Sink(a, PROBE)
   const gateway = new Sink(r, PROBE)
   const undo = r.declareLocal(parseAddress('198.51.100.0'), 24)
   from.send('198.51.100.7', pattern(9))
   await sim.run(seconds(1))
-  test.match(gateway.got, [{ source: '10.0.1.1', destination: '198.51.100.7' }])
+  t.match(gateway.got, [{ source: '10.0.1.1', destination: '198.51.100.7' }])
   gateway.send('10.0.1.1', pattern(8), { source: '198.51.100.7' })
   await sim.run(seconds(1))
-  test.match(from.got, [{ source: '198.51.100.7' }], 'we answer as the one that was meant')
+  t.match(from.got, [{ source: '198.51.100.7' }], 'we answer as the one that was meant')
   undo()
   from.send('198.51.100.7', pattern(9))
   await sim.run(seconds(1))
-  test.equal(gateway.got.length, 1)
+  t.equal(gateway.got.length, 1)
 })
