@@ -179,6 +179,38 @@ t.test('octets on their way keep it alive after destroySoon', async (t) => {
   await subject.close()
 })
 
+t.test('a destroyed socket holds until its octets are acknowledged, or the connection fails', async (t) => {
+  for (const ending of ['drained', 'closed'] as const) {
+    const host = new HostDouble()
+    const connection = {
+      handler: {} as ConnectionHandler,
+      remote: { address: parseAddress('10.0.0.9'), port: 80 },
+      readableOctets: 0,
+      ended: false,
+      queuedOctets: 10,
+      close() {},
+      notifyDrained: () => true,
+    }
+    const stream = {
+      connect(_request: object, handler: ConnectionHandler) {
+        connection.handler = handler
+        return connection
+      },
+    }
+    const net = createNet({ stream } as unknown as StreamSockets, host)
+    const socket = net.connect(80, '10.0.0.9')
+    await once(socket, 'connectionAttempt')
+    await new Promise((resolve) => setImmediate(resolve))
+    connection.handler.established?.(connection as never)
+    socket.destroy()
+    await once(socket, 'close')
+    t.equal(host.holds, 1, 'closed for the application, not for the network')
+    connection.handler[ending]?.(connection as never, null)
+    connection.handler.closed?.(connection as never, null)
+    t.equal(host.holds, 0, ending)
+  }
+})
+
 t.test('node.close ends its servers and sockets, without an error', async (t) => {
   const node = await boot(hostSockets(), 'closing')
   const datagrams = node.dgram.createSocket('udp4')

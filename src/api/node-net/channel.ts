@@ -253,9 +253,7 @@ export class Channel implements ConnectionHandler {
       this.socket.destroy(failure)
       return
     }
-    // What was received before the end is the stream's, whether it has room or not.
-    this.reading = true
-    this.takeAll(connection)
+    this.end()
     this.over = true
     this.letGo()
     this.abandonWrite(coded(new Error('write EPIPE: the connection has been closed'), 'EPIPE'), false)
@@ -273,12 +271,6 @@ export class Channel implements ConnectionHandler {
     while (this.reading && this.connection === connection && connection.readableOctets > 0) this.take(connection)
     this.pumping = false
     if (connection.ended && this.connection === connection) this.end()
-  }
-
-  /** Everything, in spite of backpressure. */
-  private takeAll(connection: Connection): void {
-    while (this.connection === connection && connection.readableOctets > 0) this.take(connection)
-    if (this.connection === connection) this.end()
   }
 
   private take(connection: Connection): void {
