@@ -42,11 +42,25 @@ t.test('what only a node can find wrong fails its boot, and leaves nothing behin
   fails({ routes: [{ prefix: '10.0.0.0/8' }] }, 'ERR_INVALID_ARG_VALUE')
   fails({ routes: [{ prefix: 'fd00::/8', link: 'eth0' }] }, 'ERR_INVALID_ARG_VALUE')
   fails({ address: ['10.0.0.1/24', '10.0.0.1/16'] }, 'EEXIST')
-  // The runtime allows the unwinding two seconds.
-  await sim.run(seconds(3))
   await sim.close()
   t.equal(packetsInUse(), before)
-  t.equal(sim.timers.size, 0)
+})
+
+t.test('a link that cannot be attached is left as it was', async (t) => {
+  const before = packetsInUse()
+  const sim = new Simulation()
+  const addresses = { eth0: '10.0.0.1/24', eth1: ['10.0.1.1/24', '10.0.0.1/24'] }
+  const network = sim.boot('A', host(cable()[0], { addresses })).top
+  const link = sim.boot('B', stack(cable()[0], ethernet())).top
+  await sim.run(seconds(10))
+  t.throws(() => network.attach('eth1', link), { code: 'EADDRINUSE' })
+  t.strictSame(network.control.addresses(), ['10.0.0.1'])
+  t.equal(network.control.routes.lookup('10.0.1.1'), undefined)
+  t.equal(sim.timers.size, 0, 'no timer is left')
+  network.attach('eth2', link)
+  t.equal(network.linkName(network.linkIndex('eth2')), 'eth2', 'its boundary is free')
+  await sim.close()
+  t.equal(packetsInUse(), before)
 })
 
 t.test('routes as text', async (t) => {
