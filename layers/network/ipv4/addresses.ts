@@ -45,7 +45,7 @@ export class Addresses {
     }
   }
 
-  /** One of our addresses: assigned, loopback or declared. */
+  /** Packets to it are for us: it is assigned, loopback, or of a declared prefix. */
   isLocal(word: number): boolean {
     return this.own.has(word) || isLoopback(word) || this.isDeclared(word)
   }

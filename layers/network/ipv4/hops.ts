@@ -48,6 +48,8 @@ export class Hop {
   mtu = 0
   /** The path is narrower than we care to go: let it fragment (see `PathMtu`). */
   mayFragment = false
+  /** What arrives for it is ours: an address of this node, or of a prefix that was declared local. */
+  accepted = false
   /** Which counter of identification; -1 until one is needed. */
   counter = -1
   /** Valid while it equals the cache's. */
@@ -145,11 +147,13 @@ export class Hops {
     hop.port = null
     hop.nextHop.setIpv4(destination)
     hop.kind = this.kindOf(hop, destination)
+    hop.accepted = hop.kind === 'local' || this.addresses.isLocal(destination)
     this.limit(hop)
   }
 
   private kindOf(hop: Hop, destination: number): HopKind {
-    if (this.addresses.isLocal(destination)) return 'local'
+    // A declared prefix counts for what arrives; what we send there, even to all addresses, leaves by the routes.
+    if (this.addresses.isAssigned(destination) || isLoopback(destination)) return 'local'
     if (destination === LIMITED_BROADCAST) return this.onSomeLink(hop, 'broadcast')
     if (isMulticast(destination)) return this.onSomeLink(hop, 'multicast')
     if (isReserved(destination) || isThisNetwork(destination)) return 'noRoute'

@@ -105,8 +105,8 @@ export class Input implements LocalReceiver {
       }
     }
     const hop = this.hops.find(destination)
-    if (hop.kind === 'local') this.unicast(packet, port, cast, w1, source)
-    else if (hop.kind === 'broadcast' || hop.kind === 'multicast') this.toMany(packet, port, hop, w1, source)
+    if (hop.kind === 'broadcast' || hop.kind === 'multicast') this.toMany(packet, port, hop, w1, source)
+    else if (hop.accepted) this.unicast(packet, port, cast, w1, source)
     else this.forward(packet, port, cast, hop, w1, w2)
   }
 

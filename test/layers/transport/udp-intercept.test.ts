@@ -69,3 +69,21 @@ t.test('interception: a flow is shown once, and goes on in a socket of its own',
   await sim.close()
   t.equal(packetsInUse(), 0)
 })
+
+t.test('interception of everything: answers still leave', async (t) => {
+  const { sim, a, b } = pair({ a: { gateway: '10.0.0.2' } })
+  b.top.datagram.intercept({ prefix: '0.0.0.0/0' }, (request) => {
+    const flow = request.accept({
+      message(socket, octets, start, length) {
+        socket.send(octets, start, length)
+      },
+    })
+    t.equal(flow.local.port, 53)
+  })
+  const client = new Ears()
+  const socket = a.top.datagram.bind({ port: 2000 }, client)
+  say(socket, 'echo', at('203.0.113.5'), 53)
+  await sim.run(seconds(1))
+  t.same(client.heard, ['203.0.113.5:53 to 10.0.0.1: echo'])
+  await sim.close()
+})
