@@ -50,6 +50,7 @@ const MAX_TESTS = 64
 const DEFAULT_BLOCK_OCTETS = 131_072
 /** How long a client may take over each of its steps besides the test itself. */
 const STEP_MS = 30_000
+const FOR_EVER = Number.POSITIVE_INFINITY
 
 /** One direction of one test, when it has ended. */
 export interface StreamReport {
@@ -131,11 +132,12 @@ class Test {
       throw new Error('the client asks for UDP')
     }
     this.parameters = parametersOf(asked)
-    const all = new Promise<void>((resolve) => {
+    const all = within<void>(STEP_MS, control, (resolve) => {
       this.complete = resolve
+      return () => {}
     })
     say(control, STATE.createStreams)
-    await within(STEP_MS, all, control)
+    await all
     say(control, STATE.testStart)
     say(control, STATE.testRunning)
     const seconds = await this.measure(this.parameters.omit)
@@ -178,7 +180,7 @@ class Test {
     if (omit === 0) clearTimeout(timer)
     try {
       for (const stream of this.streams) stream.start()
-      await expect(this.control, STATE.testEnd, undefined)
+      await expect(this.control, STATE.testEnd, FOR_EVER)
       return (performance.now() - began) / 1000
     } finally {
       clearTimeout(timer)
@@ -191,8 +193,8 @@ class Test {
       cpu_util_total: 0,
       cpu_util_user: 0,
       cpu_util_system: 0,
-      // -1: we do not count retransmissions per test.
-      sender_has_retransmits: -1,
+      // We do not count retransmissions per test.
+      sender_has_retransmits: 0,
       streams: this.streams.map(({ id, octets }) => ({
         id,
         bytes: octets,
@@ -296,41 +298,53 @@ async function readJson(control: Duplex): Promise<Record<string, unknown>> {
   return { ...value }
 }
 
-async function expect(control: Duplex, state: number, limitMs: number | undefined = STEP_MS): Promise<void> {
+async function expect(control: Duplex, state: number, limitMs = STEP_MS): Promise<void> {
   const said = (await read(control, 1, limitMs)).readUInt8()
   if (said !== state) throw new Error(`the client says ${said}, not ${state}`)
 }
 
 /** Takes exactly so many octets from a socket that is not flowing. @throws Error — it ended, failed or took too long. */
-function read(socket: Duplex, octets: number, limitMs: number | undefined = STEP_MS): Promise<Buffer> {
-  const taken = new Promise<Buffer>((resolve) => {
+function read(socket: Duplex, octets: number, limitMs = STEP_MS): Promise<Buffer> {
+  return within(limitMs, socket, (resolve) => {
     const take = (): void => {
       const chunk: Buffer | null = octets === 0 ? Buffer.alloc(0) : socket.read(octets)
       // At the end, `read` gives what is left.
-      if (chunk === null || chunk.length < octets) return
-      socket.off('readable', take)
-      resolve(chunk)
+      if (chunk !== null && chunk.length === octets) resolve(chunk)
     }
     socket.on('readable', take)
     take()
+    return () => socket.off('readable', take)
   })
-  return within(limitMs, taken, socket)
 }
 
-/** @throws Error — the connection was over first, or `limitMs` have passed. */
-function within<T>(limitMs: number | undefined, wanted: Promise<T>, socket: Duplex): Promise<T> {
+/**
+ * Waits for one thing of a client, but not for ever.
+ * @param begin starts the wait, and returns what ends it.
+ * @throws Error — the connection was over first, or `limitMs` have passed.
+ */
+function within<T>(limitMs: number, socket: Duplex, begin: (resolve: (value: T) => void) => () => void): Promise<T> {
   return new Promise((resolve, reject) => {
-    const over = (): void => settle(() => reject(new Error('the client has closed the connection')))
-    const failed = (error: Error): void => settle(() => reject(error))
-    const late = (): void => settle(() => reject(new Error(`the client has not gone on within ${limitMs} ms`)))
-    const timer = limitMs === undefined ? undefined : setTimeout(late, limitMs)
-    const settle = (end: () => void): void => {
+    let end = (): void => {}
+    const settle = (): void => {
       clearTimeout(timer)
       socket.off('end', over).off('close', over).off('error', failed)
       end()
     }
+    const failed = (error: Error): void => {
+      settle()
+      reject(error)
+    }
+    const over = (): void => failed(new Error('the client has closed the connection'))
+    const late = (): void => failed(new Error(`the client has not gone on within ${limitMs} ms`))
+    const timer = limitMs === FOR_EVER ? undefined : setTimeout(late, limitMs)
     socket.on('end', over).on('close', over).on('error', failed)
-    wanted.then((value) => settle(() => resolve(value)))
+    let settled = false
+    end = begin((value) => {
+      settled = true
+      settle()
+      resolve(value)
+    })
+    if (settled) end()
   })
 }
 

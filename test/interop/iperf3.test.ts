@@ -3,10 +3,11 @@ import { once } from 'node:events'
 import t from 'tap'
 import { iperf3, type TestReport } from '../../examples/iperf3-server.ts'
 import { packetsInUse, poisonReleased } from '../../src/kernel/packet.ts'
-import { oracle } from './helpers.ts'
+import { oracle, until } from './helpers.ts'
 import { MEDIA, OURS, stand } from './stand.ts'
 
 poisonReleased(true)
+t.setTimeout(300_000)
 
 /** Options of iperf3; how many streams we receive and how many we send. */
 const RUNS: readonly [options: string, received: number, sent: number][] = [
@@ -36,7 +37,9 @@ for (const medium of MEDIA) {
       const { code, output } = await kernel.run('iperf3', '-J', '-C', 'cubic', '-c', OURS, ...options.split(' '))
       t.equal(code, 0, options)
       const { end } = JSON.parse(output)
-      const streams = reports.at(-1)?.streams ?? []
+      // The client ends a moment before us.
+      await until(() => reports.length > 0, 'the report')
+      const { streams = [] } = reports.pop() ?? {}
       t.equal(streams.filter(({ direction }) => direction === 'received').length, receives)
       t.equal(streams.filter(({ direction }) => direction === 'sent').length, sends)
       for (const { id, octets } of streams) t.ok(octets > 1_000_000, `stream ${id}: ${octets} octets`)

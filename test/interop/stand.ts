@@ -60,7 +60,7 @@ export interface Stand {
 export async function stand(t: Cleaning, medium: Medium, options: StandOptions = {}): Promise<Stand> {
   const kernel = namespace(t)
   await kernel.run('sysctl', '-q', '-w', ...SYSCTLS)
-  const ours = medium === 'vxlan' ? beside(t, kernel) : undefined
+  const ours = medium === 'vxlan' ? await beside(t, kernel) : undefined
   const host = hostOf(physical(medium, kernel, options), options)
   const started = () => boot(host, 'ours', { hosts: options.hosts })
   const node = await (ours === undefined ? started() : within(ours, started))
@@ -102,13 +102,15 @@ export function dropsOf(node: Node<unknown>): string[] {
 }
 
 /** A namespace for our tunnel's sockets, joined to the kernel's, which gets its VXLAN device. */
-function beside(t: Cleaning, kernel: Namespace): Namespace {
+async function beside(t: Cleaning, kernel: Namespace): Promise<Namespace> {
   const ours = namespace(t)
   kernel.ip('link', 'add', 'u0', 'type', 'veth', 'peer', 'name', 'w0', 'netns', ours.name)
   kernel.ip('addr', 'add', '192.0.2.1/24', 'dev', 'u0')
   kernel.ip('link', 'set', 'u0', 'up')
   ours.ip('addr', 'add', '192.0.2.2/24', 'dev', 'w0')
   ours.ip('link', 'set', 'w0', 'up')
+  // A veth pair hands packets on with their checksums unfinished, the inner one too: no wire does that.
+  await kernel.run('ethtool', '-K', 'u0', 'tx', 'off')
   const tunnel = ['id', `${VNI}`, 'local', '192.0.2.1', 'remote', '192.0.2.2', 'dstport', '4789', 'dev', 'u0']
   kernel.ip('link', 'add', 'x0', 'type', 'vxlan', ...tunnel)
   kernel.ip('link', 'set', 'x0', 'up')
