@@ -51,7 +51,8 @@ export class Simulation implements Host, Clock, AsyncDisposable {
   private readonly partitions = new Partitions()
   private readonly captures = new Captures(() => [...this.booted.values()].flatMap((node) => node.boundaries))
   private readonly streams = new Map<string, number>()
-  private tracers: readonly ((boundary: AnyBoundary) => void)[] = []
+  /** Told of each boundary that is made. */
+  private openings: readonly ((boundary: AnyBoundary) => void)[] = []
   private readonly maxTurns: number
   private readonly maxEvents: number
   private at: Instant = 0
@@ -94,7 +95,7 @@ export class Simulation implements Host, Clock, AsyncDisposable {
   }
 
   opened(boundary: AnyBoundary): void {
-    for (const tracer of this.tracers) tracer(boundary)
+    for (const opening of this.openings) opening(boundary)
     this.captures.changed()
   }
 
@@ -210,14 +211,23 @@ export class Simulation implements Host, Clock, AsyncDisposable {
     return this.partitions.cut(pairs(from, to))
   }
 
+  /**
+   * Calls `action` for every boundary there is, then for each of those to come.
+   * @returns a function that stops it; it does not undo what `action` did.
+   */
+  eachBoundary(action: (boundary: AnyBoundary) => void): () => void {
+    for (const node of this.booted.values()) for (const boundary of node.boundaries) action(boundary)
+    this.openings = [...this.openings, action]
+    return () => {
+      this.openings = this.openings.filter((other) => other !== action)
+    }
+  }
+
   /** Tells of every packet at every boundary, also of nodes yet to boot. Costs nothing when unused. @returns stop. */
   trace(listener: TraceListener): () => void {
     const stops: (() => void)[] = []
-    const tracer = (boundary: AnyBoundary) => stops.push(traceBoundary(boundary, listener))
-    for (const node of this.booted.values()) for (const boundary of node.boundaries) tracer(boundary)
-    this.tracers = [...this.tracers, tracer]
+    stops.push(this.eachBoundary((boundary) => stops.push(traceBoundary(boundary, listener))))
     return () => {
-      this.tracers = this.tracers.filter((other) => other !== tracer)
       for (const stop of stops.splice(0)) stop()
     }
   }
