@@ -41,6 +41,8 @@ export function updateWindow(tcb: Tcb, seg: Segment): void {
 function newAck(tcb: Tcb, seg: Segment, acked: number, now: Instant): void {
   const { snd } = tcb
   snd.una = seg.ack
+  // It must not fall behind by 2^31, or it would seem to lie ahead.
+  if (before(tcb.smallEnd, snd.una)) tcb.smallEnd = snd.una
   if (tcb.goingBack && !before(snd.una, snd.rtx)) {
     snd.rtx = snd.una
     if (snd.rtx === snd.nxt) tcb.goingBack = false

@@ -13,12 +13,12 @@ import type {
   ConnectionState,
   Endpoint,
 } from '../../../src/api/sockets.ts'
-import type { Duration, Instant } from '../../../src/kernel/clock.ts'
+import type { Instant } from '../../../src/kernel/clock.ts'
 import { Drive, type Pump } from '../../../src/kernel/drive.ts'
-import { integer, invalidType, invalidValue, NetError } from '../../../src/kernel/errors.ts'
+import { integer, invalidType, invalidValue } from '../../../src/kernel/errors.ts'
 import type { Timed } from '../../../src/kernel/machine.ts'
-import type { Packet } from '../../../src/kernel/packet.ts'
-import type { Timers } from '../../../src/kernel/timers.ts'
+import { failureError, infoOf, notWritable } from './figures.ts'
+import type { Outlet } from './outlet.ts'
 import { output, resetSegment, retryLater, updateMss } from './output.ts'
 import { SendBuffer } from './send-buffer.ts'
 import { withOption } from './settings.ts'
@@ -29,20 +29,8 @@ import { windowUpdateDue } from './window.ts'
 /** Segments a connection may send before others get their turn. */
 const PUMP_SEGMENTS = 64
 
-/** What a connection needs of the layer. */
+/** What a connection needs of those who know all connections. */
 export interface ConnectionOwner {
-  readonly timers: Timers
-  now(): Instant
-  /** The application was called, or called. */
-  touched(): void
-  /** Calls `connection.drive.run` when the batch at hand is done. */
-  schedule(connection: TcpConnection): void
-  /** Sends. @returns false when the connection is to stop until `schedule` is called again. */
-  transmit(connection: TcpConnection, packet: Packet): boolean
-  /** Does the link towards the peer take packets? If not, `schedule` follows when it does. */
-  mayTransmit(connection: TcpConnection): boolean
-  /** Sees to it that `tcb.path` is current. @returns false when there is no way to the peer. */
-  route(tcb: Tcb): boolean
   /** The connection no longer receives segments. */
   unlink(connection: TcpConnection): void
   /** The same, and a record of it stays for 2 MSL. */
@@ -84,14 +72,16 @@ export class TcpConnection implements Connection, Timed, Pump {
   blocked = false
   /** It counts among the owner's handshakes. */
   handshaking = false
+  private readonly outlet: Outlet
   private readonly owner: ConnectionOwner
   private over = false
 
-  constructor(tcb: Tcb, handler: ConnectionHandler, owner: ConnectionOwner) {
+  constructor(tcb: Tcb, handler: ConnectionHandler, outlet: Outlet, owner: ConnectionOwner) {
     this.tcb = tcb
     this.handler = handler
+    this.outlet = outlet
     this.owner = owner
-    this.drive = new Drive(this, owner.timers, this)
+    this.drive = new Drive(this, outlet.env.timers, this)
   }
 
   // ── the machine, as its owner and Drive see it
@@ -130,19 +120,19 @@ export class TcpConnection implements Connection, Timed, Pump {
   private send(now: Instant): void {
     const { tcb } = this
     if (this.blocked || tcb.state === 'CLOSED') return
-    if (!this.owner.route(tcb)) {
+    if (!this.outlet.route(tcb)) {
       retryLater(tcb, now)
       return
     }
-    if (!this.owner.mayTransmit(this)) return
+    if (!this.outlet.mayTransmit(this)) return
     tcb.burst = 0
     for (let n = 0; n < PUMP_SEGMENTS; n++) {
       const packet = output(tcb, now)
       if (packet === null) return
       tcb.segmentsSent += packet.segments
-      if (!this.owner.transmit(this, packet)) return
+      if (!this.outlet.transmit(this, packet)) return
     }
-    this.owner.schedule(this)
+    this.outlet.schedule(this)
   }
 
   /** Leaves the table when the protocol is done, and ends when the application has had everything. */
@@ -172,10 +162,10 @@ export class TcpConnection implements Connection, Timed, Pump {
   }
 
   private tellProgress(events: number): void {
-    this.owner.touched()
+    this.outlet.env.touched()
     if ((events & ESTABLISHED) !== 0) this.handler.established?.(this)
     if ((events & SOFT_ERROR) !== 0 && this.tcb.softFailure !== null) {
-      this.handler.softError?.(this, this.error(this.tcb.softFailure))
+      this.handler.softError?.(this, failureError(this.tcb, this.tcb.softFailure))
     }
     // A handler may have ended the connection: then `closed` is the last call.
     if ((events & READABLE) !== 0 && !this.tcb.orphan && this.tcb.readableTold) this.handler.readable?.(this)
@@ -197,9 +187,9 @@ export class TcpConnection implements Connection, Timed, Pump {
 
   private tellOver(): void {
     this.finish()
-    this.owner.touched()
+    this.outlet.env.touched()
     const { failure } = this.tcb
-    this.handler.closed?.(this, failure === null ? null : this.error(failure))
+    this.handler.closed?.(this, failure === null ? null : failureError(this.tcb, failure))
   }
 
   private finish(): void {
@@ -208,31 +198,19 @@ export class TcpConnection implements Connection, Timed, Pump {
     if (this.linked) this.owner.unlink(this)
   }
 
-  private error(failure: Failure): NetError {
-    const { remote, established } = this.tcb
-    return new NetError(failure.code, failure.message, {
-      syscall: established ? 'read' : 'connect',
-      address: remote.address.toString(),
-      port: remote.port,
-      layer: 'tcp',
-      reason: failure.reason,
-      rfc: failure.rfc,
-    })
-  }
-
   // ── what the owner does to it
 
   /** Ends the connection for a reason of the network's, without a word to the peer. */
   fail(failure: Failure): void {
     this.tcb.end(failure)
-    this.owner.schedule(this)
+    this.outlet.schedule(this)
   }
 
   /** Resets the peer and ends. */
   reset(failure: Failure | null): void {
-    this.sendReset(this.owner.now())
+    this.sendReset(this.outlet.now())
     this.tcb.end(failure)
-    this.owner.schedule(this)
+    this.outlet.schedule(this)
   }
 
   private sendReset(now: Instant): void {
@@ -244,7 +222,7 @@ export class TcpConnection implements Connection, Timed, Pump {
       case 'TIME-WAIT':
         return
     }
-    if (this.linked && this.owner.route(tcb)) this.owner.transmit(this, resetSegment(tcb, now))
+    if (this.linked && this.outlet.route(tcb)) this.outlet.transmit(this, resetSegment(tcb, now))
   }
 
   // ── the API
@@ -282,8 +260,8 @@ export class TcpConnection implements Connection, Timed, Pump {
     if (!(octets instanceof Uint8Array)) throw invalidType('octets', 'an instance of Uint8Array', octets)
     integer('start', start, 0, octets.length)
     integer('length', length, 0, octets.length - start)
-    if (!this.canWrite()) throw this.cannotWrite('write')
-    this.owner.touched()
+    if (!this.canWrite()) throw notWritable(tcb, 'write')
+    this.outlet.env.touched()
     const taken = Math.min(length, Math.max(tcb.options.sendBuffer - tcb.queuedOctets, 0))
     if (taken < length) tcb.wantsWritable = true
     if (taken === 0) return 0
@@ -291,7 +269,7 @@ export class TcpConnection implements Connection, Timed, Pump {
     tcb.sendBuffer.write(octets, start, taken)
     tcb.snd.end = (tcb.snd.end + taken) | 0
     tcb.pushEnd = tcb.snd.end
-    this.owner.schedule(this)
+    this.outlet.schedule(this)
     return taken
   }
 
@@ -299,7 +277,7 @@ export class TcpConnection implements Connection, Timed, Pump {
     const { tcb } = this
     integer('start', start, 0, into.length)
     integer('length', length, 0, into.length - start)
-    this.owner.touched()
+    this.outlet.env.touched()
     const queue = tcb.receiveQueue
     if (queue === null) {
       tcb.readableTold = false
@@ -310,11 +288,11 @@ export class TcpConnection implements Connection, Timed, Pump {
       tcb.receiveQueue = null
       tcb.readableTold = false
       tcb.events &= ~READABLE
-      if (tcb.finReceived) this.owner.schedule(this)
+      if (tcb.finReceived) this.outlet.schedule(this)
     }
     if (n > 0 && !tcb.finReceived && windowUpdateDue(tcb)) {
       tcb.ackNow = true
-      this.owner.schedule(this)
+      this.outlet.schedule(this)
     }
     return n
   }
@@ -328,63 +306,64 @@ export class TcpConnection implements Connection, Timed, Pump {
   shutdown(direction: 'read' | 'write'): void {
     if (direction !== 'read' && direction !== 'write') throw invalidValue('direction', "'read' or 'write'", direction)
     const { tcb } = this
-    if (tcb.state === 'SYN-SENT') throw this.cannotWrite('shutdown')
-    this.owner.touched()
+    if (tcb.state === 'SYN-SENT') throw notWritable(tcb, 'shutdown')
+    this.outlet.env.touched()
     if (direction === 'write') this.queueFin()
     else tcb.readShut = true
   }
 
   close(): void {
-    const { tcb, owner } = this
+    const { tcb, outlet } = this
     if (tcb.orphan || tcb.state === 'CLOSED' || tcb.state === 'TIME-WAIT') {
       this.closeFinished()
       return
     }
-    owner.touched()
+    outlet.env.touched()
+    if (tcb.state === 'SYN-SENT') tcb.end(null)
+    else if (tcb.options.linger === 0 || hasUnread(tcb) || !this.owner.orphan()) this.reset(null)
+    else this.closeInBackground(outlet.now())
+    outlet.schedule(this)
+  }
+
+  /** What was written is still sent, and FIN after it; nobody reads any more. */
+  private closeInBackground(now: Instant): void {
+    const { tcb } = this
     const { linger } = tcb.options
-    const unread = tcb.readableOctets > 0 || (tcb.reassembly !== null && !tcb.reassembly.isEmpty)
-    if (tcb.state === 'SYN-SENT') {
-      tcb.end(null)
-    } else if (linger === 0 || (unread && !tcb.readShut) || !owner.orphan()) {
-      this.reset(null)
-    } else {
-      tcb.orphan = true
-      tcb.releaseReceiving()
-      tcb.events &= ~READABLE
-      if (linger !== undefined) tcb.deadlines.closing = owner.now() + linger
-      else if (tcb.state === 'FIN-WAIT-2') tcb.deadlines.closing = owner.now() + tcb.settings.finWait2Timeout
-      this.queueFin()
-    }
-    owner.schedule(this)
+    tcb.orphan = true
+    tcb.releaseReceiving()
+    tcb.events &= ~READABLE
+    if (linger !== undefined) tcb.deadlines.closing = now + linger
+    else if (tcb.state === 'FIN-WAIT-2') tcb.deadlines.closing = now + tcb.settings.finWait2Timeout
+    this.queueFin()
   }
 
   /** The protocol is done, but the application had not had everything: now it does not want it. */
   private closeFinished(): void {
     const { tcb } = this
     if (tcb.orphan || this.over) return
-    this.owner.touched()
+    this.outlet.env.touched()
     tcb.orphan = true
     tcb.releaseReceiving()
-    this.owner.schedule(this)
+    this.outlet.schedule(this)
   }
 
   abort(): void {
     if (this.over || (this.tcb.events & OVER) !== 0) return
-    this.owner.touched()
+    this.outlet.env.touched()
     this.reset(ABORTED)
   }
 
   set<Name extends keyof ConnectionOptions>(name: Name, value: ConnectionOptions[Name]): void {
     const { tcb } = this
     tcb.options = withOption(tcb.options, name, value)
-    this.owner.touched()
-    const now = this.owner.now()
+    this.outlet.env.touched()
+    const now = this.outlet.now()
     if (name === 'keepAlive' || name === 'keepAliveIdle') {
       if (tcb.state !== 'SYN-SENT' && tcb.state !== 'SYN-RECEIVED' && tcb.state !== 'CLOSED') startKeepAlive(tcb, now)
     } else if (name === 'maxSegment' && tcb.path.mtu > 0) {
       updateMss(tcb)
     }
-    this.owner.schedule(this)
+    this.outlet.schedule(this)
   }
 
   get<Name extends keyof ConnectionOptions>(name: Name): ConnectionOptions[Name] {
@@ -393,44 +372,12 @@ export class TcpConnection implements Connection, Timed, Pump {
   }
 
   info(): ConnectionInfo {
-    const { tcb } = this
-    return {
-      state: tcb.state,
-      srtt: Math.round(tcb.rtt.srtt),
-      rttvar: Math.round(tcb.rtt.rttvar),
-      rto: tcb.rtt.backedOff(tcb.backoff) as Duration,
-      cwnd: tcb.congestion.cwnd,
-      ssthresh: tcb.congestion.ssthresh,
-      flightSize: tcb.flightSize,
-      sndWnd: tcb.snd.wnd,
-      rcvWnd: tcb.rcv.wnd,
-      maxSegment: tcb.mss,
-      retransmits: tcb.retransmitted,
-      octetsSent: tcb.octetsSent,
-      octetsReceived: tcb.octetsReceived,
-      segmentsSent: tcb.segmentsSent,
-      segmentsReceived: tcb.segmentsReceived,
-      sendQueue: tcb.queuedOctets,
-      receiveQueue: tcb.readableOctets,
-    }
+    return infoOf(this.tcb)
   }
 
   private canWrite(): boolean {
     const { state, finQueued, orphan } = this.tcb
     return !finQueued && !orphan && (state === 'ESTABLISHED' || state === 'CLOSE-WAIT')
-  }
-
-  private cannotWrite(syscall: string): NetError {
-    const { state, remote } = this.tcb
-    const early = state === 'SYN-SENT' || state === 'SYN-RECEIVED'
-    return new NetError(early ? 'ENOTCONN' : 'EPIPE', early ? 'not connected yet' : 'this direction is closed', {
-      syscall,
-      address: remote.address.toString(),
-      port: remote.port,
-      layer: 'tcp',
-      reason: early ? 'notConnected' : 'closed',
-      rfc: 'RFC 9293 §3.10.2',
-    })
   }
 
   /** (RFC 9293 §3.10.4): after the data, FIN. */
@@ -450,6 +397,11 @@ export class TcpConnection implements Connection, Timed, Pump {
         return
     }
     tcb.finQueued = true
-    this.owner.schedule(this)
+    this.outlet.schedule(this)
   }
+}
+
+/** Something has arrived that nobody has read, nor said that he will not. */
+function hasUnread(tcb: Tcb): boolean {
+  return !tcb.readShut && (tcb.readableOctets > 0 || (tcb.reassembly !== null && !tcb.reassembly.isEmpty))
 }

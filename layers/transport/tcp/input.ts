@@ -243,9 +243,9 @@ function resetArrives(tcb: Tcb, seg: Segment, now: Instant): Verdict {
   return 'done'
 }
 
-/** Both sides have closed, and only our FIN has not been acknowledged: nothing is lost by a reset. */
+/** The application has closed, and only our FIN has not been acknowledged: nothing is lost by a reset. */
 function isClosingCleanly(tcb: Tcb): boolean {
-  return (tcb.state === 'LAST-ACK' || tcb.state === 'CLOSING') && tcb.queuedOctets === 0 && tcb.readableOctets === 0
+  return tcb.orphan && (tcb.state === 'LAST-ACK' || tcb.state === 'CLOSING') && tcb.queuedOctets === 0
 }
 
 /** Fourth: a SYN in a synchronized state is challenged wherever it lies (RFC 5961 §4.2). */

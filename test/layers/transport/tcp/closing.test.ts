@@ -67,12 +67,13 @@ t.test('FIN and ACK of ours in one segment: straight to TIME-WAIT', async (t) =>
   t.equal([...s.sockets.list()][0]?.state, 'TIME-WAIT')
 })
 
-t.test('FIN follows the data, on its last segment', async () => {
+t.test('FIN follows the data, on its last segment', async (t) => {
   const s = new Script()
   const c = s.established()
   s.write(c, 1500)
   s.call(() => c.close())
   s.out('. 1:1001 ack 1', 'FP. 1001:1501 ack 1')
+  t.equal(s.withinCall, 0, 'no handler ran within a call')
 })
 
 t.test('half close: we have ended, the peer goes on (RFC 9293 §3.6)', async (t) => {
@@ -374,11 +375,12 @@ t.test('an established connection is reset (MUST-12)', async (t) => {
   t.equal(s.timers.size, 0)
 })
 
-t.test('a RST may carry data (SHLD-2)', async () => {
+t.test('a RST may carry data (SHLD-2)', async (t) => {
   const s = new Script()
   s.established()
   s.in('R. 1:21 ack 1')
   s.tells('closed ECONNRESET reset')
+  t.equal(s.withinCall, 0, 'no handler ran within a call')
 })
 
 t.test('closing the node resets what is open and leaves nothing', async (t) => {
@@ -395,4 +397,18 @@ t.test('closing the node resets what is open and leaves nothing', async (t) => {
   t.equal(s.timers.size, 0)
   t.equal(s.packets, 0)
   t.equal(s.chunks, 0)
+})
+
+t.test('a reset of our FIN is an error only for who has not closed', async (t) => {
+  for (const closes of [true, false]) {
+    const s = new Script()
+    const c = s.established()
+    s.in('F. 1:1 ack 1')
+    s.tells('readable')
+    s.call(() => (closes ? c.close() : c.shutdown('write')))
+    s.skip()
+    s.in('R 2:2')
+    s.tells(closes ? 'closed' : 'closed ECONNRESET reset')
+    t.equal(s.withinCall, 0, 'no handler ran within a call')
+  }
 })

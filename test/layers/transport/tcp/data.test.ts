@@ -19,15 +19,16 @@ t.test('a write leaves in full segments, PSH on the last (MUST-61)', async (t) =
   t.equal(s.chunks, 0, 'chunks are given back')
 })
 
-t.test('writes of one turn share segments', async () => {
+t.test('writes of one turn share segments', async (t) => {
   const s = new Script()
   const c = s.established({ noDelay: true })
   s.write(c, 10)
   s.write(c, 20, 10)
   s.out('P. 1:31 ack 1')
+  t.equal(s.withinCall, 0, 'no handler ran within a call')
 })
 
-t.test('Nagle: one small segment at a time (SHLD-7); noDelay disables it (MUST-17)', async () => {
+t.test('Nagle: one small segment at a time (SHLD-7); noDelay disables it (MUST-17)', async (t) => {
   const s = new Script()
   const c = s.established()
   s.write(c, 10)
@@ -41,9 +42,10 @@ t.test('Nagle: one small segment at a time (SHLD-7); noDelay disables it (MUST-1
   c.set('noDelay', true)
   s.write(c, 5, 1020)
   s.out('P. 1021:1026 ack 1')
+  t.equal(s.withinCall, 0, 'no handler ran within a call')
 })
 
-t.test('cork holds what is not full, until it is taken off or time has passed', async () => {
+t.test('cork holds what is not full, until it is taken off or time has passed', async (t) => {
   const s = new Script()
   const c = s.established({ cork: true })
   s.write(c, 1200)
@@ -58,6 +60,7 @@ t.test('cork holds what is not full, until it is taken off or time has passed', 
   s.out()
   s.run(ms(250))
   s.out('P. 1201:1231 ack 1')
+  t.equal(s.withinCall, 0, 'no handler ran within a call')
 })
 
 t.test('super-segments where the link takes them, checksum left to it', async (t) => {
@@ -231,7 +234,7 @@ t.test('only what fits the window is taken', async (t) => {
   t.equal(s.read(c, 2000, 0), 1000)
 })
 
-t.test('the sender keeps to the window, and is not silly (MUST-38)', async () => {
+t.test('the sender keeps to the window, and is not silly (MUST-38)', async (t) => {
   const s = new Script()
   const c = s.established({}, 1000, 2500)
   s.write(c, 5000)
@@ -242,6 +245,7 @@ t.test('the sender keeps to the window, and is not silly (MUST-38)', async () =>
   s.out('. 2001:3001 ack 1')
   s.in('. 1:1 ack 3001 win 2500')
   s.out('. 3001:4001 ack 1', 'P. 4001:5001 ack 1')
+  t.equal(s.withinCall, 0, 'no handler ran within a call')
 })
 
 t.test('a window that shrinks below what is in flight stops the sender only (MUST-34, SHLD-15)', async (t) => {
@@ -293,7 +297,7 @@ t.test(
   },
 )
 
-t.test('zero window: a peer that no longer answers is given up', async () => {
+t.test('zero window: a peer that no longer answers is given up', async (t) => {
   const s = new Script({ tcp: { retries: 3 } })
   const c = s.established({}, 1000, 1000)
   s.write(c, 2000)
@@ -301,9 +305,10 @@ t.test('zero window: a peer that no longer answers is given up', async () => {
   s.in('. 1:1 ack 1001 win 0')
   s.run(seconds(60))
   s.tells('closed ETIMEDOUT retransmissionTimeout')
+  t.equal(s.withinCall, 0, 'no handler ran within a call')
 })
 
-t.test('a tiny window is filled after the override timeout (RFC 9293 §3.8.6.2.1 (4))', async () => {
+t.test('a tiny window is filled after the override timeout (RFC 9293 §3.8.6.2.1 (4))', async (t) => {
   const s = new Script()
   const c = s.established({}, 1000, 1000)
   s.write(c, 2000)
@@ -312,6 +317,7 @@ t.test('a tiny window is filled after the override timeout (RFC 9293 §3.8.6.2.1
   s.out()
   s.run(c.info().rto)
   s.out('. 1001:1101 ack 1')
+  t.equal(s.withinCall, 0, 'no handler ran within a call')
 })
 
 t.test('write takes what fits the send buffer, and writable follows', async (t) => {
@@ -373,7 +379,7 @@ t.test('segments out of order are bounded by slots', async (t) => {
   t.equal(packetsInUse(), before)
 })
 
-t.test('backpressure: a network that is full is left alone until it is ready', async () => {
+t.test('backpressure: a network that is full is left alone until it is ready', async (t) => {
   const s = new Script()
   const c = s.established()
   s.net.open = false
@@ -383,6 +389,7 @@ t.test('backpressure: a network that is full is left alone until it is ready', a
   s.out()
   s.net.ready()
   s.out('. 1001:2001 ack 1', 'P. 2001:3001 ack 1')
+  t.equal(s.withinCall, 0, 'no handler ran within a call')
 })
 
 t.test('misuse', async (t) => {

@@ -72,11 +72,12 @@ t.test('passive open echoes what was offered, and is accepted when complete', as
   t.equal(s.withinCall, 0)
 })
 
-t.test('options need not begin on a word (MUST-64), unknown ones are passed over (MUST-6)', async () => {
+t.test('options need not begin on a word (MUST-64), unknown ones are passed over (MUST-6)', async (t) => {
   const s = new Script()
   s.listen()
   s.in('S 0:0 <nop,mss 1000,unknown 77,nop,ws 3,sackOK,ts 7 0>')
   s.out('S. 0:0 ack 1 <mss 1460,nop,nop,ts * *,nop,ws 8>')
+  t.equal(s.withinCall, 0, 'no handler ran within a call')
 })
 
 t.test('data and FIN may come with the ACK of the handshake', async (t) => {
@@ -92,11 +93,12 @@ t.test('data and FIN may come with the ACK of the handshake', async (t) => {
   t.equal(s.accepted[0]?.ended, true)
 })
 
-t.test('data with the SYN is not taken', async () => {
+t.test('data with the SYN is not taken', async (t) => {
   const s = new Script()
   s.listen()
   s.in('S 17:20 <mss 1460>')
   s.out('S. 0:0 ack 18')
+  t.equal(s.withinCall, 0, 'no handler ran within a call')
 })
 
 t.test('SYN with FIN is dropped', async (t) => {
@@ -107,7 +109,7 @@ t.test('SYN with FIN is dropped', async (t) => {
   t.equal(s.drops('synFin'), 1)
 })
 
-t.test('LISTEN: ACK is answered by a reset, RST and FIN by nothing (RFC 9293 §3.10.7.2)', async () => {
+t.test('LISTEN: ACK is answered by a reset, RST and FIN by nothing (RFC 9293 §3.10.7.2)', async (t) => {
   const s = new Script()
   s.setIss(0)
   s.listen()
@@ -117,6 +119,7 @@ t.test('LISTEN: ACK is answered by a reset, RST and FIN by nothing (RFC 9293 §3
   s.skip()
   s.in('R. 17:20 ack 34', 'R 17:17', 'F 17:20')
   s.out()
+  t.equal(s.withinCall, 0, 'no handler ran within a call')
 })
 
 t.test('nobody listens: a reset that the peer will believe (RFC 9293 §3.10.7.1)', async (t) => {

@@ -46,7 +46,7 @@ t.test('probes an idle peer, and gives up only after several (MUST-27, MUST-29)'
   t.equal(s.timers.size, 0)
 })
 
-t.test('what arrives puts the probe off; nothing is probed while data is outstanding (MUST-26)', async () => {
+t.test('what arrives puts the probe off; nothing is probed while data is outstanding (MUST-26)', async (t) => {
   const s = new Script()
   const c = s.established(KEEP)
   s.run(seconds(6))
@@ -64,13 +64,15 @@ t.test('what arrives puts the probe off; nothing is probed while data is outstan
   while (s.skip() > 0) {
     if (s.lastPacket?.seq !== 1) throw new Error('a probe while data was outstanding')
   }
+  t.equal(s.withinCall, 0, 'no handler ran within a call')
 })
 
-t.test('we answer probes of the peer, with and without an octet', async () => {
+t.test('we answer probes of the peer, with and without an octet', async (t) => {
   const s = new Script()
   s.established()
   s.in('. 0:0 ack 1')
   s.out('. 1:1 ack 1')
   s.in('. 0:1 ack 1')
   s.out('. 1:1 ack 1')
+  t.equal(s.withinCall, 0, 'no handler ran within a call')
 })

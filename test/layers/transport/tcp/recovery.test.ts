@@ -112,7 +112,7 @@ t.test('three duplicate ACKs: the first segment goes again, the window halves (R
   t.equal(c.info().cwnd, 2000)
 })
 
-t.test('limited transmit: one new segment on each of the first two duplicates (RFC 3042)', async () => {
+t.test('limited transmit: one new segment on each of the first two duplicates (RFC 3042)', async (t) => {
   const { s, c } = slow()
   s.write(c, 15_000)
   s.skip()
@@ -122,6 +122,7 @@ t.test('limited transmit: one new segment on each of the first two duplicates (R
   s.out('. 11001:12001 ack 1')
   s.in('. 1:1 ack 1')
   s.out('. 1:1001 ack 1')
+  t.equal(s.withinCall, 0, 'no handler ran within a call')
 })
 
 t.test('each duplicate ACK lets another segment go; a partial ACK is the next hole (RFC 6582)', async (t) => {
@@ -263,7 +264,7 @@ t.test('user timeout: given up when it has passed, and not before (RFC 5482)', a
   t.equal(d.state, 'CLOSED')
 })
 
-t.test('progress puts the user timeout off', async () => {
+t.test('progress puts the user timeout off', async (t) => {
   const s = new Script()
   const c = s.established({ userTimeout: seconds(3) })
   s.write(c, 2000)
@@ -273,6 +274,7 @@ t.test('progress puts the user timeout off', async () => {
   s.tells()
   s.run(seconds(1))
   s.tells('closed ETIMEDOUT userTimeout')
+  t.equal(s.withinCall, 0, 'no handler ran within a call')
 })
 
 t.test('taps hear of every retransmission and its section', async (t) => {

@@ -36,7 +36,7 @@ t.test('SYN in a synchronized state is challenged wherever it lies (RFC 5961 §4
   t.equal(s.drops('synInWindow'), 6)
 })
 
-t.test('challenge ACKs are limited (RFC 5961 §7)', async () => {
+t.test('challenge ACKs are limited (RFC 5961 §7)', async (t) => {
   const s = new Script()
   s.established()
   let n = 0
@@ -48,6 +48,7 @@ t.test('challenge ACKs are limited (RFC 5961 §7)', async () => {
   s.run(seconds(1))
   s.in('S 5:5')
   s.out('. 1:1 ack 1')
+  t.equal(s.withinCall, 0, 'no handler ran within a call')
 })
 
 t.test('an ACK of what was never sent, or of long ago, is challenged (RFC 5961 §5.2)', async (t) => {
@@ -177,7 +178,7 @@ t.test('timestamps that were agreed on must be there (RFC 7323 §3.2)', async (t
   t.equal(s.drops('noTimestamps'), 1)
 })
 
-t.test('the echoed timestamp is that of the segment at the left edge (RFC 7323 §4.3)', async () => {
+t.test('the echoed timestamp is that of the segment at the left edge (RFC 7323 §4.3)', async (t) => {
   const s = new Script()
   withTimestamps(s)
   s.in('. 1:101 ack 1 <nop,nop,ts 1010 0>')
@@ -195,6 +196,7 @@ t.test('the echoed timestamp is that of the segment at the left edge (RFC 7323 �
   s.in('. 101:201 ack 1 <nop,nop,ts 1050 0>')
   s.skip()
   if (!s.lastPacket?.options.endsWith(' 1040')) throw new Error('an older one is not')
+  t.equal(s.withinCall, 0, 'no handler ran within a call')
 })
 
 t.test('checksums are checked, unless the medium vouches for them (MUST-3)', async (t) => {
@@ -256,7 +258,7 @@ t.test('ICMP: hard errors end a handshake, if they quote it (MUST-54, RFC 5927)'
   t.equal(c.state, 'CLOSED')
 })
 
-t.test('ICMP: soft errors are told, and blamed for a timeout (MUST-47, MUST-56, SHLD-25)', async () => {
+t.test('ICMP: soft errors are told, and blamed for a timeout (MUST-47, MUST-56, SHLD-25)', async (t) => {
   const s = new Script()
   s.connect({ synRetries: 1 })
   s.skip()
@@ -264,6 +266,7 @@ t.test('ICMP: soft errors are told, and blamed for a timeout (MUST-47, MUST-56, 
   s.tells('softError EHOSTUNREACH')
   s.run(seconds(10))
   s.tells('closed EHOSTUNREACH hostUnreachable')
+  t.equal(s.withinCall, 0, 'no handler ran within a call')
 })
 
 t.test('ICMP: an established connection never ends by one (RFC 5927 §5.2)', async (t) => {

@@ -1,0 +1,203 @@
+/** All connections of a node: how they come to be, by OPEN or by SYN, how they are found, and how many there may be. */
+import type { ConnectionHandler, ConnectionOptions, ConnectRequest, Endpoint } from '../../../src/api/sockets.ts'
+import { IpAddress } from '../../../src/kernel/address.ts'
+import type { Instant } from '../../../src/kernel/clock.ts'
+import { integer, invalidType, NetError } from '../../../src/kernel/errors.ts'
+import { type HashKey, hashKey } from '../../../src/kernel/keyed-hash.ts'
+import type { Random } from '../../../src/kernel/random.ts'
+import { after } from '../../../src/kernel/sequence.ts'
+import { Path } from '../../network/service.ts'
+import { EphemeralPorts } from '../ports.ts'
+import { type ConnectionOwner, TcpConnection } from './connection.ts'
+import { Secrets } from './initial-sequence.ts'
+import { acceptSyn } from './input.ts'
+import type { Listeners } from './listeners.ts'
+import type { Outlet } from './outlet.ts'
+import type { DropReason } from './reasons.ts'
+import type { ReassemblyBudget } from './reassembly.ts'
+import { HEADER_OCTETS, type Segment } from './segment.ts'
+import { type TcpSettings, withOptions } from './settings.ts'
+import { type Flow, FlowTable } from './table.ts'
+import { endpoint, Tcb } from './tcb.ts'
+import { TimeWait } from './time-wait.ts'
+import { windowShiftFor } from './window.ts'
+
+/** Distance that a new connection's sequence numbers keep from those of the one it takes over from. */
+const REOPEN_DISTANCE = 0x1_0000
+const ANY: IpAddress = new IpAddress()
+
+export class Connections implements ConnectionOwner {
+  readonly table: FlowTable<TcpConnection>
+  readonly timeWait: TimeWait
+  readonly ports: EphemeralPorts
+  private readonly outlet: Outlet
+  private readonly listeners: Listeners
+  private readonly settings: TcpSettings
+  private readonly secrets: Secrets
+  private readonly reassembly: ReassemblyBudget
+  private readonly path = new Path()
+  private handshakes = 0
+  private orphans = 0
+
+  constructor(outlet: Outlet, listeners: Listeners, settings: TcpSettings, random: Random) {
+    const key = (): HashKey => hashKey(random.octets(16))
+    this.outlet = outlet
+    this.listeners = listeners
+    this.settings = settings
+    this.secrets = new Secrets(key())
+    this.ports = new EphemeralPorts(random)
+    this.table = new FlowTable(key())
+    this.timeWait = new TimeWait(key(), outlet.env.timers, 2 * settings.maxSegmentLifetime, settings.maxTimeWait)
+    this.reassembly = { used: 0, limit: settings.maxReassembly }
+  }
+
+  // ── active open (RFC 9293 §3.10.1)
+
+  /** @throws as `StreamSockets.connect` does. */
+  connect(request: ConnectRequest, handler: ConnectionHandler): TcpConnection {
+    const { address, port } = request
+    const { network } = this.outlet
+    if (!(address instanceof IpAddress)) throw invalidType('address', 'an IpAddress', address)
+    integer('port', port, 1, 65_535)
+    integer('localPort', request.localPort ?? 0, 0, 65_535)
+    const options = withOptions(this.settings.connection, request.options)
+    // (RFC 9293 §3.9.2.3 MUST-46)
+    if (network.isBroadcast(address) || network.isMulticast(address)) {
+      throw cannot('connect', 'ENETUNREACH', 'a connection has one peer: not a broadcast or multicast address', request)
+    }
+    if (this.table.size >= this.settings.maxConnections) {
+      throw cannot('connect', 'ENOBUFS', 'too many connections', request)
+    }
+    const link = this.linkIndex(request.link)
+    const none = network.path(address, request.localAddress ?? ANY, link, this.path)
+    if (none !== undefined) throw cannot('connect', none, 'there is no way to this address', request)
+    const now = this.outlet.now()
+    const remote = endpoint(address, port)
+    const local = this.bind(request, endpoint(this.path.source, request.localPort ?? 0), remote, now)
+    const tcb = new Tcb(false, local, remote, link, options, this.settings, this.reassembly)
+    this.open(tcb, now)
+    tcb.state = 'SYN-SENT'
+    return this.start(tcb, handler)
+  }
+
+  /** @returns the index of a link by name, 0 for none. @throws NetError ENODEV */
+  linkIndex(name: string | undefined): number {
+    if (name === undefined) return 0
+    const index = this.outlet.network.linkIndex(name)
+    if (index === 0) throw new NetError('ENODEV', `there is no link called '${name}'`, { layer: 'tcp' })
+    return index
+  }
+
+  /** Chooses the local port, if it is not given, and makes sure that the connection will be the only one of its kind. */
+  private bind(request: ConnectRequest, local: Endpoint, remote: Endpoint, now: Instant): Endpoint {
+    const usable = (port: number): boolean => this.isFree(local.address, port, remote, now)
+    if (local.port !== 0) {
+      if (!usable(local.port)) throw cannot('connect', 'EADDRINUSE', 'this connection exists already', request)
+      return local
+    }
+    const port = this.ports.towards(local.address, remote.address, remote.port, usable)
+    if (port === 0) throw cannot('connect', 'EADDRNOTAVAIL', 'all local ports are in use with this peer', request)
+    return endpoint(local.address, port)
+  }
+
+  private isFree(local: IpAddress, port: number, { address, port: remotePort }: Endpoint, now: Instant): boolean {
+    if (this.table.find(local, port, address, remotePort) !== undefined) return false
+    if (this.listeners.taken(local, port)) return false
+    const record = this.timeWait.find(local, port, address, remotePort)
+    return record === undefined || this.timeWait.mayReuse(record, now)
+  }
+
+  // ── passive open (RFC 9293 §3.10.7.2)
+
+  /** Why no further handshake can begin, if so. */
+  get limit(): DropReason | undefined {
+    if (this.handshakes >= this.settings.maxSynReceived) return 'synQueueFull'
+    return this.table.size >= this.settings.maxConnections ? 'connectionLimit' : undefined
+  }
+
+  /** A SYN that somebody wants: SYN-RECEIVED. */
+  accept(
+    seg: Segment,
+    flow: Flow,
+    link: number,
+    options: Readonly<ConnectionOptions>,
+    handler: ConnectionHandler,
+  ): TcpConnection {
+    const now = this.outlet.now()
+    const tcb = new Tcb(true, flow.local, flow.remote, link, options, this.settings, this.reassembly)
+    this.open(tcb, now)
+    acceptSyn(tcb, seg, now)
+    tcb.state = 'SYN-RECEIVED'
+    return this.start(tcb, handler)
+  }
+
+  // ── both
+
+  /** Everything a TCB needs before its first segment. */
+  private open(tcb: Tcb, now: Instant): void {
+    const { snd, rcv, local, remote, options, settings } = tcb
+    const record = this.timeWait.find(local.address, local.port, remote.address, remote.port)
+    snd.iss = this.secrets.sequence(local, remote, now)
+    if (record !== undefined) {
+      // Larger than all the connection before has used (RFC 9293 §3.10.7.4 MAY-2)
+      if (!after(snd.iss, record.sndNxt)) snd.iss = (record.sndNxt + REOPEN_DISTANCE) | 0
+      this.timeWait.delete(record)
+    }
+    snd.una = snd.nxt = snd.rtx = snd.iss
+    snd.end = (snd.iss + 1) | 0
+    tcb.pushEnd = tcb.smallEnd = snd.iss
+    tcb.tsOffset = this.secrets.timestampOffset(local, remote)
+    const largest = Math.max(settings.maxReceiveBuffer, options.receiveBuffer)
+    rcv.shift = settings.windowScaling ? windowShiftFor(largest) : -1
+    this.outlet.route(tcb)
+    const byPath = tcb.path.mtu - tcb.networkHeaderOctets - HEADER_OCTETS
+    tcb.announcedMss = options.maxSegment > 0 ? Math.min(options.maxSegment, byPath) : byPath
+  }
+
+  private start(tcb: Tcb, handler: ConnectionHandler): TcpConnection {
+    tcb.synDue = true
+    const connection = new TcpConnection(tcb, handler, this.outlet, this)
+    connection.linked = true
+    this.table.add(connection)
+    if (tcb.passive) {
+      connection.handshaking = true
+      this.handshakes++
+    }
+    this.outlet.schedule(connection)
+    return connection
+  }
+
+  // ── ConnectionOwner
+
+  unlink(connection: TcpConnection): void {
+    if (!connection.linked) return
+    connection.linked = false
+    this.table.delete(connection)
+    if (connection.tcb.orphan) this.orphans--
+  }
+
+  enterTimeWait(connection: TcpConnection, now: Instant): void {
+    this.unlink(connection)
+    this.timeWait.add(connection.tcb, now)
+  }
+
+  handshakeOver(): void {
+    this.handshakes--
+  }
+
+  orphan(): boolean {
+    if (this.orphans >= this.settings.maxOrphans) return false
+    this.orphans++
+    return true
+  }
+}
+
+/** An operation that failed at once. */
+export function cannot(
+  syscall: string,
+  code: string,
+  message: string,
+  { address, port }: { readonly address: IpAddress; readonly port: number },
+): NetError {
+  return new NetError(code, message, { syscall, address: address.toString(), port, layer: 'tcp', reason: code })
+}

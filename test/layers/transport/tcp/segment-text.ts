@@ -1,0 +1,70 @@
+/** Segments as the lines of a script, and back. */
+
+export const FLAGS: readonly (readonly [string, number])[] = [
+  ['S', 0x02],
+  ['F', 0x01],
+  ['R', 0x04],
+  ['P', 0x08],
+  ['U', 0x20],
+  ['.', 0x10],
+]
+export interface Sent {
+  readonly flags: string
+  readonly seq: number
+  readonly length: number
+  readonly ack: number | undefined
+  readonly win: number
+  readonly options: string
+  readonly destination: string
+  readonly segmentOctets: number
+}
+
+/** What was sent, in as much detail as the line it is compared with. */
+export function format({ flags, seq, length, ack, win, options }: Sent, like: string): string {
+  let text = `${flags === '' ? '-' : flags} ${seq}:${seq + length}`
+  if (ack !== undefined) text += ` ack ${ack}`
+  if (/ win /.test(like)) text += ` win ${win}`
+  if (like.includes('<')) text += ` <${/ts \*/.test(like) ? options.replace(/ts \d+ \d+/, 'ts * *') : options}>`
+  return text
+}
+
+export function encodeOptions(text: string): Uint8Array {
+  const octets: number[] = []
+  for (const option of text === '' ? [] : text.split(',')) {
+    const [name, a, b] = option.trim().split(' ')
+    const n = Number(a)
+    if (name === 'mss') octets.push(2, 4, n >> 8, n & 255)
+    else if (name === 'ws') octets.push(3, 3, n)
+    else if (name === 'sackOK') octets.push(4, 2)
+    else if (name === 'nop') octets.push(1)
+    else if (name === 'eol') octets.push(0)
+    else if (name === 'unknown') octets.push(n, 4, 0xde, 0xad)
+    else if (name === 'ts') octets.push(8, 10, ...word(n), ...word(Number(b)))
+    else throw new Error(`no such option: ${option}`)
+  }
+  while (octets.length % 4 !== 0) octets.push(0)
+  return Uint8Array.from(octets)
+}
+
+const word = (n: number) => [(n >>> 24) & 255, (n >>> 16) & 255, (n >>> 8) & 255, n & 255]
+
+export function decodeOptions(octets: Uint8Array): string {
+  const names: string[] = []
+  const view = new DataView(octets.buffer, octets.byteOffset, octets.length)
+  for (let at = 0; at < octets.length; ) {
+    const kind = octets[at] as number
+    if (kind === 0) break
+    if (kind === 1) {
+      names.push('nop')
+      at++
+      continue
+    }
+    const length = octets[at + 1] as number
+    if (kind === 2) names.push(`mss ${view.getUint16(at + 2)}`)
+    else if (kind === 3) names.push(`ws ${octets[at + 2]}`)
+    else if (kind === 8) names.push(`ts ${view.getUint32(at + 2)} ${view.getUint32(at + 6)}`)
+    else names.push(`kind ${kind}`)
+    at += length
+  }
+  return names.join(',')
+}
