@@ -18,7 +18,7 @@ const SHORT_OCTETS = 64
 const BLOCK_OCTETS = 32_768
 
 /** What is behind `sum` and `copyAndSum` for all but short runs; both are folded. */
-interface Engine {
+export interface Engine {
   sum(start: number, length: number, partial: number): number
   copyAndSum(from: number, to: number, length: number, partial: number): number
 }

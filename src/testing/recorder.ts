@@ -7,6 +7,7 @@
  *   seen.expectNone({ tcp: { flags: /RST/ } })
  */
 import { AssertionError } from 'node:assert'
+import { types } from 'node:util'
 import type { Direction } from '../kernel/boundary.ts'
 import type { AnyBoundary } from '../runtime/host.ts'
 import { decodeFrame, describeFrame, type Frame } from './frames.ts'
@@ -30,7 +31,7 @@ export function matches<T>(value: T, pattern: Pattern<T>): boolean {
 
 function matchesAny(value: unknown, pattern: unknown): boolean {
   if (typeof pattern === 'function') return pattern(value) === true
-  if (pattern instanceof RegExp) return typeof value === 'string' && pattern.test(value)
+  if (types.isRegExp(pattern)) return typeof value === 'string' && pattern.test(value)
   if (pattern instanceof Uint8Array) return value instanceof Uint8Array && Buffer.compare(value, pattern) === 0
   if (typeof pattern !== 'object' || pattern === null) return Object.is(value, pattern)
   if (typeof value !== 'object' || value === null) return false
@@ -151,7 +152,7 @@ class FrameRecorder implements Recorder {
 
 /** A pattern as text, with its functions and expressions. */
 function show(pattern: unknown): string {
-  if (typeof pattern === 'function' || pattern instanceof RegExp) return String(pattern)
+  if (typeof pattern === 'function' || types.isRegExp(pattern)) return String(pattern)
   if (pattern instanceof Uint8Array) return Buffer.from(pattern).toString('hex')
   if (typeof pattern !== 'object' || pattern === null) return JSON.stringify(pattern) ?? 'undefined'
   return `{ ${Object.entries(pattern)
