@@ -275,7 +275,8 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
   }
 
   private refuseOrOffer(packet: Packet, from: NetworkAddressing, sourcePort: number, port: number): void {
-    if (this.interception.offer(packet, sourcePort, port, from, this.env.clock.now())) return
+    // A flow needs two ports: who sends from port 0 wants no answer (RFC 768), and nothing could be accepted.
+    if (sourcePort !== 0 && this.interception.offer(packet, sourcePort, port, from, this.env.clock.now())) return
     // The network drops it, for that reason, where it may not be answered.
     this.boundary.count('noPort')
     this.network.refuse(packet, from, 'portUnreachable')

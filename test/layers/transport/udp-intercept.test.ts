@@ -87,3 +87,29 @@ t.test('interception of everything: answers still leave', async (t) => {
   t.same(client.heard, ['203.0.113.5:53 to 10.0.0.1: echo'])
   await sim.close()
 })
+
+t.test('who sends from port 0 wants no answer, and is no flow to be shown', async (t) => {
+  const { sim, a, b } = pair()
+  let asked = 0
+  b.top.datagram.intercept({ prefix: '10.9.0.0/16' }, (request) => {
+    asked++
+    request.accept({})
+  })
+  a.top.network.routes.add({ prefix: '10.9.0.0/16', via: '10.0.0.2' })
+  const client = a.top.datagram.bind({}, {})
+  // No socket of ours sends from port 0: the packet is changed on its way, as a tap must never do, but a test may.
+  a.boundaries
+    .find(({ name }) => name === 'A/udp')
+    ?.watch({
+      packet: ({ view, start }) => {
+        view.setUint16(start, 0)
+        view.setUint16(start + 6, 0) // no checksum
+      },
+    })
+  say(client, 'x', at('10.9.0.1'), 9)
+  await sim.run(seconds(1))
+  t.equal(asked, 0)
+  t.same(drops(b, 'udp'), { noPort: 1 })
+  await sim.close()
+  t.equal(packetsInUse(), 0)
+})
