@@ -189,7 +189,10 @@ export interface InterceptRequest {
 }
 
 export interface StreamRequest extends InterceptRequest {
-  /** Completes the handshake; `established` follows. @throws NetError ECONNABORTED — the request has been answered. */
+  /**
+   * Completes the handshake; `established` follows.
+   * @throws NetError ECONNABORTED — the request has been answered. ENOBUFS — too many connections; it is dropped then.
+   */
   accept(handler: ConnectionHandler, options?: Partial<ConnectionOptions>): Connection
   /** Answers with a reset: connection refused. */
   reset(): void

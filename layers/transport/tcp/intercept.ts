@@ -27,6 +27,8 @@ const MAX_UNDECIDED = 1024
 /** What interception needs of the layer. */
 export interface InterceptOwner {
   readonly timers: Timers
+  /** Why no further handshake can begin, if so. */
+  readonly limit: DropReason | undefined
   touched(): void
   declareLocal(address: IpAddress, length: number): () => void
   /** Goes on with the SYN as if a listener had been found. Takes ownership of the packet. */
@@ -87,6 +89,12 @@ export class PendingRequest implements StreamRequest, Flow {
         reason: 'answered',
       })
     }
+    const { limit } = this.owner
+    if (limit !== undefined) {
+      // Others have taken the room while it waited for the decision.
+      this.drop()
+      throw new NetError('ENOBUFS', 'too many connections', { syscall: 'accept', layer: 'tcp', reason: limit })
+    }
     this.interception.forget(this)
     return this.owner.accept(this, handler, options)
   }
@@ -143,6 +151,11 @@ export class Interception {
   offer(packet: Packet, flow: Flow, link: number, now: Instant): boolean {
     const rule = this.rules.find((candidate) => matches(candidate, flow.local))
     if (rule === undefined) return false
+    const { limit } = this.owner
+    if (limit !== undefined) {
+      this.owner.drop(packet, limit)
+      return true
+    }
     const { local, remote } = flow
     if (this.pending.find(local.address, local.port, remote.address, remote.port) !== undefined) {
       this.owner.drop(packet, 'interceptPending')

@@ -320,6 +320,10 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
 
   // ── InterceptOwner
 
+  get limit(): DropReason | undefined {
+    return this.connections.limit
+  }
+
   declareLocal(address: IpAddress, length: number): () => void {
     return this.network.declareLocal(address, length)
   }

@@ -69,6 +69,27 @@ t.test('a SYN again asks only once; undecided requests are dropped after 30 s an
   t.equal(s.timers.size, 0)
 })
 
+t.test('what is intercepted counts against the limits of the node like any other handshake', async (t) => {
+  const s = new Script({ tcp: { maxSynReceived: 2 } })
+  const requests: StreamRequest[] = []
+  s.sockets.intercept({ prefix: '0.0.0.0/0' }, (request) => requests.push(request))
+  for (let port = 0; port < 3; port++) {
+    s.ports = [80, 40_000 + port]
+    s.raw(s.bytes('S 0:0 <mss 1000>'), { to: FAR })
+  }
+  t.equal(requests.length, 3)
+  s.call(() => requests[0]?.accept({}))
+  s.call(() => requests[1]?.accept({}))
+  t.throws(() => requests[2]?.accept({}), { code: 'ENOBUFS', reason: 'synQueueFull' })
+  t.equal(s.drops('intercepted'), 1, 'it is over')
+  s.ports = [80, 50_000]
+  s.raw(s.bytes('S 0:0 <mss 1000>'), { to: FAR })
+  t.equal(requests.length, 3, 'nobody is asked when there is no room')
+  t.equal(s.drops('synQueueFull'), 1)
+  s.close()
+  t.equal(s.packets, 0)
+})
+
 t.test('rules by port, the longest prefix first, and undone', async (t) => {
   const { s, requests, undo, syn } = intercepting('93.184.0.0/16', [80])
   const other: StreamRequest[] = []
