@@ -14,7 +14,7 @@
  *   on each stream: cookie ───────────────►
  *                      ◄─────────────────────  1 test start,  2 test running
  *   ════════ data, either way or both ════════
- *   4 test end ───────────────────────────►
+ *   4 test end ───────────────────────────►     (ends the streams it sends on)
  *                      ◄───────────────────── 13 exchange results
  *   length, JSON ─────────────────────────►
  *                      ◄─────────────────────    length, JSON
@@ -234,12 +234,14 @@ class Stream {
     this.send()
   }
 
+  /** A client that receives takes what there is, and then waits for the end of the stream. */
   stop(): void {
     this.running = false
+    if (this.block !== undefined) this.socket.end()
   }
 
   close(): void {
-    this.stop()
+    this.running = false
     this.socket.destroy()
   }
 
