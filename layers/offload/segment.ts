@@ -13,6 +13,7 @@
 import { checksum, copyAndSum, fold, pseudoHeaderIpv4, sum } from '../../src/kernel/checksum.ts'
 import { Packet } from '../../src/kernel/packet.ts'
 import { complete } from './complete.ts'
+import { networkHeader, TCP_OCTETS } from './header.ts'
 
 const FIN = 0x01
 const PSH = 0x08
@@ -25,35 +26,11 @@ const PROTOCOL = 9
 const HEADER_CHECKSUM = 10
 const SOURCE = 12
 const DESTINATION = 16
-const IPV4_OCTETS = 20
 
 /** Offsets in the TCP header. */
 const SEQUENCE = 4
 const FLAGS = 13
 const TCP_CHECKSUM = 16
-const TCP_OCTETS = 20
-
-/** Octets of an Ethernet header, and of one with a VLAN tag. */
-const LINK_HEADERS = [0, 14, 18] as const
-
-/**
- * Where the IPv4 header of a packet with offload fields begins: before `checksumStart`, by `networkStart` or, where no
- * network layer has seen the packet, behind what link header there is.
- * @returns an offset in `octets`, or -1 when there is none.
- */
-export function networkHeader(packet: Packet): number {
-  const { networkStart, start } = packet
-  if (isHeader(packet, networkStart)) return networkStart
-  for (const octets of LINK_HEADERS) if (isHeader(packet, start + octets)) return start + octets
-  return -1
-}
-
-function isHeader(packet: Packet, at: number): boolean {
-  const octets = packet.checksumStart - at
-  if (at < packet.start || octets < IPV4_OCTETS) return false
-  const first = packet.view.getUint8(at)
-  return first >> 4 === 4 && (first & 15) * 4 === octets
-}
 
 /**
  * Splits one packet after the other; reusable, and nothing is made per packet but the packets.

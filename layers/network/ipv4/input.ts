@@ -8,6 +8,8 @@ import type { Clock } from '../../../src/kernel/clock.ts'
 import type { Drive } from '../../../src/kernel/drive.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Cast } from '../../datalink/service.ts'
+import { complete } from '../../offload/complete.ts'
+import { offloadFits } from '../../offload/header.ts'
 import { NetworkAddressing, PROTOCOL } from '../service.ts'
 import { type Addresses, ALL_HOSTS, isLoopback, isMulticast, isReserved, isThisNetwork } from './addresses.ts'
 import * as header from './header.ts'
@@ -97,6 +99,10 @@ export class Input implements LocalReceiver {
     // What is behind the datagram is padding of the link.
     packet.end = start + total
     packet.networkStart = start
+    if ((packet.checksum === 'partial' || packet.segmentOctets !== 0) && !holds(packet)) {
+      this.boundary.drop(packet, 'badLength')
+      return
+    }
     if (port !== null) {
       const martian = martianOf(source, destination)
       if (martian !== undefined) {
@@ -175,8 +181,7 @@ export class Input implements LocalReceiver {
     from.dontFragment = (header.flagsAndOffset(view, start) & header.DF) !== 0
     from.link = port === null ? 0 : port.port.index
     packet.start = start + header.headerOctets(view, start)
-    // Whoever left the sum to the link below vouches for the data: there was no wire to damage it.
-    if (packet.checksum === 'partial') packet.checksum = 'verified'
+    if (packet.checksum === 'partial') vouch(packet)
     if (protocol === PROTOCOL.icmp) {
       this.icmp.receive(packet, from)
       return
@@ -203,6 +208,19 @@ export class Input implements LocalReceiver {
     }
     this.output.forward(packet, hop, header.decrementTtl(w2), (w1 & header.DF) !== 0)
   }
+}
+
+/** Do the offload fields of a packet fit its header, which has been checked? Only TCP comes in super-segments. */
+function holds(packet: Packet): boolean {
+  const { view, start } = packet
+  if (packet.segmentOctets !== 0 && header.protocol(view, start) !== PROTOCOL.tcp) return false
+  return offloadFits(packet, start + header.headerOctets(view, start))
+}
+
+/** Whoever left the sum to the link below vouches for the data: there was no wire to damage it. */
+function vouch(packet: Packet): void {
+  if (packet.checksumStart === packet.start) packet.checksum = 'verified'
+  else complete(packet) // it is of something inside, which whoever takes it out will check
 }
 
 /** Why a packet cannot have come from a link with these addresses (RFC 1122 §3.2.1.3, RFC 1812 §5.3.7). */

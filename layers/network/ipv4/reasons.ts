@@ -47,7 +47,7 @@ export const REASONS: Reasons<Ipv4Reason> = {
   /** Shorter than a header, or than its own header says. */
   short: 'RFC 1122 §3.2.1',
   version: 'RFC 1122 §3.2.1.1',
-  /** Total length below the header's, or beyond what arrived. */
+  /** Total length below the header's, beyond what arrived, or short of where the offload fields point. */
   badLength: 'RFC 791 §3.1',
   headerChecksum: 'RFC 1122 §3.2.1.2',
   badOption: 'RFC 791 §3.1',

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { complete } from '../../../layers/offload/complete.ts'
-import { networkHeader, Segmenter } from '../../../layers/offload/segment.ts'
+import { networkHeader } from '../../../layers/offload/header.ts'
+import { Segmenter } from '../../../layers/offload/segment.ts'
 import { Packet, packetsInUse, poisonReleased } from '../../../src/kernel/packet.ts'
 
 poisonReleased(true)
@@ -186,6 +187,31 @@ t.test('property: complete finishes what the pseudo-header began', (t) => {
     ),
   )
   t.equal(packetsInUse(), 0)
+  t.end()
+})
+
+t.test('padding of a link behind the datagram is no part of its checksum', (t) => {
+  for (const padding of [0, 1, 26]) {
+    const packet = superSegment({
+      linkOctets: 14,
+      ipOptions: 4,
+      tcpOptions: 0,
+      payload: 2,
+      mss: 0,
+      flags: 0,
+      seq: 1,
+      id: 1,
+    })
+    packet.networkStart = 0
+    packet.view.setUint16(packet.checksumStart + 16, 0x1234)
+    const end = packet.end
+    const covered = [...packet.octets.subarray(packet.checksumStart, end)]
+    packet.octets.fill(0x99, packet.put(padding), packet.end)
+    complete(packet)
+    t.equal(packet.view.getUint16(packet.checksumStart + 16), rfc1071(covered))
+    t.equal(packet.end, end + padding)
+    packet.release()
+  }
   t.end()
 })
 

@@ -41,10 +41,11 @@ export class TestLink implements LinkService {
     return true
   }
 
-  /** As if the octets had come over the link, in a packet without any room around them. */
-  inject(octets: Uint8Array, cast: Cast = 'unicast'): void {
+  /** As if the octets had come over the link, in a packet without any room around them. @param leave offload fields. */
+  inject(octets: Uint8Array, cast: Cast = 'unicast', leave?: (packet: Packet) => void): void {
     const packet = Packet.take(0, octets.length)
     packet.append(octets)
+    leave?.(packet)
     this.from.protocol = ETHERTYPE.ipv4
     this.from.cast = cast
     if (!this.boundary.up(packet, this.from, ETHERTYPE.ipv4)) packet.release()
