@@ -291,9 +291,12 @@ function macTable(random: Random): Decoder {
   let now = 0
   return () => {
     now += below(random, seconds(1))
-    table.learn(below(random, 65_536), random.uint32() | 0, below(random, 8), now)
+    const high = below(random, 65_536)
+    const low = random.uint32() | 0
+    table.learn(high, low, below(random, 8), now)
     if (table.size(now) > table.capacity) throw new Error('the MAC table is unbounded')
-    return table.lookUp(below(random, 65_536), random.uint32() | 0, now) >= 0
+    if (table.lookUp(high, low, now) < 0) throw new Error('a station that was just heard is not known')
+    return table.lookUp(low & 0xffff, high, now) >= 0
   }
 }
 

@@ -222,7 +222,9 @@ export class Peer {
     const count = this.flows.size
     if (count === 0) return this.syn()
     const { random } = this
-    let index = below(random, count)
+    // What began lately is most of it, so that handshakes and closings go on to their ends.
+    const recent = Math.min(count, 6)
+    let index = below(random, 2) === 0 ? count - 1 - below(random, recent) : below(random, count)
     let flow: Flow | undefined
     for (const candidate of this.flows.values()) if (index-- === 0) flow = candidate
     return this.onThisFlow(flow as Flow)
