@@ -147,11 +147,19 @@ export class Line implements Expiring {
 
   /** Delivers a batch of what has arrived. Called by the timer. */
   expire(now: Instant): void {
-    // What is pushed meanwhile, by those who answer at once, waits for another turn.
-    for (let left = Math.min(this.batch, this.count); left > 0 && this.count > 0; left--) {
-      if ((this.arrivals[this.head] as number) > now) break
-      this.owner.arrive(this.shift() as Packet)
+    try {
+      // What is pushed meanwhile, by those who answer at once, waits for another turn.
+      for (let left = Math.min(this.batch, this.count); left > 0 && this.count > 0; left--) {
+        if ((this.arrivals[this.head] as number) > now) break
+        this.owner.arrive(this.shift() as Packet)
+      }
+    } finally {
+      this.goOn(now) // also when a handler of the application throws: the line carries other packets too
     }
+  }
+
+  /** After a batch: sees to what is left, and says that there is room again. */
+  private goOn(now: Instant): void {
     if (!this.immediate) {
       this.settle(now)
       this.immediate = this.octetUs === 0 && this.delay === 0 && this.count === 0

@@ -48,13 +48,17 @@ export class LocalDelivery {
 
   /** The later turn has come. Not to be called by others. */
   expire(now: Instant): void {
-    for (let i = 0; i < BATCH; i++) {
-      const packet = this.queue.shift()
-      if (packet === undefined) break
-      this.receiver.receiveLocal(packet)
+    try {
+      for (let i = 0; i < BATCH; i++) {
+        const packet = this.queue.shift()
+        if (packet === undefined) break
+        this.receiver.receiveLocal(packet)
+      }
+    } finally {
+      // Also when a handler of the application throws: others have packets here too.
+      if (this.queue.length > 0 && !this.timer.armed) this.env.timers.arm(this.timer, now)
+      if (this.queue.drained()) this.receiver.ready()
     }
-    if (this.queue.length > 0 && !this.timer.armed) this.env.timers.arm(this.timer, now)
-    if (this.queue.drained()) this.receiver.ready()
   }
 
   close(): void {

@@ -120,13 +120,20 @@ export class Way implements LineOwner, Expiring {
   }
 
   expire(now: Instant): void {
-    for (let i = 0; i < this.held.length; ) {
-      if ((this.waits[i] as Instant) <= now) this.letGo(i)
-      else i++
+    try {
+      for (let i = 0; i < this.held.length; ) {
+        if ((this.waits[i] as Instant) <= now) this.letGo(i)
+        else i++
+      }
+      for (let left = BATCH; left > 0 && this.delayed.due <= now; left--) {
+        this.owner.through(this.delayed.shift() as Packet)
+      }
+    } finally {
+      this.goOn(now) // also when a handler of the application throws: the way carries other packets too
     }
-    for (let left = BATCH; left > 0 && this.delayed.due <= now; left--) {
-      this.owner.through(this.delayed.shift() as Packet)
-    }
+  }
+
+  private goOn(now: Instant): void {
     this.arm(now)
     if (this.crowded && this.delayed.length * 4 <= LINE_LIMIT) {
       this.crowded = false

@@ -1,7 +1,9 @@
 import t from 'tap'
 import { cable } from '../../../layers/physical/cable.ts'
+import { impair } from '../../../layers/physical/impair/impair.ts'
 import { ms } from '../../../src/kernel/clock.ts'
 import { packetsInUse, poisonReleased } from '../../../src/kernel/packet.ts'
+import { stack } from '../../../src/kernel/stack.ts'
 import { Node } from '../../../src/runtime/node.ts'
 import { Simulation } from '../../../src/runtime/simulation.ts'
 import { Recorder } from '../../conformance/physical.ts'
@@ -36,6 +38,27 @@ t.test('a cut is silent, has a direction, and is healed', async (t) => {
   t.equal(recorder.packets.length, 1)
   t.strictSame(recorder.links, [])
   await sim.close()
+})
+
+t.test('a handler that throws does not stop the line for others', async (t) => {
+  for (const options of [{}, { delay: ms(1) }, { rate: 1_000_000 }]) {
+    const [a, b] = cable(options)
+    const impaired = 'delay' in options ? stack(a, impair({ delay: ms(2) })) : a
+    const { sim, near, far } = pairOf([impaired, b])
+    let seen = 0
+    far.boundary.attach({
+      receive(packet) {
+        packet.release()
+        if (++seen % 2 === 1) throw new Error('of the application')
+      },
+    })
+    for (let i = 0; i < 6; i++) near.send(marked(near, 100, i), undefined)
+    for (let i = 0; i < 3; i++) await t.rejects(sim.run(ms(50)), { message: 'of the application' })
+    await sim.run(ms(50))
+    t.equal(seen, 6)
+    await sim.close()
+  }
+  t.equal(packetsInUse(), 0)
 })
 
 t.test('a partition of the simulation cuts it', async (t) => {
