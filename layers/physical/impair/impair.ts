@@ -135,7 +135,11 @@ class Impaired<M extends Medium> implements PhysicalService<M>, User<undefined> 
     this.boundary.down(packet, undefined)
     if (packet.length > this.below.mtu) this.boundary.drop(packet, 'tooLong')
     else if (this.closed) this.boundary.drop(packet, 'linkDown')
-    else this.down.enter(packet)
+    else {
+      // An earlier medium may have vouched for it; the one below must not pass that on after what may happen here.
+      packet.checksum = 'none'
+      this.down.enter(packet)
+    }
     const open = this.down.open && !this.blocked
     if (!open) this.owing = true
     return open

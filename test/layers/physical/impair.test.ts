@@ -188,6 +188,24 @@ t.test('what is received is impaired, too, and what the medium vouched for is no
   await sim.close()
 })
 
+t.test('what an earlier medium vouched for is not vouched for by the one below', async (t) => {
+  const [a, b] = cable({ medium: 'ethernet', offload: true })
+  const { sim, near, far } = pairOf([stack(a, impair({ corruption: 1 })), b])
+  const states: string[] = []
+  far.boundary.attach({
+    receive(packet) {
+      states.push(packet.checksum)
+      packet.release()
+    },
+  })
+  const packet = marked(near, 100, 1)
+  packet.checksum = 'verified'
+  near.send(packet, undefined)
+  await sim.run(1)
+  t.strictSame(states, ['none'])
+  await sim.close()
+})
+
 /** A TCP segment of `payload` octets in IPv4 in Ethernet, its checksum and its segments left to the link. */
 function superSegment(payload: number, segmentOctets: number): Packet {
   const packet = Packet.take(0, 54 + payload)
