@@ -113,7 +113,7 @@ export class Input implements LocalReceiver {
     const hop = this.hops.find(destination)
     if (hop.kind === 'broadcast' || hop.kind === 'multicast') this.toMany(packet, port, hop, w1, source)
     else if (hop.accepted) this.unicast(packet, port, cast, w1, source)
-    else this.forward(packet, port, cast, hop, w1, w2)
+    else this.forward(packet, port, cast, hop, w1, w2, source)
   }
 
   /** The checks of a header that has options, or is none of ours. */
@@ -192,13 +192,26 @@ export class Input implements LocalReceiver {
   }
 
   /** It is for somebody else (RFC 1812 §5.2). The packet is only changed once it is certain that it goes on. */
-  private forward(packet: Packet, port: Ipv4Port | null, cast: Cast, hop: Hop, w1: number, w2: number): void {
+  private forward(
+    packet: Packet,
+    port: Ipv4Port | null,
+    cast: Cast,
+    hop: Hop,
+    w1: number,
+    w2: number,
+    source: number,
+  ): void {
     if (!this.forwarding || port === null) {
       this.boundary.drop(packet, 'notForUs')
       return
     }
     if (cast !== 'unicast') {
       this.boundary.drop(packet, 'linkBroadcast')
+      return
+    }
+    // Whoever sends in our name, or in everybody's, would have the answers come here.
+    if (!this.addresses.isForeign(source)) {
+      this.boundary.drop(packet, 'martianSource')
       return
     }
     if (w2 >>> 24 <= 1) {

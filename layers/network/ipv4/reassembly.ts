@@ -122,7 +122,7 @@ export class Reassembly implements Timed {
     datagram.octets += lengthOf(packet)
     datagram.memory += packet.limit - packet.base
     this.held += packet.limit - packet.base
-    if (datagram.octets === datagram.total) return this.complete(datagram)
+    if (datagram.octets === datagram.total) return this.finish(datagram)
     this.makeRoom(datagram)
     return undefined
   }
@@ -210,23 +210,33 @@ export class Reassembly implements Timed {
     datagram.memory = 0
   }
 
-  private complete(datagram: Datagram): Packet {
+  /** All is there; yet the header that counts, the first fragment's, may be longer than the others were. */
+  private finish(datagram: Datagram): Packet | undefined {
     this.waiting.splice(this.waiting.indexOf(datagram), 1)
-    this.held -= datagram.memory
     const first = datagram.fragments[0] as Packet
     const octets = header.headerOctets(first.view, first.start)
-    const whole = Packet.take(first.start - first.base, octets + datagram.total)
-    const start = whole.put(octets)
-    whole.octets.copyWithin(start, first.start, first.start + octets)
-    for (const fragment of datagram.fragments) {
-      const length = lengthOf(fragment)
-      whole.octets.copyWithin(whole.put(length), fragment.end - length, fragment.end)
-      fragment.release()
+    if (octets + datagram.total > header.LONGEST_DATAGRAM_OCTETS) {
+      this.empty(datagram, 'badFragment')
+      return undefined
     }
-    header.rewrite(whole.view, start, octets + datagram.total, 0)
-    whole.networkStart = start
-    return whole
+    this.held -= datagram.memory
+    return join(datagram, first, octets)
   }
+}
+
+/** The datagram in one piece. Ends the life of its fragments. @param octets of the first one's header. */
+function join(datagram: Datagram, first: Packet, octets: number): Packet {
+  const whole = Packet.take(first.start - first.base, octets + datagram.total)
+  const start = whole.put(octets)
+  whole.octets.copyWithin(start, first.start, first.start + octets)
+  for (const fragment of datagram.fragments) {
+    const length = lengthOf(fragment)
+    whole.octets.copyWithin(whole.put(length), fragment.end - length, fragment.end)
+    fragment.release()
+  }
+  header.rewrite(whole.view, start, octets + datagram.total, 0)
+  whole.networkStart = start
+  return whole
 }
 
 function whichOf(view: DataView, at: number): number {

@@ -74,6 +74,30 @@ t.test('fragments are datagrams of their own', async (t) => {
   )
 })
 
+t.test('a first header longer than the others must leave room for the whole', async (t) => {
+  for (const [payload, fits] of [
+    [65_504, false],
+    [65_475, true],
+  ] as const) {
+    const { machine, reasons } = reassembly()
+    const last = datagram(pattern(payload - 65_472), { flags: 65_472 / 8 })
+    machine.input(last, 0)
+    let whole: Packet | undefined
+    for (let at = 0; at < 65_472; at += 16_368) {
+      const options = at === 0 ? new Array<number>(40).fill(1) : []
+      const share = datagram(pattern(16_368), { flags: header.MF | (at / 8), options })
+      whole = machine.input(share, 0) ?? whole
+    }
+    t.equal(whole !== undefined, fits)
+    if (whole !== undefined) t.equal(header.totalLength(whole.view, whole.start), 60 + payload)
+    whole?.release()
+    t.strictSame(reasons, fits ? [] : new Array(5).fill('badFragment'))
+    t.equal(machine.memory, 0)
+    machine.clear()
+  }
+  t.equal(packetsInUse(), 0)
+})
+
 t.test('whatever is cut comes together', async (t) => {
   const before = packetsInUse()
   const script = fc.record({
