@@ -13,7 +13,6 @@ import { deliver, finArrives } from './deliver.ts'
 import { updateMss } from './output.ts'
 import type { DropReason } from './reasons.ts'
 import { ACK, FIN, RST, type Segment, SYN } from './segment.ts'
-import { MIN_MSS } from './settings.ts'
 import { ESTABLISHED, type Failure, NEVER, type Tcb } from './tcb.ts'
 import { startKeepAlive } from './timers.ts'
 
@@ -120,8 +119,7 @@ export function acceptSyn(tcb: Tcb, seg: Segment, now: Instant): void {
   const { rcv, snd, settings } = tcb
   rcv.irs = seg.seq
   rcv.nxt = rcv.acked = (seg.seq + 1) | 0
-  // Zero and tiny values would cost us more than them.
-  if (seg.mss > 0) tcb.peerMss = Math.max(seg.mss, MIN_MSS)
+  if (seg.mss > 0) tcb.peerMss = seg.mss
   // Only what both sides offer is in use (RFC 7323 §1.3)
   tcb.timestamps = settings.timestamps && seg.hasTimestamps
   if (tcb.timestamps) {

@@ -64,6 +64,7 @@ export function updateMss(tcb: Tcb): void {
   const limit = tcb.options.maxSegment > 0 ? Math.min(tcb.options.maxSegment, byPath) : byPath
   // Options are part of what a segment may hold (MUST-16): both sides count them against its data.
   const options = tcb.timestamps ? TIMESTAMPS_OCTETS : 0
+  // A tiny value would cost us more than it saves the peer.
   const mss = Math.max(Math.min(tcb.peerMss, limit), MIN_MSS) - options
   if (mss === tcb.mss) return
   tcb.mss = mss

@@ -1,7 +1,7 @@
 /**
  * Segments that arrived before their turn (RFC 9293 §3.10.7.4, SHLD-31): a short list of packets ordered by sequence
- * number, without overlaps. What it may hold is counted in octets of slots, per connection and per node, so that a peer
- * that sends single octets far apart gains nothing.
+ * number; where they overlap, the surplus is cut off when they are taken out. What it may hold is counted in octets of
+ * slots, per connection and per node, so that a peer that sends single octets far apart gains nothing.
  */
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { afterOrAt, before, beforeOrAt } from '../../../src/kernel/sequence.ts'
@@ -27,7 +27,7 @@ export class Reassembly {
   }
 
   /**
-   * Keeps the data of `packet`, whose first octet has sequence number `seq`, less what is there already.
+   * Keeps the data of `packet`, whose first octet has sequence number `seq`, unless another packet has all of it.
    * @param limit slot octets this connection may hold here.
    * @returns 'kept' — it took ownership. 'duplicate', 'full' — it did not.
    */
@@ -36,24 +36,11 @@ export class Reassembly {
     if (this.used + slot > limit || this.budget.used + slot > this.budget.limit) return 'full'
     let at = this.packets.length
     while (at > 0 && before(seq, this.seqs[at - 1] as number)) at--
-    let first = seq
-    if (at > 0) {
-      const end = this.endOf(at - 1)
-      if (before(first, end)) {
-        const covered = (end - first) | 0
-        if (covered >= packet.length) return 'duplicate'
-        packet.pull(covered)
-        first = end
-      }
-    }
-    this.giveWay(at, (first + packet.length) | 0)
-    if (at < this.packets.length) {
-      const next = this.seqs[at] as number
-      if (before(next, (first + packet.length) | 0)) packet.trim((next - first) | 0)
-      if (packet.length === 0) return 'duplicate'
-    }
+    const end = (seq + packet.length) | 0
+    if (at > 0 && beforeOrAt(end, this.endOf(at - 1))) return 'duplicate'
+    this.giveWay(at, end)
     this.packets.splice(at, 0, packet)
-    this.seqs.splice(at, 0, first)
+    this.seqs.splice(at, 0, seq)
     this.account(slot)
     return 'kept'
   }

@@ -205,107 +205,6 @@ t.test('orphans are bounded: further ones are reset', async (t) => {
   t.equal(d.state, 'CLOSED')
 })
 
-function timeWait(s: Script, ts = false): void {
-  const c = ts ? s.connect() : s.established()
-  if (ts) {
-    s.skip()
-    s.in('S. 0:0 ack 1 <mss 1000,ts 1000 0>')
-    s.skip()
-  }
-  s.call(() => c.close())
-  s.skip()
-  s.in(ts ? 'F. 1:1 ack 2 <ts 1001 0>' : 'F. 1:1 ack 2')
-  s.skip()
-  s.told = []
-}
-
-t.test('TIME-WAIT: segments are answered, the expected ACK is not, RST is ignored (RFC 1337)', async (t) => {
-  const s = new Script()
-  timeWait(s)
-  s.in('. 2:2 ack 2')
-  s.out()
-  for (const line of ['. 3:3 ack 2', '. 1:1 ack 2', '. 65701:65701 ack 2', 'F. 3:3 ack 2', 'S 1:1', '. 2:12 ack 2']) {
-    s.in(line)
-    s.out('. 2:2 ack 2')
-  }
-  s.in('R 2:2', 'R. 2:2 ack 2')
-  s.out()
-  t.equal(s.drops('timeWaitReset'), 2)
-  t.equal([...s.sockets.list()].length, 1)
-})
-
-t.test("TIME-WAIT: the peer's FIN again starts 2 MSL again", async (t) => {
-  const s = new Script()
-  timeWait(s)
-  s.run(seconds(59))
-  s.in('F. 1:1 ack 2')
-  s.out('. 2:2 ack 2')
-  s.run(seconds(59))
-  t.equal([...s.sockets.list()].length, 1)
-  s.run(seconds(1))
-  t.equal([...s.sockets.list()].length, 0)
-})
-
-t.test('TIME-WAIT: a SYN with a higher sequence number opens anew (MAY-2)', async (t) => {
-  const s = new Script()
-  s.listen()
-  s.ports[0] = 80
-  s.in('S 0:0 <mss 1000>')
-  s.skip()
-  s.in('. 1:1 ack 1')
-  s.run(0)
-  s.call(() => s.accepted[0]?.close())
-  s.skip()
-  s.in('F. 1:1 ack 2')
-  s.skip()
-  t.equal([...s.sockets.list()].filter((x) => x.state === 'TIME-WAIT').length, 1)
-  s.in('S 100:100 <mss 1000>')
-  s.out('S. 0:0 ack 101')
-  t.equal([...s.sockets.list()].filter((x) => x.state === 'TIME-WAIT').length, 0)
-})
-
-t.test('TIME-WAIT: a new SYN needs a later timestamp where there are timestamps (RFC 6191)', async (t) => {
-  const s = new Script()
-  s.listen()
-  s.ports[0] = 80
-  s.in('S 0:0 <mss 1000,ts 5000 0>')
-  s.skip()
-  s.in('. 1:1 ack 1 <ts 5001 0>')
-  s.run(0)
-  s.call(() => s.accepted[0]?.close())
-  s.skip()
-  s.in('F. 1:1 ack 2 <ts 5002 0>')
-  s.skip()
-  s.in('S 1000:1000 <mss 1000,ts 4000 0>')
-  s.out('. 2:2 ack 2')
-  s.in('S -1000:-1000 <mss 1000,ts 6000 0>')
-  s.out('S. 0:0 ack -999')
-  t.equal([...s.sockets.list()].filter((x) => x.state === 'TIME-WAIT').length, 0)
-})
-
-t.test('TIME-WAIT is bounded: the oldest gives way', async (t) => {
-  const s = new Script({ tcp: { maxTimeWait: 10 } })
-  for (let i = 0; i < 30; i++) timeWait(s)
-  t.equal([...s.sockets.list()].length, 10)
-  s.run(seconds(60))
-  t.equal([...s.sockets.list()].length, 0)
-  t.equal(s.timers.size, 0)
-})
-
-t.test('a port in TIME-WAIT is taken, until timestamps keep the two apart', async (t) => {
-  const s = new Script()
-  timeWait(s)
-  const localPort = s.ports[0]
-  t.throws(() => s.connect({}, { localPort }), { code: 'EADDRINUSE' })
-  const u = new Script()
-  timeWait(u, true)
-  const port = u.ports[0]
-  t.throws(() => u.connect({}, { localPort: port }), { code: 'EADDRINUSE' })
-  u.run(seconds(2))
-  u.connect({}, { localPort: port })
-  u.out('S 0:0')
-})
-
 t.test('our FIN is sent again when it is lost', async (t) => {
   const s = new Script()
   const c = s.established()
@@ -411,4 +310,20 @@ t.test('a reset of our FIN is an error only for who has not closed', async (t) =
     s.tells(closes ? 'closed' : 'closed ECONNRESET reset')
     t.equal(s.withinCall, 0, 'no handler ran within a call')
   }
+})
+
+t.test('a connection that ended while it waited is not accepted', async (t) => {
+  const s = new Script()
+  const listener = s.call(() => s.sockets.listen({ port: 80 }, { acceptable: () => s.told.push('acceptable') }))
+  s.ports[0] = 80
+  s.in('S 0:0')
+  s.skip()
+  s.in('. 1:1 ack 1')
+  s.tells('acceptable')
+  s.in('R 1:1')
+  s.run(0)
+  t.equal(
+    s.call(() => listener.accept()),
+    undefined,
+  )
 })

@@ -294,3 +294,51 @@ t.test('taps hear of every retransmission and its section', async (t) => {
     'retransmit rto RFC 6298 §5.4',
   ])
 })
+
+t.test('a round trip is measured by the ACK of the segment that is timed, not by an earlier one', async (t) => {
+  const { s, c } = slow()
+  s.write(c, 2000)
+  s.skip()
+  s.in('. 1:1 ack 2001')
+  const { srtt } = c.info()
+  s.write(c, 2000, 2000)
+  s.skip()
+  s.run(ms(150))
+  s.in('. 1:1 ack 2501')
+  t.equal(c.info().srtt, srtt, 'half of the timed segment')
+  s.run(ms(50))
+  s.in('. 1:1 ack 4001')
+  t.ok(c.info().srtt > srtt)
+})
+
+t.test('what went again by fast retransmit is not measured either', async (t) => {
+  const { s, c } = slow()
+  s.write(c, 10_000)
+  s.skip()
+  s.run(ms(50))
+  s.in('. 1:1 ack 1', '. 1:1 ack 1', '. 1:1 ack 1')
+  s.skip()
+  s.run(ms(100))
+  s.in('. 1:1 ack 10001')
+  t.equal(c.info().srtt, ms(100))
+})
+
+t.test('a second timeout of the same segment does not halve ssthresh again (RFC 5681 equation 4)', async (t) => {
+  const { s, c } = slow()
+  s.write(c, 10_000)
+  s.run(ms(301))
+  t.equal(c.info().ssthresh, 5000)
+  s.run(ms(601))
+  t.equal(c.info().ssthresh, 5000)
+  t.equal(c.info().cwnd, 1000)
+})
+
+t.test('what is outstanding goes again into a window that has shrunk to nothing (SHLD-16, SHLD-17)', async (t) => {
+  const { s, c } = slow()
+  s.write(c, 2000)
+  s.skip()
+  s.in('. 1:1 ack 1 win 0')
+  s.run(ms(301))
+  s.out('. 1:1001 ack 1')
+  t.equal(c.state, 'ESTABLISHED')
+})

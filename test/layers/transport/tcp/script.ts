@@ -390,6 +390,11 @@ export class Script {
     this.told.push(event)
   }
 
+  /** Our sequence number `relative` as it stands in a header. */
+  rawSeq(relative: number): number {
+    return ((this.iss ?? 0) + relative) | 0
+  }
+
   /** Pretends that our initial sequence number is another: for segments before there is any. */
   setIss(iss: number): void {
     this.iss = iss
