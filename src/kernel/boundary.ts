@@ -68,6 +68,9 @@ export class Boundary<Address, Reason extends string = string> {
   private taps: readonly Tap<Address>[] = []
   private single: User<Address> | null = null
   private readonly selected = new Map<number, User<Address>>()
+  /** The user found last, and for which selector: packets come in runs. */
+  private lastSelector = -1
+  private lastUser: User<Address> | undefined
 
   constructor(name: string, encapsulation: Encapsulation, reasons: Reasons<Reason>, clock: Clock) {
     this.name = name
@@ -90,17 +93,20 @@ export class Boundary<Address, Reason extends string = string> {
    * @throws Error — that place is taken.
    */
   attach(user: User<Address>, selector?: number): () => void {
+    this.lastSelector = -1
     if (selector === undefined) {
       if (this.single !== null) throw new Error(`${this.name} has a user already`)
       this.single = user
       return () => {
         if (this.single === user) this.single = null
+        this.lastSelector = -1
       }
     }
     if (this.selected.has(selector)) throw new Error(`${this.name} has a user for ${selector} already`)
     this.selected.set(selector, user)
     return () => {
       if (this.selected.get(selector) === user) this.selected.delete(selector)
+      this.lastSelector = -1
     }
   }
 
@@ -120,7 +126,11 @@ export class Boundary<Address, Reason extends string = string> {
     this.rxPackets += packet.segments
     this.rxOctets += packet.end - packet.start
     if (this.taps.length > 0) this.tapPacket(packet, from, 'up')
-    const user = this.single ?? this.selected.get(selector)
+    if (selector !== this.lastSelector) {
+      this.lastSelector = selector
+      this.lastUser = this.single ?? this.selected.get(selector)
+    }
+    const user = this.lastUser
     if (user === undefined) return false
     user.receive(packet, from)
     return true

@@ -32,9 +32,10 @@ export class ReceiveQueue {
     while (done < length && this.first < this.packets.length) {
       const packet = this.packets[this.first] as Packet
       const n = Math.min(packet.end - packet.start, length - done)
-      into.set(packet.octets.subarray(packet.start, packet.start + n), start + done)
+      const whole = n === packet.end - packet.start
+      into.set(whole ? packet.bytes() : packet.octets.subarray(packet.start, packet.start + n), start + done)
       done += n
-      if (n === packet.end - packet.start) this.shift()
+      if (whole) this.shift()
       else packet.pull(n)
     }
     this.length -= done

@@ -23,6 +23,8 @@ export class FlowTable<T extends Flow> {
   private readonly flows: (T | undefined)[] = []
   private readonly free: number[] = []
   private count = 0
+  /** What `find` found last: segments come in runs. */
+  private last: T | undefined
 
   constructor(key: HashKey) {
     this.key = key
@@ -33,18 +35,16 @@ export class FlowTable<T extends Flow> {
   }
 
   find(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): T | undefined {
+    const { last } = this
+    if (last !== undefined && isBetween(last, local, localPort, remote, remotePort)) return last
     const hash = this.hash(local, localPort, remote, remotePort)
     for (let i = hash & this.mask; ; i = (i + 1) & this.mask) {
       const place = this.slots[2 * i + 1] as number
       if (place === 0) return undefined
       if (this.slots[2 * i] !== hash) continue
       const flow = this.flows[place - 1] as T
-      if (
-        flow.remote.port === remotePort &&
-        flow.local.port === localPort &&
-        flow.remote.address.equals(remote) &&
-        flow.local.address.equals(local)
-      ) {
+      if (isBetween(flow, local, localPort, remote, remotePort)) {
+        this.last = flow
         return flow
       }
     }
@@ -61,6 +61,7 @@ export class FlowTable<T extends Flow> {
 
   /** @returns whether it was there. */
   delete(flow: T): boolean {
+    if (this.last === flow) this.last = undefined
     const hash = this.hashOf(flow)
     for (let i = hash & this.mask; ; i = (i + 1) & this.mask) {
       const place = this.slots[2 * i + 1] as number
@@ -118,6 +119,15 @@ export class FlowTable<T extends Flow> {
       if (old[i + 1] !== 0) this.put(old[i] as number, old[i + 1] as number)
     }
   }
+}
+
+function isBetween(flow: Flow, local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): boolean {
+  return (
+    flow.remote.port === remotePort &&
+    flow.local.port === localPort &&
+    flow.remote.address.equals(remote) &&
+    flow.local.address.equals(local)
+  )
 }
 
 /** Two rounds of multiplication and folding (after MurmurHash3's finaliser). */

@@ -13,6 +13,7 @@ import type { OnReadOpts } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { NetError } from '../../kernel/errors.ts'
 import type { Connection, ConnectionHandler } from '../sockets.ts'
+import { cutChunk } from './chunks.ts'
 import type { Context, NetStreams } from './context.ts'
 import { NET_EVENTS } from './diagnostics.ts'
 import { asCall, coded } from './errors.ts'
@@ -279,7 +280,7 @@ export class Channel implements ConnectionHandler {
       return
     }
     const length = Math.min(connection.readableOctets, CHUNK_OCTETS)
-    const chunk = Buffer.allocUnsafe(length)
+    const chunk = cutChunk(length)
     const n = connection.read(chunk, 0, length)
     this.bytesRead += n
     if (!this.socket.push(n === length ? chunk : chunk.subarray(0, n))) this.reading = false

