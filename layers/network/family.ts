@@ -44,7 +44,10 @@ export interface FamilyContext {
   changed(): void
   /** The link of `port` went up or down. */
   linkChanged(port: Port, up: boolean): void
-  /** Hands an error to those who listen for its protocol. `report` is scratch. @returns whether anybody does. */
+  /**
+   * Hands an error to those who listen for its protocol. `report` is scratch; it is `foreign` afterwards when none of them
+   * has sent what it quotes. @returns whether anybody listens.
+   */
   report(protocol: number, report: ErrorReport): boolean
 }
 
@@ -68,6 +71,7 @@ export interface Family {
   /** As in `NetworkService`, for addresses of this family. */
   send(packet: Packet, to: NetworkAddressing): boolean
   path(destination: IpAddress, source: IpAddress, link: number, path: Path): NoPath | undefined
+  confirm(destination: IpAddress): void
   isLocal(address: IpAddress): boolean
   isBroadcast(address: IpAddress): boolean
   isMulticast(address: IpAddress): boolean

@@ -95,6 +95,10 @@ class Network implements NetworkService, FamilyContext {
     return family === undefined ? 'ENETUNREACH' : family.path(destination, source, link, path)
   }
 
+  confirm(destination: IpAddress): void {
+    this.familyOf(destination)?.confirm(destination)
+  }
+
   isLocal(address: IpAddress): boolean {
     return this.familyOf(address)?.isLocal(address) ?? false
   }
@@ -192,7 +196,13 @@ class Network implements NetworkService, FamilyContext {
   report(protocol: number, report: ErrorReport): boolean {
     const listeners = this.listeners.get(protocol)
     if (listeners === undefined || listeners.length === 0) return false
-    for (const listener of listeners) listener(report)
+    let foreign = true
+    for (const listener of listeners) {
+      report.foreign = false
+      listener(report)
+      if (!report.foreign) foreign = false
+    }
+    report.foreign = foreign
     return true
   }
 

@@ -229,10 +229,11 @@ export class NeighbourCache implements Timed {
 
   /** A packet that we sent has certainly arrived (RFC 4861 §7.3.1). */
   confirm(address: IpAddress, now: Instant): void {
-    const entry = this.find(address)
-    if (entry !== undefined && (entry.usable || entry.state === 'stale') && entry.state !== 'permanent') {
-      this.enter(entry, 'reachable', now)
-    }
+    const entry = this.last.address.equals(address) ? this.last : this.find(address)
+    if (entry === undefined || entry.state === 'permanent' || (!entry.usable && entry.state !== 'stale')) return
+    // Once in a while is enough: this is told as often as something is acknowledged.
+    if (entry.state === 'reachable' && (entry.deadline - now) * 2 > this.reachableTime) return
+    this.enter(entry, 'reachable', now)
   }
 
   setPermanent(address: IpAddress, linkAddress: LinkAddress, now: Instant): void {

@@ -60,6 +60,11 @@ export class ErrorReport {
   /** The octets of the transport header and payload that were quoted (at least 8), in the slab. */
   quoteStart = 0
   quoteEnd = 0
+  /**
+   * False when a listener is told; it sets this when it has not sent what is quoted (RFC 5927 §4). Then the report is
+   * dropped as one that is forged or late, and nothing is learnt from it, above all no path MTU.
+   */
+  foreign = false
 }
 
 /** Why `path` has no way to offer, in Node's codes. */
@@ -92,6 +97,11 @@ export interface NetworkService extends Service<NetworkAddressing> {
    * @returns a function that stops them.
    */
   onError(protocol: number, listener: (report: ErrorReport) => void): () => void
+  /**
+   * The transport knows that `destination` receives what we send there: the next hop then needs no probe (RFC 4861 §7.3.1).
+   * For progress, such as new octets acknowledged; cheap enough to be called for each.
+   */
+  confirm(destination: IpAddress): void
   /** Told after addresses, links or routes changed. @returns a function that stops it. */
   onChange(listener: () => void): () => void
   /**

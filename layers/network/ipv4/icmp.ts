@@ -3,7 +3,8 @@
  * others send us to the transports whose packets they are about.
  *
  * Errors are not believed lightly (RFC 5927): one must quote a packet with a source of ours to a destination we sent to
- * lately; a transport then checks its own header in the quote. Redirects are ignored: routes are not for strangers to set.
+ * lately; a transport then checks its own header in the quote, and only then is a path MTU learnt. Redirects are ignored:
+ * routes are not for strangers to set.
  */
 import { adjust, checksum } from '../../../src/kernel/checksum.ts'
 import type { Env } from '../../../src/kernel/env.ts'
@@ -180,10 +181,16 @@ export class Icmp implements Complaints {
     report.destination.setIpv4(header.destination(view, at))
     report.quoteStart = at + header.headerOctets(view, at)
     report.quoteEnd = packet.end
-    if (type === TYPE.unreachable && report.icmpCode === CODE.fragmentationNeeded) this.learn(packet, at, report)
-    const protocol = header.protocol(view, at)
-    if (this.context.report(protocol, report)) packet.release()
-    else this.boundary.drop(packet, 'icmpNoUser')
+    const tooBig = type === TYPE.unreachable && report.icmpCode === CODE.fragmentationNeeded
+    if (tooBig) report.mtu = this.pathTold(view, start, at, false)
+    if (!this.context.report(header.protocol(view, at), report)) {
+      this.boundary.drop(packet, 'icmpNoUser')
+    } else if (report.foreign) {
+      this.boundary.drop(packet, 'icmpQuote')
+    } else {
+      if (tooBig) this.pathTold(view, start, at, true)
+      packet.release()
+    }
   }
 
   /** Is what an error quotes the beginning of a packet we can have sent? */
@@ -199,18 +206,22 @@ export class Icmp implements Complaints {
     )
   }
 
-  private learn(packet: Packet, at: number, report: ErrorReport): void {
-    const { view } = packet
+  /**
+   * The message at `start` says, quoting a header at `at`, that a packet was too big.
+   * @param learn take it for true; else this is only a look at what it says.
+   * @returns the MTU of the path by this report, or by what was known if that says nothing new.
+   */
+  private pathTold(view: DataView, start: number, at: number, learn: boolean): number {
     const destination = header.destination(view, at)
-    const hop = this.hops.find(destination)
-    const reported = view.getUint16(packet.start + 6)
+    const { kind, mtu } = this.hops.find(destination)
     // Only a packet that must not be fragmented can have been too big (RFC 1191 §4).
-    if (hop.kind === 'forward' && (header.flagsAndOffset(view, at) & header.DF) !== 0) {
-      const length = header.totalLength(view, at)
-      const now = this.env.clock.now()
-      if (this.pathMtu.report(destination, reported, length, hop.mtu, now) !== 0) this.learnt()
-    }
-    report.mtu = this.hops.find(destination).mtu
+    if (kind !== 'forward' || (header.flagsAndOffset(view, at) & header.DF) === 0) return mtu
+    const reported = view.getUint16(start + 6)
+    const length = header.totalLength(view, at)
+    if (!learn) return this.pathMtu.assess(destination, reported, length, mtu) || mtu
+    const learnt = this.pathMtu.report(destination, reported, length, mtu, this.env.clock.now())
+    if (learnt !== 0) this.learnt()
+    return learnt || mtu
   }
 
   private mayComplain(packet: Packet, at: number): boolean {

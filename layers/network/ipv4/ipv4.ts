@@ -281,6 +281,11 @@ class Ipv4 implements Family, PortOwner {
     return undefined
   }
 
+  confirm(destination: IpAddress): void {
+    const { kind, port, nextHop } = this.hops.find(destination.w3)
+    if (kind === 'forward') port?.neighbours?.confirm(nextHop)
+  }
+
   isLocal(address: IpAddress): boolean {
     return this.addressBook.isLocal(address.w3)
   }

@@ -46,21 +46,30 @@ export class PathMtu implements Timed {
   }
 
   /**
-   * A router reports that a packet of `length` octets was too big for the next hop.
+   * What a router's report, that a packet of `length` octets was too big for the next hop, would make of a path.
    * @param reported the MTU it gives; 0 when it does not.
    * @param current what we took the path for.
    * @returns the MTU to use from now on, or 0 when the report changes nothing.
    */
-  report(destination: number, reported: number, length: number, current: number, now: Instant): number {
-    const next = reported !== 0 ? reported : (PLATEAUS.find((mtu) => mtu < length) ?? 0)
+  assess(destination: number, reported: number, length: number, current: number): number {
+    const next = nextHopMtu(reported, length)
     // It cannot have been too big for an MTU it fits into (RFC 5927 §7.2); and a report never widens a path.
     if (next >= length || next >= current) return 0
     const mtu = Math.max(next, NARROWEST_PATH)
     if (mtu >= current && !(next < NARROWEST_PATH && this.get(destination)?.mayFragment !== true)) return 0
+    return Math.min(mtu, current)
+  }
+
+  /** Takes such a report for true. @returns as `assess`. */
+  report(destination: number, reported: number, length: number, current: number, now: Instant): number {
+    const believed = this.assess(destination, reported, length, current)
+    if (believed === 0) return 0
+    const next = nextHopMtu(reported, length)
     this.paths.delete(destination)
     if (this.paths.size >= this.limit) this.forgetOldest()
+    const mtu = Math.max(next, NARROWEST_PATH)
     this.paths.set(destination, { mtu, mayFragment: next < NARROWEST_PATH, until: now + PATH_MTU_LIFE })
-    return Math.min(mtu, current)
+    return believed
   }
 
   expire(now: Instant): void {
@@ -76,4 +85,9 @@ export class PathMtu implements Timed {
       return
     }
   }
+}
+
+/** What the next hop takes: as reported, else the next common MTU below what it did not take. */
+function nextHopMtu(reported: number, length: number): number {
+  return reported !== 0 ? reported : (PLATEAUS.find((mtu) => mtu < length) ?? 0)
 }

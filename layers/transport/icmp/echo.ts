@@ -160,10 +160,12 @@ class Echo implements User<NetworkAddressing> {
   private networkError(report: ErrorReport): void {
     const { view } = slab()
     const { quoteStart } = report
+    report.foreign = true
     if (report.quoteEnd - quoteStart < HEADER_OCTETS || view.getUint8(quoteStart) !== TYPE_ECHO) return
     const sequence = this.sequenceAt(view, quoteStart)
     const waiting = this.outstanding.get(sequence)
     if (waiting === undefined || !waiting.address.equals(report.destination)) return
+    report.foreign = false
     this.answer(sequence, waiting, report.from, report.reason, report.quoteEnd - quoteStart - HEADER_OCTETS, 0)
   }
 

@@ -346,13 +346,16 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
 
   /** An ICMP error about a datagram of ours: the quote has at least its ports (RFC 1122 §4.1.3.3). */
   private networkError(report: ErrorReport): void {
+    report.foreign = true
     if (report.quoteEnd - report.quoteStart < header.HEADER_OCTETS) return
     const { view } = slab()
     const port = header.sourcePort(view, report.quoteStart)
     const remotePort = header.destinationPort(view, report.quoteStart)
     const { source, destination } = report
     const socket = this.bindings.find(source, port, destination, remotePort, ANY_LINK)
-    if (socket?.handler.error === undefined) return
+    if (socket === undefined) return
+    report.foreign = false
+    if (socket.handler.error === undefined) return
     this.concerned.set(destination, remotePort)
     const error = new NetError(report.code, `${report.from} says ${report.reason}`, {
       syscall: 'recvmsg',

@@ -76,6 +76,28 @@ t.test('an answer while nobody asks proves nothing', (t) => {
   t.end()
 })
 
+t.test('confirmation renews what it is told of, no more often than it has to', (t) => {
+  const cache = made({ reachable: seconds(30) })
+  cache.confirm(host(1), 0)
+  t.equal(stateOf(cache, host(1)), undefined, 'it makes no entry')
+  cache.learn(host(1), 5, false, true, 0)
+  cache.confirm(host(1), 0)
+  const first = cache.deadline
+  cache.confirm(host(1), seconds(1))
+  t.equal(cache.deadline, first, 'while it is fresh')
+  cache.confirm(host(1), Math.ceil(first * 0.6))
+  t.equal(cache.deadline, first + Math.ceil(first * 0.6))
+  cache.setPermanent(host(2), 6, 0)
+  cache.confirm(host(2), 0)
+  t.equal(stateOf(cache, host(2)), 'permanent')
+  cache.offer(host(3), packet(), 0)
+  cache.confirm(host(3), 0)
+  t.equal(stateOf(cache, host(3)), 'incomplete', 'nothing can have reached it')
+  cache.clear(0)
+  drain(cache)
+  t.end()
+})
+
 t.test('both families are kept apart, also where their last words agree', (t) => {
   const cache = made()
   const six = new IpAddress(0xfd00_0000, 0, 0, 0x0a00_0001)

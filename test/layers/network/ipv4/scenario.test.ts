@@ -57,6 +57,38 @@ scenario('two hosts on a cable', async (t, sim) => {
   t.strictSame(a.got[0]?.octets, pattern(5), 'and back; padding of the short frame is gone')
 })
 
+scenario('a next hop that a transport knows to be reachable is not probed', async (t, sim) => {
+  const { a, b } = line(sim)
+  const from = new Sink(a, PROBE)
+  const to = new Sink(b, PROBE)
+  await meet(sim, from, '10.0.2.1')
+  const sent = () => a.boundary.txPackets
+  const arp = () =>
+    sim.nodes
+      .get('A')
+      ?.snapshot()
+      .find(({ name }) => name === 'A/eth0/arp')?.txPackets
+  await sim.run(seconds(10)) // until addresses are announced, and probed once
+  const before = arp()
+  for (let i = 0; i < 60; i++) {
+    from.send('10.0.2.1', pattern(10))
+    await sim.run(seconds(2))
+    a.confirm(parseAddress('10.0.2.1'))
+    a.confirm(parseAddress('10.0.0.77'))
+    a.confirm(parseAddress('127.0.0.1'))
+    a.confirm(parseAddress('fd00::1'))
+  }
+  t.equal(to.got.length, 61)
+  t.equal(sent(), 61)
+  t.equal(arp(), before)
+  t.match(a.control.neighbours(), [{ address: '10.0.1.254', state: 'reachable' }])
+  for (let i = 0; i < 60; i++) {
+    from.send('10.0.2.1', pattern(10))
+    await sim.run(seconds(2))
+  }
+  t.ok((arp() ?? 0) > (before ?? 0), 'else it is')
+})
+
 scenario('over a router, in fragments and back together', async (t, sim) => {
   const { a, b, r } = line(sim, { mtu: 576 })
   const from = new Sink(a, PROBE)

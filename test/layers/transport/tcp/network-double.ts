@@ -68,6 +68,8 @@ export class NetworkDouble implements NetworkService {
     return destination.isUnspecified ? 'ENETUNREACH' : undefined
   }
 
+  confirm(): void {}
+
   isLocal(address: IpAddress): boolean {
     return this.declared.length > 0 || this.addresses.some((own) => own.equals(address))
   }
