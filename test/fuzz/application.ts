@@ -117,6 +117,8 @@ export class Application {
   finish(): void {
     for (const connection of this.kept) connection.abort()
     this.kept.clear()
+    this.lazy?.close()
+    this.lazy = undefined
     for (const socket of this.accepted.splice(0)) socket.close()
     this.paused.resume()
   }

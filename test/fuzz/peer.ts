@@ -57,6 +57,8 @@ interface Flow {
   /** The node's timestamp; -1 when there are none. */
   tsval: number
   offered: boolean
+  /** The node has sent its FIN. */
+  closing?: boolean
 }
 
 export const PEER_MAC = 0x0200_0000_0002
@@ -163,6 +165,7 @@ export class Peer {
       this.remember(key, flow)
     }
     if ((flags & SYN) !== 0 || ((end - flow.ack) | 0) > 0) flow.ack = end
+    if ((flags & FIN) !== 0) flow.closing = true
     if ((flags & ACK) !== 0) flow.nxt = view.getInt32(at + 8)
     if (header >= 32 && at + header <= view.byteLength) flow.tsval = view.getUint32(at + header - 8)
   }
@@ -233,7 +236,8 @@ export class Peer {
   private onThisFlow(flow: Flow): Uint8Array {
     const { random } = this
     const payload = () => random.octets(1 + below(random, below(random, 4) === 0 ? 1400 : 40))
-    switch (below(random, 16)) {
+    // A closing that is seen to its end leaves the node in TIME-WAIT.
+    switch (flow.closing === true && below(random, 3) === 0 ? 0 : below(random, 16)) {
       case 0:
         return this.segment(flow, { flags: ACK | FIN })
       case 1:
