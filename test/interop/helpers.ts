@@ -3,8 +3,9 @@
  * smallest host that answers the kernel's ping.
  */
 import { execFile, execFileSync, spawn } from 'node:child_process'
-import { accessSync, closeSync, constants, openSync } from 'node:fs'
+import { accessSync, closeSync, constants, existsSync, openSync, readdirSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { libc } from '../../layers/physical/libc.ts'
 import { checksum } from '../../src/kernel/checksum.ts'
 import type { Packet } from '../../src/kernel/packet.ts'
@@ -70,6 +71,8 @@ export interface Namespace {
   ip(...args: readonly string[]): string
   /** Runs a program inside. Settles with what it printed, also when it failed: the exit code says so. */
   run(program: string, ...args: readonly string[]): Promise<Finished>
+  /** Runs a program inside with this as its input; otherwise as `run`. */
+  feed(input: Readable, program: string, ...args: readonly string[]): Promise<Finished>
   /** Starts a program inside that runs until the test ends. Settles once it has printed `ready`, on either stream. */
   start(ready: RegExp, program: string, ...args: readonly string[]): Promise<void>
 }
@@ -84,7 +87,10 @@ let made = 0
 
 /** Makes a namespace with its loopback up. */
 export function namespace(t: Cleaning): Namespace {
-  if (made === 0) removeAtExit()
+  if (made === 0) {
+    removeStale()
+    removeAtExit()
+  }
   const name = `nst${process.pid}-${made++}`
   execFileSync('ip', ['netns', 'add', name])
   alive.add(name)
@@ -92,6 +98,7 @@ export function namespace(t: Cleaning): Namespace {
     name,
     ip: (...args) => execFileSync('ip', ['-n', name, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }),
     run: (program, ...args) => run('ip', 'netns', 'exec', name, program, ...args),
+    feed: (input, program, ...args) => feed(input, 'ip', 'netns', 'exec', name, program, ...args),
     start: (ready, program, ...args) => start(t, ready, ['netns', 'exec', name, program, ...args]),
   }
   // Registered first, so run last: what lives in the namespace has gone by then.
@@ -102,11 +109,18 @@ export function namespace(t: Cleaning): Namespace {
 
 /** Runs a program, for two minutes at the most. Settles with what it printed, also when it failed. */
 export function run(program: string, ...args: readonly string[]): Promise<Finished> {
+  return feed(undefined, program, ...args)
+}
+
+function feed(input: Readable | undefined, program: string, ...args: readonly string[]): Promise<Finished> {
   return new Promise((resolve) => {
-    execFile(program, args, { timeout: 120_000, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
+    const child = execFile(program, args, { timeout: 120_000, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1
       resolve({ code, output: stdout + stderr })
     })
+    if (input === undefined || child.stdin === null) return
+    child.stdin.on('error', () => input.destroy()) // It has ended without reading all; its exit code tells.
+    input.pipe(child.stdin)
   })
 }
 
@@ -170,6 +184,15 @@ export function within<T>(inside: Namespace, work: () => Promise<T>): Promise<T>
 function remove(name: string): void {
   if (!alive.delete(name)) return
   execFileSync('ip', ['netns', 'del', name])
+}
+
+/** For tests that were killed: what they left goes with the next test. */
+function removeStale(): void {
+  if (!existsSync('/run/netns')) return
+  for (const name of readdirSync('/run/netns')) {
+    const owner = /^nst(\d+)-\d+$/.exec(name)?.[1]
+    if (owner !== undefined && !existsSync(`/proc/${owner}`)) execFileSync('ip', ['netns', 'del', name])
+  }
 }
 
 /** For tests that were stopped: their teardowns do not run. */

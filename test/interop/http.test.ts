@@ -66,7 +66,7 @@ t.test('a socket of ours and socat', { skip }, async (t) => {
   await once(socket, 'connect')
   t.match(socket.address(), { address: OURS, family: 'IPv4' })
   t.equal(socket.remoteAddress, THEIRS)
-  payload((octets) => octets < 5 << 20).pipe(socket)
+  payload((octets) => octets < 5 << 20).stream.pipe(socket)
   t.same(await received(socket), { octets: 5 << 20, hash: payloadHash(5 << 20) }, 'an echo, ended by our FIN')
 
   const refused = node.net.connect(9, THEIRS)

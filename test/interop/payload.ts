@@ -16,19 +16,28 @@ function* blocks(): Generator<Buffer, never> {
   for (;;) yield cipher.update(ZEROS)
 }
 
+/** The payload on its way out, and what has gone so far. */
+export interface Sending {
+  readonly stream: Readable
+  sent(): Received
+}
+
 /** The payload for as long as `more` says so, asked with how much there has been. */
-export function payload(more: (octets: number) => boolean): Readable {
-  return Readable.from(
-    (function* () {
-      let octets = 0
-      for (const block of blocks()) {
-        if (!more(octets)) return
-        octets += block.length
-        yield block
-      }
-    })(),
-    { objectMode: false, highWaterMark: BLOCK_OCTETS },
-  )
+export function payload(more: (octets: number) => boolean): Sending {
+  const hash = createHash('sha256')
+  let octets = 0
+  function* blocksAsked(): Generator<Buffer> {
+    for (const block of blocks()) {
+      if (!more(octets)) return
+      octets += block.length
+      hash.update(block)
+      yield block
+    }
+  }
+  return {
+    stream: Readable.from(blocksAsked(), { objectMode: false, highWaterMark: BLOCK_OCTETS }),
+    sent: () => ({ octets, hash: hash.copy().digest('hex') }),
+  }
 }
 
 /** SHA-256 of the first `octets` of the payload, as sha256sum prints it. */
@@ -53,10 +62,7 @@ export function folder(t: Cleaning): string {
 /** A file of the payload, which goes with the test. @returns its path. */
 export async function payloadFile(t: Cleaning, octets: number): Promise<string> {
   const path = join(folder(t), 'payload')
-  await pipeline(
-    payload((written) => written < octets),
-    createWriteStream(path),
-  )
+  await pipeline(payload((written) => written < octets).stream, createWriteStream(path))
   return path
 }
 

@@ -1,0 +1,4 @@
+/** Transfers through an impaired link over VXLAN. */
+import { runCells } from './impaired.ts'
+
+runCells('vxlan')
