@@ -113,7 +113,7 @@ export class Boundary<Address, Reason extends string = string> {
   /** The first line of every `send`: counts and taps a packet on its way down. */
   down(packet: Packet, to: Address): void {
     this.txPackets += packet.segments
-    this.txOctets += packet.end - packet.start
+    this.txOctets += packet.wireOctets
     if (this.taps.length > 0) this.tapPacket(packet, to, 'down')
   }
 
@@ -124,7 +124,7 @@ export class Boundary<Address, Reason extends string = string> {
    */
   up(packet: Packet, from: Address, selector: number): boolean {
     this.rxPackets += packet.segments
-    this.rxOctets += packet.end - packet.start
+    this.rxOctets += packet.wireOctets
     if (this.taps.length > 0) this.tapPacket(packet, from, 'up')
     if (selector !== this.lastSelector) {
       this.lastSelector = selector

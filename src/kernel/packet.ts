@@ -55,8 +55,8 @@ export class Packet {
   checksumOffset = 0
   /** Octets of the transport header at `checksumStart`; a super-segment repeats all before its end in each segment. */
   headerOctets = 0
-  /** Offset in `octets` of the network header, once the network tier has seen the packet; for errors that quote it. */
-  networkStart = 0
+  /** Offset in `octets` of the network header, once the network tier has seen the packet, else -1; for errors that quote it. */
+  networkStart = -1
   /** Unlike that of any other packet in flight: lets taps recognise a packet on its way through the layers. */
   id = 0
   private readonly sizeClass: number
@@ -90,6 +90,7 @@ export class Packet {
     packet.start = packet.end = packet.base + headroom
     packet.segmentOctets = 0
     packet.checksum = 'none'
+    packet.networkStart = -1
     lastId = (lastId + 1) | 0
     packet.id = lastId
     inUse++
@@ -116,6 +117,13 @@ export class Packet {
     if (this.segmentOctets === 0) return 1
     const payload = this.end - this.checksumStart - this.headerOctets
     return payload <= this.segmentOctets ? 1 : Math.ceil(payload / this.segmentOctets)
+  }
+
+  /** Octets of those packets of the wire together: each of a super-segment's repeats its headers, from `start` on. */
+  get wireOctets(): number {
+    const length = this.end - this.start
+    if (this.segmentOctets === 0) return length
+    return length + (this.segments - 1) * (this.checksumStart + this.headerOctets - this.start)
   }
 
   /** Grows at the front. @returns the offset of the new first octet. @throws RangeError — no headroom left. */
@@ -161,7 +169,7 @@ export class Packet {
     copy.checksumStart = this.checksumStart - this.start + copy.start
     copy.checksumOffset = this.checksumOffset
     copy.headerOctets = this.headerOctets
-    copy.networkStart = this.networkStart - this.start + copy.start
+    copy.networkStart = this.networkStart < 0 ? -1 : this.networkStart - this.start + copy.start
     return copy
   }
 

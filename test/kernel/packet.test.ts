@@ -85,11 +85,19 @@ t.test('the pool gives released slots again, so that a steady flow takes no more
     packet.put(1000)
     packet.segmentOctets = 5
     packet.checksum = 'partial'
+    packet.networkStart = packet.start
     packet.release()
   }
   t.equal(slab().reservedOctets, before)
   const fresh = Packet.take(0, 1000)
-  t.match(fresh, { length: 0, segmentOctets: 0, checksum: 'none' }, 'nothing of the last life is left')
+  t.match(
+    fresh,
+    { length: 0, segmentOctets: 0, checksum: 'none', networkStart: -1 },
+    'nothing of the last life is left',
+  )
+  const copy = fresh.copy(50, 0)
+  t.equal(copy.networkStart, -1, 'nor in a copy')
+  copy.release()
   fresh.release()
 })
 
@@ -124,6 +132,7 @@ t.test('segments: what a super-segment stands for on the wire', async (t) => {
   ] as const) {
     packet.segmentOctets = segmentOctets
     t.equal(packet.segments, segments, `${segmentOctets} octets a segment`)
+    t.equal(packet.wireOctets, 54 * segments + 4380)
   }
   packet.segmentOctets = 1460
   packet.trim(54)
