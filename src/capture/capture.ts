@@ -4,9 +4,12 @@
  *
  *   link boundary ──packet──► pending ──(time moves on)──► file
  *   any boundary ──drop, note──► comment on the pending packet of the same id
+ *                     └────────► of none: the IP packet itself, on an interface called like the boundary
  *
  * A packet is held back until time moves on, because the verdict on it comes from the layers above within the same
- * instant. The file shows the wire: super-segments are written as the segments they stand for.
+ * instant. What was dropped later, or has never been on a link, is written once more, or at last, where it was dropped:
+ * fragments whose time was up, packets for a neighbour that did not answer. The file shows the wire: super-segments are
+ * written as the segments they stand for.
  */
 
 import { Segmenter } from '../../layers/offload/segment.ts'
@@ -36,6 +39,12 @@ export interface CaptureOptions {
   readonly filter?: ((frame: CapturedFrame) => boolean) | undefined
 }
 
+/** Where something was seen, and in which form. */
+interface Place {
+  readonly name: string
+  readonly encapsulation: Encapsulation
+}
+
 interface Pending {
   readonly interfaceId: number
   readonly at: Instant
@@ -47,6 +56,7 @@ interface Pending {
 
 /** Packets held back at one instant, at the most; beyond it the oldest are written without waiting for a verdict. */
 const MAX_PENDING = 1024
+const SHORTEST_IP_HEADER = 20
 /** Remarks on packets that have not reached a link yet. */
 const MAX_REMARKS = 256
 
@@ -107,7 +117,7 @@ export class Capture {
     }
   }
 
-  /** Holds a packet back, as the segments it stands for; without effect where its form has no name in a capture. */
+  /** Holds a packet back; above the links only the IP packet of what has a header already. */
   private take(
     boundary: AnyBoundary,
     packet: Packet,
@@ -117,43 +127,61 @@ export class Capture {
   ): void {
     const first = this.pending[0]
     if (first !== undefined && (first.at !== at || this.pending.length >= MAX_PENDING)) this.flush()
-    if (linkTypeOf(boundary.encapsulation) === undefined) return
+    const { name, encapsulation } = boundary
+    if (linkTypeOf(encapsulation) !== undefined) {
+      this.takeWire({ name, encapsulation }, packet, direction, at, comment)
+    } else if (hasNetworkHeader(packet)) {
+      const { start } = packet
+      packet.start = packet.networkStart
+      this.takeWire({ name, encapsulation: 'ip' }, packet, direction, at, comment)
+      packet.start = start
+    }
+  }
+
+  /** Holds a packet back as the segments it stands for. */
+  private takeWire(
+    where: Place,
+    packet: Packet,
+    direction: CaptureDirection,
+    at: Instant,
+    comment: string | undefined,
+  ): void {
     const comments = this.recall(packet.id)
     if (comment !== undefined) comments.push(comment)
     if (packet.segments === 1 && packet.checksum !== 'partial') {
-      this.hold(boundary, packet.bytes(), packet.id, direction, at, comments)
+      this.hold(where, packet.bytes(), packet.id, direction, at, comments)
       return
     }
     this.segmenter.start(packet, 0, 0)
     for (let segment = this.segmenter.next(); segment !== undefined; segment = this.segmenter.next()) {
-      this.hold(boundary, segment.bytes(), packet.id, direction, at, [...comments])
+      this.hold(where, segment.bytes(), packet.id, direction, at, [...comments])
       segment.release()
     }
   }
 
   private hold(
-    boundary: AnyBoundary,
+    where: Place,
     octets: Uint8Array,
     id: number,
     direction: CaptureDirection,
     at: Instant,
     comments: string[],
   ): void {
-    const { encapsulation, name } = boundary
+    const { encapsulation, name } = where
     if (this.options.filter?.({ boundary: name, encapsulation, direction, octets }) === false) return
-    this.pending.push({ interfaceId: this.interfaceOf(boundary), at, id, octets: octets.slice(), direction, comments })
+    this.pending.push({ interfaceId: this.interfaceOf(where), at, id, octets: octets.slice(), direction, comments })
   }
 
-  private interfaceOf(boundary: AnyBoundary): number {
-    const known = this.interfaces.get(boundary.name)
+  private interfaceOf({ name, encapsulation }: Place): number {
+    const known = this.interfaces.get(name)
     if (known !== undefined) return known
     const id = this.interfaces.size
-    this.interfaces.set(boundary.name, id)
+    this.interfaces.set(name, id)
     this.options.write(
       interfaceDescription({
-        name: boundary.name,
-        linkType: linkTypeOf(boundary.encapsulation) ?? LINKTYPE.raw,
-        fcsOctets: boundary.encapsulation === 'ethernet+fcs' ? 4 : 0,
+        name,
+        linkType: linkTypeOf(encapsulation) ?? LINKTYPE.raw,
+        fcsOctets: encapsulation === 'ethernet+fcs' ? 4 : 0,
       }),
     )
     return id
@@ -186,6 +214,13 @@ export class Capture {
     const { interfaceId, at, octets, direction, comments } = record
     this.options.write(enhancedPacket(interfaceId, this.options.epochUs + at, octets, direction, comments))
   }
+}
+
+/** The network tier has put its header in front of the packet, or left it there. */
+function hasNetworkHeader({ view, base, start, end, networkStart: at }: Packet): boolean {
+  if (at < base || at > start || at + SHORTEST_IP_HEADER > end) return false
+  const version = view.getUint8(at) >> 4
+  return version === 4 || version === 6
 }
 
 function linkTypeOf(encapsulation: Encapsulation): number | undefined {

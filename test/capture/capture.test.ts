@@ -79,8 +79,9 @@ t.test('links are told apart, directions and times are right, checksums are good
   const w = world(cable({ delay: ms(5) }), (end, address) =>
     stack(end, ethernet(), ip(ipv4({ address })), sockets(tcp(), udp())),
   )
-  w.sim.capture(path)
+  const capture = w.sim.capture(path)
   await transfer(w, 20_000)
+  await capture.stop() // what a closing node sends into a link that is down is shown, too
   await w.sim.close()
   const records = recordsOf(path)
   t.same([...new Set(records.map((record) => record.interface.name))].sort(), ['A/cable', 'B/cable'])
@@ -148,6 +149,41 @@ t.test('what was lost and what was sent again say so', async (t) => {
     t.match(segment?.summary, /length [1-9]/)
   }
 })
+
+t.test(
+  'what is dropped when its frame has long passed, or before it had one, is shown where it was dropped',
+  async (t) => {
+    const path = join(folder, 'late.pcapng')
+    const w = world(cable(), (end, address) =>
+      stack(
+        end,
+        impair({ down: { dropIf: (_index, packet) => packet.length === 1518 } }),
+        ethernet(),
+        ip(ipv4({ address })),
+        sockets(tcp(), udp()),
+      ),
+    )
+    w.sim.capture(path)
+    const socket = w.a.top.datagram.bind({}, {})
+    socket.send(new Uint8Array(2000), 0, 2000, parseAddress('10.0.0.2'), 9)
+    socket.send(new Uint8Array(30), 0, 30, parseAddress('10.0.0.77'), 9)
+    await w.sim.run(seconds(40))
+    await w.sim.close()
+    const late = recordsOf(path).filter(({ interface: { name } }) => name.endsWith('/ipv4'))
+    t.same(
+      late.map(({ interface: { name }, comments, octets }) => [name, octets.length, ...comments]),
+      [
+        ['A/ipv4', 58, 'dropped by A/ipv4: hostUnreachable (RFC 1122 §3.2.2.1)'],
+        ['B/ipv4', 548, 'dropped by B/ipv4: reassemblyTimeout (RFC 1122 §3.3.2)'],
+      ],
+    )
+    for (const record of late) t.equal(decode(record)[0]?.protocol, 'IPv4')
+    t.same(
+      decode(late[0] as CaptureRecord).flatMap((layer) => layer.faults),
+      [],
+    )
+  },
+)
 
 t.test('a filter, a Writable, and the end of a capture', async (t) => {
   const w = world(cable(), (end, address) => stack(end, ethernet(), ip(ipv4({ address })), sockets(tcp(), udp())))
