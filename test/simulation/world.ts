@@ -94,6 +94,7 @@ export class Stream {
   softErrors: string[] = []
   /** While set, the receiver does not read. */
   reading = true
+  private acked = 0
   private readonly into = new Uint8Array(65_536)
 
   constructor(
@@ -120,9 +121,15 @@ export class Stream {
     )
   }
 
-  /** Octets the receiver's stack has acknowledged; it must never lose one of them. */
+  /** Octets the receiver's stack has acknowledged, when last looked; it must never lose one of them. */
   get acknowledged(): number {
-    return this.written - this.connection.queuedOctets
+    if (!this.senderClosed) this.acked = this.written - this.connection.queuedOctets
+    return this.acked
+  }
+
+  /** The sender's end is over; looks, as a condition of `runUntil`, at what is acknowledged until then. */
+  get over(): boolean {
+    return this.acknowledged >= 0 && this.senderClosed
   }
 
   /** Octets the receiver has, read or not. */

@@ -45,6 +45,8 @@ export interface ConnectionOwner {
 export interface Acceptor {
   /** It takes no further ones now. */
   readonly full: boolean
+  /** A segment came for it; that may have completed its handshake. */
+  progressed(connection: TcpConnection): void
   completed(connection: TcpConnection): void
   /** It ended before it was accepted. */
   lost(connection: TcpConnection): void

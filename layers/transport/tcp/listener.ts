@@ -27,6 +27,8 @@ export class TcpListener implements Listener, Acceptor {
   closed = false
   private readonly owner: ListenerOwner
   private readonly backlog: number
+  /** Complete since this batch of segments: they have a place in the backlog that they take when it is done. */
+  private readonly completing = new Set<TcpConnection>()
   private readonly complete: Queue<TcpConnection>
   private told = false
 
@@ -49,7 +51,7 @@ export class TcpListener implements Listener, Acceptor {
 
   /** As many connections wait as may. */
   get full(): boolean {
-    return this.complete.length >= this.backlog
+    return this.complete.length + this.completing.size >= this.backlog
   }
 
   accept(): TcpConnection | undefined {
@@ -81,8 +83,12 @@ export class TcpListener implements Listener, Acceptor {
     }
   }
 
+  progressed(connection: TcpConnection): void {
+    if (connection.tcb.established && this.handshakes.delete(connection)) this.completing.add(connection)
+  }
+
   completed(connection: TcpConnection): void {
-    this.handshakes.delete(connection)
+    this.completing.delete(connection)
     if (this.closed || !this.complete.push(connection)) {
       connection.reset(null)
       return
@@ -94,6 +100,7 @@ export class TcpListener implements Listener, Acceptor {
 
   lost(connection: TcpConnection): void {
     this.handshakes.delete(connection)
+    this.completing.delete(connection)
   }
 
   /** Says that there is something to accept. */

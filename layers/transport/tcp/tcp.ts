@@ -186,6 +186,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     }
     const now = this.outlet.now()
     const verdict = input(tcb, seg, packet, now)
+    if (connection.acceptor !== null) connection.acceptor.progressed(connection)
     if (verdict === 'done') packet.release()
     else if (verdict === 'reset') this.reject(packet, from, 'unacceptableAck')
     else if (verdict === 'dataAfterClose') {
