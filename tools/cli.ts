@@ -10,18 +10,20 @@ import { registerStatus } from './commands/status.ts'
 import { registerTrace } from './commands/trace.ts'
 import { registerDemo } from './demo/command.ts'
 import { registerDump } from './dump/command.ts'
-import { EXIT } from './exit.ts'
+import { CommandError, EXIT, usageError } from './exit.ts'
+import { usageOf, withExamples } from './help.ts'
+import { Interrupted } from './interrupt.ts'
 import { exitCodeOf, Output } from './output.ts'
 
 const HELP = `
-Exit codes: 0 ok, 1 failure, 2 usage, 3 configuration, 4 unreachable, 130 interrupted.
-Data goes to stdout, messages to stderr. NO_COLOR is honoured.`
+Exit codes: 0 ok, 1 failure, 2 usage, 3 configuration, 4 unreachable,
+130 interrupted. Data goes to stdout, messages to stderr; NO_COLOR is honoured.`
 
 function program(): Command {
   const command = new Command('netstrata')
     .description('A network stack of your own: run its nodes, reach them, look at their packets.')
-    .version(version())
-    .showHelpAfterError()
+    .version(version(), '--version')
+    .configureOutput({ outputError: () => {} }) // said by `fail`, as text or JSON
     .exitOverride()
     .addHelpText('after', HELP)
   registerDemo(command)
@@ -32,7 +34,7 @@ function program(): Command {
   registerForward(command)
   registerDump(command)
   registerStatus(command)
-  return command
+  return withExamples(command, ['netstrata demo', 'netstrata ping --help           the options, and examples'])
 }
 
 /** From sources the package's description is one folder up, built it is two. */
@@ -51,16 +53,29 @@ function version(): string {
 }
 
 async function main(argv: readonly string[]): Promise<void> {
+  const command = program()
   try {
-    await program().parseAsync(argv)
+    await command.parseAsync(argv)
   } catch (error) {
-    if (error instanceof CommanderError) {
-      // Help and version leave this way too; commander has said everything.
-      process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage
-      return
+    fail(error, command, argv)
+  }
+}
+
+function fail(error: unknown, program: Command, argv: readonly string[]): void {
+  process.exitCode = exitCodeOf(error)
+  if (error instanceof Interrupted) return
+  const output = new Output(argv.includes('--json'))
+  const used = program.commands.find((command) => command.name() === argv[2]) ?? program
+  if (error instanceof CommanderError) {
+    // What was asked for, help or version, has been printed.
+    process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    if (error.exitCode !== 0 && error.code !== 'commander.help') {
+      output.error(usageError(error.message.replace(/^error: /, '')), usageOf(used))
     }
-    new Output(argv.includes('--json')).error(error)
-    process.exitCode = exitCodeOf(error)
+  } else if (error instanceof CommandError && error.exitCode === EXIT.usage) {
+    output.error(error, usageOf(used))
+  } else {
+    output.error(error)
   }
 }
 

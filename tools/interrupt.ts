@@ -1,21 +1,37 @@
-/** Ctrl-C and its kind, as a signal that a command can wait for or pass on. */
+/** What ends a command before its time, as one signal: Ctrl-C and its kind, or a reader of stdout that has seen enough. */
 import { EXIT } from './exit.ts'
 
 /** A command that was told to end. */
 export class Interrupted extends Error {
-  readonly exitCode: number = EXIT.interrupted
+  readonly exitCode: number
+
+  constructor(why: string, exitCode: number) {
+    super(why)
+    this.exitCode = exitCode
+  }
 }
 
-/** Aborts at the first SIGINT or SIGTERM; a second one ends the process at once. */
+const controller = new AbortController()
+let listening = false
+
+/** Aborts with `Interrupted` at the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. */
 export function interruption(): AbortSignal {
-  const controller = new AbortController()
-  const interrupt = (): void => {
-    if (controller.signal.aborted) process.exit(EXIT.interrupted)
-    controller.abort(new Interrupted('interrupted'))
+  if (!listening) {
+    listening = true
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, interrupt)
   }
-  process.on('SIGINT', interrupt)
-  process.on('SIGTERM', interrupt)
   return controller.signal
+}
+
+function interrupt(): void {
+  if (controller.signal.aborted) process.exit(EXIT.interrupted)
+  controller.abort(new Interrupted('interrupted', EXIT.interrupted))
+}
+
+/** Whoever read our stdout is gone (`| head`): an orderly end, and no failure. */
+export function readerGone(): void {
+  if (!listening) process.exit(EXIT.ok)
+  if (!controller.signal.aborted) controller.abort(new Interrupted('nobody reads the output', EXIT.ok))
 }
 
 /** Settles when the signal aborts; keeps the process alive until then. */
@@ -28,6 +44,16 @@ export function aborted(signal: AbortSignal): Promise<void> {
     }
     if (signal.aborted) done()
     else signal.addEventListener('abort', done, { once: true })
+  })
+}
+
+/** Waits for `work`, unless the signal aborts first. @throws the signal's reason; what `work` rejects with. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(signal.reason)
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
   })
 }
 

@@ -2,6 +2,7 @@
 import pc from 'picocolors'
 import type { Colors } from './dump/render.ts'
 import { CommandError, EXIT } from './exit.ts'
+import { Interrupted, readerGone } from './interrupt.ts'
 
 export class Output {
   /** Print objects instead of text. */
@@ -12,11 +13,7 @@ export class Output {
   constructor(json: boolean) {
     this.json = json
     this.colors = pc.createColors(!json && pc.isColorSupported && process.stdout.isTTY === true)
-    // A reader that has seen enough (`| head`) is no failure.
-    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE') process.exit(EXIT.ok)
-      throw error
-    })
+    process.stdout.removeListener('error', stdoutFailed).on('error', stdoutFailed)
   }
 
   /** One piece of data: `record` with `--json`, else `text`. */
@@ -24,12 +21,8 @@ export class Output {
     process.stdout.write(`${this.json ? JSON.stringify(record) : text()}\n`)
   }
 
-  /** Rows under headings, as wide as they need to be; with `--json` an object a row. */
+  /** Rows under headings, as wide as they need to be. */
   table(columns: readonly string[], rows: readonly Readonly<Record<string, string | number>>[]): void {
-    if (this.json) {
-      for (const row of rows) process.stdout.write(`${JSON.stringify(row)}\n`)
-      return
-    }
     const cell = (row: Readonly<Record<string, string | number>>, column: string): string => String(row[column] ?? '')
     const widths = columns.map((column) => Math.max(column.length, ...rows.map((row) => cell(row, column).length)))
     const line = (cells: readonly string[]): string =>
@@ -46,17 +39,25 @@ export class Output {
     process.stderr.write(this.json ? `${JSON.stringify({ message: text })}\n` : `${text}\n`)
   }
 
-  /** Why the command fails. */
-  error(error: unknown): void {
+  /** Why the command fails. @param usage how it is to be used, where that is the trouble. */
+  error(error: unknown, usage?: string): void {
     const { message, code } = describe(error)
-    const text = this.json ? JSON.stringify({ error: { code, message } }) : `netstrata: ${message}`
+    const hint = usage === undefined ? '' : `\n${usage}`
+    const text = this.json
+      ? JSON.stringify({ error: { code, message, ...(usage === undefined ? {} : { usage }) } })
+      : `netstrata: ${message}${hint}`
     process.stderr.write(`${text}\n`)
   }
 }
 
+function stdoutFailed(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
+  readerGone()
+}
+
 /** The exit code an error asks for. */
 export function exitCodeOf(error: unknown): number {
-  if (error instanceof CommandError) return error.exitCode
+  if (error instanceof CommandError || error instanceof Interrupted) return error.exitCode
   const code = codeOf(error)
   return code !== undefined && UNREACHABLE.has(code) ? EXIT.unreachable : EXIT.failure
 }

@@ -1,9 +1,11 @@
 /** `netstrata nc`: stdin and stdout as one end of a connection, or of an exchange of datagrams. */
 import { once } from 'node:events'
+import type net from 'node:net'
 import type { Command } from 'commander'
 import { NetError, type Node, type Sockets } from '../../src/index.ts'
 import { usageError } from '../exit.ts'
-import { aborted, interruption } from '../interrupt.ts'
+import { withExamples } from '../help.ts'
+import { interruption, pause, unlessAborted } from '../interrupt.ts'
 import { Output } from '../output.ts'
 import { bootNode } from '../stack/boot.ts'
 import { integerArgument, type StackOptions, secondsArgument, stackConfig, withStack } from '../stack/options.ts'
@@ -12,98 +14,142 @@ interface NcOptions extends StackOptions {
   readonly listen?: boolean
   readonly udp?: boolean
   readonly wait: number
+  readonly quit: number
   readonly json?: boolean
 }
+
+/** What the talking parts share. */
+interface Talk {
+  readonly node: Node<Sockets>
+  readonly host: string | undefined
+  readonly port: number
+  readonly options: NcOptions
+  readonly output: Output
+  readonly signal: AbortSignal
+}
+
+/** A longer piece of input becomes several datagrams, as with other netcats. */
+const DATAGRAM_OCTETS = 16_384
+/** Octets of datagrams that wait for the reader of stdout. */
+const MAX_WAITING_OCTETS = 16 * 1024 * 1024
 
 const port = integerArgument(1, 65_535)
 
 export function registerNc(program: Command): void {
-  withStack(
-    program
-      .command('nc')
-      .description('connect stdin and stdout to a port, or wait for a connection with -l')
-      .argument('[host]', 'an address; with -l the own address to listen on, default any')
-      .argument('<port>', 'a port'),
-  )
+  const command = program
+    .command('nc')
+    .description('connect stdin and stdout to a port, or wait for a connection with -l')
+    .argument('[host]', 'an address, or a name of --config; with -l the own address to listen on, default any')
+    .argument('[port]', 'a port')
+    .usage('[options] HOST PORT\n       netstrata nc -l [options] [HOST] PORT')
+  withStack(command)
     .option('-l, --listen', 'wait for one connection')
     .option('-u, --udp', 'datagrams instead of a connection')
     .option('-W, --wait <seconds>', 'give up connecting after this time', secondsArgument(0, 86_400), 10)
+    .option('-q, --quit <seconds>', 'with -u: how long to listen after the input', secondsArgument(0, 86_400), 1)
     .option('--json', 'messages as objects')
-    .usage('[options] HOST PORT\n       netstrata nc -l [options] [HOST] PORT')
     .action(nc)
+  withExamples(command, [
+    'netstrata nc 10.0.0.1 9000 --link udp:7001,peer=127.0.0.1:7000 \\\n      --address 10.0.0.2/24',
+    'netstrata nc -l 9000 --link udp:7000 --address 10.0.0.1/24',
+  ])
 }
 
-async function nc(first: string, second: string | undefined, options: NcOptions): Promise<void> {
+async function nc(first: string | undefined, second: string | undefined, options: NcOptions): Promise<void> {
   const host = second === undefined ? undefined : first
-  const number = port(second ?? first)
+  const number = portOf(second ?? first)
   if (host === undefined && options.listen !== true) throw usageError('say where to connect: HOST PORT')
   const output = new Output(options.json === true)
   const signal = interruption()
-  await using running = await bootNode(stackConfig(options), { control: true })
-  const talk = options.udp === true ? datagrams : options.listen === true ? accept : connect
-  await Promise.race([talk(running.node, host, number, options, output), interrupted(signal)])
-}
-
-async function interrupted(signal: AbortSignal): Promise<void> {
-  await aborted(signal)
-  throw signal.reason
-}
-
-async function connect(node: Node<Sockets>, host: string | undefined, port: number, options: NcOptions): Promise<void> {
-  const timeout = AbortSignal.timeout(options.wait * 1000)
-  let socket: Awaited<ReturnType<typeof node.net.promises.connect>>
+  await using running = await bootNode(stackConfig(options), { command: 'nc', control: true })
+  const talk = { node: running.node, host, port: number, options, output, signal }
   try {
-    socket = await node.net.promises.connect({ host: host as string, port, allowHalfOpen: true, signal: timeout })
+    await unlessAborted((options.udp === true ? datagrams : stream)(talk), signal)
+  } finally {
+    // A terminal or pipe that is still open would keep the process alive.
+    process.stdin.destroy()
+  }
+}
+
+function portOf(text: string | undefined): number {
+  if (text === undefined) throw usageError('say where to connect: HOST PORT, or where to listen: -l PORT')
+  try {
+    return port(text)
+  } catch {
+    throw usageError(`'${text}' is not a port: a number from 1 to 65535`)
+  }
+}
+
+async function stream(talk: Talk): Promise<void> {
+  const socket = await (talk.options.listen === true ? accept(talk) : connect(talk))
+  const closed = once(socket, 'close')
+  process.stdin.pipe(socket)
+  socket.pipe(process.stdout, { end: false })
+  // At a terminal nobody is going to end the input of a connection whose other end has left.
+  socket.on('end', () => process.stdin.isTTY && socket.end())
+  await closed
+}
+
+async function connect({ node, host, port, options: { wait } }: Talk): Promise<net.Socket> {
+  const timeout = AbortSignal.timeout(wait * 1000)
+  try {
+    return await node.net.promises.connect({ host: host as string, port, allowHalfOpen: true, signal: timeout })
   } catch (error) {
     if (!timeout.aborted) throw error
-    throw new NetError('ETIMEDOUT', `no answer from ${host}:${port} within ${options.wait} s`, { cause: error })
+    throw new NetError('ETIMEDOUT', `no answer from ${host}:${port} within ${wait} s`, { cause: error })
   }
-  process.stdin.pipe(socket)
-  socket.pipe(process.stdout)
-  await once(socket, 'close')
-  process.stdin.destroy()
 }
 
-async function accept(
-  node: Node<Sockets>,
-  host: string | undefined,
-  port: number,
-  _options: NcOptions,
-  output: Output,
-): Promise<void> {
+async function accept({ node, host, port, output }: Talk): Promise<net.Socket> {
   const server = node.net.createServer({ allowHalfOpen: true })
   server.listen({ port, ...(host === undefined ? {} : { host }) })
   await once(server, 'listening')
   output.message(`listening on port ${port}`)
-  const [socket] = await once(server, 'connection')
+  const [socket] = (await once(server, 'connection')) as [net.Socket]
   server.close()
   output.message(`connection from ${socket.remoteAddress}:${socket.remotePort}`)
-  process.stdin.pipe(socket)
-  socket.pipe(process.stdout)
-  await once(socket, 'close')
-  process.stdin.destroy()
+  return socket
 }
 
 /** Each piece of input is a datagram; with -l the answers go to whoever was heard from last. */
-async function datagrams(
-  node: Node<Sockets>,
-  host: string | undefined,
-  port: number,
-  options: NcOptions,
-  output: Output,
-): Promise<void> {
+async function datagrams({ node, host, port, options, output, signal }: Talk): Promise<void> {
+  const listens = options.listen === true
   const socket = node.dgram.createSocket('udp4')
-  let peer = options.listen === true ? undefined : { address: host as string, port }
+  let peer = listens ? undefined : { address: host as string, port }
+  let heard = performance.now()
   socket.on('message', (message, from) => {
-    if (options.listen === true) peer = { address: from.address, port: from.port }
-    process.stdout.write(message)
+    heard = performance.now()
+    if (listens) peer = { address: from.address, port: from.port }
+    // Datagrams may be lost, memory may not: a reader that is too slow misses some.
+    if (process.stdout.writableLength < MAX_WAITING_OCTETS) process.stdout.write(message)
   })
-  socket.bind({ port: options.listen === true ? port : 0, ...(options.listen && host ? { address: host } : {}) })
-  await once(socket, 'listening')
-  if (options.listen === true) output.message(`listening on port ${port}`)
-  process.stdin.on('data', (chunk) => {
-    if (peer === undefined) output.message('nobody has been heard from yet: not sent')
-    else socket.send(chunk, peer.port, peer.address)
+  const failed = new Promise<never>((_, reject) => socket.once('error', reject))
+  socket.bind({ port: listens ? port : 0, ...(listens && host !== undefined ? { address: host } : {}) })
+  await Promise.race([once(socket, 'listening'), failed])
+  if (listens) output.message(`listening on port ${port}`)
+  const sendAll = async (): Promise<void> => {
+    for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+      for (let at = 0; at < chunk.length; at += DATAGRAM_OCTETS) {
+        const datagram = chunk.subarray(at, at + DATAGRAM_OCTETS)
+        if (peer === undefined) output.message('nobody has been heard from yet: not sent')
+        else await sent(socket, datagram, peer)
+      }
+    }
+    // Who listens stays until told to leave; who asked waits for the answers.
+    heard = performance.now()
+    while (listens || performance.now() - heard < options.quit * 1000) {
+      if (!(await pause(listens ? 60_000 : 50, signal))) return
+    }
+  }
+  await Promise.race([sendAll(), failed])
+}
+
+function sent(
+  socket: ReturnType<Node<Sockets>['dgram']['createSocket']>,
+  datagram: Uint8Array,
+  peer: { readonly address: string; readonly port: number },
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.send(datagram, peer.port, peer.address, (error) => (error ? reject(error) : resolve()))
   })
-  await once(socket, 'close')
 }

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import type { EchoReply } from '../../src/index.ts'
 import { NetError } from '../../src/index.ts'
 import { EXIT } from '../exit.ts'
+import { withExamples } from '../help.ts'
 import { interruption, pause } from '../interrupt.ts'
 import { Output } from '../output.ts'
 import { bootNode, type RunningNode } from '../stack/boot.ts'
@@ -22,7 +23,11 @@ interface PingOptions extends StackOptions {
 const ICMP_OCTETS = 8
 
 export function registerPing(program: Command): void {
-  withStack(program.command('ping').description('send echo requests to a host').argument('<host>', 'an address'))
+  const command = program
+    .command('ping')
+    .description('send echo requests to a host')
+    .argument('<host>', 'an address, or a name of --config')
+  withStack(command)
     .option('-c, --count <n>', 'stop after n requests; default: go on until Ctrl-C', integerArgument(1, 1e9))
     .option('-s, --size <octets>', 'payload of each request', integerArgument(0, 65_507), 56)
     .option('-i, --interval <seconds>', 'time between requests', secondsArgument(0, 86_400), 1)
@@ -31,6 +36,10 @@ export function registerPing(program: Command): void {
     .option('-M, --dont-fragment', 'refuse to fragment')
     .option('--json', 'one object a line')
     .action(ping)
+  withExamples(command, [
+    'netstrata ping 10.0.0.1 --link udp:7001,peer=127.0.0.1:7000 \\\n      --address 10.0.0.2/24',
+    'netstrata ping 10.0.0.1 -c 3 --link tap:tap0 --address 10.0.0.2/24',
+  ])
 }
 
 class Tally {
@@ -64,7 +73,7 @@ class Tally {
 async function ping(host: string, options: PingOptions): Promise<void> {
   const output = new Output(options.json === true)
   const signal = interruption()
-  await using running = await bootNode(stackConfig(options), { control: false })
+  await using running = await bootNode(stackConfig(options), { command: 'ping', control: false })
   const tally = new Tally()
   const { count = Number.POSITIVE_INFINITY } = options
   output.message(`PING ${host}, ${options.size} octets of data`)
@@ -74,6 +83,7 @@ async function ping(host: string, options: PingOptions): Promise<void> {
     if (sequence < count) await next
   }
   output.data(tally.summary(host), () => tally.text(host))
+  signal.throwIfAborted()
   process.exitCode = tally.received > 0 ? EXIT.ok : EXIT.unreachable
 }
 

@@ -1,4 +1,5 @@
 /** `netstrata serve`: a folder over HTTP, on a stack of ours. */
+import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { readdir, realpath, stat } from 'node:fs/promises'
 import http from 'node:http'
@@ -6,6 +7,7 @@ import { extname, join, resolve, sep } from 'node:path'
 import { pipeline } from 'node:stream'
 import type { Command } from 'commander'
 import { usageError } from '../exit.ts'
+import { withExamples } from '../help.ts'
 import { aborted, interruption } from '../interrupt.ts'
 import { Output } from '../output.ts'
 import { bootNode, describeLinks } from '../stack/boot.ts'
@@ -28,10 +30,15 @@ const TYPES: Readonly<Record<string, string>> = {
 }
 
 export function registerServe(program: Command): void {
-  withStack(program.command('serve').description('serve a folder over HTTP').argument('<dir>', 'the folder'))
+  const command = program.command('serve').description('serve a folder over HTTP').argument('<dir>', 'the folder')
+  withStack(command)
     .option('-p, --port <port>', 'the port inside the stack', integerArgument(1, 65_535), 80)
     .option('--json', 'one object a line')
     .action(serve)
+  withExamples(command, [
+    'netstrata serve . --link udp:7000 --address 10.0.0.1/24',
+    'netstrata serve . --link tap:tap0 --address 10.0.0.2/24',
+  ])
 }
 
 async function serve(dir: string, options: ServeOptions): Promise<void> {
@@ -39,10 +46,10 @@ async function serve(dir: string, options: ServeOptions): Promise<void> {
   const signal = interruption()
   const root = await folder(dir)
   const config = stackConfig(options)
-  await using running = await bootNode(config, { control: true })
+  await using running = await bootNode(config, { command: 'serve', control: true })
   const server = http.createServer((request, response) => {
+    const from = request.socket.remoteAddress ?? 'gone'
     response.on('close', () => {
-      const from = request.socket.remoteAddress ?? 'gone'
       output.data(
         { from, method: request.method, url: request.url, status: response.statusCode },
         () => `${from} ${request.method} ${request.url} ${response.statusCode}`,
@@ -50,11 +57,14 @@ async function serve(dir: string, options: ServeOptions): Promise<void> {
     })
     void answer(root, request, response)
   })
-  await running.node.net.promises.listen({ port: options.port }, (socket) => server.emit('connection', socket))
+  // Clients that end their side after the request (`nc`) still want the answer; Node's default hangs up on them.
+  Object.assign(server, { httpAllowHalfOpen: true })
+  const listener = running.node.net.attach(server).listen(options.port)
+  await once(listener, 'listening')
   output.message(`serving ${root} on port ${options.port} of ${describeLinks(config.links)}`)
   await aborted(signal)
   server.closeAllConnections()
-  process.exitCode = 130
+  throw signal.reason
 }
 
 async function folder(dir: string): Promise<string> {

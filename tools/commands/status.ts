@@ -1,6 +1,7 @@
 /** `netstrata links` and `netstrata sockets`: what a running node says of itself. */
 import type { Command } from 'commander'
 import { ask, chooseNode } from '../control/client.ts'
+import { withExamples } from '../help.ts'
 import { Output } from '../output.ts'
 
 interface StatusOptions {
@@ -33,7 +34,7 @@ interface SocketStatus {
 export function registerStatus(program: Command): void {
   status(program, 'links', 'show the links of a running node', async (node, output) => {
     const links = (await ask(node, 'links')) as LinkStatus[]
-    if (output.json) return output.table([], links as never)
+    if (output.json) return rows(links, output)
     output.table(
       ['name', 'state', 'mtu', 'mac', 'addresses', 'rx', 'tx', 'drops'],
       links.map((link) => ({
@@ -52,7 +53,7 @@ export function registerStatus(program: Command): void {
   })
   status(program, 'sockets', 'show the connections and ports of a running node', async (node, output) => {
     const sockets = (await ask(node, 'sockets')) as SocketStatus[]
-    if (output.json) return output.table([], sockets as never)
+    if (output.json) return rows(sockets, output)
     output.table(
       ['proto', 'state', 'recv-q', 'send-q', 'local', 'remote'],
       sockets.map((socket) => ({
@@ -67,18 +68,23 @@ export function registerStatus(program: Command): void {
   })
 }
 
+function rows(records: readonly object[], output: Output): void {
+  for (const record of records) output.data(record, () => '')
+}
+
 function status(
   program: Command,
   name: string,
   description: string,
   show: (node: string, output: Output) => Promise<void>,
 ): void {
-  program
+  const command = program
     .command(name)
     .description(description)
     .argument('[node]', 'the node, @NAME; default: the only one that runs')
     .option('--json', 'one object a line')
     .action((node: string | undefined, { json }: StatusOptions) => show(chooseNode(node), new Output(json === true)))
+  withExamples(command, [`netstrata ${name} @serve`])
 }
 
 function size(octets: number): string {

@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { NetError } from '../../src/index.ts'
 import { EXIT } from '../exit.ts'
+import { withExamples } from '../help.ts'
 import { interruption } from '../interrupt.ts'
 import { Output } from '../output.ts'
 import { bootNode, type RunningNode } from '../stack/boot.ts'
@@ -21,20 +22,25 @@ interface Probe {
 }
 
 export function registerTrace(program: Command): void {
-  withStack(
-    program.command('trace').description('show the routers on the way to a host').argument('<host>', 'an address'),
-  )
+  const command = program
+    .command('trace')
+    .description('show the routers on the way to a host')
+    .argument('<host>', 'an address, or a name of --config')
+  withStack(command)
     .option('-m, --max-hops <n>', 'give up after n hops', integerArgument(1, 255), 30)
     .option('-q, --probes <n>', 'requests for each hop', integerArgument(1, 10), 3)
     .option('-W, --timeout <seconds>', 'how long to wait for each answer', secondsArgument(0, 3600), 2)
     .option('--json', 'one object a line')
     .action(trace)
+  withExamples(command, [
+    'netstrata trace 10.0.2.2 --link udp:7001,peer=127.0.0.1:7000 \\\n      --address 10.0.1.2/24 --gateway 10.0.1.1',
+  ])
 }
 
 async function trace(host: string, options: TraceOptions): Promise<void> {
   const output = new Output(options.json === true)
   const signal = interruption()
-  await using running = await bootNode(stackConfig(options), { control: false })
+  await using running = await bootNode(stackConfig(options), { command: 'trace', control: false })
   output.message(`trace to ${host}, at most ${options.maxHops} hops`)
   process.exitCode = EXIT.unreachable
   for (let hop = 1; hop <= options.maxHops && !signal.aborted; hop++) {
@@ -42,6 +48,7 @@ async function trace(host: string, options: TraceOptions): Promise<void> {
     for (let i = 0; i < options.probes && !signal.aborted; i++) {
       probes.push(await probe(running, host, hop, options.timeout, signal))
     }
+    signal.throwIfAborted()
     output.data({ hop, probes }, () => `${String(hop).padStart(2)}  ${describe(probes)}`)
     if (probes.some(({ outcome }) => outcome === 'reply')) {
       process.exitCode = EXIT.ok

@@ -40,8 +40,10 @@ export async function* follow(node: string, method: string, signal?: AbortSignal
 
 async function* request(node: string, method: string, signal?: AbortSignal): AsyncGenerator<Answer> {
   const socket = await dial(node)
-  signal?.addEventListener('abort', () => socket.destroy(), { once: true })
+  const stop = (): void => void socket.destroy()
+  signal?.addEventListener('abort', stop, { once: true })
   try {
+    if (signal?.aborted) return
     socket.write(`${JSON.stringify({ id: 1, method })}\n`)
     for await (const line of createInterface(socket)) {
       const answer = JSON.parse(line) as Answer
@@ -49,6 +51,7 @@ async function* request(node: string, method: string, signal?: AbortSignal): Asy
       yield answer
     }
   } finally {
+    signal?.removeEventListener('abort', stop)
     socket.destroy()
   }
 }

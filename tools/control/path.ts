@@ -1,5 +1,5 @@
 /** Where the control sockets of running nodes are: one folder per user, one Unix socket per node. */
-import { mkdirSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { CommandError, EXIT, usageError } from '../exit.ts'
@@ -8,10 +8,17 @@ const SUFFIX = '.sock'
 /** sun_path holds 108 octets with its NUL (unix(7)); macOS 104. */
 const MAX_PATH_OCTETS = 103
 
+function folderPath(): string {
+  const runtime = process.env.XDG_RUNTIME_DIR
+  // Inherited by su and sudo, it may name what is not there, or not ours.
+  return runtime !== undefined && existsSync(runtime)
+    ? join(runtime, 'netstrata')
+    : join(tmpdir(), `netstrata-${userInfo().uid}`)
+}
+
 /** The folder, made if need be; only its owner may enter. @throws CommandError exit 1 — it belongs to somebody else. */
 export function controlFolder(): string {
-  const runtime = process.env.XDG_RUNTIME_DIR
-  const folder = runtime === undefined ? join(tmpdir(), `netstrata-${userInfo().uid}`) : join(runtime, 'netstrata')
+  const folder = folderPath()
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const { uid, mode } = statSync(folder)
   if (uid !== userInfo().uid || (mode & 0o077) !== 0) {
@@ -20,9 +27,18 @@ export function controlFolder(): string {
   return folder
 }
 
-/** @throws CommandError exit 2 — the name does not fit into a socket's path. */
+/** Removes the folder when the last node has gone. */
+export function tidyControlFolder(): void {
+  try {
+    rmdirSync(folderPath())
+  } catch {
+    // Others are still in it.
+  }
+}
+
+/** Where a node's socket is, or would be. @throws CommandError exit 2 — the name does not fit into a socket's path. */
 export function controlPath(node: string): string {
-  const path = join(controlFolder(), `${node}${SUFFIX}`)
+  const path = join(folderPath(), `${node}${SUFFIX}`)
   if (!/^[A-Za-z0-9_.-]+$/.test(node) || Buffer.byteLength(path) > MAX_PATH_OCTETS) {
     throw usageError(`'${node}' cannot name a node: use a few letters, digits, and _ . -`)
   }
@@ -31,7 +47,9 @@ export function controlPath(node: string): string {
 
 /** Names of nodes that have a control socket; some may be gone without having removed it. */
 export function controlNames(): string[] {
-  return readdirSync(controlFolder())
+  const folder = folderPath()
+  if (!existsSync(folder)) return []
+  return readdirSync(folder)
     .filter((file) => file.endsWith(SUFFIX))
     .map((file) => file.slice(0, -SUFFIX.length))
     .sort()

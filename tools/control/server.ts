@@ -7,11 +7,11 @@
  *
  * A streaming method answers with any number of {"id", "event"} lines until the client hangs up.
  */
-import { unlinkSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { CommandError, EXIT } from '../exit.ts'
-import { controlPath } from './path.ts'
+import { controlFolder, controlPath, tidyControlFolder } from './path.ts'
 
 /** A request that is answered once. */
 export type Method = () => unknown | Promise<unknown>
@@ -37,7 +37,9 @@ export interface ControlServer {
 /** @throws CommandError exit 1 — a node of that name is running. */
 export async function serveControl(node: string, methods: ControlMethods): Promise<ControlServer> {
   const path = controlPath(node)
-  await removeStale(path, node)
+  if (await answers(path)) {
+    throw new CommandError(`a node named '${node}' is running; choose another with --name`, EXIT.failure, 'EADDRINUSE')
+  }
   const clients = new Set<Socket>()
   const server = createServer((client) => {
     clients.add(client)
@@ -50,15 +52,28 @@ export async function serveControl(node: string, methods: ControlMethods): Promi
     path,
     close: () =>
       new Promise((resolve) => {
-        server.close(() => resolve())
+        server.close(() => {
+          tidyControlFolder()
+          resolve()
+        })
         for (const client of clients) client.destroy()
       }),
   }
 }
 
-/** Binding happens within `listen`, so the mask makes the socket private from its first moment. */
+/** The name itself, or with a number behind it when a node of that name is running. */
+export async function freeName(name: string): Promise<string> {
+  for (let n = 1; ; n++) {
+    const candidate = n === 1 ? name : `${name}-${n}`
+    if (!(await answers(controlPath(candidate)))) return candidate
+  }
+}
+
+/** Binding happens within `listen`, so the folder is there, and the mask makes the socket private from its first moment. */
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
+    controlFolder()
+    rmSync(path, { force: true }) // left behind by a node that died
     const mask = process.umask(0o177)
     server.once('error', reject)
     server.listen(path, resolve)
@@ -66,22 +81,14 @@ function listen(server: Server, path: string): Promise<void> {
   })
 }
 
-async function removeStale(path: string, node: string): Promise<void> {
-  const alive = await new Promise<boolean>((resolve) => {
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
     const probe = connect(path, () => {
       probe.destroy()
       resolve(true)
     })
     probe.on('error', () => resolve(false))
   })
-  if (alive) {
-    throw new CommandError(`a node named '${node}' is running; choose another with --name`, EXIT.failure, 'EADDRINUSE')
-  }
-  try {
-    unlinkSync(path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-  }
 }
 
 function serveClient(client: Socket, methods: ControlMethods): void {

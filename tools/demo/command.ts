@@ -1,9 +1,11 @@
 /** `netstrata demo`: what this is, shown in half a minute. */
 import type { Command } from 'commander'
 import { CommandError, EXIT } from '../exit.ts'
-import { aborted, interruption } from '../interrupt.ts'
+import { withExamples } from '../help.ts'
+import { aborted, interruption, unlessAborted } from '../interrupt.ts'
+import { Output } from '../output.ts'
 import { integerArgument } from '../stack/options.ts'
-import { startNetwork } from './processes.ts'
+import { type RunningNetwork, startNetwork } from './processes.ts'
 import { type Incident, simulatedTransfer } from './simulation.ts'
 
 interface DemoOptions {
@@ -16,27 +18,32 @@ interface DemoOptions {
 const OCTETS = 200_000
 const LOSS = 0.02
 const STAY_PORT = 8080
+const FETCH_MS = 10_000
+/** How the reader calls this program: as installed, or in a clone. */
+const PROGRAM = import.meta.url.endsWith('.ts') ? 'npx tsx tools/cli.ts' : 'npx netstrata'
 
 export function registerDemo(program: Command): void {
-  program
+  const command = program
     .command('demo')
     .description('two hosts and a router: in a lossy simulation, then as processes of this machine')
-    .option('--stay', 'keep the processes up, for a browser or curl')
+    .option('--stay', 'keep the processes up, for a browser or curl, until Ctrl-C')
     .option(
       '--port <port>',
-      'where to listen on 127.0.0.1; default 8080 with --stay, else a free one',
+      'where to listen on 127.0.0.1; default: with --stay 8080 if free, else a free one',
       integerArgument(0, 65_535),
     )
     .option('--seed <n>', 'another story', integerArgument(0, 0xffff_ffff), 8)
     .option('--capture <file>', 'where to write the packets of the simulation', 'demo.pcapng')
     .action(demo)
+  withExamples(command, ['netstrata demo', 'netstrata demo --stay'])
 }
 
-const say = (text: string): void => void process.stdout.write(`${text}\n`)
+const output = new Output(false)
+const say = (text: string): void => output.data({}, () => text)
 
 async function demo(options: DemoOptions): Promise<void> {
   const signal = interruption()
-  await simulate(options)
+  await unlessAborted(simulate(options), signal)
   await run(options, signal)
 }
 
@@ -49,13 +56,15 @@ async function simulate({ seed, capture }: DemoOptions): Promise<void> {
   say(`   alice fetches ${OCTETS / 1000} kB from an http.Server on bob, over our own TCP/IP.`)
   const transfer = await simulatedTransfer({ seed, octets: OCTETS, loss: LOSS, capture, incident: tell })
   const drops = transfer.incidents.filter(({ kind }) => kind === 'drop').length
+  const again = transfer.incidents.length - drops
   say('')
   say(`   ${transfer.octets} octets arrived ${transfer.intact ? 'exactly' : 'DAMAGED'}, after ${drops} drops and`)
   say(
-    `   ${transfer.incidents.length - drops} retransmissions, in ${seconds(transfer.virtualUs)} of virtual time: ${seconds(transfer.realUs)} of yours.`,
+    `   ${again} retransmissions, in ${seconds(transfer.virtualUs)} of virtual time: ${seconds(transfer.realUs)} of yours.`,
   )
-  say(`   Every packet is in ${capture}, with these reasons as comments:`)
-  say(`   netstrata dump ${capture}, or Wireshark. The same seed tells the same story.`)
+  say(`   Every packet is in ${capture}, with these reasons as comments: see it in`)
+  say(`   Wireshark, or by ${PROGRAM} dump ${capture}`)
+  say('   The same seed tells the same story.')
   if (!transfer.intact) throw new CommandError('the transfer was not exact', EXIT.failure, 'ERR_DEMO')
 }
 
@@ -69,31 +78,58 @@ async function run(options: DemoOptions, signal: AbortSignal): Promise<void> {
   say('')
   say('2. For real: three processes, Ethernet over UDP between them')
   say('')
-  const network = await startNetwork(options.port ?? (options.stay === true ? STAY_PORT : 0))
+  const network = await start(options, signal)
   try {
     for (const { name, pid } of network.nodes) say(`   ${name.padEnd(6)} process ${pid}`)
-    const started = performance.now()
-    const response = await fetch(network.url)
-    const body = await response.text()
-    const title = /<h1>(.*)<\/h1>/.exec(body)?.[1] ?? 'nothing'
     say('')
     say(`   GET ${network.url}  (alice leads it to bob, 10.0.2.2:80)`)
-    say(
-      `   ${response.status} ${response.statusText}, ${body.length} octets in ${(performance.now() - started).toFixed(1)} ms: "${title}"`,
-    )
-    if (response.status !== 200) throw new CommandError('the page did not arrive', EXIT.failure, 'ERR_DEMO')
-    if (options.stay === true) {
-      say('')
-      say(`   It stays up: open ${network.url} or`)
-      say(`   curl ${network.url}`)
-      say('   Ctrl-C ends it.')
-      await aborted(signal)
-    }
+    await fetchPage(network.url, signal)
+    if (options.stay === true) await stay(network.url, signal)
   } finally {
     await network.close()
   }
   say('')
   say('   All processes ended.')
+}
+
+/** Port 8080 is a wish: when it is taken, another one does. */
+async function start({ stay, port }: DemoOptions, signal: AbortSignal): Promise<RunningNetwork> {
+  if (port !== undefined || stay !== true) return startNetwork(port ?? 0, signal)
+  try {
+    return await startNetwork(STAY_PORT, signal)
+  } catch (error) {
+    if (!(error instanceof CommandError && error.code === 'EADDRINUSE')) throw error
+    say(`   Port ${STAY_PORT} is in use by another program: a free one, then.`)
+    return startNetwork(0, signal)
+  }
+}
+
+async function fetchPage(url: string, signal: AbortSignal): Promise<void> {
+  const started = performance.now()
+  const timeout = AbortSignal.timeout(FETCH_MS)
+  let response: Response
+  let body: string
+  try {
+    response = await fetch(url, { signal: AbortSignal.any([signal, timeout]) })
+    body = await response.text()
+  } catch (error) {
+    if (signal.aborted) throw signal.reason
+    const why = timeout.aborted ? `nothing came within ${FETCH_MS / 1000} s` : String(error)
+    throw new CommandError(`the page did not arrive: ${why}`, EXIT.failure, 'ERR_DEMO', error)
+  }
+  const title = /<h1>(.*)<\/h1>/.exec(body)?.[1] ?? 'nothing'
+  const took = (performance.now() - started).toFixed(1)
+  say(`   ${response.status} ${response.statusText}, ${body.length} octets in ${took} ms: "${title}"`)
+  if (response.status !== 200) throw new CommandError('the page did not arrive', EXIT.failure, 'ERR_DEMO')
+}
+
+/** Ctrl-C is how this ends, and no failure. */
+async function stay(url: string, signal: AbortSignal): Promise<void> {
+  say('')
+  say(`   It stays up: open ${url} in a browser, or`)
+  say(`   curl ${url}`)
+  say('   Ctrl-C ends it.')
+  await aborted(signal)
 }
 
 const seconds = (us: number): string => `${(us / 1e6).toFixed(2)} s`

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { CommandError, EXIT } from '../exit.ts'
+import { unlessAborted } from '../interrupt.ts'
 import { page } from './page.ts'
 
 export interface RunningNetwork {
@@ -14,7 +15,7 @@ export interface RunningNetwork {
   readonly url: string
   /** What runs: name, process and what it is. */
   readonly nodes: readonly { readonly name: string; readonly pid: number; readonly command: string }[]
-  /** Ends the processes, the newest first, and removes what they served. */
+  /** Ends the processes, and removes what they served. */
   close(): Promise<void>
 }
 
@@ -29,14 +30,15 @@ const ROUTER = fileURLToPath(new URL(`./router.${EXTENSION}`, import.meta.url))
 /**
  * bob serves a page at 10.0.2.2, r1 forwards, alice leads a port of this machine to it.
  * @param port where alice listens on 127.0.0.1; 0 for a free one.
- * @throws CommandError — a node did not start; nothing is left behind.
+ * @param signal gives up.
+ * @throws CommandError — a node did not start; nothing is left behind. The signal's reason.
  */
-export async function startNetwork(port: number): Promise<RunningNetwork> {
+export async function startNetwork(port: number, signal: AbortSignal): Promise<RunningNetwork> {
   const folder = mkdtempSync(join(tmpdir(), 'netstrata-demo-'))
   const children: { name: string; command: string; child: ChildProcess }[] = []
   const close = async (): Promise<void> => {
     process.off('exit', kill)
-    for (const { child } of children.reverse()) await stop(child)
+    await Promise.all(children.map(({ child }) => stop(child)))
     rmSync(folder, { recursive: true, force: true })
   }
   const kill = (): void => {
@@ -50,7 +52,7 @@ export async function startNetwork(port: number): Promise<RunningNetwork> {
     const child = spawn(process.execPath, [...process.execArgv, script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
     const command = `netstrata ${args.filter((arg) => !arg.startsWith(folder)).join(' ')}`
     children.push({ name, command, child })
-    return firstLine(name, child)
+    return unlessAborted(firstLine(name, child), signal)
   }
   try {
     writeFileSync(join(folder, 'index.html'), page())
@@ -93,7 +95,8 @@ function firstLine(name: string, child: ChildProcess): Promise<string> {
     let said = ''
     const fail = (why: string): void => {
       clearTimeout(timer)
-      reject(new CommandError(`${name} did not start: ${why}\n${said}`.trim(), EXIT.failure, 'ERR_DEMO'))
+      const { code, message } = complaint(said) ?? { code: 'ERR_DEMO', message: `${why}\n${said}`.trim() }
+      reject(new CommandError(`${name} did not start: ${message}`, EXIT.failure, code))
     }
     const timer = setTimeout(() => fail(`it said nothing within ${START_MS / 1000} s`), START_MS)
     const listen = (chunk: Buffer): void => {
@@ -106,8 +109,18 @@ function firstLine(name: string, child: ChildProcess): Promise<string> {
     child.stdout?.on('data', listen)
     child.stderr?.on('data', listen)
     child.once('error', (error) => fail(error.message))
-    child.once('exit', (code) => fail(`it left with ${code}`))
+    // When its pipes have been read to the end, unlike at 'exit'.
+    child.once('close', (code) => fail(`it left with ${code}`))
   })
+}
+
+/** What a node that ends with an error says, with --json. */
+function complaint(said: string): { code: string; message: string } | undefined {
+  try {
+    return (JSON.parse(said) as { error?: { code: string; message: string } }).error
+  } catch {
+    return undefined
+  }
 }
 
 async function stop(child: ChildProcess): Promise<void> {

@@ -7,7 +7,7 @@ import { readConfig } from '../stack/config.ts'
 async function main(): Promise<void> {
   const config = readConfig(process.argv[2] ?? '')
   const signal = interruption()
-  await using _running = await bootNode(config, { control: true })
+  await using _running = await bootNode(config, { command: 'router', control: true })
   process.stdout.write(`forwarding between ${describeLinks(config.links)}\n`)
   await aborted(signal)
 }

@@ -1,5 +1,6 @@
 /** From the octets of a captured packet to its layers. */
 import type { CaptureRecord } from '../../src/capture/reader.ts'
+import type { Flows } from './flows.ts'
 import { type Decoder, type DumpLayer, data } from './model.ts'
 import { ethernet } from './protocols/ethernet.ts'
 import { ipv4 } from './protocols/ipv4.ts'
@@ -14,8 +15,11 @@ const LINKTYPES: ReadonlyMap<number, (fcsOctets: number) => Decoder> = new Map<n
 /** Tunnels within tunnels end here. */
 const MAX_LAYERS = 32
 
-/** The packet of a capture as its layers, outermost first. Never throws; what is wrong stands in `faults`. */
-export function decode(record: CaptureRecord): DumpLayer[] {
+/**
+ * The packet of a capture as its layers, outermost first. Never throws; what is wrong stands in `faults`.
+ * @param flows learns of connections, and makes their sequence numbers relative.
+ */
+export function decode(record: CaptureRecord, flows?: Flows): DumpLayer[] {
   const { octets } = record
   const decoder = LINKTYPES.get(record.interface.linkType)?.(record.interface.fcsOctets) ?? data
   const layers: DumpLayer[] = []
@@ -27,6 +31,7 @@ export function decode(record: CaptureRecord): DumpLayer[] {
       start: 0,
       end: octets.length,
       cut: record.wireLength > octets.length,
+      flows,
     },
   }
   while (next !== undefined && layers.length < MAX_LAYERS) {

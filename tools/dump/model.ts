@@ -2,6 +2,7 @@
  * What the dump tool knows of a packet: a list of layers, outermost first, each with its fields and where they stand.
  * One model for every rendering: the line, the tree, the hex dump, JSON.
  */
+import type { Flows } from './flows.ts'
 
 export interface Field {
   /** The standard's name of the field, in words. */
@@ -33,6 +34,8 @@ export interface Scope {
   /** Addresses of the enclosing network header, for pseudo-headers; int32 for IPv4. */
   readonly source?: number
   readonly destination?: number
+  /** Connections seen so far, for relative sequence numbers; undefined: show them as they are. */
+  readonly flows?: Flows | undefined
   /** True when the packet was cut: lengths and checksums that reach beyond it say nothing. */
   readonly cut?: boolean
 }

@@ -22,7 +22,8 @@ import {
   udpTunnel,
 } from '../../src/index.ts'
 import { nodeMethods } from '../control/node-methods.ts'
-import { serveControl } from '../control/server.ts'
+import { freeName, serveControl } from '../control/server.ts'
+import { usageError } from '../exit.ts'
 import type { LinkConfig, NodeConfig } from './config.ts'
 import type { DeviceSpec, ImpairmentSpec, LinkSpec, UdpSpec } from './link-spec.ts'
 
@@ -34,24 +35,50 @@ export interface RunningNode extends AsyncDisposable {
 }
 
 export interface BootOptions {
+  /** The command, after which a node without a name is called. */
+  readonly command: string
   /** Offer a control socket under the node's name. Long-running commands do; those that ask one question do not. */
   readonly control: boolean
 }
 
 /** @throws NetError, CommandError — what could not be started; nothing is left behind. */
 export async function bootNode(config: NodeConfig, options: BootOptions): Promise<RunningNode> {
-  const node = await boot(blueprintOf(config), config.name, { hosts: config.hosts })
+  const name = config.name ?? (options.control ? await freeName(options.command) : options.command)
+  const node = await boot(checkedBlueprint(config), name, { hosts: config.hosts })
   try {
     configure(node, config)
     if (config.capture !== undefined) node.capture(config.capture)
-    const control = options.control ? await serveControl(config.name, nodeMethods(node)) : undefined
+    const control = options.control ? await serveControl(name, nodeMethods(node)) : undefined
     const close = async (): Promise<void> => {
       await control?.close()
+      await drained(node)
       await node.close()
     }
     return { node, close, [Symbol.asyncDispose]: close }
   } catch (error) {
     await node.close()
+    throw error
+  }
+}
+
+/** Connections that are closed, but whose last octets or FIN the peer has not acknowledged. */
+const LEAVING: ReadonlySet<string> = new Set(['FIN-WAIT-1', 'CLOSING', 'LAST-ACK'])
+const DRAIN_MS = 2000
+const POLL_MS = 5
+
+/** A kernel goes on when a program has ended; this stack ends with it, so what was written has to be out before. */
+async function drained({ top }: Node<Sockets>): Promise<void> {
+  const until = performance.now() + DRAIN_MS
+  const leaving = (): boolean => [...top.stream.list()].some(({ state }) => LEAVING.has(state))
+  while (leaving() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+}
+
+/** Values that make no sense together are for whoever wrote them. */
+function checkedBlueprint(config: NodeConfig): Blueprint<Sockets> {
+  try {
+    return blueprintOf(config)
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof RangeError) throw usageError(error.message)
     throw error
   }
 }

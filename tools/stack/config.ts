@@ -14,7 +14,8 @@ export interface LinkConfig {
 }
 
 export interface NodeConfig {
-  readonly name: string
+  /** Undefined: named after its command. */
+  readonly name: string | undefined
   readonly links: readonly LinkConfig[]
   readonly gateway: string | undefined
   readonly routes: readonly {
@@ -47,7 +48,11 @@ const schema = z.strictObject({
         addresses: z.array(prefix).default([]),
       }),
     )
-    .refine((links) => Object.keys(links).length > 0, 'a node needs at least one link'),
+    .refine((links) => Object.keys(links).length > 0, 'a node needs at least one link')
+    .refine(
+      (links) => Object.values(links).some(({ addresses }) => addresses.length > 0),
+      'a node needs an address on one of its links: addresses: [10.0.0.1/24]',
+    ),
   gateway: address.optional(),
   routes: z.array(z.strictObject({ prefix, via: address.optional(), link: z.string().optional() })).default([]),
   forwarding: z.boolean().default(false),
@@ -84,7 +89,7 @@ export function readConfig(path: string): NodeConfig {
   const { links, name, gateway, capture, ...rest } = result.data
   return {
     ...rest,
-    name: name ?? 'node',
+    name,
     gateway,
     capture,
     links: Object.entries(links).map(([link, { link: spec, addresses }]) => ({

@@ -63,6 +63,7 @@ const DURATIONS: ReadonlyMap<string, keyof ImpairmentSpec> = new Map([
   ['jitter', 'jitter'],
 ])
 const VNI_MAX = 0xff_ffff
+/** What every IPv4 link must carry (RFC 791 §3.2). */
 const MTU_MIN = 68
 const MTU_MAX = 65_521
 
@@ -117,15 +118,17 @@ export function parseRate(text: string): number {
 
 /** 'HOST:PORT', '[V6]:PORT', or 'PORT' where a default host is given. @throws LinkSpecError */
 export function parseHostPort(text: string, defaultHost?: string): HostPort {
-  return hostPort(text, text, defaultHost)
+  return hostPort(undefined, text, defaultHost)
 }
 
-function hostPort(whole: string, text: string, defaultHost: string | undefined): HostPort {
+function hostPort(whole: string | undefined, text: string, defaultHost: string | undefined): HostPort {
   const match = /^(?:(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text)
   const host = match?.[1] ?? match?.[2] ?? defaultHost
   const port = Number(match?.[3])
   if (host === undefined || !(port <= 65_535)) {
-    fail(whole, `'${text}' is not ${defaultHost === undefined ? 'HOST:PORT' : '[HOST:]PORT'} with a port up to 65535`)
+    const why = `'${text}' is not ${defaultHost === undefined ? 'HOST:PORT' : '[HOST:]PORT'} with a port up to 65535`
+    if (whole === undefined) throw new LinkSpecError(why)
+    fail(whole, why)
   }
   return { host, port }
 }
@@ -191,8 +194,10 @@ class Options {
     const text = this.take(key)
     if (text === undefined) return undefined
     const value = Number(text)
-    if (!/^\d+$/.test(text) || value < low || value > high)
-      fail(this.text, `'${key}' is a number from ${low} to ${high}`)
+    if (!/^\d+$/.test(text) || value < low || value > high) {
+      const why = key === 'mtu' && value < low ? `, less is too small for IPv4` : ''
+      fail(this.text, `'${key}' is a number from ${low} to ${high}${why}`)
+    }
     return value
   }
 

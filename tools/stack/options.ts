@@ -21,12 +21,12 @@ interface GatheredLink {
 }
 
 const HELP = `
-A stack is described by options, or by --config FILE:
-  --link udp:7000,peer=127.0.0.1:7001   Ethernet over UDP (VXLAN), no root needed
-  --link tap:tap0[,netns=NAME]          a TAP device of this machine (Linux)
-  --link tun:tun0                       a TUN device of this machine (Linux)
-Every link also takes mtu=N, loss=1%, delay=20ms, jitter=5ms, rate=10mbit.
-A link of its own name: --link lan=udp:…`
+A node is described by these options, or by --config FILE (YAML). Its links:
+  udp:7000,peer=127.0.0.1:7001   Ethernet over UDP (VXLAN); needs no root
+  tap:tap0[,netns=NAME]          a TAP device of this machine (Linux)
+  tun:tun0                       a TUN device of this machine (Linux)
+Each also takes mtu=N, loss=1%, delay=20ms, jitter=5ms, rate=10mbit, and more;
+with a name of its own: --link lan=udp:…`
 
 /** Adds the options to a command that needs a stack. */
 export function withStack(command: Command): Command {
@@ -42,7 +42,7 @@ export function withStack(command: Command): Command {
     .addOption(
       new Option('--address <address/length>', 'an address on the last --link (repeatable)').argParser((text) => {
         const link = links.at(-1)
-        if (link === undefined) throw new InvalidArgumentError('give the --link it belongs to first.')
+        if (link === undefined) throw usageError('--address belongs to the --link before it: give that first')
         link.addresses.push(prefix(text))
         return links
       }),
@@ -50,7 +50,7 @@ export function withStack(command: Command): Command {
     .addOption(new Option('--gateway <address>', 'where packets go that no link leads to').argParser(address))
     .option('--config <file>', 'read the node from a YAML file instead')
     .option('--capture <file>', 'write what passes the links to a pcapng file')
-    .option('--name <name>', "the node's name; default: the command's", command.name())
+    .option('--name <name>', "the node's name; default: the command's")
     .addHelpText('after', HELP)
 }
 
@@ -62,16 +62,22 @@ export function stackConfig(options: StackOptions): NodeConfig {
   if (options.config !== undefined) {
     if (options.link !== undefined) throw usageError('--config describes the links: leave out --link')
     const config = readConfig(options.config)
-    return { ...config, capture: options.capture ?? config.capture }
+    return {
+      ...config,
+      name: options.name ?? config.name,
+      gateway: options.gateway ?? config.gateway,
+      capture: options.capture ?? config.capture,
+    }
   }
-  if (options.link === undefined) {
-    throw usageError('no link is given, for example: --link udp:7000,peer=127.0.0.1:7001 --address 10.0.0.1/24')
+  if (options.link === undefined) throw usageError('no link is given: add --link, and --address after it')
+  if (options.link.every(({ addresses }) => addresses.length === 0)) {
+    throw usageError('the node has no address: add --address after --link')
   }
   const links = options.link.map(({ spec, addresses }, i) => ({ name: spec.name ?? `eth${i}`, spec, addresses }))
   const names = new Set(links.map(({ name }) => name))
   if (names.size < links.length) throw usageError('two links have the same name')
   return {
-    name: options.name ?? 'node',
+    name: options.name,
     links,
     gateway: options.gateway,
     routes: [],
@@ -107,7 +113,8 @@ function linkSpec(text: string): LinkSpec {
   try {
     return parseLinkSpec(text)
   } catch (error) {
-    if (error instanceof LinkSpecError) throw new InvalidArgumentError(error.message)
+    // Its message quotes the argument: said as it is.
+    if (error instanceof LinkSpecError) throw usageError(error.message)
     throw error
   }
 }

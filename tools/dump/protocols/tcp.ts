@@ -1,9 +1,12 @@
 /** TCP (RFC 9293) with its options. */
+import { reverse } from '../flows.ts'
 import { type Decoded, data, Fields, hex, type Scope, truncated } from '../model.ts'
 import { checksumFault, pseudoHeader } from './checksum.ts'
 
 const HEADER_OCTETS = 20
 const TCP = 6
+const SYN = 0x02
+const ACK = 0x10
 /** From the lowest bit; in the order tcpdump's readers are used to: flags are shown as letters. */
 const FLAGS = ['F', 'S', 'R', 'P', '.', 'U', 'E', 'W'] as const
 
@@ -29,11 +32,16 @@ export function tcp(scope: Scope): Decoded {
   }
   const fits = headerOctets >= HEADER_OCTETS && headerOctets <= present
   if (!fits && scope.cut !== true) faults.push(`data offset ${headerOctets}`)
-  const options = fits ? readOptions(scope, fields, headerOctets, faults) : []
+  const numbers = numbersOf(scope, source, destination)
+  const acknowledges = (flags & ACK) !== 0
+  // What an ICMP error quotes is old, and teaches nothing.
+  if (scope.cut !== true) numbers.see(sequence, flags, acknowledges ? acknowledgment : undefined)
+  const options = fits ? readOptions(scope, fields, headerOctets, faults, numbers) : []
   const length = fits ? present - headerOctets : 0
-  const parts = [`TCP ${source} > ${destination} [${formatFlags(flags)}] seq ${sequence}`]
-  if (length > 0) parts[0] += `:${(sequence + length) % 0x1_0000_0000}`
-  if (flags & 0x10) parts.push(`ack ${acknowledgment}`)
+  const shown = flags & SYN ? sequence : numbers.own(sequence)
+  const parts = [`TCP ${source} > ${destination} [${formatFlags(flags)}] seq ${shown}`]
+  if (length > 0) parts[0] += `:${(shown + length) % 0x1_0000_0000}`
+  if (acknowledges) parts.push(`ack ${numbers.peers(acknowledgment)}`)
   parts.push(`win ${window}`)
   if (flags & 0x20) parts.push(`urg ${urgent}`)
   if (options.length > 0) parts.push(`<${options.join(', ')}>`)
@@ -50,6 +58,28 @@ export function tcp(scope: Scope): Decoded {
   return { layer, next: { protocol: data, scope: { ...scope, start: scope.start + headerOctets } } }
 }
 
+/** How the numbers of one segment are shown. */
+interface Numbers {
+  see(sequence: number, flags: number, acknowledgment: number | undefined): void
+  /** Of the direction of the segment. */
+  own(sequence: number): number
+  /** Of the other direction: acknowledgments. */
+  peers(sequence: number): number
+}
+
+const AS_THEY_ARE: Numbers = { see: () => {}, own: (sequence) => sequence, peers: (sequence) => sequence }
+
+function numbersOf(scope: Scope, sourcePort: number, destinationPort: number): Numbers {
+  const { flows, source, destination } = scope
+  if (flows === undefined || source === undefined || destination === undefined) return AS_THEY_ARE
+  const flow = { source, destination, sourcePort, destinationPort }
+  return {
+    see: (sequence, flags, acknowledgment) => flows.see(flow, sequence, (flags & SYN) !== 0, acknowledgment),
+    own: (sequence) => flows.relative(flow, sequence),
+    peers: (sequence) => flows.relative(reverse(flow), sequence),
+  }
+}
+
 /** The first octets of a segment, as an ICMP error quotes them. */
 function quoted(scope: Scope): Decoded {
   const fields = new Fields(scope)
@@ -62,7 +92,7 @@ function quoted(scope: Scope): Decoded {
       offset: scope.start,
       octets: scope.end - scope.start,
       fields: fields.list,
-      summary: `TCP ${source} > ${destination} seq ${sequence}`,
+      summary: `TCP ${source} > ${destination} seq ${numbersOf(scope, source, destination).own(sequence)}`,
       faults: [],
     },
   }
@@ -74,7 +104,7 @@ function formatFlags(flags: number): string {
   return letters.length === 0 ? 'none' : letters.join('')
 }
 
-function readOptions(scope: Scope, fields: Fields, headerOctets: number, faults: string[]): string[] {
+function readOptions(scope: Scope, fields: Fields, headerOctets: number, faults: string[], numbers: Numbers): string[] {
   const shown: string[] = []
   for (let at = HEADER_OCTETS; at < headerOctets; ) {
     const kind = scope.view.getUint8(scope.start + at)
@@ -89,7 +119,7 @@ function readOptions(scope: Scope, fields: Fields, headerOctets: number, faults:
       faults.push(`option ${kind} of ${octets} octets`)
       break
     }
-    const text = formatOption(scope, scope.start + at, kind, octets)
+    const text = formatOption(scope, scope.start + at, kind, octets, numbers)
     fields.add('option', text, at, octets)
     shown.push(text)
     at += octets
@@ -97,7 +127,7 @@ function readOptions(scope: Scope, fields: Fields, headerOctets: number, faults:
   return shown
 }
 
-function formatOption(scope: Scope, at: number, kind: number, octets: number): string {
+function formatOption(scope: Scope, at: number, kind: number, octets: number, numbers: Numbers): string {
   const { view } = scope
   if (kind === 2 && octets === 4) return `mss ${view.getUint16(at + 2)}`
   if (kind === 3 && octets === 3) return `wscale ${view.getUint8(at + 2)}`
@@ -106,7 +136,7 @@ function formatOption(scope: Scope, at: number, kind: number, octets: number): s
   if (kind === 5 && (octets - 2) % 8 === 0) {
     const blocks: string[] = []
     for (let edge = at + 2; edge < at + octets; edge += 8)
-      blocks.push(`${view.getUint32(edge)}:${view.getUint32(edge + 4)}`)
+      blocks.push(`${numbers.peers(view.getUint32(edge))}:${numbers.peers(view.getUint32(edge + 4))}`)
     return `sack ${blocks.join(' ')}`
   }
   return `option ${kind}`
