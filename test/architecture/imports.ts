@@ -177,6 +177,7 @@ export const IMPORTS: readonly ImportRule[] = [
       KERNEL,
       'src/api/routes.ts',
       'src/api/sockets.ts',
+      'src/api/datagram-options.ts',
       'layers/offload/',
       'layers/network/service.ts',
       'layers/transport/service.ts',

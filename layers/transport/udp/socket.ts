@@ -1,4 +1,5 @@
 /** One datagram socket: what it is bound and connected to, its options, and what waits while it is paused. */
+import { setOption } from '../../../src/api/datagram-options.ts'
 import type { DatagramHandler, DatagramOptions, DatagramSocket, Endpoint } from '../../../src/api/sockets.ts'
 import { IpAddress } from '../../../src/kernel/address.ts'
 import { integer, invalidType, NetError, outOfRange } from '../../../src/kernel/errors.ts'
@@ -7,7 +8,6 @@ import { Queue } from '../../../src/kernel/queue.ts'
 import { Path } from '../../network/service.ts'
 import { MutableEndpoint } from './endpoint.ts'
 import { LARGEST_PAYLOAD } from './header.ts'
-import { setOption } from './options.ts'
 
 /** What a waiting datagram counts for at the least, so that empty ones are bounded too. */
 const LEAST_CHARGE = 512

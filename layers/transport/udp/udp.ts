@@ -9,6 +9,7 @@
  *   └───────┬─────────────────────────────────▲───────┘
  *           ▼ network.send                    │ receive, ready, onError
  */
+import { withOptions } from '../../../src/api/datagram-options.ts'
 import type {
   BindRequest,
   DatagramHandler,
@@ -30,7 +31,6 @@ import { ANY_LINK, Bindings, takes } from './bindings.ts'
 import { MutableEndpoint } from './endpoint.ts'
 import * as header from './header.ts'
 import { Interception, type InterceptOwner, type PendingRequest } from './intercept.ts'
-import { withOptions } from './options.ts'
 import { type DropReason, REASONS } from './reasons.ts'
 import { type Route, type SocketOwner, UdpSocket } from './socket.ts'
 

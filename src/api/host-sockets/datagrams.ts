@@ -2,22 +2,15 @@
 import dgram from 'node:dgram'
 import type { IpAddress } from '../../kernel/address.ts'
 import { NetError } from '../../kernel/errors.ts'
+import { setOption, withOptions } from '../datagram-options.ts'
 import type { BindRequest, DatagramHandler, DatagramOptions, DatagramSocket, Endpoint } from '../sockets.ts'
 import { HostEndpoint, hostError } from './host.ts'
 
 const LARGEST_PAYLOAD = 65_507
 /** Octets that may wait in Node before `send` says so. */
 const SEND_QUEUE = 262_144
-
-const DEFAULTS: Readonly<DatagramOptions> = {
-  broadcast: false,
-  ttl: 64,
-  multicastTtl: 1,
-  multicastLoopback: true,
-  trafficClass: 0,
-  pathMtuDiscovery: false,
-  receiveBuffer: 262_144,
-}
+/** What a waiting datagram counts for besides its octets, so that empty ones are bounded too. */
+const OVERHEAD = 512
 
 export class HostDatagrams {
   private readonly sockets: Set<HostDatagramSocket> = new Set()
@@ -61,7 +54,7 @@ class HostDatagramSocket implements DatagramSocket {
   constructor(request: BindRequest, handler: DatagramHandler, onClose: () => void) {
     this.handler = handler
     this.onClose = onClose
-    this.options = { ...DEFAULTS, ...request.options }
+    this.options = withOptions(request.options)
     const ipv6 = request.address !== undefined && !request.address.isIpv4
     this.socket = dgram.createSocket({
       type: ipv6 ? 'udp6' : 'udp4',
@@ -123,7 +116,7 @@ class HostDatagramSocket implements DatagramSocket {
   }
 
   set<Name extends keyof DatagramOptions>(name: Name, value: DatagramOptions[Name]): void {
-    this.options[name] = value
+    setOption(this.options, name, value)
     const { socket, options } = this
     if (name === 'broadcast') socket.setBroadcast(options.broadcast)
     else if (name === 'ttl') socket.setTTL(options.ttl)
@@ -170,7 +163,7 @@ class HostDatagramSocket implements DatagramSocket {
   private arrived(octets: Uint8Array, address: string, port: number): void {
     if (!this.paused) {
       this.deliver(octets, address, port)
-    } else if (this.queuedOctets + octets.length <= this.options.receiveBuffer) {
+    } else if (this.queuedOctets + octets.length + this.waiting.length * OVERHEAD <= this.options.receiveBuffer) {
       this.waiting.push({ octets, address, port })
       this.queuedOctets += octets.length
     }

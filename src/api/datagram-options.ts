@@ -1,6 +1,7 @@
-/** What a datagram socket can be told, and within which limits. */
-import type { DatagramOptions } from '../../../src/api/sockets.ts'
-import { integer, invalidType, invalidValue } from '../../../src/kernel/errors.ts'
+/** What a datagram socket can be told, and within which limits: for every implementation of the API. */
+
+import { integer, invalidType, invalidValue } from '../kernel/errors.ts'
+import type { DatagramOptions } from './sockets.ts'
 
 const DEFAULTS: Readonly<DatagramOptions> = {
   broadcast: false,
