@@ -231,10 +231,7 @@ class Plug<M extends Medium> implements PhysicalService<M>, LineOwner {
 
   /** Loses what is under way. */
   flush(): void {
-    for (let packet = this.line.shift(); packet !== undefined; packet = this.line.shift()) {
-      this.boundary.drop(packet, 'linkDown')
-    }
-    this.line.reset()
+    this.line.empty((packet) => this.boundary.drop(packet, 'linkDown'))
   }
 
   /** Looks whether a partition stands in our way. */

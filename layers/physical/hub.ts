@@ -257,10 +257,7 @@ class Port<M extends Medium> implements PhysicalService<M>, LineOwner {
 
   /** Loses what is under way. */
   flush(): void {
-    for (let packet = this.line.shift(); packet !== undefined; packet = this.line.shift()) {
-      this.boundary.drop(packet, 'linkDown')
-    }
-    this.line.reset()
+    this.line.empty((packet) => this.boundary.drop(packet, 'linkDown'))
   }
 
   private deliver(packet: Packet): void {

@@ -123,8 +123,13 @@ export class Line implements Expiring {
     if (this.count > 0) this.arm(now)
   }
 
-  /** Takes out the oldest packet, wherever it is: for an owner who empties the line. */
-  shift(): Packet | undefined {
+  /** Loses all that waits or is in flight, and forgets what the transmitter was busy with. @param lose ends their lives. */
+  empty(lose: (packet: Packet) => void): void {
+    for (let packet = this.shift(); packet !== undefined; packet = this.shift()) lose(packet)
+    this.reset()
+  }
+
+  private shift(): Packet | undefined {
     if (this.count === 0) return undefined
     const packet = this.packets[this.head]
     this.packets[this.head] = undefined
@@ -134,8 +139,7 @@ export class Line implements Expiring {
     return packet
   }
 
-  /** After the owner emptied it: stops the timer, and forgets what the transmitter was busy with. */
-  reset(): void {
+  private reset(): void {
     this.timers.cancel(this.timer)
     this.free = 0
     this.immediate = this.octetUs === 0 && this.delay === 0

@@ -70,9 +70,6 @@ class Loopback<M extends Medium> implements PhysicalService<M>, LineOwner {
 
   private close(): void {
     this.closed = true
-    for (let packet = this.line.shift(); packet !== undefined; packet = this.line.shift()) {
-      this.boundary.drop(packet, 'linkDown')
-    }
-    this.line.reset()
+    this.line.empty((packet) => this.boundary.drop(packet, 'linkDown'))
   }
 }

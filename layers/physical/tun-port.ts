@@ -287,7 +287,9 @@ export class TunPort<M extends 'ethernet' | 'ip'> implements PhysicalService<M>,
     this.up = false
     this.env.timers.cancel(this.monitor)
     this.env.timers.cancel(this.retry)
-    for (let packet = this.queue.shift(); packet !== undefined; packet = this.queue.shift()) packet.release()
+    for (let packet = this.queue.shift(); packet !== undefined; packet = this.queue.shift()) {
+      this.fail(packet, 'linkDown')
+    }
     closeSync(this.device.control)
     await this.readable.close()
   }

@@ -143,14 +143,10 @@ export class Way implements LineOwner, Expiring {
 
   /** Loses all that is held. */
   close(): void {
-    for (const packet of this.held.splice(0)) this.boundary.drop(packet, 'linkDown')
-    for (let packet = this.line.shift(); packet !== undefined; packet = this.line.shift()) {
-      this.boundary.drop(packet, 'linkDown')
-    }
-    for (let packet = this.delayed.shift(); packet !== undefined; packet = this.delayed.shift()) {
-      this.boundary.drop(packet, 'linkDown')
-    }
-    this.line.reset()
+    const lose = (packet: Packet) => this.boundary.drop(packet, 'linkDown')
+    this.held.splice(0).forEach(lose)
+    for (let packet = this.delayed.shift(); packet !== undefined; packet = this.delayed.shift()) lose(packet)
+    this.line.empty(lose)
     this.timers.cancel(this.timer)
   }
 

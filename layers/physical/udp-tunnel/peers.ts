@@ -52,9 +52,9 @@ export class Peers {
     const key = this.keyOf(to.host, to.port)
     const known = this.known.get(key)
     if (known !== undefined && (known.permanent || !permanent)) return known
-    if (known !== undefined) this.remove(known)
-    if (this.known.size >= this.limit && !this.makeRoom(now)) return null
-    const free = this.slots.indexOf(null)
+    if (known === undefined && this.known.size >= this.limit && !this.makeRoom(now)) return null
+    // One that becomes permanent keeps its number: stations are known behind it.
+    const free = known?.index ?? this.slots.indexOf(null)
     const index = free < 0 ? this.slots.length : free
     const peer: Peer = { host: to.host, port: to.port, index, permanent, heard: now }
     this.slots[index] = peer

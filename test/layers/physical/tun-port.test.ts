@@ -130,7 +130,8 @@ for (const vnetHdr of [false, true]) {
     device.writeErrno = ERRNO.ENOBUFS
     send(10)
     await node.close()
-    t.equal(packetsInUse(), before, 'what waits is released')
+    t.equal(port.boundary.drops.get('linkDown'), 1, 'what waits is dropped')
+    t.equal(packetsInUse(), before)
   })
 }
 
