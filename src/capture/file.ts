@@ -37,7 +37,7 @@ function fileSink(path: string): CaptureSink {
     octetsWaiting = 0
     if (octets.length === 0 || failure !== undefined) return
     try {
-      attempt('write', path, () => writeSync(descriptor, Buffer.concat(octets)))
+      attempt('write', path, () => writeWhole(descriptor, Buffer.concat(octets)))
     } catch (error) {
       failure = error as NetError
     }
@@ -57,6 +57,11 @@ function fileSink(path: string): CaptureSink {
       if (failure !== undefined) throw failure
     },
   }
+}
+
+/** The system may take less than it is given: a full disk takes what still fits before it says so. */
+function writeWhole(descriptor: number, octets: Uint8Array): void {
+  for (let at = 0; at < octets.length; ) at += writeSync(descriptor, octets, at)
 }
 
 function streamSink(stream: Writable): CaptureSink {

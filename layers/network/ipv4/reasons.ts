@@ -2,6 +2,7 @@
 import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { NetworkAddressing } from '../service.ts'
+import type { FragmentFault } from './reassembly.ts'
 
 export type Ipv4Reason =
   | 'short'
@@ -27,12 +28,7 @@ export type Ipv4Reason =
   | 'tooLong'
   | 'badSource'
   | 'queueFull'
-  | 'badFragment'
-  | 'tinyFragment'
-  | 'fragmentOverlap'
-  | 'fragmentDuplicate'
-  | 'reassemblyTimeout'
-  | 'reassemblyMemory'
+  | FragmentFault
   | 'protocolUnreachable'
   | 'portUnreachable'
   | 'icmpShort'
