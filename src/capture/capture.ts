@@ -2,19 +2,19 @@
  * Watches boundaries and writes what passes as pcapng: one interface per link, and on each packet, as comments, why it
  * was dropped or sent again, as the code that decided it said.
  *
- *   link boundary ──packet──► pending ──(time moves on)──► file
+ *   link boundary ──packet──► pending ──(some time on)──► file
  *   any boundary ──drop, note──► comment on the pending packet of the same id
  *                     └────────► of none: the IP packet itself, on an interface called like the boundary
  *
- * A packet is held back until time moves on, because the verdict on it comes from the layers above within the same
- * instant. What was dropped later, or has never been on a link, is written once more, or at last, where it was dropped:
- * fragments whose time was up, packets for a neighbour that did not answer. The file shows the wire: super-segments are
- * written as the segments they stand for.
+ * A packet is held back for a moment, because the verdict on it comes from the layers above within the same turn; in
+ * real time the clock may move on meanwhile. What was dropped later, or has never been on a link, is written once more,
+ * or at last, where it was dropped: fragments whose time was up, packets for a neighbour that did not answer. The file
+ * shows the wire: super-segments are written as the segments they stand for.
  */
 
 import { Segmenter } from '../../layers/offload/segment.ts'
 import type { Boundary, Direction, Encapsulation, Tap } from '../kernel/boundary.ts'
-import type { Instant } from '../kernel/clock.ts'
+import type { Duration, Instant } from '../kernel/clock.ts'
 import type { Packet } from '../kernel/packet.ts'
 import { type CaptureDirection, enhancedPacket, interfaceDescription, LINKTYPE, sectionHeader } from './pcapng.ts'
 
@@ -46,6 +46,7 @@ interface Place {
 }
 
 interface Pending {
+  readonly node: string
   readonly interfaceId: number
   readonly at: Instant
   readonly id: number
@@ -54,7 +55,9 @@ interface Pending {
   readonly comments: string[]
 }
 
-/** Packets held back at one instant, at the most; beyond it the oldest are written without waiting for a verdict. */
+/** Longer than any turn of the event loop in which packets arrive, are answered, and get their verdict. */
+const HOLD: Duration = 100_000
+/** Packets held back at the most; beyond it the oldest are written without waiting for a verdict. */
 const MAX_PENDING = 1024
 const SHORTEST_IP_HEADER = 20
 /** Remarks on packets that have not reached a link yet. */
@@ -87,6 +90,17 @@ export class Capture {
     for (const record of pending) this.write(record)
   }
 
+  /** Writes those on which the verdict must have come. */
+  private writeRipe(now: Instant): void {
+    const { pending } = this
+    let ripe = 0
+    for (const { at } of pending) {
+      if (now - at <= HOLD && pending.length - ripe < MAX_PENDING) break
+      ripe++
+    }
+    if (ripe > 0) for (const record of pending.splice(0, ripe)) this.write(record)
+  }
+
   /** Stops watching, and writes what is held back. */
   stop(): void {
     this.unwatch()
@@ -101,12 +115,12 @@ export class Capture {
     const remarks = {
       drop: (packet: Packet, reason: string, rfc: string, at: Instant) => {
         const remark = `dropped by ${boundary.name}: ${reason}${rfc === '' ? '' : ` (${rfc})`}`
-        if (!this.comment(packet.id, remark)) this.take(boundary, packet, undefined, at, remark)
+        if (!this.comment(boundary, packet.id, remark)) this.take(boundary, packet, undefined, at, remark)
       },
       note: (packet: Packet | null, event: string, reason: string, rfc: string) => {
         if (packet === null) return
         const remark = `${event}: ${reason}${rfc === '' ? '' : ` (${rfc})`}`
-        if (!this.comment(packet.id, remark)) this.remember(packet.id, remark)
+        if (!this.comment(boundary, packet.id, remark)) this.remember(packet.id, remark)
       },
     }
     if (!isLink) return remarks
@@ -125,8 +139,7 @@ export class Capture {
     at: Instant,
     comment: string | undefined,
   ): void {
-    const first = this.pending[0]
-    if (first !== undefined && (first.at !== at || this.pending.length >= MAX_PENDING)) this.flush()
+    this.writeRipe(at)
     const { name, encapsulation } = boundary
     if (linkTypeOf(encapsulation) !== undefined) {
       this.takeWire({ name, encapsulation }, packet, direction, at, comment)
@@ -169,7 +182,16 @@ export class Capture {
   ): void {
     const { encapsulation, name } = where
     if (this.options.filter?.({ boundary: name, encapsulation, direction, octets }) === false) return
-    this.pending.push({ interfaceId: this.interfaceOf(where), at, id, octets: octets.slice(), direction, comments })
+    const node = nodeOf(where)
+    this.pending.push({
+      node,
+      interfaceId: this.interfaceOf(where),
+      at,
+      id,
+      octets: octets.slice(),
+      direction,
+      comments,
+    })
   }
 
   private interfaceOf({ name, encapsulation }: Place): number {
@@ -187,11 +209,12 @@ export class Capture {
     return id
   }
 
-  /** @returns false when the packet is not among those held back. */
-  private comment(id: number, comment: string): boolean {
+  /** @returns false when the packet is not among those held back of the same node: over a cable it keeps its id. */
+  private comment(boundary: AnyBoundary, id: number, comment: string): boolean {
+    const node = nodeOf(boundary)
     for (let i = this.pending.length - 1; i >= 0; i--) {
       const record = this.pending[i] as Pending
-      if (record.id !== id) continue
+      if (record.id !== id || record.node !== node) continue
       record.comments.push(comment)
       return true
     }
@@ -214,6 +237,12 @@ export class Capture {
     const { interfaceId, at, octets, direction, comments } = record
     this.options.write(enhancedPacket(interfaceId, this.options.epochUs + at, octets, direction, comments))
   }
+}
+
+/** The first part of a boundary's name. */
+function nodeOf({ name }: Place): string {
+  const end = name.indexOf('/')
+  return end < 0 ? name : name.slice(0, end)
 }
 
 /** The network tier has put its header in front of the packet, or left it there. */
