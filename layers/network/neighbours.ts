@@ -4,6 +4,7 @@
  */
 import type { IpAddress } from '../../src/kernel/address.ts'
 import type { Duration } from '../../src/kernel/clock.ts'
+import { integer } from '../../src/kernel/errors.ts'
 import type { Packet } from '../../src/kernel/packet.ts'
 import type { LinkAddress } from '../datalink/service.ts'
 
@@ -62,7 +63,7 @@ export interface NeighbourOwner {
   conflict?(address: IpAddress, peer: LinkAddress, lost: boolean): void
 }
 
-/** How long states last and how much is kept; RFC 4861 §10's constants unless said otherwise. */
+/** How long states last (1 us to 1 day) and how much is kept (1 to 2^20); RFC 4861 §10's constants unless said otherwise. */
 export interface NeighbourOptions {
   /** Neighbours known or sought on this link. Default 1024. */
   readonly entries?: number | undefined
@@ -74,10 +75,26 @@ export interface NeighbourOptions {
   readonly reachable?: Duration | undefined
   /** Time between solicitations. Default 1 s. */
   readonly retransmit?: Duration | undefined
-  /** Solicitations before a neighbour is given up. Default 3. */
+  /** Solicitations before a neighbour is given up: 1 to 100. Default 3. */
   readonly tries?: number | undefined
   /** How long after its first use a stale address is relied on before it is probed. Default 5 s. */
   readonly delay?: Duration | undefined
   /** How long a neighbour that did not answer is not asked for again. Default 1 s; ours, to bound solicitations. */
   readonly hold?: Duration | undefined
+}
+
+const MOST = 2 ** 20
+const MOST_TRIES = 100
+const DAY: Duration = 86_400_000_000
+
+/** @throws RangeError ERR_OUT_OF_RANGE, TypeError ERR_INVALID_ARG_TYPE — see `NeighbourOptions`. */
+export function checkNeighbours(options: NeighbourOptions): void {
+  const { entries, waiting, waitingInAll, tries, reachable, retransmit, delay, hold } = options
+  for (const [name, value] of Object.entries({ entries, waiting, waitingInAll })) {
+    if (value !== undefined) integer(name, value, 1, MOST)
+  }
+  if (tries !== undefined) integer('tries', tries, 1, MOST_TRIES)
+  for (const [name, value] of Object.entries({ reachable, retransmit, delay, hold })) {
+    if (value !== undefined) integer(name, value, 1, DAY)
+  }
 }

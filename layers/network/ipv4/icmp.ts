@@ -8,6 +8,7 @@
  */
 import { adjust, checksum } from '../../../src/kernel/checksum.ts'
 import type { Env } from '../../../src/kernel/env.ts'
+import { inRange } from '../../../src/kernel/errors.ts'
 import { Packet } from '../../../src/kernel/packet.ts'
 import type { FamilyContext } from '../family.ts'
 import { ErrorReport, NetworkAddressing, PROTOCOL } from '../service.ts'
@@ -29,10 +30,16 @@ const ERROR_TOS = 0xc0
 
 /** How many errors are sent. */
 export interface ErrorRate {
-  /** Errors a second. Default 1000; 0 sends none. */
+  /** Errors a second, 0 to 10^9. Default 1000; 0 sends none. */
   readonly perSecond?: number | undefined
-  /** Errors at once. Default 50. */
+  /** Errors at once, 1 to 10^9. Default 50. */
   readonly burst?: number | undefined
+}
+
+/** @throws RangeError ERR_OUT_OF_RANGE, TypeError ERR_INVALID_ARG_TYPE — see `ErrorRate`. */
+export function checkErrors({ perSecond, burst }: ErrorRate): void {
+  if (perSecond !== undefined) inRange('errors.perSecond', perSecond, 0, 1e9)
+  if (burst !== undefined) inRange('errors.burst', burst, 1, 1e9)
 }
 
 export class Icmp implements Complaints {

@@ -12,14 +12,14 @@ import { integer, invalidValue, NetError } from '../../../src/kernel/errors.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Cast } from '../../datalink/service.ts'
 import type { Assigned, Family, FamilyBlueprint, FamilyContext, Port, Refusal } from '../family.ts'
-import type { NeighbourOwner, NeighbourSnapshot } from '../neighbours.ts'
+import { checkNeighbours, type NeighbourOwner, type NeighbourSnapshot } from '../neighbours.ts'
 import { IPV4_BITS_BEFORE, Route } from '../routes.ts'
 import type { NetworkAddressing, NoPath, Path } from '../service.ts'
 import { Addresses, isLoopback, isMulticast, isReserved, isThisNetwork, LIMITED_BROADCAST } from './addresses.ts'
 import { type ArpOptions, arp } from './arp.ts'
 import * as header from './header.ts'
 import { Hops } from './hops.ts'
-import { type ErrorRate, Icmp } from './icmp.ts'
+import { checkErrors, type ErrorRate, Icmp } from './icmp.ts'
 import { CODE, TYPE } from './icmp-message.ts'
 import { Input } from './input.ts'
 import { LocalDelivery } from './local.ts'
@@ -27,7 +27,7 @@ import { Output } from './output.ts'
 import { PathMtu } from './path-mtu.ts'
 import { type Ipv4Assigned, Ipv4Port, type PortOwner } from './port.ts'
 import { type Ipv4Boundary, REASONS } from './reasons.ts'
-import { Reassembly, type ReassemblyLimits } from './reassembly.ts'
+import { checkReassembly, Reassembly, type ReassemblyLimits } from './reassembly.ts'
 
 /** What `ipv4` can be told; text as at the API. */
 export interface Ipv4Options {
@@ -68,6 +68,9 @@ interface Settings {
  * @throws TypeError ERR_INVALID_ARG_VALUE, RangeError ERR_OUT_OF_RANGE — an option makes no sense; at once.
  */
 export function ipv4(options: Ipv4Options = {}): FamilyBlueprint {
+  checkNeighbours(options.arp ?? {})
+  checkErrors(options.errors ?? {})
+  checkReassembly(options.reassembly ?? {})
   const settings: Settings = {
     address: prefixes('address', options.address ?? []),
     addresses: new Map(

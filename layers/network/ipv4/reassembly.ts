@@ -10,6 +10,7 @@
  * none left, the oldest datagram of the source gives way, then the oldest of all.
  */
 import { type Duration, type Instant, seconds } from '../../../src/kernel/clock.ts'
+import { integer } from '../../../src/kernel/errors.ts'
 import type { Timed } from '../../../src/kernel/machine.ts'
 import { Packet } from '../../../src/kernel/packet.ts'
 import * as header from './header.ts'
@@ -26,10 +27,16 @@ const DATAGRAMS = 1024
 
 /** Bounds, for tests and for nodes with little memory. */
 export interface ReassemblyLimits {
-  /** Octets of packet slots held by incomplete datagrams. Default 4 MiB; a quarter of it for any one source. */
+  /** Octets of packet slots held by incomplete datagrams, 0 to 2^30. Default 4 MiB; a quarter of it for any one source. */
   readonly octets?: number | undefined
-  /** Incomplete datagrams. Default 1024; a quarter of them for any one source. */
+  /** Incomplete datagrams, 1 to 2^16. Default 1024; a quarter of them for any one source. */
   readonly datagrams?: number | undefined
+}
+
+/** @throws RangeError ERR_OUT_OF_RANGE, TypeError ERR_INVALID_ARG_TYPE — see `ReassemblyLimits`. */
+export function checkReassembly({ octets, datagrams }: ReassemblyLimits): void {
+  if (octets !== undefined) integer('reassembly.octets', octets, 0, 2 ** 30)
+  if (datagrams !== undefined) integer('reassembly.datagrams', datagrams, 1, 2 ** 16)
 }
 
 export type FragmentFault =
