@@ -1,7 +1,25 @@
 /** Every bench by its name, in the order of `docs/performance.md`. */
+import { connectBench } from './connect.ts'
+import { forward } from './forward.ts'
 import type { Bench } from './harness.ts'
+import { httpBench } from './http.ts'
+import { memory } from './memory.ts'
+import { rtt } from './rtt.ts'
+import { sim } from './sim.ts'
 import { tcpLoop } from './tcp-loop.ts'
+import { tcpTap } from './tcp-tap.ts'
+import { tunnelPps } from './tunnel-pps.ts'
+import { udpPps } from './udp-pps.ts'
 
 export const BENCHES: Readonly<Record<string, Bench>> = {
   'tcp-loop': tcpLoop,
+  'tcp-tap': tcpTap,
+  'tunnel-pps': tunnelPps,
+  forward,
+  'udp-pps': udpPps,
+  http: httpBench,
+  connect: connectBench,
+  rtt,
+  memory,
+  sim,
 }

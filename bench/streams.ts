@@ -14,7 +14,7 @@ export interface NetLike {
 }
 
 /** Writes without end, as long as it is let. */
-interface Source {
+export interface Source {
   start(): void
   stop(): void
   /** Octets handed over so far. */
@@ -143,8 +143,17 @@ export function smallSink(sink: Sink): Connection['handler'] {
   }
 }
 
-/** Connects, and then writes 64 KB at a time. */
-export async function smallSource(client: Sockets, address: IpAddress, port: number): Promise<Source> {
+/**
+ * Connects, and then writes 64 KB at a time.
+ * @param first what is written before. @param readable what to do with what arrives.
+ */
+export async function smallSource(
+  client: Sockets,
+  address: IpAddress,
+  port: number,
+  first: Uint8Array = new Uint8Array(),
+  readable: (connection: Connection) => void = () => {},
+): Promise<Source> {
   let running = false
   let offset = 0
   let established = (): void => {}
@@ -172,7 +181,8 @@ export async function smallSource(client: Sockets, address: IpAddress, port: num
       if (offset !== 0 || taken === 0) break
     }
   }
-  const connection = client.stream.connect({ address, port }, { established, writable: pump })
+  const connection = client.stream.connect({ address, port }, { established, readable, writable: pump })
   await done
+  connection.write(first)
   return source
 }
