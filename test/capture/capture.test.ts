@@ -185,6 +185,27 @@ t.test(
   },
 )
 
+t.test('what the receiver drops is not told of the sender', async (t) => {
+  const path = join(folder, 'receiver.pcapng')
+  const w = world(cable(), (end, address) =>
+    stack(
+      end,
+      impair({ up: { dropIf: (index) => index === 2 } }),
+      ethernet(),
+      ip(ipv4({ address })),
+      sockets(tcp(), udp()),
+    ),
+  )
+  w.sim.capture(path)
+  await transfer(w, 20_000)
+  await w.sim.close()
+  const records = recordsOf(path)
+  const lost = records.filter(({ comments }) => comments.some((remark) => remark.startsWith('dropped by B/impair')))
+  t.equal(lost.length, 1)
+  t.equal(lost[0]?.interface.name, 'B/impair')
+  t.equal(lost[0]?.direction, undefined, 'it did not get that far')
+})
+
 t.test('a filter, a Writable, and the end of a capture', async (t) => {
   const w = world(cable(), (end, address) => stack(end, ethernet(), ip(ipv4({ address })), sockets(tcp(), udp())))
   const chunks: Buffer[] = []
