@@ -32,14 +32,14 @@ const ERROR_TOS = 0xc0
 export interface ErrorRate {
   /** Errors a second, 0 to 10^9. Default 1000; 0 sends none. */
   readonly perSecond?: number | undefined
-  /** Errors at once, 1 to 10^9. Default 50. */
+  /** Errors at once, 0 to 10^9. Default 50; 0 sends none. */
   readonly burst?: number | undefined
 }
 
 /** @throws RangeError ERR_OUT_OF_RANGE, TypeError ERR_INVALID_ARG_TYPE — see `ErrorRate`. */
 export function checkErrors({ perSecond, burst }: ErrorRate): void {
   if (perSecond !== undefined) inRange('errors.perSecond', perSecond, 0, 1e9)
-  if (burst !== undefined) inRange('errors.burst', burst, 1, 1e9)
+  if (burst !== undefined) inRange('errors.burst', burst, 0, 1e9)
 }
 
 export class Icmp implements Complaints {

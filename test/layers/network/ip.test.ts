@@ -31,7 +31,7 @@ t.test('options that make no sense are refused at once', async (t) => {
   refuses({ arp: { reachable: Number.NaN } }, 'ERR_OUT_OF_RANGE')
   refuses({ arp: { waiting: '5' as unknown as number } }, 'ERR_INVALID_ARG_TYPE')
   refuses({ errors: { perSecond: -1 } }, 'ERR_OUT_OF_RANGE')
-  refuses({ errors: { burst: 0 } }, 'ERR_OUT_OF_RANGE')
+  refuses({ errors: { burst: -1 } }, 'ERR_OUT_OF_RANGE')
   refuses({ reassembly: { datagrams: 0 } }, 'ERR_OUT_OF_RANGE')
   refuses({ reassembly: { octets: Number.POSITIVE_INFINITY } }, 'ERR_OUT_OF_RANGE')
   t.doesNotThrow(() => ipv4({ address: ['10.0.0.0/31', '10.0.0.1/31', '10.0.0.255/32'] }))
