@@ -1,4 +1,5 @@
 /** Transfers through an impaired link over TAP. */
+import t from 'tap'
 import { runCells } from './impaired.ts'
 
-runCells('tap')
+runCells(t, 'tap')

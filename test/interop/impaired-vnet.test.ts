@@ -1,4 +1,5 @@
 /** Transfers through an impaired link over TAP with offload on the kernel's side. */
+import t from 'tap'
 import { runCells } from './impaired.ts'
 
-runCells('tap+vnet')
+runCells(t, 'tap+vnet')

@@ -1,4 +1,5 @@
 /** Transfers through an impaired link over VXLAN. */
+import t from 'tap'
 import { runCells } from './impaired.ts'
 
-runCells('vxlan')
+runCells(t, 'vxlan')

@@ -8,7 +8,7 @@
  */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import t from 'tap'
+import type t from 'tap'
 import { type ImpairOptions, impair, ms } from '../../src/index.ts'
 import { packetsInUse, poisonReleased } from '../../src/kernel/packet.ts'
 import { type Cleaning, oracle } from './helpers.ts'
@@ -61,8 +61,10 @@ const BUFFER_OCTETS = 131_072
 /** Cells of the full product that run beside each other: most of their time is waiting. */
 const BESIDE = 4
 
+type Tap = typeof t
+
 /** Runs the cells of a medium as tests: the named ones, or all. */
-export function runCells(medium: Medium): void {
+export function runCells(t: Tap, medium: Medium): void {
   poisonReleased(true)
   t.setTimeout(900_000)
   const all = process.env.NETSTRATA_INTEROP === 'all'
