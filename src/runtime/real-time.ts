@@ -1,9 +1,13 @@
 /**
  * Real time: the nodes of this thread on Node's event loop.
  *
- * All nodes share one wheel and at most one pending wake-up: `setImmediate` when something is due now, `setTimeout`
- * otherwise. A wake-up works for at most TURN_US, then lets the event loop go round, and at once when it called into
- * the application, so that promises and ticks of its own get their turn.
+ * All nodes share one wheel. What is due now is done in a turn, begun by `setImmediate`; what is due later is waited for
+ * by `setTimeout`. A turn pauses when it called into the application, until promises and ticks of its own have had
+ * theirs, and after TURN_US it lets the event loop go round:
+ *
+ *   setImmediate ─► work ─► called the application ─► its promises and ticks ─► work ─► … ─► TURN_US ─► setImmediate
+ *
+ * The pause costs a tenth of a round of the event loop, which asks the system for events.
  */
 import { randomFillSync } from 'node:crypto'
 import type { Clock, Instant } from '../kernel/clock.ts'
@@ -16,6 +20,8 @@ import { Node, type NodeOptions } from './node.ts'
 import { CLOSE_LIMIT } from './part.ts'
 
 const TURN_US = 1000
+/** `wakeAt` while a turn pauses: nothing has to wake it. */
+const PAUSED: Instant = -1
 const LONGEST_SLEEP_MS = 0x7fff_ffff
 
 /** Octets from the operating system, fetched in blocks. */
@@ -43,9 +49,12 @@ class RealTime implements Host, Clock {
   private readonly chance = new SystemRandom()
   private immediate: NodeJS.Immediate | undefined
   private timeout: NodeJS.Timeout | undefined
+  /** When the timeout fires; no later than anything that is armed beyond the current turn. */
+  private timeoutAt: Instant = Number.POSITIVE_INFINITY
   private wakeAt: Instant = Number.POSITIVE_INFINITY
   /** The instant of the turn that runs; time stands still within it. */
   private turn: Instant = -1
+  private turnEnds: Instant = 0
   private touches = 0
   private holds = 0
   private alive: NodeJS.Timeout | undefined
@@ -87,33 +96,63 @@ class RealTime implements Host, Clock {
     const wait = deadline - this.read()
     if (wait <= 0) {
       this.immediate ??= setImmediate(this.run)
-    } else {
+    } else if (deadline < this.timeoutAt) {
+      // One that is armed for earlier stays: most turns end with the same distant deadlines, and it costs to move it.
       clearTimeout(this.timeout)
-      this.timeout = setTimeout(this.run, Math.min(Math.ceil(wait / 1000), LONGEST_SLEEP_MS)).unref()
+      this.timeoutAt = deadline
+      this.timeout = setTimeout(this.timedOut, Math.min(Math.ceil(wait / 1000), LONGEST_SLEEP_MS)).unref()
     }
   }
 
+  private readonly timedOut = (): void => {
+    this.timeout = undefined
+    this.timeoutAt = Number.POSITIVE_INFINITY
+    // A turn that pauses goes on by itself.
+    if (this.wakeAt !== PAUSED) this.run()
+  }
+
+  /** Begins a turn. */
   private readonly run = (): void => {
-    clearTimeout(this.timeout)
     if (this.immediate !== undefined) clearImmediate(this.immediate)
-    this.timeout = this.immediate = undefined
-    const started = this.read()
+    this.immediate = undefined
+    this.turnEnds = this.read() + TURN_US
+    this.work()
+  }
+
+  /** Works until the turn ends, or the application has been called. */
+  private readonly work = (): void => {
     const touches = this.touches
     let due = true
     try {
       for (
-        this.turn = started;
-        due && this.turn - started < TURN_US && touches === this.touches;
+        this.turn = this.read();
+        due && this.turn < this.turnEnds && touches === this.touches;
         this.turn = this.read()
       ) {
         due = this.timers.advance(this.turn, this.timers.nextAge) || this.timers.wakeAt() <= this.turn
       }
     } finally {
+      const paused = due && touches !== this.touches && this.turn < this.turnEnds
       this.turn = -1
-      this.wakeAt = Number.POSITIVE_INFINITY
-      const next = this.timers.wakeAt()
-      if (next !== Number.POSITIVE_INFINITY) this.wake(next)
+      if (paused) {
+        this.wakeAt = PAUSED
+        queueMicrotask(this.afterPromises)
+      } else {
+        this.rest()
+      }
     }
+  }
+
+  /** Nothing more in this turn: sees to the next. */
+  private rest(): void {
+    this.wakeAt = Number.POSITIVE_INFINITY
+    const next = this.timers.wakeAt()
+    if (next !== Number.POSITIVE_INFINITY) this.wake(next)
+  }
+
+  /** Behind the promises of the application there are its ticks, which come when no promise is left. */
+  private readonly afterPromises = (): void => {
+    process.nextTick(this.work)
   }
 }
 
