@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -66,6 +66,7 @@ t.test('garbage and endless lines harm nobody', async (t) => {
 })
 
 t.test('a socket left behind by a node that died is taken over', async (t) => {
+  mkdirSync(join(folder, 'netstrata'), { recursive: true, mode: 0o700 })
   writeFileSync(join(folder, 'netstrata', 'Z.sock'), '')
   const server = await serveControl('Z', { calls: { links: () => [1] }, streams: {} })
   t.same(await ask('Z', 'links'), [1])

@@ -4,11 +4,10 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import { before } from '../../../src/kernel/sequence.ts'
 import type { Verdict } from './input.ts'
 import { ReceiveQueue } from './receive-queue.ts'
+import { rightSized } from './right-size.ts'
 import type { Segment } from './segment.ts'
 import { NEVER, READABLE, type Tcb } from './tcb.ts'
 
-/** A packet that fills less than this share of its slot is copied into one of its size before it is kept. */
-const WASTE = 4
 /** Within a batch, an ACK that stands for so many full segments does not wait for the end: ACKs clock the sender. */
 const STRETCH_SEGMENTS = 16
 
@@ -44,25 +43,12 @@ function append(tcb: Tcb, packet: Packet, length: number): Verdict {
   return 'kept'
 }
 
-/** Small data must not hold a large slot. */
-function rightSized(packet: Packet): Packet {
-  if (packet.limit - packet.base <= 2048 || packet.length * WASTE > packet.limit - packet.base) return packet
-  const copy = packet.copy(0, 0)
-  packet.release()
-  return copy
-}
-
 /** The peer learns of the hole at once, by an ACK for each such segment (RFC 5681 §4.2). */
 function outOfOrder(tcb: Tcb, seg: Segment, packet: Packet): Verdict {
   tcb.ackNow = tcb.ackEach = true
   if (tcb.readShut) return 'readShut'
-  const fitting = rightSized(packet)
-  const outcome = tcb.reassemble().insert(fitting, seg.seq, 2 * tcb.options.receiveBuffer)
+  const outcome = tcb.reassemble().insert(packet, seg.seq, 2 * tcb.options.receiveBuffer)
   if (outcome === 'kept') return 'kept'
-  if (fitting !== packet) {
-    fitting.release()
-    return 'kept'
-  }
   return outcome === 'full' ? 'reassemblyFull' : 'duplicateData'
 }
 

@@ -12,6 +12,7 @@ import { type Failure, SOFT_ERROR, type Tcb } from './tcb.ts'
 const MIN_MTU = 68
 
 /**
+ * @param report `foreign` is cleared when the segment is one of ours.
  * @param seq the sequence number of the quoted segment.
  * @returns why the connection fails, or undefined when it goes on.
  */
@@ -19,6 +20,7 @@ export function errorArrives(tcb: Tcb, report: ErrorReport, seq: number): Failur
   const { snd } = tcb
   // (RFC 5927 §4.1)
   if (before(seq, snd.una) || !before(seq, snd.nxt)) return undefined
+  report.foreign = false
   if (report.code === 'EMSGSIZE') {
     packetTooBig(tcb, report.mtu, seq)
     return undefined

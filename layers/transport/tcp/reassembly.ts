@@ -5,6 +5,7 @@
  */
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { afterOrAt, before, beforeOrAt } from '../../../src/kernel/sequence.ts'
+import { rightSized } from './right-size.ts'
 
 /** Slot octets that out-of-order packets of a node hold together. */
 export interface ReassemblyBudget {
@@ -39,9 +40,10 @@ export class Reassembly {
     const end = (seq + packet.length) | 0
     if (at > 0 && beforeOrAt(end, this.endOf(at - 1))) return 'duplicate'
     this.giveWay(at, end)
-    this.packets.splice(at, 0, packet)
+    const kept = rightSized(packet)
+    this.packets.splice(at, 0, kept)
     this.seqs.splice(at, 0, seq)
-    this.account(slot)
+    this.account(kept.limit - kept.base)
     return 'kept'
   }
 

@@ -193,6 +193,8 @@ export class Tcb {
   /** Data segments sent in the current turn. */
   burst = 0
   lastSentAt: Instant = 0
+  /** When the network was last told that the peer can be reached. */
+  confirmedAt: Instant = Number.NEGATIVE_INFINITY
   lastReceivedAt: Instant = 0
 
   /** A SYN or SYN-ACK is to be sent now. */

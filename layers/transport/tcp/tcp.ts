@@ -24,6 +24,7 @@ import type {
 } from '../../../src/api/sockets.ts'
 import { IpAddress } from '../../../src/kernel/address.ts'
 import type { Boundary } from '../../../src/kernel/boundary.ts'
+import { type Duration, seconds } from '../../../src/kernel/clock.ts'
 import type { Env } from '../../../src/kernel/env.ts'
 import { integer } from '../../../src/kernel/errors.ts'
 import { hashKey } from '../../../src/kernel/keyed-hash.ts'
@@ -48,6 +49,8 @@ import { endpoint, type Failure } from './tcb.ts'
 import { inTimeWait, type TimeWaitRecord } from './time-wait.ts'
 
 const DEFAULT_BACKLOG = 511
+/** How often an advancing connection vouches for its next hop. */
+const CONFIRM_EVERY: Duration = seconds(1)
 const ANY: IpAddress = new IpAddress()
 const NO_HANDLER: ConnectionHandler = Object.freeze({})
 
@@ -185,7 +188,13 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
       return
     }
     const now = this.outlet.now()
+    const { una } = tcb.snd
     const verdict = input(tcb, seg, packet, now)
+    if (tcb.snd.una !== una && now - tcb.confirmedAt >= CONFIRM_EVERY) {
+      // What we send arrives, so the next hop is reachable (RFC 4861 §7.3.1, as Linux takes it for ARP too).
+      tcb.confirmedAt = now
+      this.network.confirm(from.source)
+    }
     if (connection.acceptor !== null) connection.acceptor.progressed(connection)
     if (verdict === 'done') packet.release()
     else if (verdict === 'reset') this.reject(packet, from, 'unacceptableAck')
@@ -281,6 +290,8 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
 
   /** An ICMP error: whose segment was it? */
   private networkError(report: ErrorReport): void {
+    // Until the quote proves to be a segment in flight; of a forged one not even a path MTU is learnt.
+    report.foreign = true
     const { quoteStart: at } = report
     if (report.quoteEnd - at < 8) return
     const { view } = slab()

@@ -35,6 +35,8 @@ export class NetworkDouble implements NetworkService {
   open = true
   refusals: string[] = []
   declared: string[] = []
+  /** How often TCP vouched for a next hop. */
+  confirmed = 0
   private errorListener: ((report: ErrorReport) => void) | undefined
   private changeListener: (() => void) | undefined
   private addresses: IpAddress[]
@@ -68,7 +70,9 @@ export class NetworkDouble implements NetworkService {
     return destination.isUnspecified ? 'ENETUNREACH' : undefined
   }
 
-  confirm(): void {}
+  confirm(): void {
+    this.confirmed++
+  }
 
   isLocal(address: IpAddress): boolean {
     return this.declared.length > 0 || this.addresses.some((own) => own.equals(address))
@@ -148,10 +152,12 @@ export class NetworkDouble implements NetworkService {
     this.generation++
   }
 
-  report(fill: (report: ErrorReport) => void): void {
+  /** @returns false when TCP says that it never sent what is quoted. */
+  report(fill: (report: ErrorReport) => void): boolean {
     const report = new ErrorReport()
     fill(report)
     this.errorListener?.(report)
+    return !report.foreign
   }
 }
 

@@ -251,14 +251,14 @@ export class Script {
     return this.tcpBoundary.drops.get(reason) ?? 0
   }
 
-  /** An ICMP error about a segment of ours with relative sequence number `seq`. */
-  icmp(seq: number, fill: Partial<Pick<ErrorReport, 'code' | 'reason' | 'hard' | 'mtu'>>): void {
+  /** An ICMP error about a segment of ours with relative sequence number `seq`. @returns false when it is disowned. */
+  icmp(seq: number, fill: Partial<Pick<ErrorReport, 'code' | 'reason' | 'hard' | 'mtu'>>): boolean {
     const quote = Packet.take(0, 64)
     quote.put(8)
     quote.view.setUint16(quote.start, this.ports[0])
     quote.view.setUint16(quote.start + 2, this.ports[1])
     quote.view.setInt32(quote.start + 4, ((this.iss ?? 0) + seq) | 0)
-    this.net.report((report) => {
+    const own = this.net.report((report) => {
       Object.assign(report, { code: 'EHOSTUNREACH', reason: 'hostUnreachable', hard: false, mtu: 0, ...fill })
       report.source.set(this.net.local)
       report.destination.set(this.peer)
@@ -266,6 +266,7 @@ export class Script {
       report.quoteEnd = quote.end
     })
     quote.release()
+    return own
   }
 
   /** Packets and chunks held now that were not when the script began. */

@@ -282,6 +282,39 @@ t.test('ICMP: an established connection never ends by one (RFC 5927 §5.2)', asy
   t.equal(c.state, 'ESTABLISHED')
 })
 
+t.test('an ICMP error is disowned unless it quotes what is in flight, so that nobody learns from it', async (t) => {
+  const s = new Script()
+  const c = s.established({}, 1460)
+  const tooBig = { code: 'EMSGSIZE', reason: 'fragmentationNeeded', mtu: 1000 }
+  t.notOk(s.icmp(1, tooBig), 'nothing is in flight')
+  s.write(c, 1460)
+  s.out('P. 1:1461 ack 1')
+  t.notOk(s.icmp(0, tooBig), 'acknowledged')
+  t.notOk(s.icmp(1461, tooBig), 'not sent yet')
+  t.ok(s.icmp(1, tooBig))
+})
+
+t.test('an ACK of new data vouches for the next hop, once a second (RFC 4861 §7.3.1)', async (t) => {
+  const s = new Script()
+  const c = s.established({}, 1460)
+  const before = s.net.confirmed
+  for (let i = 0; i < 3; i++) {
+    s.write(c, 100)
+    s.out(`P. ${1 + i * 100}:${101 + i * 100} ack 1`)
+    s.in(`. 1:1 ack ${101 + i * 100}`)
+    s.in(`. 1:1 ack ${101 + i * 100}`)
+  }
+  t.ok(s.net.confirmed - before <= 1)
+  s.run(seconds(2))
+  s.write(c, 100)
+  s.out('P. 301:401 ack 1')
+  const earlier = s.net.confirmed
+  s.in('. 1:1 ack 301')
+  t.equal(s.net.confirmed, earlier, 'an old ACK says nothing')
+  s.in('. 1:1 ack 401')
+  t.equal(s.net.confirmed, earlier + 1)
+})
+
 t.test('path MTU: smaller segments, sent again at once, without a smaller window (RFC 1191)', async (t) => {
   const s = new Script()
   const c = s.established({}, 1460)
