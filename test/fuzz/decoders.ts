@@ -17,7 +17,7 @@ import { MacTable } from '../../layers/physical/udp-tunnel/mac-table.ts'
 import { vxlanFault } from '../../layers/physical/udp-tunnel/vxlan.ts'
 import { decode as decodeSegment, Segment } from '../../layers/transport/tcp/segment.ts'
 import * as udpHeader from '../../layers/transport/udp/header.ts'
-import { CaptureReader, IpAddress, parseMac, seconds } from '../../src/index.ts'
+import { CaptureReader, IpAddress, ms, parseMac, seconds } from '../../src/index.ts'
 import { tryParseAddress, tryParseIpv4 } from '../../src/kernel/address.ts'
 import type { Encapsulation } from '../../src/kernel/boundary.ts'
 import { NetError } from '../../src/kernel/errors.ts'
@@ -51,7 +51,7 @@ const DESTINATION = IpAddress.ipv4(address('10.0.1.1'))
 const colors = pc.createColors(false)
 
 /** Runs `inputs` mutated inputs through each decoder. @throws what a decoder throws, or an Error: a bound was passed. */
-export function fuzzDecoders(seed: number, inputs: number): Outcome[] {
+export function fuzzDecoders(seed: number, inputs: number, beat: () => void = () => {}): Outcome[] {
   const outcomes: Outcome[] = []
   for (const [name, make] of Object.entries(DECODERS)) {
     const random = chance(seed, `decoder ${name}`)
@@ -59,7 +59,10 @@ export function fuzzDecoders(seed: number, inputs: number): Outcome[] {
     const source = sourceOf(random)
     const before = packetsInUse()
     let refused = 0
-    for (let i = 0; i < inputs; i++) if (!decoder(source(), random)) refused++
+    for (let i = 0; i < inputs; i++) {
+      beat()
+      if (!decoder(source(), random)) refused++
+    }
     decoder(new Uint8Array(0), random)
     for (const cleanup of CLEANUPS.splice(0)) cleanup()
     if (packetsInUse() !== before) throw new Error(`${name} has lost ${packetsInUse() - before} packets`)
@@ -75,7 +78,7 @@ function sourceOf(random: Random): () => Uint8Array {
   const peer = new Peer(random, {
     framing: 'frames',
     node: DESTINATION.w3,
-    stations: [SOURCE.w3],
+    stations: Array.from({ length: 8 }, (_, i) => SOURCE.w3 + i),
     beyond: [address('10.66.0.1')],
     intercepted: [address('10.9.0.1')],
     listeners: [7, 80],
@@ -213,13 +216,13 @@ function ipv4(packet: Packet): boolean {
 }
 
 function reassembly(random: Random): Decoder {
-  const limits = { octets: 131_072, datagrams: 32 }
+  const limits = { octets: 65_536, datagrams: 32 }
   let whole = 0
   const machine = new Reassembly((packet) => packet.release(), limits)
   let now = 0
   CLEANUPS.push(() => machine.clear())
   return (octets) => {
-    now += below(random, seconds(1))
+    now += below(random, ms(20))
     machine.expire(now)
     for (let old = machine.output(); old !== undefined; old = machine.output()) old.release()
     const packet = Packet.take(64, octets.length)
@@ -229,6 +232,7 @@ function reassembly(random: Random): Decoder {
       packet.release()
       return false
     }
+    if (below(random, 4) > 0) makeFragment(packet, header, random)
     const done = machine.input(packet, now)
     if (machine.memory > limits.octets || machine.size > limits.datagrams) throw new Error('reassembly is unbounded')
     if (done === undefined) return false
@@ -237,6 +241,15 @@ function reassembly(random: Random): Decoder {
     done.release()
     return whole > 0
   }
+}
+
+/** Most frames are whole datagrams: turns one into a fragment, from one of eight sources. */
+function makeFragment(packet: Packet, header: number, random: Random): void {
+  const { view, start } = packet
+  packet.trim(header + ((packet.length - header) & ~7))
+  view.setUint16(start + 4, below(random, 256))
+  view.setUint16(start + 6, below(random, 2) * ipv4Header.MF + below(random, 200))
+  view.setInt32(start + 12, SOURCE.w3 + below(random, 8))
 }
 
 function pathMtu(random: Random): Decoder {

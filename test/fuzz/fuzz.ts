@@ -16,6 +16,8 @@ export interface FuzzOptions {
   readonly frames: number
   /** Inputs into each decoder. */
   readonly inputs: number
+  /** Called now and then, so that somebody may watch for an endless loop. */
+  readonly beat?: () => void
 }
 
 export interface Check {
@@ -60,7 +62,7 @@ async function run(options: FuzzOptions): Promise<Report> {
     [
       'decoders',
       async () => {
-        decoders = fuzzDecoders(options.seed, options.inputs)
+        decoders = fuzzDecoders(options.seed, options.inputs, options.beat)
       },
     ],
   ]
@@ -94,7 +96,7 @@ async function failureOf(stage: () => Promise<void>): Promise<string | undefined
 }
 
 async function nodes(
-  { seed, frames }: FuzzOptions,
+  { seed, frames, beat }: FuzzOptions,
   tally: Tally,
   harassment: Harassment,
   check: (name: string, passed: boolean, detail?: string) => void,
@@ -107,7 +109,7 @@ async function nodes(
   await sim.runUntil(() => transfer.received > 0, seconds(10))
   const tenth = Math.ceil(frames / 10)
   const part = (target: Target, name: string, count: number) =>
-    harass(sim, target, count, chance(seed, `${target.name} ${name}`), harassment)
+    harass(sim, target, count, chance(seed, `${target.name} ${name}`), harassment, beat)
   await part(host, 'first', tenth)
   for (const target of others) await part(target, 'first', Math.ceil(tenth / 2))
   const before = heapUsed()

@@ -39,10 +39,12 @@ export async function harass(
   frames: number,
   random: Random,
   totals: Harassment,
+  beat: () => void = () => {},
 ): Promise<void> {
   const end = totals.mutated + frames
   for (let round = 0; totals.mutated < end; round++) {
     for (let batch = 1 + below(random, 48); batch > 0 && totals.mutated < end; batch--) one(target, random, totals)
+    beat()
     if (below(random, 3) === 0) target.application.poke()
     await sim.run(pause(random))
     for (const answer of target.peer.takeAnswers()) if (below(random, 8) !== 0) good(target, answer, totals)

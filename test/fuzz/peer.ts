@@ -59,6 +59,8 @@ interface Flow {
   offered: boolean
   /** The node has sent its FIN. */
   closing?: boolean
+  /** The peer has sent its FIN in answer. */
+  closed?: boolean
 }
 
 export const PEER_MAC = 0x0200_0000_0002
@@ -236,9 +238,13 @@ export class Peer {
   private onThisFlow(flow: Flow): Uint8Array {
     const { random } = this
     const payload = () => random.octets(1 + below(random, below(random, 4) === 0 ? 1400 : 40))
-    // A closing that is seen to its end leaves the node in TIME-WAIT.
-    switch (flow.closing === true && below(random, 3) === 0 ? 0 : below(random, 16)) {
+    let kind = below(random, 16)
+    // A closing that is seen to its end leaves the node in TIME-WAIT, and that is worth a few segments.
+    if (flow.closed === true) kind = below(random, 2) === 0 ? 1 : kind
+    else if (flow.closing === true && below(random, 3) === 0) kind = 0
+    switch (kind) {
       case 0:
+        if (flow.closing === true) flow.closed = true
         return this.segment(flow, { flags: ACK | FIN })
       case 1:
         return this.segment(flow, { flags: RST })

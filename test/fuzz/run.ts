@@ -5,6 +5,7 @@
  */
 import { parseArgs } from 'node:util'
 import { fuzz, type Report } from './fuzz.ts'
+import { watchdog } from './watchdog.ts'
 
 const { values } = parseArgs({
   options: { seed: { type: 'string' }, frames: { type: 'string' }, inputs: { type: 'string' } },
@@ -19,7 +20,9 @@ for (const [name, value] of Object.entries(options)) {
 }
 console.log(`seed ${seed}`)
 const started = performance.now()
-const report = await fuzz(options)
+const dog = watchdog(60_000, `seed ${seed}: no progress for a minute, an endless loop?`)
+const report = await fuzz({ ...options, beat: dog.beat })
+await dog.stop()
 print(report)
 console.log(`${((performance.now() - started) / 1000).toFixed(1)} s`)
 const passed = report.checks.filter((check) => check.passed).length

@@ -40,9 +40,9 @@ import { Peer, type Place } from './peer.ts'
 export const LIMITS: {
   readonly connections: 56
   readonly synReceived: 24
-  readonly timeWait: 64
+  readonly timeWait: 2
   readonly neighbours: 32
-} = { connections: 56, synReceived: 24, timeWait: 64, neighbours: 32 }
+} = { connections: 56, synReceived: 24, timeWait: 2, neighbours: 32 }
 
 export const address = (text: string): number => {
   const octets = text.split('.').map(Number)
