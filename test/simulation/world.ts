@@ -2,14 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { NetStreams } from '../../src/api/node-net.ts'
 import type { Sockets } from '../../src/api/sockets.ts'
-import {
-  type Connection,
-  type ConnectionOptions,
-  IpAddress,
-  type NetError,
-  type Node,
-  type Simulation,
-} from '../../src/index.ts'
+import type { Connection, ConnectionOptions, NetError, Node, Simulation } from '../../src/index.ts'
 import { parseAddress } from '../../src/kernel/address.ts'
 
 /** Pseudo-random octets, the same for the same number (Marsaglia's xorshift; quality does not matter here). */
@@ -188,5 +181,3 @@ export function drops(sim: Simulation, layer: string, reason: string): number {
   }
   return count
 }
-
-export { IpAddress }
