@@ -12,7 +12,10 @@ import type { Packet } from '../../src/kernel/packet.ts'
 
 /** Debian's package of each oracle. */
 const PACKAGES = {
+  'apt-get': 'apt',
   bridge: 'iproute2',
+  busybox: 'busybox-static',
+  cpio: 'cpio',
   curl: 'curl',
   ethtool: 'ethtool',
   ip: 'iproute2',

@@ -1,0 +1,122 @@
+/**
+ * A second kernel, without root: a virtual machine under QEMU whose network card is a pair of UDP ports, and on the other
+ * side our stack. It pings us, downloads from us, and serves us.
+ */
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import http from 'node:http'
+import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import {
+  boot,
+  ethernet,
+  ip,
+  ipv4,
+  type Node,
+  type Sockets,
+  sockets,
+  stack,
+  tcp,
+  udp,
+  udpTunnel,
+} from '../../src/index.ts'
+import { oracle, run } from './helpers.ts'
+
+const here = dirname(fileURLToPath(import.meta.url))
+const guest = join(here, '../../node_modules/.cache/netstrata-guest')
+const HOST = '127.0.0.1'
+const GUEST_PORT = 17_200
+const OUR_PORT = 17_201
+const OCTETS = 4_000_000
+/** The guest's processor is emulated: it boots in some ten seconds. */
+const LIMIT_MS = 240_000
+
+t.setTimeout(LIMIT_MS + 120_000)
+
+t.test(
+  'a virtual machine over raw datagrams',
+  { skip: oracle('qemu-system-x86_64', 'busybox', 'cpio', 'apt-get') },
+  async (t) => {
+    if (!existsSync(join(guest, 'vmlinuz'))) {
+      const built = await run(join(here, 'guest/build'), guest)
+      t.equal(built.code, 0, `the guest is built: ${built.output}`)
+    }
+    const tunnel = udpTunnel({
+      codec: 'raw',
+      local: { host: HOST, port: OUR_PORT },
+      peers: [{ host: HOST, port: GUEST_PORT }],
+      mtu: 1500,
+    })
+    const node = await boot(stack(tunnel, ethernet(), ip(ipv4({ address: '10.9.0.2/24' })), sockets(tcp(), udp())))
+    t.teardown(() => node.close())
+    const data = Buffer.alloc(OCTETS, 'octets for a machine that does not exist. ')
+    let done = false
+    const server = http.createServer((request, response) => {
+      if (request.url === '/data') response.end(data)
+      else response.writeHead(done ? 200 : 503).end()
+    })
+    node.net.attach(server).listen(80)
+
+    const said = new Map<string, string>()
+    for await (const line of console(t)) {
+      const [what, value] = report(line)
+      said.set(what, value)
+      if (what !== 'serving') continue
+      t.equal(await download(node, 'http://10.9.0.1/data'), value, 'what it serves arrives exactly')
+      done = true
+    }
+    for (const size of [56, 1472, 20_000]) t.equal(said.get(`ping ${size}`), '3', `three pings of ${size} octets`)
+    t.equal(said.get('download'), sha256(data), 'what we serve arrives exactly')
+    t.ok(said.has('over'), 'it switched itself off')
+  },
+)
+
+/** 'guest: ping 56 3' is the value '3' of 'ping 56'. */
+function report(line: string): [what: string, value: string] {
+  const words = line.split(' ').slice(1)
+  const value = words.length > 1 ? words.pop() : ''
+  return [words.join(' '), value ?? '']
+}
+
+/** Runs the machine; its console, line by line, until it switches itself off. */
+async function* console(t: { teardown(cleanup: () => void): void }): AsyncGenerator<string> {
+  const net = `dgram,id=n0,local.type=inet,local.host=${HOST},local.port=${GUEST_PORT}`
+  const machine = spawn(
+    'qemu-system-x86_64',
+    [
+      ...['-accel', 'tcg', '-cpu', 'max', '-m', '256', '-nographic', '-no-reboot'],
+      ...['-kernel', join(guest, 'vmlinuz'), '-initrd', join(guest, 'initrd.gz')],
+      ...['-append', 'console=ttyS0 quiet panic=-1 net.ifnames=0'],
+      ...['-netdev', `${net},remote.type=inet,remote.host=${HOST},remote.port=${OUR_PORT}`],
+      ...['-device', 'virtio-net-pci,netdev=n0,mac=02:00:00:00:00:01'],
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  const late = setTimeout(() => machine.kill('SIGKILL'), LIMIT_MS)
+  t.teardown(() => {
+    clearTimeout(late)
+    machine.kill('SIGKILL')
+  })
+  for await (const line of createInterface(machine.stdout)) {
+    const at = line.indexOf('guest: ')
+    if (at >= 0) yield line.slice(at).trimEnd()
+  }
+}
+
+function download(node: Node<Sockets>, url: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    http
+      .get(url, { agent: node.httpAgent() }, (response) => {
+        const hash = createHash('sha256')
+        response.on('data', (chunk: Buffer) => hash.update(chunk))
+        response.on('end', () => resolve(hash.digest('hex')))
+        response.on('error', reject)
+      })
+      .on('error', reject)
+  })
+}
+
+const sha256 = (octets: Uint8Array): string => createHash('sha256').update(octets).digest('hex')
