@@ -12,9 +12,9 @@ export function withExamples(command: Command, lines: readonly [string, ...strin
 /** How a command is to be used, in three or four lines. */
 export function usageOf(command: Command): string {
   const usage = `usage: ${pathOf(command)} ${command.usage()}`
-  // A backslash at the end of a line: the example goes on in the next.
+  // A backslash at the end of a line: the example goes on in the next. What it does stands far to the right of it.
   const [first] = examples.get(command) ?? []
-  const example = first === undefined ? [] : [`for example: ${first.replace(/\\\n\s*/g, '')}`]
+  const example = first === undefined ? [] : [`for example: ${first.replace(/\\\n\s*/g, '').replace(/ {2,}.*/, '')}`]
   return [usage, ...example, `'${pathOf(command)} --help' says more`].join('\n')
 }
 

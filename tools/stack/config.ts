@@ -28,11 +28,17 @@ export interface NodeConfig {
   readonly capture: string | undefined
 }
 
+/** Says what is wrong with what is not a node's name. */
+export const NO_NAME = 'no name for a node: 1 to 40 letters, digits, and _ . -'
+
+/** Whether a node can be called that: its control socket is a file of this name. */
+export const isNodeName = (text: string): boolean => /^[A-Za-z0-9_.-]{1,40}$/.test(text)
+
 const address = z.string().refine((text) => tryParseAddress(text) !== undefined, "not an IP address such as '10.0.0.1'")
 const prefix = z.string().refine(isPrefix, "not an address with a prefix length such as '10.0.0.1/24'")
 
 const schema = z.strictObject({
-  name: z.string().min(1).max(64).optional(),
+  name: z.string().refine(isNodeName, NO_NAME).optional(),
   links: z
     .record(
       z.string().regex(/^[A-Za-z0-9_.-]+$/, 'a link name has letters, digits, and _ . -'),
@@ -100,10 +106,11 @@ export function readConfig(path: string): NodeConfig {
   }
 }
 
-function isPrefix(text: string): boolean {
+/** An address with its prefix length; without one it would be a host that has no neighbours. */
+export function isPrefix(text: string): boolean {
   try {
     parsePrefix(text)
-    return true
+    return text.includes('/')
   } catch {
     return false
   }

@@ -77,7 +77,7 @@ export function parseLinkSpec(text: string): LinkSpec {
   let spec: LinkSpec
   if (type === 'tap' || type === 'tun') {
     if (!/^[^/\s]{1,15}$/.test(main)) fail(text, `a device name has 1 to 15 characters, not '${main}'`)
-    const mac = type === 'tap' ? options.take('mac') : undefined
+    const mac = type === 'tap' ? macOf(text, options) : undefined
     const vnetHdr = type === 'tap' && options.flag('vnet-hdr')
     spec = { ...common, mac, type, device: main, netns: options.take('netns'), vnetHdr }
   } else if (type === 'udp') {
@@ -86,7 +86,7 @@ export function parseLinkSpec(text: string): LinkSpec {
     const peers = options.takeAll('peer').map((peer) => hostPort(text, peer, undefined))
     const local = hostPort(text, main, '0.0.0.0')
     const vni = options.integer('vni', 0, VNI_MAX) ?? 1
-    spec = { ...common, mac: options.take('mac'), type, local, peers, codec, vni }
+    spec = { ...common, mac: macOf(text, options), type, local, peers, codec, vni }
   } else {
     fail(text, `a link is of type 'udp', 'tap' or 'tun', not '${type}'`)
   }
@@ -131,6 +131,12 @@ function hostPort(whole: string | undefined, text: string, defaultHost: string |
     fail(whole, why)
   }
   return { host, port }
+}
+
+function macOf(whole: string, options: Options): string | undefined {
+  const text = options.take('mac')
+  if (text === undefined || /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(text)) return text
+  return fail(whole, `'${text}' is not a MAC address such as '02:00:00:00:00:01'`)
 }
 
 function readImpairment(options: Options): ImpairmentSpec | undefined {

@@ -1,8 +1,8 @@
 /** The options by which every command that needs a stack is told which. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { parsePrefix, tryParseAddress } from '../../src/kernel/address.ts'
+import { tryParseAddress } from '../../src/kernel/address.ts'
 import { usageError } from '../exit.ts'
-import { type NodeConfig, readConfig } from './config.ts'
+import { isNodeName, isPrefix, NO_NAME, type NodeConfig, readConfig } from './config.ts'
 import { type LinkSpec, LinkSpecError, parseLinkSpec } from './link-spec.ts'
 
 /** What commander gathers. */
@@ -59,6 +59,7 @@ export function withStack(command: Command): Command {
  * @throws CommandError exit 2 — no link is given; exit 3 — the configuration file is wrong.
  */
 export function stackConfig(options: StackOptions): NodeConfig {
+  if (options.name !== undefined && !isNodeName(options.name)) throw usageError(`'${options.name}' is ${NO_NAME}`)
   if (options.config !== undefined) {
     if (options.link !== undefined) throw usageError('--config describes the links: leave out --link')
     const config = readConfig(options.config)
@@ -120,15 +121,11 @@ function linkSpec(text: string): LinkSpec {
 }
 
 function address(text: string): string {
-  if (tryParseAddress(text) === undefined) throw new InvalidArgumentError("It is an IP address such as '10.0.0.1'.")
+  if (tryParseAddress(text) === undefined) throw usageError(`'${text}' is not an IP address such as '10.0.0.1'`)
   return text
 }
 
 function prefix(text: string): string {
-  try {
-    parsePrefix(text)
-    return text
-  } catch {
-    throw new InvalidArgumentError("It is an address with a prefix length such as '10.0.0.1/24'.")
-  }
+  if (isPrefix(text)) return text
+  throw usageError(`'${text}' is not an address with its prefix length, such as '10.0.0.1/24'`)
 }
