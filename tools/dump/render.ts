@@ -94,8 +94,17 @@ export function json(record: CaptureRecord, layers: readonly DumpLayer[], withOc
       octets: layer.octets,
       summary: layer.summary,
       faults: layer.faults,
-      fields: Object.fromEntries(layer.fields.map((field) => [field.name, field.value])),
+      fields: fieldsOf(layer),
     })),
     ...(withOctets ? { hex: Buffer.from(record.octets).toString('hex') } : {}),
   }
+}
+
+/** By name; a name that comes several times, as 'option' does, has them all. */
+function fieldsOf({ fields }: DumpLayer): Record<string, unknown> {
+  const values = new Map<string, (string | number)[]>()
+  for (const { name, value } of fields) values.set(name, [...(values.get(name) ?? []), value])
+  return Object.fromEntries(
+    [...values].map(([name, all]) => [name, all.length === 1 && name !== 'option' ? all[0] : all]),
+  )
 }

@@ -31,17 +31,18 @@ export function ipv4(scope: Scope): Decoded {
   const destination = fields.u32('destination', 16, formatIpv4)
   const faults = headerFaults(scope, first >> 4, headerOctets, totalLength)
   const end = Math.min(scope.end, scope.start + Math.max(totalLength, headerOctets))
-  if (headerOctets > HEADER_OCTETS)
-    fields.add('options', `${headerOctets - HEADER_OCTETS} octets`, HEADER_OCTETS, headerOctets - HEADER_OCTETS)
+  const present = Math.min(headerOctets, scope.end - scope.start)
+  if (present > HEADER_OCTETS)
+    fields.add('options', `${headerOctets - HEADER_OCTETS} octets`, HEADER_OCTETS, present - HEADER_OCTETS)
   const layer = {
     protocol: 'IPv4',
     offset: scope.start,
-    octets: headerOctets,
+    octets: present,
     fields: fields.list,
     summary: `${formatIpv4(source)} > ${formatIpv4(destination)}`,
     faults,
   }
-  if (headerOctets < HEADER_OCTETS || scope.start + headerOctets > scope.end) return { layer }
+  if (headerOctets < HEADER_OCTETS || present < headerOctets) return { layer }
   const inner = { ...scope, start: scope.start + headerOctets, end, source: source | 0, destination: destination | 0 }
   const isFragment = (fragment & 0x3fff) !== 0
   if (isFragment) {
@@ -65,7 +66,7 @@ function headerFaults(scope: Scope, version: number, headerOctets: number, total
   else if (scope.start + headerOctets <= scope.end) {
     const fault = checksumFault(scope, scope.start, scope.start + headerOctets)
     if (fault !== undefined) faults.push(fault)
-  }
+  } else if (scope.cut !== true) faults.push(`header length ${headerOctets}`)
   if (totalLength < headerOctets) faults.push(`total length ${totalLength}`)
   else if (scope.cut !== true && scope.start + totalLength > scope.end) faults.push('longer than the packet')
   return faults

@@ -6,6 +6,7 @@ import { checksumFault, pseudoHeader } from './checksum.ts'
 const HEADER_OCTETS = 20
 const TCP = 6
 const SYN = 0x02
+const RST = 0x04
 const ACK = 0x10
 /** From the lowest bit; in the order tcpdump's readers are used to: flags are shown as letters. */
 const FLAGS = ['F', 'S', 'R', 'P', '.', 'U', 'E', 'W'] as const
@@ -34,8 +35,8 @@ export function tcp(scope: Scope): Decoded {
   if (!fits && scope.cut !== true) faults.push(`data offset ${headerOctets}`)
   const numbers = numbersOf(scope, source, destination)
   const acknowledges = (flags & ACK) !== 0
-  // What an ICMP error quotes is old, and teaches nothing.
-  if (scope.cut !== true) numbers.see(sequence, flags, acknowledges ? acknowledgment : undefined)
+  // What an ICMP error quotes is old, and a reset may have numbers of its own (RFC 9293 §3.10.7.1): both teach nothing.
+  if (scope.cut !== true && (flags & RST) === 0) numbers.see(sequence, flags, acknowledges ? acknowledgment : undefined)
   const options = fits ? readOptions(scope, fields, headerOctets, faults, numbers) : []
   const length = fits ? present - headerOctets : 0
   const shown = flags & SYN ? sequence : numbers.own(sequence)
@@ -110,8 +111,7 @@ function readOptions(scope: Scope, fields: Fields, headerOctets: number, faults:
     const kind = scope.view.getUint8(scope.start + at)
     if (kind === 0) break
     if (kind === 1) {
-      shown.push('nop')
-      at++
+      at++ // padding, of no interest on its line
       continue
     }
     const octets = at + 1 < headerOctets ? scope.view.getUint8(scope.start + at + 1) : 0
