@@ -44,15 +44,9 @@ export async function iperf3(test: Test): Promise<number> {
   control.send(cookie)
   await control.expect(PARAM_EXCHANGE)
   const time = Math.ceil(test.ms / 1000) + 10
-  control.sendJson({
-    tcp: true,
-    omit: 0,
-    time,
-    parallel: 1,
-    len: 131_072,
-    client_version: '3.9',
-    reverse: test.reverse,
-  })
+  const parameters = { tcp: true, omit: 0, time, parallel: 1, len: 131_072, client_version: '3.9' }
+  // That the name is there is what counts to iperf3.
+  control.sendJson(test.reverse ? { ...parameters, reverse: true } : parameters)
   await control.expect(CREATE_STREAMS)
   const data = await test.open(PORT, cookie)
   await control.expect(TEST_START)
