@@ -10,6 +10,8 @@ import { NEVER, READABLE, type Tcb } from './tcb.ts'
 
 /** Within a batch, an ACK that stands for so many full segments does not wait for the end: ACKs clock the sender. */
 const STRETCH_SEGMENTS = 16
+/** Of super-segments it stands for so many octets at least: each ACK costs as much as receiving one of them. */
+const STRETCH_OCTETS = 131_072
 
 /** Takes in the data of `packet`, trimmed to the window; `seg.seq` is the sequence number of its first octet. */
 export function deliver(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Verdict {
@@ -19,13 +21,14 @@ export function deliver(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): V
     return 'dataAfterClose'
   }
   const length = packet.length
-  const full = packet.segmentOctets > 0 ? packet.segmentOctets : length
+  const whole = packet.segmentOctets > 0
+  const full = whole ? packet.segmentOctets : length
   if (full > tcb.rcvMss) tcb.rcvMss = Math.min(full, Math.max(tcb.announcedMss, tcb.rcvMss))
   if (seg.seq !== rcv.nxt) return outOfOrder(tcb, seg, packet)
   const verdict = append(tcb, packet, length)
   if (tcb.reassembly !== null && !tcb.reassembly.isEmpty) drainReassembly(tcb)
   if (tcb.finSeen && rcv.nxt === tcb.finSeq) finInOrder(tcb)
-  scheduleAck(tcb, now)
+  scheduleAck(tcb, whole, now)
   return verdict
 }
 
@@ -62,11 +65,12 @@ function drainReassembly(tcb: Tcb): void {
 }
 
 /** At once at the start of a connection and for every second full segment, else after a while (RFC 9293 §3.8.6.3). */
-function scheduleAck(tcb: Tcb, now: Instant): void {
+function scheduleAck(tcb: Tcb, whole: boolean, now: Instant): void {
   const unacknowledged = (tcb.rcv.nxt - tcb.rcv.acked) | 0
   if (tcb.quickAcks > 0 || unacknowledged > tcb.rcvMss) {
     tcb.ackNow = true
-    if (unacknowledged >= STRETCH_SEGMENTS * tcb.rcvMss) tcb.ackEach = true
+    const stretch = STRETCH_SEGMENTS * tcb.rcvMss
+    if (unacknowledged >= (whole ? Math.max(stretch, STRETCH_OCTETS) : stretch)) tcb.ackEach = true
   } else if (tcb.deadlines.delayedAck === NEVER) {
     tcb.deadlines.delayedAck = now + tcb.settings.delayedAck
   }
