@@ -13,7 +13,7 @@ import { Packet } from '../src/kernel/packet.ts'
 import { slab } from '../src/kernel/slab.ts'
 import { beside, stack } from '../src/kernel/stack.ts'
 import { boot } from '../src/runtime/real-time.ts'
-import { alternate, type Bench, figure, type Subject } from './harness.ts'
+import { alternate, type Bench, figure, type Subject, sleep } from './harness.ts'
 
 const PACKET_OCTETS = 64
 const LINK_OCTETS = 14
@@ -35,6 +35,31 @@ export const forward: Bench = async (effort, tell) => {
 
 /** Packets per second through a router of ours. */
 export async function throughRouter(): Promise<Subject> {
+  const stand = await routerStand()
+  return {
+    async measure(ms) {
+      const before = stand.received
+      const started = performance.now()
+      stand.start()
+      await sleep(ms)
+      const rate = ((stand.received - before) * 1000) / (performance.now() - started)
+      stand.stop()
+      await sleep(10)
+      return rate
+    },
+    close: () => stand.close(),
+  }
+}
+
+/** A router between a link that sends without end, as long as it is let, and one that counts. */
+export interface RouterStand {
+  start(): void
+  stop(): void
+  readonly received: number
+  close(): Promise<void>
+}
+
+export async function routerStand(): Promise<RouterStand> {
   const [senderEnd, inEnd] = cable({ medium: 'ethernet' })
   const [outEnd, receiverEnd] = cable({ medium: 'ethernet' })
   const links = beside({
@@ -45,30 +70,15 @@ export async function throughRouter(): Promise<Subject> {
   const router = await boot(stack(links, ip(ipv4({ addresses, forwarding: true }))), 'router')
   const sender = await boot(senderEnd, 'sender')
   const receiver = await boot(receiverEnd, 'receiver')
-  let received = 0
-  receiver.top.boundary.attach({
-    receive(packet) {
-      if (packet.view.getUint16(packet.start + 12) === ETHERTYPE.arp) {
-        receiver.top.send(answered(packet), undefined)
-        return
-      }
-      if (packet.length === FRAME_OCTETS && packet.view.getUint8(packet.start + LINK_OCTETS + 8) === 63) received++
-      packet.release()
-    },
-  })
-  const template = templateFrame()
-  const generator = new Generator(sender.top, template)
+  const receiving = new Receiver(receiver.top)
+  receiver.top.boundary.attach(receiving)
+  const generator = new Generator(sender.top, templateFrame())
   sender.top.boundary.attach(generator)
   return {
-    async measure(ms) {
-      const before = received
-      const started = performance.now()
-      generator.start()
-      await new Promise((resolve) => setTimeout(resolve, ms))
-      const rate = ((received - before) * 1000) / (performance.now() - started)
-      generator.stop()
-      await new Promise((resolve) => setTimeout(resolve, 10))
-      return rate
+    start: () => generator.start(),
+    stop: () => generator.stop(),
+    get received() {
+      return receiving.received
     },
     async close() {
       await sender.close()
@@ -77,6 +87,28 @@ export async function throughRouter(): Promise<Subject> {
     },
   }
 }
+
+/** Counts packets that have been forwarded, and says that it is there. */
+class Receiver {
+  received = 0
+  private readonly link: PhysicalService
+
+  constructor(link: PhysicalService) {
+    this.link = link
+  }
+
+  receive(packet: Packet): void {
+    if (packet.view.getUint16(packet.start + 12) === ETHERTYPE.arp) {
+      this.link.send(answered(packet), undefined)
+      return
+    }
+    if (isForwarded(packet)) this.received++
+    packet.release()
+  }
+}
+
+const isForwarded = (packet: Packet): boolean =>
+  packet.length === FRAME_OCTETS && packet.view.getUint8(packet.start + LINK_OCTETS + 8) === 63
 
 /** Sends as long as the link takes packets. */
 class Generator {
