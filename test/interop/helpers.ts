@@ -185,8 +185,22 @@ export function within<T>(inside: Namespace, work: () => Promise<T>): Promise<T>
 }
 
 function remove(name: string): void {
-  if (!alive.delete(name)) return
+  if (alive.delete(name)) removeWhole(name)
+}
+
+/** With the programs that still run in it: children of those that were started there. */
+function removeWhole(name: string): void {
+  const pids = execFileSync('ip', ['netns', 'pids', name], { encoding: 'utf8' }).split('\n').filter(Boolean).map(Number)
+  for (const pid of pids) if (pid !== process.pid) kill(pid)
   execFileSync('ip', ['netns', 'del', name])
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid)
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 /** For tests that were killed: what they left goes with the next test. */
@@ -194,7 +208,7 @@ function removeStale(): void {
   if (!existsSync('/run/netns')) return
   for (const name of readdirSync('/run/netns')) {
     const owner = /^nst(\d+)-\d+$/.exec(name)?.[1]
-    if (owner !== undefined && !existsSync(`/proc/${owner}`)) execFileSync('ip', ['netns', 'del', name])
+    if (owner !== undefined && !existsSync(`/proc/${owner}`)) removeWhole(name)
   }
 }
 
