@@ -1,86 +1,15 @@
 /** The commands as they are run: what they print, where, and how they end. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { ms, seconds } from '../../src/index.ts'
 import { network } from '../../src/testing.ts'
+import { Commands, type Ended, freePorts, tunnel } from './running.ts'
 
-const cli = join(dirname(fileURLToPath(import.meta.url)), '../../tools/cli.ts')
-const folder = mkdtempSync(join(tmpdir(), 'ns-cli-'))
-const running = new Set<ChildProcess>()
+const commands = new Commands(t)
+const { folder } = commands
+const run = (...args: string[]): Promise<Ended> => commands.run(...args)
 t.setTimeout(110_000)
-t.teardown(() => {
-  for (const child of running) child.kill('SIGKILL')
-  rmSync(folder, { recursive: true, force: true })
-})
-
-interface Ended {
-  readonly code: number | null
-  readonly out: string
-  readonly err: string
-}
-
-/** A command under way. */
-class Running {
-  readonly child: ChildProcess
-  out = ''
-  err = ''
-
-  constructor(args: readonly string[], input?: string) {
-    this.child = spawn(process.execPath, ['--import=tsx', cli, ...args], {
-      env: { ...process.env, XDG_RUNTIME_DIR: folder, NO_COLOR: '1' },
-      stdio: ['pipe', 'pipe', 'pipe'],
-    })
-    running.add(this.child)
-    this.child.stdout?.on('data', (chunk) => {
-      this.out += chunk
-    })
-    this.child.stderr?.on('data', (chunk) => {
-      this.err += chunk
-    })
-    this.child.stdin?.on('error', () => {})
-    if (input === undefined) this.child.stdin?.end()
-    else this.child.stdin?.write(input)
-  }
-
-  async said(what: RegExp): Promise<void> {
-    while (!what.test(this.out + this.err)) {
-      if (this.child.exitCode !== null) throw new Error(`left with ${this.child.exitCode}: ${this.out}${this.err}`)
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    }
-  }
-
-  async ended(): Promise<Ended> {
-    if (this.child.exitCode === null) await once(this.child, 'close')
-    running.delete(this.child)
-    return { code: this.child.exitCode, out: this.out, err: this.err }
-  }
-}
-
-const run = (...args: string[]): Promise<Ended> => new Running(args).ended()
-/** Control sockets there are. */
-const sockets = (): string[] => (existsSync(join(folder, 'netstrata')) ? readdirSync(join(folder, 'netstrata')) : [])
-/** Two ends of a tunnel of their own. */
-const link = (own: number, peer: number): string => `udp:127.0.0.1:${own},peer=127.0.0.1:${peer}`
-
-t.test('help fits a terminal of 80 columns, and leaves with 0', async (t) => {
-  const commands = ['', 'demo', 'serve', 'nc', 'ping', 'trace', 'forward', 'dump', 'links', 'sockets']
-  const helps = await Promise.all(commands.map((command) => run(...(command === '' ? [] : [command]), '--help')))
-  for (const [i, { code, out }] of helps.entries()) {
-    const command = commands[i] ?? ''
-    t.equal(code, 0)
-    t.match(out, command === '' ? /demo[\s\S]*serve/ : /[Ee]xample|@NAME/)
-    t.same(
-      out.split('\n').filter((line) => line.length > 80),
-      [],
-      command,
-    )
-  }
-})
 
 t.test('wrong usage leaves with 2 and says what would be right', async (t) => {
   const wrong: [string[], RegExp][] = [
@@ -115,27 +44,26 @@ t.test('what is in the way is said in a sentence', async (t) => {
   const { code, err } = await run('links', '@nobody')
   t.equal(code, 4)
   t.match(err, /no node named 'nobody' is running/)
-  const first = new Running([
-    'nc',
-    '-l',
-    '9',
-    '--name',
-    'first',
-    '--link',
-    link(17_310, 17_311),
-    '--address',
-    '10.0.0.1/24',
-  ])
+  const [a, b, c] = await freePorts(3)
+  const at = (port: number | undefined): string[] => ['--link', `udp:127.0.0.1:${port}`, '--address', '10.0.0.1/24']
+  const first = commands.start(['nc', '-l', '9', '--name', 'first', ...at(a)])
   await first.said(/listening/)
-  const taken = await run('ping', '10.0.0.2', '--link', link(17_310, 17_312), '--address', '10.0.0.1/24')
+  const taken = await run('ping', '10.0.0.2', ...at(a))
   t.equal(taken.code, 1)
-  t.match(taken.err, /17310/)
-  const same = await run('nc', '-l', '9', '--name', 'first', '--link', link(17_313, 17_312), '--address', '10.0.0.1/24')
+  t.match(taken.err, new RegExp(`UDP port 127.0.0.1:${a} is in use by another program: stop that one, or choose`))
+  const same = await run('nc', '-l', '9', '--name', 'first', ...at(b))
   t.equal(same.code, 1)
   t.match(same.err, /a node named 'first' is running/)
-  first.child.kill('SIGINT')
-  t.equal((await first.ended()).code, 130)
-  t.same(sockets(), [], 'no socket is left')
+  const unnamed = commands.start(['nc', '-l', '9', ...at(b)])
+  await unnamed.said(/listening/)
+  const another = commands.start(['nc', '-l', '9', ...at(c)])
+  await another.said(/listening/)
+  t.same(commands.sockets(), ['first.sock', 'nc-2.sock', 'nc.sock'], 'who has no name gets a free one')
+  const asked = await run('links')
+  t.equal(asked.code, 2)
+  t.match(asked.err, /several nodes are running: say which, @first or @nc or @nc-2/)
+  for (const running of [first, unnamed, another]) t.equal((await running.interrupt()).code, 130)
+  t.same(commands.sockets(), [], 'no socket is left')
 })
 
 t.test('serve, ping, trace, links, sockets and forward, over one tunnel after the other', async (t) => {
@@ -143,12 +71,9 @@ t.test('serve, ping, trace, links, sockets and forward, over one tunnel after th
   const capture = join(folder, 'serve.pcapng')
   mkdirSync(site)
   writeFileSync(join(site, 'hello.txt'), 'hello\n')
-  const serve = new Running([
-    ...['serve', site, '--name', 'web', '--capture', capture],
-    ...['--link', link(17_320, 17_321), '--address', '10.0.0.1/24'],
-  ])
+  const { first, second: here } = await tunnel()
+  const serve = commands.start(['serve', site, '--name', 'web', '--capture', capture, ...first])
   await serve.said(/serving/)
-  const here = ['--link', link(17_321, 17_320), '--address', '10.0.0.2/24']
 
   const ping = await run('ping', '10.0.0.1', '-c', '2', '-i', '0.1', ...here)
   t.equal(ping.code, 0, ping.err)
@@ -165,17 +90,15 @@ t.test('serve, ping, trace, links, sockets and forward, over one tunnel after th
   const listed = await run('sockets', '@web')
   t.match(listed.out, /tcp +LISTEN +0 +0 +0\.0\.0\.0:80 +\*/)
 
-  const forward = new Running(['forward', '0', '10.0.0.1:80', '--name', 'way', ...here])
+  const forward = commands.start(['forward', '0', '10.0.0.1:80', '--name', 'way', ...here])
   await forward.said(/leads to/)
   const port = /:(\d+) leads/.exec(forward.out)?.[1]
   const response = await fetch(`http://127.0.0.1:${port}/hello.txt`)
   t.equal(await response.text(), 'hello\n')
   t.equal((await fetch(`http://127.0.0.1:${port}/../../etc/passwd`)).status, 404)
   t.match(await (await fetch(`http://127.0.0.1:${port}/`)).text(), /hello\.txt/)
-  forward.child.kill('SIGINT')
-  t.equal((await forward.ended()).code, 130)
-  serve.child.kill('SIGTERM')
-  t.equal((await serve.ended()).code, 130)
+  t.equal((await forward.interrupt()).code, 130)
+  t.equal((await serve.interrupt('SIGTERM')).code, 130)
 
   const dump = await run('dump', capture)
   t.equal(dump.code, 0)
@@ -184,22 +107,10 @@ t.test('serve, ping, trace, links, sockets and forward, over one tunnel after th
 })
 
 t.test('nc carries stdin to the other end, and its end too', async (t) => {
-  const listen = new Running([
-    'nc',
-    '-l',
-    '7',
-    '--name',
-    'ear',
-    '--link',
-    link(17_330, 17_331),
-    '--address',
-    '10.0.0.1/24',
-  ])
+  const { first, second } = await tunnel()
+  const listen = commands.start(['nc', '-l', '7', '--name', 'ear', ...first])
   await listen.said(/listening/)
-  const talk = new Running(
-    ['nc', '10.0.0.1', '7', '--name', 'mouth', '--link', link(17_331, 17_330), '--address', '10.0.0.2/24'],
-    'over the wire\n',
-  )
+  const talk = commands.start(['nc', '10.0.0.1', '7', '--name', 'mouth', ...second], 'over the wire\n')
   await listen.said(/over the wire/)
   talk.child.stdin?.end()
   t.equal((await talk.ended()).code, 0)

@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 import { NetError, type Node, type Sockets } from '../../src/index.ts'
 import { usageError } from '../exit.ts'
 import { withExamples } from '../help.ts'
-import { interruption, pause, unlessAborted } from '../interrupt.ts'
+import { aborted, interruption, pause, unlessAborted } from '../interrupt.ts'
 import { Output } from '../output.ts'
 import { bootNode } from '../stack/boot.ts'
 import { integerArgument, type StackOptions, secondsArgument, stackConfig, withStack } from '../stack/options.ts'
@@ -32,6 +32,7 @@ interface Talk {
 const DATAGRAM_OCTETS = 16_384
 /** Octets of datagrams that wait for the reader of stdout. */
 const MAX_WAITING_OCTETS = 16 * 1024 * 1024
+const POLL_MS = 50
 
 const port = integerArgument(1, 65_535)
 
@@ -111,45 +112,66 @@ async function accept({ node, host, port, output }: Talk): Promise<net.Socket> {
   return socket
 }
 
+type DatagramSocket = ReturnType<Node<Sockets>['dgram']['createSocket']>
+
 /** Each piece of input is a datagram; with -l the answers go to whoever was heard from last. */
-async function datagrams({ node, host, port, options, output, signal }: Talk): Promise<void> {
-  const listens = options.listen === true
+async function datagrams(talk: Talk): Promise<void> {
+  const { node, options } = talk
   const socket = node.dgram.createSocket('udp4')
-  let peer = listens ? undefined : { address: host as string, port }
-  let heard = performance.now()
-  socket.on('message', (message, from) => {
-    heard = performance.now()
-    if (listens) peer = { address: from.address, port: from.port }
-    // Datagrams may be lost, memory may not: a reader that is too slow misses some.
-    if (process.stdout.writableLength < MAX_WAITING_OCTETS) process.stdout.write(message)
-  })
   const failed = new Promise<never>((_, reject) => socket.once('error', reject))
-  socket.bind({ port: listens ? port : 0, ...(listens && host !== undefined ? { address: host } : {}) })
-  await Promise.race([once(socket, 'listening'), failed])
-  if (listens) output.message(`listening on port ${port}`)
-  const sendAll = async (): Promise<void> => {
-    for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
-      for (let at = 0; at < chunk.length; at += DATAGRAM_OCTETS) {
-        const datagram = chunk.subarray(at, at + DATAGRAM_OCTETS)
-        if (peer === undefined) output.message('nobody has been heard from yet: not sent')
-        else await sent(socket, datagram, peer)
-      }
-    }
-    // Who listens stays until told to leave; who asked waits for the answers.
-    heard = performance.now()
-    while (listens || performance.now() - heard < options.quit * 1000) {
-      if (!(await pause(listens ? 60_000 : 50, signal))) return
-    }
+  await Promise.race([options.listen === true ? answerAll(talk, socket) : askOne(talk, socket), failed])
+}
+
+/** Who listens stays until told to leave. */
+async function answerAll({ host, port, output, signal }: Talk, socket: DatagramSocket): Promise<void> {
+  let peer: { readonly address: string; readonly port: number } | undefined
+  socket.on('message', (message, from) => {
+    peer = from
+    show(message)
+  })
+  socket.bind({ port, ...(host === undefined ? {} : { address: host }) })
+  await once(socket, 'listening')
+  output.message(`listening on port ${port}`)
+  for await (const datagram of input()) {
+    if (peer === undefined) output.message('nobody has been heard from yet: not sent')
+    else await sent(socket, datagram, peer)
   }
-  await Promise.race([sendAll(), failed])
+  await aborted(signal)
+}
+
+/** Who asks waits a little for the answers. It is connected, so that it hears of a port that nobody listens on. */
+async function askOne({ host, port, options, signal }: Talk, socket: DatagramSocket): Promise<void> {
+  let heard = 0
+  socket.on('message', (message) => {
+    heard = performance.now()
+    show(message)
+  })
+  socket.connect(port, host)
+  await once(socket, 'connect')
+  for await (const datagram of input()) await sent(socket, datagram)
+  heard = performance.now()
+  while (performance.now() - heard < options.quit * 1000) if (!(await pause(POLL_MS, signal))) return
+}
+
+async function* input(): AsyncGenerator<Uint8Array> {
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    for (let at = 0; at < chunk.length; at += DATAGRAM_OCTETS) yield chunk.subarray(at, at + DATAGRAM_OCTETS)
+  }
+}
+
+function show(message: Uint8Array): void {
+  // Datagrams may be lost, memory may not: a reader that is too slow misses some.
+  if (process.stdout.writableLength < MAX_WAITING_OCTETS) process.stdout.write(message)
 }
 
 function sent(
-  socket: ReturnType<Node<Sockets>['dgram']['createSocket']>,
+  socket: DatagramSocket,
   datagram: Uint8Array,
-  peer: { readonly address: string; readonly port: number },
+  peer?: { readonly address: string; readonly port: number },
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    socket.send(datagram, peer.port, peer.address, (error) => (error ? reject(error) : resolve()))
+    const done = (error: Error | null): void => (error ? reject(error) : resolve())
+    if (peer === undefined) socket.send(datagram, done)
+    else socket.send(datagram, peer.port, peer.address, done)
   })
 }

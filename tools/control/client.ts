@@ -45,7 +45,10 @@ async function* request(node: string, method: string, signal?: AbortSignal): Asy
   try {
     if (signal?.aborted) return
     socket.write(`${JSON.stringify({ id: 1, method })}\n`)
-    for await (const line of createInterface(socket)) {
+    const lines = createInterface(socket)
+    // Lines end with the stream's end, but not by themselves with a socket that is destroyed.
+    socket.once('close', () => lines.close())
+    for await (const line of lines) {
       const answer = JSON.parse(line) as Answer
       if (answer.error !== undefined) throw new CommandError(answer.error.message, EXIT.failure, answer.error.code)
       yield answer

@@ -1,0 +1,117 @@
+/** Commands as processes of their own, for tests: with a folder for their sockets, and an end with the test. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type t from 'tap'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '../..')
+const cli = join(root, 'tools/cli.ts')
+
+/** How a command ended, and all it said. */
+export interface Ended {
+  readonly code: number | null
+  readonly out: string
+  readonly err: string
+}
+
+/** A command under way. */
+export class Running {
+  readonly child: ChildProcess
+  out = ''
+  err = ''
+  private readonly closed: Promise<unknown>
+
+  constructor(args: readonly string[], folder: string, input: string | undefined) {
+    // Sources run through a loader, which resolves names by the project it is told of.
+    const env = {
+      ...process.env,
+      XDG_RUNTIME_DIR: folder,
+      NO_COLOR: '1',
+      TSX_TSCONFIG_PATH: join(root, 'tsconfig.json'),
+    }
+    this.child = spawn(process.execPath, [`--import=${import.meta.resolve('tsx')}`, cli, ...args], { env, cwd: folder })
+    this.closed = once(this.child, 'close')
+    this.child.stdout?.on('data', (chunk) => {
+      this.out += chunk
+    })
+    this.child.stderr?.on('data', (chunk) => {
+      this.err += chunk
+    })
+    this.child.stdin?.on('error', () => {})
+    if (input === undefined) this.child.stdin?.end()
+    else this.child.stdin?.write(input)
+  }
+
+  /** Settles when it has said so, on stdout or stderr. @throws Error — it ended without. */
+  async said(what: RegExp): Promise<void> {
+    while (!what.test(this.out + this.err)) {
+      const { exitCode, signalCode } = this.child
+      if (exitCode !== null || signalCode !== null) throw new Error(`left with ${exitCode}: ${this.out}${this.err}`)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+
+  /** Settles when it has ended and all it said was read. */
+  async ended(): Promise<Ended> {
+    await this.closed
+    return { code: this.child.exitCode, out: this.out, err: this.err }
+  }
+
+  /** Tells it to end, and waits. */
+  interrupt(signal: NodeJS.Signals = 'SIGINT'): Promise<Ended> {
+    this.child.kill(signal)
+    return this.ended()
+  }
+}
+
+export class Commands {
+  /** Where they run: a folder of the test, removed at its end. */
+  readonly folder: string = mkdtempSync(join(tmpdir(), 'ns-cli-'))
+  private readonly started: Running[] = []
+
+  constructor(test: Pick<typeof t, 'teardown'>) {
+    test.teardown(() => {
+      for (const { child } of this.started) child.kill('SIGKILL')
+      rmSync(this.folder, { recursive: true, force: true })
+    })
+  }
+
+  /** @param input goes to stdin, which then stays open; without it, stdin ends at once. */
+  start(args: readonly string[], input?: string): Running {
+    const running = new Running(args, this.folder, input)
+    this.started.push(running)
+    return running
+  }
+
+  run(...args: string[]): Promise<Ended> {
+    return this.start(args).ended()
+  }
+
+  /** Names of the control sockets there are. */
+  sockets(): string[] {
+    const place = join(this.folder, 'netstrata')
+    return existsSync(place) ? readdirSync(place) : []
+  }
+}
+
+/** The options of two hosts, 10.0.0.1 and 10.0.0.2, at the ends of a tunnel over ports that are free. */
+export async function tunnel(): Promise<{ first: string[]; second: string[] }> {
+  const [a, b] = await freePorts(2)
+  return {
+    first: ['--link', `udp:127.0.0.1:${a},peer=127.0.0.1:${b}`, '--address', '10.0.0.1/24'],
+    second: ['--link', `udp:127.0.0.1:${b},peer=127.0.0.1:${a}`, '--address', '10.0.0.2/24'],
+  }
+}
+
+/** UDP ports of this machine that were free a moment ago, all different. */
+export async function freePorts(count: number): Promise<number[]> {
+  const sockets = Array.from({ length: count }, () => createSocket('udp4').bind(0, '127.0.0.1'))
+  await Promise.all(sockets.map((socket) => once(socket, 'listening')))
+  const ports = sockets.map((socket) => socket.address().port)
+  await Promise.all(sockets.map((socket) => new Promise<void>((resolve) => socket.close(resolve))))
+  return ports
+}
