@@ -72,11 +72,11 @@ export interface Received {
   readonly hash: string
 }
 
-/** Takes a stream to its end. */
-export async function received(stream: AsyncIterable<Buffer>): Promise<Received> {
+/** Takes a stream to its end, and leaves it open: of a socket the other half may still be in use. */
+export async function received(stream: Readable): Promise<Received> {
   const hash = createHash('sha256')
   let octets = 0
-  for await (const chunk of stream) {
+  for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
     hash.update(chunk)
     octets += chunk.length
   }
