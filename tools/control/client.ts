@@ -40,14 +40,14 @@ export async function* follow(node: string, method: string, signal?: AbortSignal
 
 async function* request(node: string, method: string, signal?: AbortSignal): AsyncGenerator<Answer> {
   const socket = await dial(node)
-  const stop = (): void => void socket.destroy()
+  const lines = createInterface(socket)
+  // The lines end with the interface; with a socket that is destroyed they would be waited for in vain.
+  socket.once('close', () => lines.close())
+  const stop = (): void => lines.close()
   signal?.addEventListener('abort', stop, { once: true })
   try {
     if (signal?.aborted) return
     socket.write(`${JSON.stringify({ id: 1, method })}\n`)
-    const lines = createInterface(socket)
-    // Lines end with the stream's end, but not by themselves with a socket that is destroyed.
-    socket.once('close', () => lines.close())
     for await (const line of lines) {
       const answer = JSON.parse(line) as Answer
       if (answer.error !== undefined) throw new CommandError(answer.error.message, EXIT.failure, answer.error.code)
