@@ -22,6 +22,8 @@ import { CLOSE_LIMIT } from './part.ts'
 const TURN_US = 1000
 /** `wakeAt` while a turn pauses: nothing has to wake it. */
 const PAUSED: Instant = -1
+/** Its reactions run behind the promises that wait already; `queueMicrotask` would make an async resource each time. */
+const SETTLED: Promise<void> = Promise.resolve()
 const LONGEST_SLEEP_MS = 0x7fff_ffff
 
 /** Octets from the operating system, fetched in blocks. */
@@ -136,7 +138,7 @@ class RealTime implements Host, Clock {
       this.turn = -1
       if (paused) {
         this.wakeAt = PAUSED
-        queueMicrotask(this.afterPromises)
+        SETTLED.then(this.afterPromises)
       } else {
         this.rest()
       }
