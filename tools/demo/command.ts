@@ -69,9 +69,9 @@ async function simulate({ seed, capture }: DemoOptions): Promise<void> {
 }
 
 function tell({ at, kind, where, concerns, reason, rfc }: Incident): void {
-  const time = `${(at / 1000).toFixed(1)} ms`.padStart(11)
+  const time = `${(at / 1000).toFixed(1)} ms`.padStart(9)
   const what = kind === 'drop' ? `✗ ${concerns}: ${reason}` : `↻ ${concerns}: ${reason}`
-  say(`${time}  ${where.padEnd(12)} ${what}${rfc === '' ? '' : ` (${rfc})`}`)
+  say(`${time} ${where.padEnd(12)} ${what}${rfc === '' ? '' : ` (${rfc})`}`)
 }
 
 async function run(options: DemoOptions, signal: AbortSignal): Promise<void> {

@@ -34,7 +34,7 @@ const ROUTER = fileURLToPath(new URL(`./router.${EXTENSION}`, import.meta.url))
  * @throws CommandError — a node did not start; nothing is left behind. The signal's reason.
  */
 export async function startNetwork(port: number, signal: AbortSignal): Promise<RunningNetwork> {
-  const folder = mkdtempSync(join(tmpdir(), 'netstrata-demo-'))
+  const folder = mkdtempSync(join(tmpdir(), `netstrata-demo-${process.pid}-`))
   const children: { name: string; command: string; child: ChildProcess }[] = []
   const close = async (): Promise<void> => {
     process.off('exit', kill)
