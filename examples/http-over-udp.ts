@@ -1,6 +1,6 @@
 /**
  * An unmodified HTTP server and client on two hosts of their own, joined by Ethernet over UDP. No root.
- * Run: npx tsx examples/http-over-udp.ts   (in a project of yours, import from 'netstrata')
+ * Run: npx tsx examples/http-over-udp.ts [PORT PORT]   (in a project of yours, import from 'netstrata')
  */
 import http from 'node:http'
 import {
@@ -25,7 +25,7 @@ function host(tunnel: Blueprint<UdpTunnelService>, address: string): Blueprint<S
 }
 
 async function main(): Promise<void> {
-  const [portA, portB] = [17_400, 17_401]
+  const [portA = 17_400, portB = 17_401] = process.argv.slice(2).map(Number)
   const tunnelA = udpTunnel({ local: { host: HOST, port: portA }, peers: [{ host: HOST, port: portB }] })
   const tunnelB = udpTunnel({ local: { host: HOST, port: portB }, peers: [{ host: HOST, port: portA }] })
   await using a = await boot(host(tunnelA, '10.0.0.1/24'), 'A')
