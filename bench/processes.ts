@@ -13,7 +13,8 @@ export interface Child {
 export async function start(program: string, args: readonly string[]): Promise<Child> {
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'ignore'] })
   const gone = new Promise<void>((resolve) => child.once('close', () => resolve()))
-  const kill = () => child.kill()
+  // None of them has anything to tidy up, and iperf3 does not always end when it is asked to.
+  const kill = () => child.kill('SIGKILL')
   process.once('exit', kill)
   const line = await new Promise<string>((resolve, reject) => {
     let text = ''
@@ -28,7 +29,7 @@ export async function start(program: string, args: readonly string[]): Promise<C
     line,
     async stop() {
       process.off('exit', kill)
-      child.kill()
+      kill()
       await gone
     },
   }
