@@ -63,6 +63,8 @@ t.test('a port that is taken, and an interruption while it starts, leave nothing
   const refused = commands.start(['demo', '--port', String(port)])
   t.match(await refused.ended(), { code: 1, err: `alice did not start: port ${port} of 127.0.0.1 is in use by` })
   t.same(commands.sockets(), [])
+  const nowhere = await commands.run('demo', '--capture', 'absent/demo.pcapng')
+  t.match(nowhere, { code: 1, err: 'absent/demo.pcapng cannot be written here: name another file with --capture FILE' })
   const hasty = commands.start(['demo'])
   await hasty.said(/2\. For real/)
   t.equal((await hasty.interrupt()).code, 130)

@@ -1,5 +1,6 @@
 /** `netstrata demo`: what this is, shown in half a minute. */
 import type { Command } from 'commander'
+import { NetError } from '../../src/index.ts'
 import { CommandError, EXIT } from '../exit.ts'
 import { withExamples } from '../help.ts'
 import { aborted, interruption, unlessAborted } from '../interrupt.ts'
@@ -54,7 +55,12 @@ async function simulate({ seed, capture }: DemoOptions): Promise<void> {
   say('   10.0.1.2    10.0.1.1 10.0.2.1   10.0.2.2   2 % of packets lost at each host')
   say('')
   say(`   alice fetches ${OCTETS / 1000} kB from an http.Server on bob, over our own TCP/IP.`)
-  const transfer = await simulatedTransfer({ seed, octets: OCTETS, loss: LOSS, capture, incident: tell })
+  const options = { seed, octets: OCTETS, loss: LOSS, capture, incident: tell }
+  const transfer = await simulatedTransfer(options).catch((error: unknown) => {
+    if (!NetError.is(error) || error.syscall !== 'open') throw error
+    const why = `${capture} cannot be written here: name another file with --capture FILE`
+    throw new CommandError(why, EXIT.failure, error.code, error)
+  })
   const drops = transfer.incidents.filter(({ kind }) => kind === 'drop').length
   const again = transfer.incidents.length - drops
   say('')
