@@ -94,6 +94,11 @@ t.test('a capture of a simulation: FCS, and what was lost and sent again', { ski
   await simulation.close()
   const { frames, good, interfaces, comments } = await assertCleanCapture(t, path)
   t.equal(good.fcs, frames, 'every FCS was there and good')
+  // tshark guesses where the file does not say.
+  t.ok(
+    (await records(path)).every((record) => record.interface.fcsOctets === 4),
+    'and the file says so',
+  )
   t.ok(good.tcp > 2000)
   t.match([...interfaces.keys()].sort(), [/^client\//, /^server\//])
   t.ok(
