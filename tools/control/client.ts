@@ -33,7 +33,10 @@ export async function ask(node: string, method: string): Promise<unknown> {
   throw gone(node)
 }
 
-/** Events until the node stops, the signal aborts, or the caller has enough. */
+/** How long a node has to say the rest once nobody wants more. */
+const LAST_WORDS_MS = 1000
+
+/** Events until the node stops, the caller has enough, or the signal aborts: then those the node still holds back, too. */
 export async function* follow(node: string, method: string, signal?: AbortSignal): AsyncGenerator<unknown> {
   for await (const answer of request(node, method, signal)) yield answer.event
 }
@@ -43,7 +46,10 @@ async function* request(node: string, method: string, signal?: AbortSignal): Asy
   const lines = createInterface(socket)
   // The lines end with the interface; with a socket that is destroyed they would be waited for in vain.
   socket.once('close', () => lines.close())
-  const stop = (): void => lines.close()
+  const stop = (): void => {
+    socket.end()
+    setTimeout(() => socket.destroy(), LAST_WORDS_MS).unref()
+  }
   signal?.addEventListener('abort', stop, { once: true })
   try {
     if (signal?.aborted) return

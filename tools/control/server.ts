@@ -41,7 +41,8 @@ export async function serveControl(node: string, methods: ControlMethods): Promi
     throw new CommandError(`a node named '${node}' is running; choose another with --name`, EXIT.failure, 'EADDRINUSE')
   }
   const clients = new Set<Socket>()
-  const server = createServer((client) => {
+  // A client that ends its side is still told what its streams hold back.
+  const server = createServer({ allowHalfOpen: true }, (client) => {
     clients.add(client)
     client.on('close', () => clients.delete(client))
     serveClient(client, methods)
@@ -93,10 +94,11 @@ function answers(path: string): Promise<boolean> {
 
 function serveClient(client: Socket, methods: ControlMethods): void {
   const stops: (() => void)[] = []
+  const stop = (): void => {
+    for (const end of stops.splice(0)) end()
+  }
   client.on('error', () => client.destroy())
-  client.on('close', () => {
-    for (const stop of stops.splice(0)) stop()
-  })
+  client.on('close', stop)
   const send = (message: object): void => {
     if (client.destroyed) return
     client.write(`${JSON.stringify(message)}\n`)
@@ -108,7 +110,16 @@ function serveClient(client: Socket, methods: ControlMethods): void {
     seen = end < 0 ? seen + chunk.length : chunk.length - end
     if (seen > MAX_LINE_OCTETS) client.destroy()
   })
-  createInterface(client).on('line', (line) => void answer(line, methods, stops, send))
+  let answers: Promise<unknown> = Promise.resolve()
+  createInterface(client)
+    .on('line', (line) => {
+      answers = Promise.all([answers, answer(line, methods, stops, send)])
+    })
+    .on('close', async () => {
+      await answers
+      stop()
+      client.end()
+    })
 }
 
 async function answer(

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import type { Readable } from 'node:stream'
 import type { Command } from 'commander'
 import { captureSink } from '../../src/capture/file.ts'
 import { CaptureReader, type CaptureRecord } from '../../src/capture/reader.ts'
@@ -68,7 +69,7 @@ async function dump(source: string | undefined, options: DumpOptions): Promise<v
   }
   const show = options.write === undefined ? printer(output, options) : writer(options.write)
   try {
-    await feed(source ?? '-', options, show, signal)
+    await feed(source ?? '-', options, output, show, signal)
   } finally {
     await show.end()
   }
@@ -76,17 +77,23 @@ async function dump(source: string | undefined, options: DumpOptions): Promise<v
 }
 
 /** Hands over what is wanted, record by record, as fast as it can be shown. */
-async function feed(source: string, options: DumpOptions, show: Show, signal: AbortSignal): Promise<void> {
+async function feed(
+  source: string,
+  options: DumpOptions,
+  output: Output,
+  show: Show,
+  signal: AbortSignal,
+): Promise<void> {
   let left = options.count ?? Number.POSITIVE_INFINITY
   const reader = new CaptureReader()
-  for await (const chunk of octetsOf(source, options.follow === true, signal)) {
+  const say = (text: string): void => output.message(text)
+  for await (const chunk of octetsOf(source, options.follow === true, say, signal)) {
     for (const record of reader.push(chunk)) {
       if (!wanted(record, options.interface)) continue
       show.packet(record)
       if (--left <= 0) return
     }
     await show.ready(signal)
-    if (signal.aborted) return
   }
   if (!signal.aborted) reader.end()
 }
@@ -129,20 +136,31 @@ function writer(path: string): Show {
   return { packet: (record) => capture.packet(record), ready: async () => {}, end: sink.close }
 }
 
-async function* octetsOf(source: string, following: boolean, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  if (source.startsWith('@')) {
-    for await (const event of follow(source.slice(1), 'capture', signal)) yield Buffer.from(String(event), 'base64')
-  } else if (source === '-') {
-    yield* untilAborted(process.stdin, signal)
-  } else {
-    yield* file(source, following, signal)
+/** Each source ends by itself when the signal aborts. */
+async function* octetsOf(
+  source: string,
+  following: boolean,
+  say: (text: string) => void,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  if (source.startsWith('@')) yield* live(source, say, signal)
+  else if (source === '-') yield* untilAborted(process.stdin, signal)
+  else yield* file(source, following, signal)
+}
+
+async function* live(source: string, say: (text: string) => void, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  let started = false
+  for await (const event of follow(source.slice(1), 'capture', signal)) {
+    if (!started) say(`watching ${source}`)
+    started = true
+    yield Buffer.from(String(event), 'base64')
   }
 }
 
 /** @throws CommandError exit 1 — it cannot be read. */
 async function* file(path: string, following: boolean, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   try {
-    yield* following ? tail(path, signal) : createReadStream(path)
+    yield* following ? tail(path, signal) : untilAborted(createReadStream(path), signal)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'EIO'
     throw new CommandError(`'${path}' cannot be read: ${WHY[code] ?? code}`, EXIT.failure, code, error)
@@ -155,7 +173,7 @@ const WHY: Readonly<Record<string, string>> = {
   EISDIR: 'it is a folder',
 }
 
-async function* untilAborted(stream: NodeJS.ReadStream, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* untilAborted(stream: Readable, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   signal.addEventListener('abort', () => stream.destroy(), { once: true })
   try {
     for await (const chunk of stream) yield chunk as Buffer
