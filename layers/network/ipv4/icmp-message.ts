@@ -40,7 +40,8 @@ export const CODE: {
 /** Tells the sender of a packet what became of it. */
 export interface Complaints {
   /**
-   * Sends an error about `packet`, if one may be sent (RFC 1122 §3.2.2). Does not take ownership.
+   * Sends an error about `packet`, if one may be sent (RFC 1122 §3.2.2). Does not take ownership, but completes a
+   * checksum that was left open: what is complained about goes no further.
    * @param packet with its IP header at `networkStart`.
    * @param rest the second word: the next hop's MTU for `fragmentationNeeded`, else 0.
    */

@@ -10,6 +10,7 @@ import { adjust, checksum } from '../../../src/kernel/checksum.ts'
 import type { Env } from '../../../src/kernel/env.ts'
 import { inRange } from '../../../src/kernel/errors.ts'
 import { Packet } from '../../../src/kernel/packet.ts'
+import { complete } from '../../offload/complete.ts'
 import type { FamilyContext } from '../family.ts'
 import { ErrorReport, NetworkAddressing, PROTOCOL } from '../service.ts'
 import { type Addresses, isLoopback, isMulticast, isReserved, isThisNetwork } from './addresses.ts'
@@ -94,6 +95,8 @@ export class Icmp implements Complaints {
     const source =
       hop.kind === 'local' ? target : this.addresses.isLocal(destination) ? destination : this.hops.sourceFor(hop)
     if (source === 0) return
+    // Whoever reads the quote is to see what a wire would have carried.
+    complete(packet)
     const quote = Math.min(packet.end - at, LONGEST_ERROR - header.HEADER_OCTETS - ICMP_OCTETS)
     const error = Packet.take(this.roomBefore(), ICMP_OCTETS + quote + this.context.tailroom)
     const start = error.put(ICMP_OCTETS + quote)

@@ -181,7 +181,8 @@ export class Input implements LocalReceiver {
     from.dontFragment = (header.flagsAndOffset(view, start) & header.DF) !== 0
     from.link = port === null ? 0 : port.port.index
     packet.start = start + header.headerOctets(view, start)
-    if (packet.checksum === 'partial') vouch(packet)
+    // Its own sum may stay open: there was no wire to damage it. One inside has to hold for whoever takes that out.
+    if (packet.checksum === 'partial' && packet.checksumStart !== packet.start) complete(packet)
     if (protocol === PROTOCOL.icmp) {
       this.icmp.receive(packet, from)
       return
@@ -228,12 +229,6 @@ function holds(packet: Packet): boolean {
   const { view, start } = packet
   if (packet.segmentOctets !== 0 && header.protocol(view, start) !== PROTOCOL.tcp) return false
   return offloadFits(packet, start + header.headerOctets(view, start))
-}
-
-/** Whoever left the sum to the link below vouches for the data: there was no wire to damage it. */
-function vouch(packet: Packet): void {
-  if (packet.checksumStart === packet.start) packet.checksum = 'verified'
-  else complete(packet) // it is of something inside, which whoever takes it out will check
 }
 
 /** Why a packet cannot have come from a link with these addresses (RFC 1122 §3.2.1.3, RFC 1812 §5.3.7). */

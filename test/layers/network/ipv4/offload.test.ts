@@ -56,4 +56,23 @@ bare('a checksum of something inside is completed before it is handed up', async
   t.equal(referenceChecksum(Uint8Array.of(0x12, 0x34, ...(completed?.subarray(8) ?? []))), 0)
 })
 
+bare(
+  'what is complained about is quoted with its checksum complete',
+  async (t, { network, wire }) => {
+    const udp = Uint8Array.of(0x30, 0x39, 0, 7, 0, 24, 0x12, 0x34, ...pattern(16))
+    wire.inject(datagram({ protocol: 17, payload: udp }), 'unicast', partial(20, 6))
+    wire.inject(datagram({ protocol: 17, destination: '192.0.2.9', ttl: 1, payload: udp }), 'unicast', partial(20, 6))
+    t.strictSame(drops(network), { protocolUnreachable: 1, ttlExceeded: 1 })
+    t.equal(wire.sent.length, 2)
+    for (const error of wire.sent) {
+      const quote = error.subarray(20 + 8 + 20)
+      t.equal(quote.length, udp.length)
+      t.notSame(quote, udp)
+      // The field held the sum of the pseudo-header, as it now does not show any more.
+      t.equal(referenceChecksum(Uint8Array.of(...udp.subarray(6, 8), ...quote)), 0)
+    }
+  },
+  { forwarding: true },
+)
+
 t.end()
