@@ -38,7 +38,7 @@ for (const medium of MEDIA) {
     await everything(place)
     await capture.stop()
     const { frames, good, interfaces } = await assertCleanCapture(t, path, {
-      quotesUnfinished: medium === 'tap+vnet',
+      kernelQuotesUnfinished: medium === 'tap+vnet',
     })
     t.ok(good.tcp > 500 && good.udp >= 4 && good.icmp >= 6 && good.ip >= frames - 10, JSON.stringify(good))
     t.match([...interfaces.keys()], [/^ours\/(tap|udp-tunnel|x0|vxlan)/], 'one link')

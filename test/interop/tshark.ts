@@ -55,6 +55,49 @@ const CHECKS = {
 } as const
 type Check = keyof typeof CHECKS
 
+/** One frame, as tshark sees it. */
+export interface Examined {
+  /** What is wrong with it: 'malformed', 'bad tcp checksum'. */
+  readonly faults: readonly string[]
+  /** The checks that were made and found it good, each as often as it was made. */
+  readonly good: readonly Check[]
+  /** Name of its interface; '' when it has none. */
+  readonly interface: string
+  readonly direction: 'in' | 'out' | 'none'
+  readonly comments: readonly string[]
+  /** An ICMP error that came in: it quotes a packet. */
+  readonly complaint: boolean
+}
+
+/** Types of ICMP messages that quote a packet. */
+const ERRORS: ReadonlySet<string | undefined> = new Set(['3', '11', '12'])
+
+/** Has tshark look at every frame of a capture. @throws Error — it cannot read it to its end. */
+export async function examine(path: string, ...options: readonly string[]): Promise<Examined[]> {
+  const told = ['icmp.type', 'frame.interface_name', 'frame.packet_flags_direction', 'frame.comment']
+  const frames = await dissect(path, ['_ws.malformed', ...Object.values(CHECKS), ...told], ...options)
+  return frames.map((frame) => {
+    const faults = frame['_ws.malformed']?.length ? ['malformed'] : []
+    const good: Check[] = []
+    for (const [check, field] of Object.entries(CHECKS) as [Check, string][])
+      for (const status of frame[field] ?? [])
+        if (status === '0') faults.push(`bad ${check} checksum`)
+        else if (status === '1') good.push(check)
+    const direction = DIRECTIONS[Number(frame['frame.packet_flags_direction']?.[0] ?? 0)] ?? 'none'
+    return {
+      faults,
+      good,
+      interface: frame['frame.interface_name']?.[0] ?? '',
+      direction,
+      comments: frame['frame.comment'] ?? [],
+      complaint: direction === 'in' && ERRORS.has(frame['icmp.type']?.[0]),
+    }
+  })
+}
+
+/** The two lowest bits of pcapng's packet flags. */
+const DIRECTIONS: Readonly<Record<number, 'in' | 'out'>> = { 1: 'in', 2: 'out' }
+
 export interface CleanCapture {
   readonly frames: number
   /** How often each check was made, and what it looks at was good. */
@@ -68,12 +111,9 @@ export interface CleanCapture {
 export type Asserting = Pick<typeof t, 'equal' | 'same'>
 
 export interface CaptureExpectations {
-  /** ICMP errors may quote packets whose checksums had been left to a device, as Linux does it, too. Default false. */
-  readonly quotesUnfinished?: boolean
+  /** Linux quotes in its errors what we left to its device with the checksum still open. Default false. */
+  readonly kernelQuotesUnfinished?: boolean
 }
-
-/** Types of ICMP messages that quote a packet. */
-const ERRORS: ReadonlySet<string | undefined> = new Set(['3', '11', '12'])
 
 /**
  * Holds that nothing is malformed and no checksum and no FCS bad, and that every frame names its interface.
@@ -82,33 +122,23 @@ const ERRORS: ReadonlySet<string | undefined> = new Set(['3', '11', '12'])
 export async function assertCleanCapture(
   t: Asserting,
   path: string,
-  { quotesUnfinished = false }: CaptureExpectations = {},
+  { kernelQuotesUnfinished = false }: CaptureExpectations = {},
 ): Promise<CleanCapture> {
-  const checks = Object.entries(CHECKS) as [Check, string][]
-  const told = ['icmp.type', 'frame.interface_name', 'frame.packet_flags_direction', 'frame.comment']
-  const frames = await dissect(path, ['_ws.malformed', ...checks.map(([, field]) => field), ...told])
-  const bad: string[] = []
+  const frames = await examine(path)
+  const bad = frames.flatMap(({ faults, complaint }, i) =>
+    faults
+      .filter((fault) => !(kernelQuotesUnfinished && complaint && /tcp|udp/.test(fault)))
+      .map((fault) => `frame ${i + 1}: ${fault}`),
+  )
+  t.same(bad, [], 'nothing is malformed, no checksum is bad')
   const good = { fcs: 0, ip: 0, icmp: 0, tcp: 0, udp: 0 }
   const interfaces = new Map<string, { in: number; out: number; none: number }>()
-  const comments: string[] = []
-  for (const [i, frame] of frames.entries()) {
-    if (frame['_ws.malformed']?.length) bad.push(`frame ${i + 1}: malformed`)
-    const quotes = quotesUnfinished && ERRORS.has(frame['icmp.type']?.[0])
-    for (const [check, field] of checks)
-      for (const status of quotes && (check === 'tcp' || check === 'udp') ? [] : (frame[field] ?? [])) {
-        if (status === '0') bad.push(`frame ${i + 1}: bad ${check} checksum`)
-        else if (status === '1') good[check]++
-      }
-    const name = frame['frame.interface_name']?.[0] ?? ''
-    const counts = interfaces.get(name) ?? { in: 0, out: 0, none: 0 }
-    interfaces.set(name, counts)
-    counts[DIRECTIONS[Number(frame['frame.packet_flags_direction']?.[0] ?? 0)] ?? 'none']++
-    comments.push(...(frame['frame.comment'] ?? []))
+  for (const frame of frames) {
+    for (const check of frame.good) good[check]++
+    const counts = interfaces.get(frame.interface) ?? { in: 0, out: 0, none: 0 }
+    interfaces.set(frame.interface, counts)
+    counts[frame.direction]++
   }
-  t.same(bad, [], 'nothing is malformed, no checksum is bad')
   t.equal(interfaces.has(''), false, 'every frame names its interface')
-  return { frames: frames.length, good, interfaces, comments }
+  return { frames: frames.length, good, interfaces, comments: frames.flatMap(({ comments }) => comments) }
 }
-
-/** The two lowest bits of pcapng's packet flags. */
-const DIRECTIONS: Readonly<Record<number, 'in' | 'out'>> = { 1: 'in', 2: 'out' }
