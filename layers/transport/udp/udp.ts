@@ -248,8 +248,11 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
       this.hold(socket, packet)
       return
     }
-    this.tell(socket, packet)
-    packet.release()
+    try {
+      this.tell(socket, packet)
+    } finally {
+      packet.release() // also when the application throws
+    }
   }
 
   /** What the network knows of both addresses; remembered, as datagrams come in runs. */
@@ -288,14 +291,17 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
     const { source, destination, link } = from
     this.sender.set(source, sourcePort)
     this.receiver.set(destination, port)
-    for (const socket of this.bindings.at(port)) {
-      if (socket.isClosed || !takes(socket, this.receiver.address, this.sender.address, sourcePort, link)) continue
-      taken = true
-      if (socket.holding) this.hold(socket, packet.copy(0, 0))
-      else this.tell(socket, packet)
+    try {
+      for (const socket of this.bindings.at(port)) {
+        if (socket.isClosed || !takes(socket, this.receiver.address, this.sender.address, sourcePort, link)) continue
+        taken = true
+        if (socket.holding) this.hold(socket, packet.copy(0, 0))
+        else this.tell(socket, packet)
+      }
+    } finally {
+      if (taken) packet.release()
+      else this.boundary.drop(packet, 'noListener')
     }
-    if (taken) packet.release()
-    else this.boundary.drop(packet, 'noListener')
   }
 
   private hold(socket: UdpSocket, packet: Packet): void {
@@ -319,17 +325,27 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
   /** The later turn for what waited has come. Not to be called by others. */
   expire(): void {
     const { resumed } = this
-    this.resumed = []
-    for (const socket of resumed) {
-      while (!socket.paused) {
-        const held = socket.unhold(header.HEADER_OCTETS)
-        if (held === undefined) break
-        this.sender.set(held.from.address, held.from.port)
-        this.receiver.set(held.to.address, held.to.port)
-        this.tell(socket, held.packet)
-        held.packet.release()
+    try {
+      for (let socket = resumed.at(-1); socket !== undefined; socket = resumed.at(-1)) {
+        if (socket.paused || !this.tellNext(socket)) resumed.pop()
       }
+    } finally {
+      if (resumed.length > 0) this.timers.arm(this.timer, this.env.clock.now()) // a handler threw
     }
+  }
+
+  /** Shows the oldest datagram that waits. @returns whether there was one. */
+  private tellNext(socket: UdpSocket): boolean {
+    const held = socket.unhold(header.HEADER_OCTETS)
+    if (held === undefined) return false
+    this.sender.set(held.from.address, held.from.port)
+    this.receiver.set(held.to.address, held.to.port)
+    try {
+      this.tell(socket, held.packet)
+    } finally {
+      held.packet.release()
+    }
+    return true
   }
 
   ready(): void {

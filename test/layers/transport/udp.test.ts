@@ -331,6 +331,32 @@ t.test('a handler may pause, close, bind and send from within', async (t) => {
   t.equal(packetsInUse(), 0)
 })
 
+t.test('a handler that throws keeps nothing, and what waits behind its datagram still comes', async (t) => {
+  const { sim, a, b } = pair()
+  const heard: string[] = []
+  const message = (_: DatagramSocket, octets: Uint8Array, start: number): void => {
+    const letter = String.fromCharCode(octets[start] as number)
+    heard.push(letter)
+    if (letter < 'd') throw new Error(`cannot stand ${letter}`)
+  }
+  const client = a.top.datagram.bind({}, {})
+  client.set('broadcast', true)
+  const server = b.top.datagram.bind({ port: 5 }, { message })
+  say(client, 'a', B, 5)
+  await t.rejects(sim.run(seconds(1)), { message: 'cannot stand a' })
+  say(client, 'b', at('10.0.0.255'), 5)
+  await t.rejects(sim.run(seconds(1)), { message: 'cannot stand b' })
+  server.pause()
+  for (const letter of 'cde') say(client, letter, B, 5)
+  await sim.run(seconds(1))
+  server.resume()
+  await t.rejects(sim.run(seconds(1)), { message: 'cannot stand c' })
+  await sim.run(seconds(1))
+  t.same(heard, ['a', 'b', 'c', 'd', 'e'])
+  await sim.close()
+  t.equal(packetsInUse(), 0)
+})
+
 t.test('a full network says so, and then says when it has room', async (t) => {
   const { sim, a } = pair({ cable: { rate: 1_000_000, queue: 8 } })
   const ears = new Ears()
