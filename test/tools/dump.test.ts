@@ -52,7 +52,7 @@ t.test('one line a packet', async (t) => {
   const flows = new Flows()
   const time = relativeTime()
   const lines = records.map((record) => unchanced(line(record, decode(record, flows), time, plain)))
-  const syn = 'TCP PORT > 80 [S] seq ISS win 65535 <mss 1460, TS, wscale 8> length 0'
+  const syn = 'TCP PORT > 80 [S] seq ISS win 65535 <mss 1460, sackOK, TS, wscale 8> length 0'
   t.same(
     lines.map((line) => line.replace(' B/eth0/impair', '')),
     [
@@ -67,7 +67,7 @@ t.test('one line a packet', async (t) => {
       `1.005000000 < 10.0.1.1 > 10.0.1.2 ${syn}`,
       `1.005000000 < 10.0.1.1 > 10.0.1.2 ${syn.replace('80', '81')} {dropped by B/tcp: noListener (RFC 9293 §3.10.7.1)}`,
       '1.005000000 > 10.0.1.2 > 10.0.1.1 TCP 81 > PORT [R.] seq 0 ack 1 win 0 length 0',
-      '1.005000000 > 10.0.1.2 > 10.0.1.1 TCP 80 > PORT [S.] seq ISS ack 1 win 65535 <mss 1460, TS, wscale 8> length 0',
+      '1.005000000 > 10.0.1.2 > 10.0.1.1 TCP 80 > PORT [S.] seq ISS ack 1 win 65535 <mss 1460, sackOK, TS, wscale 8> length 0',
       '1.015000000 < 10.0.1.1 > 10.0.1.2 TCP PORT > 80 [.] seq 1 ack 1 win 4096 <TS> length 0',
       '1.015000000 > 10.0.1.2 > 10.0.1.1 TCP 80 > PORT [FP.] seq 1:6 ack 1 win 4096 <TS> length 5',
       '1.025000000 < 10.0.1.1 > 10.0.1.2 TCP PORT > 80 [.] seq 1 ack 7 win 4096 <TS> length 0',
@@ -109,7 +109,11 @@ t.test('the tree, the octets and the object of a packet', async (t) => {
     layers: [
       { protocol: 'Ethernet', fields: { type: '0x0800 IPv4' } },
       { protocol: 'IPv4', fields: { source: '10.0.1.1', destination: '10.0.1.2', 'time to live': 64 } },
-      { protocol: 'TCP', faults: [], fields: { 'destination port': 80, option: ['mss 1460', String, 'wscale 8'] } },
+      {
+        protocol: 'TCP',
+        faults: [],
+        fields: { 'destination port': 80, option: ['mss 1460', 'sackOK', String, 'wscale 8'] },
+      },
     ],
   })
   t.equal(JSON.stringify(object).includes('\n'), false)

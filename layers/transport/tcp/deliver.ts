@@ -50,8 +50,13 @@ function append(tcb: Tcb, packet: Packet, length: number): Verdict {
 function outOfOrder(tcb: Tcb, seg: Segment, packet: Packet): Verdict {
   tcb.ackNow = tcb.ackEach = true
   if (tcb.readShut) return 'readShut'
+  const end = (seg.seq + packet.length) | 0
   const outcome = tcb.reassemble().insert(packet, seg.seq, 2 * tcb.options.receiveBuffer)
-  if (outcome === 'kept') return 'kept'
+  if (outcome === 'kept') {
+    tcb.sackOutOfOrder(seg.seq, end)
+    return 'kept'
+  }
+  if (outcome === 'duplicate') tcb.sackDuplicate(seg.seq, end)
   return outcome === 'full' ? 'reassemblyFull' : 'duplicateData'
 }
 
@@ -60,6 +65,7 @@ function drainReassembly(tcb: Tcb): void {
   for (let packet = list.take(tcb.rcv.nxt); packet !== undefined; packet = list.take(tcb.rcv.nxt)) {
     if (append(tcb, packet, packet.length) !== 'kept') packet.release()
   }
+  tcb.sackBlocks?.advance(tcb.rcv.nxt)
   // A hole was filled, wholly or in part: tell at once (RFC 5681 §4.2)
   tcb.ackNow = true
 }

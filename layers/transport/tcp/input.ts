@@ -126,6 +126,7 @@ export function acceptSyn(tcb: Tcb, seg: Segment, now: Instant): void {
     tcb.tsRecent = seg.tsval
     tcb.tsRecentAt = now
   }
+  tcb.sack = settings.sack && seg.sackPermitted
   if (seg.windowShift >= 0 && rcv.shift >= 0) snd.shift = seg.windowShift
   else rcv.shift = -1
   updateMss(tcb)
@@ -203,6 +204,9 @@ function sequenceFault(tcb: Tcb, seg: Segment, now: Instant): Verdict | undefine
   // Only this one: of others nothing says that they are not a guess, and TS.Recent is what PAWS stands on.
   if (seg.hasTimestamps && tcb.timestamps && seg.len > 0 && ((seg.seq + seg.len) | 0) === rcv.nxt) {
     rememberTimestamp(tcb, seg, now)
+  }
+  if (seg.length > 0 && before(seg.seq, rcv.nxt) && beforeOrAt((seg.seq + seg.length) | 0, rcv.nxt)) {
+    tcb.sackDuplicate(seg.seq, (seg.seq + seg.length) | 0)
   }
   answer(tcb, seg, now)
   return (seg.flags & SYN) !== 0 ? 'synInWindow' : 'outsideWindow'
@@ -312,6 +316,7 @@ function text(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Verdict {
     if (cut > 0) {
       // Some of it is old: the peer did not hear our ACK.
       tcb.ackNow = true
+      tcb.sackDuplicate(seg.seq, (seg.seq + Math.min(cut, seg.length)) | 0)
       if (cut >= seg.length) verdict = 'duplicateData'
       else packet.pull(cut)
       seg.seq = rcv.nxt

@@ -7,6 +7,7 @@
 import type { Instant } from '../../../src/kernel/clock.ts'
 import { Packet } from '../../../src/kernel/packet.ts'
 import { after, before } from '../../../src/kernel/sequence.ts'
+import { SACK_BLOCK_OCTETS, SACK_HEAD_OCTETS } from './sack-blocks.ts'
 import {
   ACK,
   FIN,
@@ -15,6 +16,7 @@ import {
   PSH,
   RST,
   SYN,
+  type SynOffer,
   synOptionsOctets,
   TIMESTAMPS_OCTETS,
   writeChecksum,
@@ -26,12 +28,17 @@ import { MIN_MSS } from './settings.ts'
 import { NEVER, type SegmentNote, type Tcb } from './tcb.ts'
 import { offerFirstWindow, offerWindow } from './window.ts'
 
+/** Octets that all options of a segment may take. */
+const OPTION_OCTETS = 40
+
 const NOTE_SYN: SegmentNote = { event: 'retransmit', reason: 'synTimeout', rfc: 'RFC 9293 §3.8.3' }
 const NOTE_TIMEOUT: SegmentNote = { event: 'retransmit', reason: 'rto', rfc: 'RFC 6298 §5.4' }
 const NOTE_FAST: SegmentNote = { event: 'retransmit', reason: 'fastRetransmit', rfc: 'RFC 5681 §3.2' }
 const NOTE_PARTIAL: SegmentNote = { event: 'retransmit', reason: 'partialAck', rfc: 'RFC 6582 §3.2' }
 const NOTE_PERSIST: SegmentNote = { event: 'probe', reason: 'zeroWindow', rfc: 'RFC 9293 §3.8.6.1' }
 const NOTE_KEEP_ALIVE: SegmentNote = { event: 'probe', reason: 'keepAlive', rfc: 'RFC 9293 §3.8.4' }
+
+const OFFER: SynOffer = { sack: false, timestamps: false, tsval: 0, tsecr: 0, windowShift: -1 }
 
 /** @returns the next segment, or null when there is nothing to send now. The caller owns it. */
 export function output(tcb: Tcb, now: Instant): Packet | null {
@@ -175,7 +182,7 @@ function wholeSegments(tcb: Tcb, most: number): number {
   const { mss, path } = tcb
   if (most <= mss) return most
   if (path.segment === 0) return mss
-  const header = HEADER_OCTETS + (tcb.timestamps ? TIMESTAMPS_OCTETS : 0)
+  const header = HEADER_OCTETS + optionOctets(tcb)
   const largest = Math.min(path.segment, 0xffff) - tcb.networkHeaderOctets - header
   const data = Math.min(most, largest)
   return data < mss ? mss : data - (data % mss)
@@ -232,13 +239,17 @@ function probe(tcb: Tcb, now: Instant): Packet | null {
 function synSegment(tcb: Tcb, flags: number, now: Instant): Packet {
   const { snd, rcv } = tcb
   tcb.synDue = false
-  const timestamps = flags === SYN ? tcb.settings.timestamps : tcb.timestamps
-  const header = HEADER_OCTETS + synOptionsOctets(timestamps, rcv.shift)
+  const first = flags === SYN
+  OFFER.sack = first ? tcb.settings.sack : tcb.sack
+  OFFER.timestamps = first ? tcb.settings.timestamps : tcb.timestamps
+  OFFER.tsval = tcb.tsval(now)
+  OFFER.tsecr = first ? 0 : tcb.tsRecent
+  OFFER.windowShift = rcv.shift
+  const header = HEADER_OCTETS + synOptionsOctets(OFFER)
   const packet = take(tcb, header, 0)
   const { view, start } = packet
   writeHeader(view, start, tcb.ports, snd.iss, rcv.nxt, header, flags, offerFirstWindow(tcb))
-  const tsecr = flags === SYN ? 0 : tcb.tsRecent
-  writeSynOptions(view, start + HEADER_OCTETS, tcb.announcedMss, timestamps, tcb.tsval(now), tsecr, rcv.shift)
+  writeSynOptions(view, start + HEADER_OCTETS, tcb.announcedMss, OFFER)
   complete(tcb, packet, header)
   if (tcb.retransmits > 0) {
     tcb.note = NOTE_SYN
@@ -251,7 +262,7 @@ function synSegment(tcb: Tcb, flags: number, now: Instant): Packet {
   }
   snd.nxt = (snd.iss + 1) | 0
   startRetransmit(tcb, now)
-  if (flags !== SYN) acknowledged(tcb)
+  if (!first) acknowledged(tcb)
   tcb.lastSentAt = now
   return packet
 }
@@ -267,16 +278,20 @@ function endOf(tcb: Tcb, seq: number, data: number): number {
 }
 
 function dataSegment(tcb: Tcb, seq: number, data: number, now: Instant, push = 0): Packet {
-  const header = HEADER_OCTETS + (tcb.timestamps ? TIMESTAMPS_OCTETS : 0)
+  // A full segment has no room for SACK blocks: then an ACK of their own carries them.
+  const options = optionOctets(tcb)
+  const header = HEADER_OCTETS + options + sackOctets(tcb, tcb.mss - data)
   const packet = take(tcb, header, data)
   let flags = ACK | push
   const end = (seq + data) | 0
   if (data > 0 && end === tcb.pushEnd) flags |= PSH
   if (carriesFin(tcb, seq, data)) flags |= FIN
+  const told = header > HEADER_OCTETS + options || !sackDue(tcb)
   writeSegment(tcb, packet, seq, header, flags, now)
   if (data > 0) fill(tcb, packet, seq, header, data)
   else complete(tcb, packet, header)
   acknowledged(tcb)
+  if (!told) tcb.ackNow = true
   tcb.lastSentAt = now
   return packet
 }
@@ -299,7 +314,7 @@ function fill(tcb: Tcb, packet: Packet, seq: number, header: number, data: numbe
 }
 
 function emptySegment(tcb: Tcb, seq: number, now: Instant): Packet {
-  const header = HEADER_OCTETS + (tcb.timestamps ? TIMESTAMPS_OCTETS : 0)
+  const header = HEADER_OCTETS + optionOctets(tcb) + sackOctets(tcb, OPTION_OCTETS)
   const packet = take(tcb, header, 0)
   writeSegment(tcb, packet, seq, header, ACK, now)
   complete(tcb, packet, header)
@@ -309,7 +324,7 @@ function emptySegment(tcb: Tcb, seq: number, now: Instant): Packet {
 
 /** The segment that resets the connection from our side (RFC 9293 §3.10.5). */
 export function resetSegment(tcb: Tcb, now: Instant): Packet {
-  const header = HEADER_OCTETS + (tcb.timestamps ? TIMESTAMPS_OCTETS : 0)
+  const header = HEADER_OCTETS + optionOctets(tcb)
   const packet = take(tcb, header, 0)
   writeSegment(tcb, packet, tcb.snd.nxt, header, RST | ACK, now)
   complete(tcb, packet, header)
@@ -326,6 +341,25 @@ function writeSegment(tcb: Tcb, packet: Packet, seq: number, header: number, fla
   const { view, start } = packet
   writeHeader(view, start, tcb.ports, seq, tcb.rcv.nxt, header, flags, offerWindow(tcb))
   if (tcb.timestamps) writeTimestamps(view, start + HEADER_OCTETS, tcb.tsval(now), tcb.tsRecent)
+  const room = header - HEADER_OCTETS - optionOctets(tcb)
+  if (room > 0) tcb.sackBlocks?.write(view, start + header - room, room)
+}
+
+/** Octets of the options that every segment has. */
+function optionOctets(tcb: Tcb): number {
+  return tcb.timestamps ? TIMESTAMPS_OCTETS : 0
+}
+
+function sackDue(tcb: Tcb): boolean {
+  return tcb.sackBlocks !== null && tcb.sackBlocks.due > 0
+}
+
+/** Octets of the SACK option in a segment that has `room` left for it. */
+function sackOctets(tcb: Tcb, room: number): number {
+  if (tcb.sackBlocks === null || tcb.sackBlocks.due === 0) return 0
+  const most = Math.min(room, OPTION_OCTETS - optionOctets(tcb))
+  const blocks = Math.min(tcb.sackBlocks.due, Math.floor((most - SACK_HEAD_OCTETS) / SACK_BLOCK_OCTETS))
+  return blocks <= 0 ? 0 : SACK_HEAD_OCTETS + SACK_BLOCK_OCTETS * blocks
 }
 
 function complete(tcb: Tcb, packet: Packet, header: number): void {

@@ -1,5 +1,5 @@
 /**
- * The TCP segment on the wire (RFC 9293 §3.1, options of §3.2 and RFC 7323 §2.2, §3.2): checked once, then read.
+ * The TCP segment on the wire (RFC 9293 §3.1, options of §3.2, RFC 7323 §2.2, §3.2 and RFC 2018): checked once, then read.
  *
  *    0                   1                   2                   3
  *    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -30,14 +30,24 @@ export const RST = 0x04
 export const PSH = 0x08
 export const ACK = 0x10
 export const URG = 0x20
+/** ECN-Echo and Congestion Window Reduced (RFC 3168 §6.1). */
+export const ECE = 0x40
+export const CWR = 0x80
 
 const KIND_END = 0
 const KIND_NOP = 1
 const KIND_MSS = 2
 const KIND_WINDOW_SCALE = 3
+const KIND_SACK_PERMITTED = 4
+const KIND_SACK = 5
 const KIND_TIMESTAMPS = 8
 /** NOP, NOP, timestamps, length 10: how nearly every peer sends it. */
 const TIMESTAMPS_WORD = 0x0101_080a
+/** SACK permitted, then timestamps: how a SYN has them. */
+const SACK_TIMESTAMPS_WORD = 0x0402_080a
+const SACK_PERMITTED_WORD = 0x0101_0402
+/** Blocks that an option of the largest length holds. */
+const MOST_SACK_BLOCKS = 4
 
 /** Largest shift of a window; greater ones are read as this (RFC 7323 §2.3). */
 export const MAX_WINDOW_SHIFT = 14
@@ -65,6 +75,12 @@ export class Segment {
   mss = 0
   /** The window scale option's shift; -1 when there is none. */
   windowShift = -1
+  sackPermitted = false
+  /** Blocks of the SACK option: left and right edge of each in turn (RFC 2018 §3). */
+  sackCount = 0
+  readonly sackEdges: Int32Array = new Int32Array(2 * MOST_SACK_BLOCKS)
+  /** The ECN field of the packet it came in; set by the receiver (RFC 3168 §5). */
+  ecn = 0
 
   /** SEG.LEN: payload, SYN and FIN. */
   get len(): number {
@@ -86,22 +102,18 @@ export function decode(packet: Packet, into: Segment): SegmentFault | undefined 
   into.destinationPort = ports & 0xffff
   into.seq = view.getInt32(at + 4)
   into.ack = view.getInt32(at + 8)
-  into.flags = (word >>> 16) & 0x3f
+  into.flags = (word >>> 16) & 0xff
   into.wnd = word & 0xffff
   into.headerOctets = headerOctets
   into.length = octets - headerOctets
-  into.hasTimestamps = false
-  if (headerOctets === HEADER_OCTETS) {
-    into.mss = 0
-    into.windowShift = -1
-    return undefined
-  }
+  into.hasTimestamps = into.sackPermitted = false
+  into.mss = into.sackCount = 0
+  into.windowShift = -1
+  if (headerOctets === HEADER_OCTETS) return undefined
   return decodeOptions(view, at + HEADER_OCTETS, at + headerOctets, into)
 }
 
 function decodeOptions(view: DataView, from: number, end: number, into: Segment): SegmentFault | undefined {
-  into.mss = 0
-  into.windowShift = -1
   if (end - from === TIMESTAMPS_OCTETS && view.getInt32(from) === TIMESTAMPS_WORD) {
     into.hasTimestamps = true
     into.tsval = view.getInt32(from + 4)
@@ -134,6 +146,11 @@ function decodeOption(view: DataView, at: number, kind: number, length: number, 
     into.mss = view.getUint16(at + 2)
   } else if (kind === KIND_WINDOW_SCALE && length === 3) {
     into.windowShift = Math.min(view.getUint8(at + 2), MAX_WINDOW_SHIFT)
+  } else if (kind === KIND_SACK_PERMITTED && length === 2) {
+    into.sackPermitted = true
+  } else if (kind === KIND_SACK && length >= 10 && (length & 7) === 2) {
+    into.sackCount = Math.min((length - 2) >> 3, MOST_SACK_BLOCKS)
+    for (let i = 0; i < 2 * into.sackCount; i++) into.sackEdges[i] = view.getInt32(at + 2 + 4 * i)
   }
 }
 
@@ -185,28 +202,38 @@ export function writeTimestamps(view: DataView, at: number, tsval: number, tsecr
   view.setInt32(at + 8, tsecr)
 }
 
-/** Octets of the options of a SYN: the MSS always, the others if `timestamps`, and if `windowShift` is not negative. */
-export function synOptionsOctets(timestamps: boolean, windowShift: number): number {
-  return 4 + (timestamps ? TIMESTAMPS_OCTETS : 0) + (windowShift >= 0 ? 4 : 0)
+/** What a SYN offers beside the MSS. One scratch object serves all. */
+export interface SynOffer {
+  sack: boolean
+  timestamps: boolean
+  tsval: number
+  tsecr: number
+  /** Negative: window scaling is not offered. */
+  windowShift: number
 }
 
-/** Writes the options of a SYN, in the order `mss, nop, nop, timestamps, nop, window scale`. */
-export function writeSynOptions(
-  view: DataView,
-  from: number,
-  mss: number,
-  timestamps: boolean,
-  tsval: number,
-  tsecr: number,
-  windowShift: number,
-): void {
+/** Octets of the options of a SYN: the MSS always, the others as they are offered. */
+export function synOptionsOctets({ sack, timestamps, windowShift }: SynOffer): number {
+  return 4 + (timestamps ? TIMESTAMPS_OCTETS : sack ? 4 : 0) + (windowShift >= 0 ? 4 : 0)
+}
+
+/**
+ * Writes the options of a SYN in the order `mss, SACK permitted, timestamps, nop, window scale`; two NOPs take the place
+ * of SACK permitted or stand before it, so that all is aligned.
+ */
+export function writeSynOptions(view: DataView, from: number, mss: number, offer: SynOffer): void {
   let at = from
   view.setInt32(at, (KIND_MSS << 24) | (4 << 16) | mss)
   at += 4
-  if (timestamps) {
-    writeTimestamps(view, at, tsval, tsecr)
+  if (offer.timestamps) {
+    writeTimestamps(view, at, offer.tsval, offer.tsecr)
+    if (offer.sack) view.setInt32(at, SACK_TIMESTAMPS_WORD)
     at += TIMESTAMPS_OCTETS
+  } else if (offer.sack) {
+    view.setInt32(at, SACK_PERMITTED_WORD)
+    at += 4
   }
+  const { windowShift } = offer
   if (windowShift >= 0) view.setInt32(at, (KIND_NOP << 24) | (KIND_WINDOW_SCALE << 16) | (3 << 8) | windowShift)
 }
 

@@ -19,6 +19,10 @@ export interface TcpOptions {
   readonly maxReassembly?: number | undefined
   /** Connections at the most. Default 262144. */
   readonly maxConnections?: number | undefined
+  /** Offer selective acknowledgment (RFC 2018). Default true. */
+  readonly sack?: boolean | undefined
+  /** Report what arrives twice by SACK blocks (RFC 2883). Default true. */
+  readonly dsack?: boolean | undefined
   /** Offer timestamps (RFC 7323 §3). Default true. */
   readonly timestamps?: boolean | undefined
   /** Offer window scaling (RFC 7323 §2). Default true. */
@@ -77,6 +81,8 @@ export function tcpSettings(options: TcpOptions): TcpSettings {
     maxOrphans: integer('maxOrphans', options.maxOrphans ?? 8192, 0, 2 ** 24),
     maxReassembly: integer('maxReassembly', options.maxReassembly ?? 32 * 1_048_576, 0, 2 ** 31),
     maxConnections: integer('maxConnections', options.maxConnections ?? 262_144, 1, 2 ** 24),
+    sack: options.sack ?? true,
+    dsack: options.dsack ?? true,
     timestamps: options.timestamps ?? true,
     windowScaling: options.windowScaling ?? true,
     maxReceiveBuffer: integer('maxReceiveBuffer', options.maxReceiveBuffer ?? 15_728_640, 4096, MAX_BUFFER),

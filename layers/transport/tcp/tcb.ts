@@ -14,6 +14,7 @@ import { type Congestion, NewReno } from './congestion.ts'
 import { Reassembly, type ReassemblyBudget } from './reassembly.ts'
 import type { ReceiveQueue } from './receive-queue.ts'
 import { RoundTrip } from './rtt.ts'
+import { SackBlocks } from './sack-blocks.ts'
 import type { SendBuffer } from './send-buffer.ts'
 import type { TcpSettings } from './settings.ts'
 
@@ -122,6 +123,8 @@ export class Tcb {
   sendBuffer: SendBuffer | null = null
   receiveQueue: ReceiveQueue | null = null
   reassembly: Reassembly | null = null
+  /** Made with the first segment that arrives out of order or twice; only while `sack`. */
+  sackBlocks: SackBlocks | null = null
   private readonly budget: ReassemblyBudget
 
   /** The way to the peer, as of `pathGeneration`. */
@@ -138,6 +141,8 @@ export class Tcb {
   /** SND.UNA at the last such error that made us send again. */
   lastTooBig = 0
 
+  /** Both sides may send SACK blocks (RFC 2018 §2). */
+  sack = false
   /** Both sides send timestamps. */
   timestamps = false
   /** Ours are the clock in milliseconds plus this. */
@@ -280,6 +285,20 @@ export class Tcb {
     return this.reassembly
   }
 
+  /** [seq, end) waits for what is missing in front of it (RFC 2018 §4). */
+  sackOutOfOrder(seq: number, end: number): void {
+    if (!this.sack) return
+    this.sackBlocks ??= new SackBlocks()
+    this.sackBlocks.add(seq, end)
+  }
+
+  /** [seq, end) had been received before (RFC 2883 §4). */
+  sackDuplicate(seq: number, end: number): void {
+    if (!this.sack || !this.settings.dsack) return
+    this.sackBlocks ??= new SackBlocks()
+    this.sackBlocks.duplicate(seq, end)
+  }
+
   /** TSval of a segment sent now: milliseconds (RFC 7323 §5.4 wants 1 ms to 1 s). */
   tsval(now: Instant): number {
     return (Math.floor(now / 1000) + this.tsOffset) | 0
@@ -309,6 +328,7 @@ export class Tcb {
     this.receiveQueue = null
     this.reassembly?.clear()
     this.reassembly = null
+    this.sackBlocks = null
   }
 }
 

@@ -7,7 +7,7 @@
  *   s.in('S. 0:0 ack 1 win 1000 <mss 1000>')
  *   s.out('. 1:1 ack 1')
  *
- * Flags are S F R P U and `.` for ACK. Sequence numbers count from the initial one of their side; `a:b` covers the payload.
+ * Flags are S F R P U, E for ECE, W for CWR, and `.` for ACK. Sequence numbers count from the initial one of their side; `a:b` covers the payload.
  * `win` is the number in the header. In `out`, what a line does not say (win, options) is not compared.
  */
 
@@ -36,7 +36,7 @@ import type { AnyBoundary } from '../../../../src/runtime/node.ts'
 import { NetworkDouble } from './network-double.ts'
 import { decodeOptions, encodeOptions, FLAGS, format, type Sent } from './segment-text.ts'
 
-const LINE = /^([SFRPU.-]+) (-?\d+):(-?\d+)(?: ack (-?\d+))?(?: win (\d+))?(?: <(.*)>)?$/
+const LINE = /^([SFRPUEW.-]+) (-?\d+):(-?\d+)(?: ack (-?\d+))?(?: win (\d+))?(?: <(.*)>)?$/
 
 export interface ScriptOptions {
   tcp?: TcpOptions
@@ -325,7 +325,7 @@ export class Script {
     const match = LINE.exec(line)
     if (match === null) throw new Error(`not a segment: ${line}`)
     const [, flags = '', seq, end, ack, win, optionText] = match
-    const options = encodeOptions(optionText ?? '')
+    const options = encodeOptions(optionText ?? '', this.iss ?? 0)
     const length = Number(end) - Number(seq)
     const header = 20 + options.length
     const packet = Packet.take(54, header + length + 4)
@@ -350,7 +350,7 @@ export class Script {
     const { view, start: at } = packet
     const word = view.getInt32(at + 12)
     const header = (word >>> 28) * 4
-    const bits = (word >>> 16) & 0x3f
+    const bits = (word >>> 16) & 0xff
     const flags = FLAGS.filter(([, bit]) => (bits & bit) !== 0)
       .map(([letter]) => letter)
       .join('')
@@ -365,7 +365,7 @@ export class Script {
       length,
       ack: (bits & 0x10) !== 0 ? (view.getInt32(at + 8) - this.irs) | 0 : undefined,
       win: reset ? 0 : word & 0xffff,
-      options: decodeOptions(packet.octets.subarray(at + 20, at + header)),
+      options: decodeOptions(packet.octets.subarray(at + 20, at + header), this.irs),
       destination: to.destination.toString(),
       segmentOctets: packet.segmentOctets,
     }

@@ -6,6 +6,8 @@ export const FLAGS: readonly (readonly [string, number])[] = [
   ['R', 0x04],
   ['P', 0x08],
   ['U', 0x20],
+  ['E', 0x40],
+  ['W', 0x80],
   ['.', 0x10],
 ]
 export interface Sent {
@@ -28,7 +30,8 @@ export function format({ flags, seq, length, ack, win, options }: Sent, like: st
   return text
 }
 
-export function encodeOptions(text: string): Uint8Array {
+/** @param base sequence number that SACK blocks count from. */
+export function encodeOptions(text: string, base = 0): Uint8Array {
   const octets: number[] = []
   for (const option of text === '' ? [] : text.split(',')) {
     const [name, a, b] = option.trim().split(' ')
@@ -39,6 +42,7 @@ export function encodeOptions(text: string): Uint8Array {
     else if (name === 'nop') octets.push(1)
     else if (name === 'eol') octets.push(0)
     else if (name === 'unknown') octets.push(n, 4, 0xde, 0xad)
+    else if (name === 'sack') octets.push(...sackOption(option.trim().split(' ').slice(1), base))
     else if (name === 'ts') octets.push(8, 10, ...word(n), ...word(Number(b)))
     else throw new Error(`no such option: ${option}`)
   }
@@ -48,7 +52,13 @@ export function encodeOptions(text: string): Uint8Array {
 
 const word = (n: number) => [(n >>> 24) & 255, (n >>> 16) & 255, (n >>> 8) & 255, n & 255]
 
-export function decodeOptions(octets: Uint8Array): string {
+function sackOption(blocks: string[], base: number): number[] {
+  const edges = blocks.flatMap((block) => block.split(':').map((edge) => (base + Number(edge)) | 0))
+  return [5, 2 + 4 * edges.length, ...edges.flatMap(word)]
+}
+
+/** @param base sequence number that SACK blocks count from. */
+export function decodeOptions(octets: Uint8Array, base = 0): string {
   const names: string[] = []
   const view = new DataView(octets.buffer, octets.byteOffset, octets.length)
   for (let at = 0; at < octets.length; ) {
@@ -63,7 +73,12 @@ export function decodeOptions(octets: Uint8Array): string {
     if (kind === 2) names.push(`mss ${view.getUint16(at + 2)}`)
     else if (kind === 3) names.push(`ws ${octets[at + 2]}`)
     else if (kind === 8) names.push(`ts ${view.getUint32(at + 2)} ${view.getUint32(at + 6)}`)
-    else names.push(`kind ${kind}`)
+    else if (kind === 4) names.push('sackOK')
+    else if (kind === 5) {
+      const edge = (i: number) => (view.getInt32(at + 2 + 4 * i) - base) | 0
+      const blocks = Array.from({ length: (length - 2) / 8 }, (_, i) => `${edge(2 * i)}:${edge(2 * i + 1)}`)
+      names.push(`sack ${blocks.join(' ')}`)
+    } else names.push(`kind ${kind}`)
     at += length
   }
   return names.join(',')
