@@ -10,13 +10,14 @@ const OCTETS = 1400
 const LOCALHOST = '127.0.0.1'
 
 export const tunnelPps: Bench = async (effort, tell) => {
-  const rates = await alternate({ tunnel: await throughTunnel(), peer: await throughDgram() }, effort)
+  const rates = await alternate({ tunnel: await throughTunnel('dgram'), native: await throughTunnel('native'), peer: await throughDgram() }, effort)
   const gate = { bench: 'tunnel-pps', unit: 'datagrams/s', peer: 'node:dgram, one process', target: 0.8 }
   tell(figure({ ...gate, metric: '1400 octets, dgram engine' }, rates.tunnel, rates.peer, effort))
+  tell(figure({ ...gate, metric: '1400 octets, GSO engine', target: 5 }, rates.native, rates.peer, effort))
 }
 
-async function throughTunnel(): Promise<Subject> {
-  const options = { codec: 'raw', mtu: OCTETS, local: { host: LOCALHOST } } as const
+async function throughTunnel(engine: 'dgram' | 'native'): Promise<Subject> {
+  const options = { engine, codec: 'raw', mtu: OCTETS, local: { host: LOCALHOST } } as const
   const to = await boot(udpTunnel({ ...options, learnPeers: true }), 'to')
   const port = to.top.local.port
   const from = await boot(udpTunnel({ ...options, peers: [{ host: LOCALHOST, port }] }), 'from')

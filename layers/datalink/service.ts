@@ -28,6 +28,8 @@ export class LinkAddressing {
 export interface LinkOffload {
   readonly segment: number
   readonly checksum: boolean
+  /** What it delivers comes in bursts: segments of a flow are worth merging before a transport sees them. */
+  readonly merge?: boolean
 }
 
 export interface LinkService extends Service<LinkAddressing> {

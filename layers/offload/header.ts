@@ -52,6 +52,11 @@ export function offloadFits(packet: Packet, transport: number): boolean {
   return checksumStart === transport && headerOctets >= TCP_OCTETS && checksumStart + headerOctets <= end
 }
 
+/** Is the checksum field that a packet says is to be completed inside of it? */
+export function checksumInside(packet: Packet): boolean {
+  return packet.checksumStart >= packet.start && packet.checksumOffset >= 0 && fieldEnd(packet) <= packet.end
+}
+
 const fieldEnd = (packet: Packet): number => packet.checksumStart + packet.checksumOffset + FIELD_OCTETS
 
 function isHeader(packet: Packet, at: number): boolean {

@@ -31,10 +31,31 @@ export interface Libc {
   slabAddress(): number
 }
 
+/** The calls for many datagrams at a time; arguments that are addresses are plain numbers, see `addressOf`. */
+export interface DatagramCalls {
+  /** @returns a descriptor. */
+  socket(domain: number, type: number, protocol: number): number
+  bind(fd: number, address: Uint8Array, octets: number): number
+  getsockname(fd: number, address: Uint8Array, octets: Uint8Array): number
+  setsockopt(fd: number, level: number, name: number, value: Uint8Array, octets: number): number
+  /** Sends `count` messages. @returns how many the system took; -1 when the first of them failed. */
+  sendmmsg(fd: number, messages: number, count: number, flags: number): number
+  /** Receives up to `count` messages; `timeout` is 0. @returns how many; -1 when there is none, or on failure. */
+  recvmmsg(fd: number, messages: number, count: number, flags: number, timeout: number): number
+  /** @param name of an interface, with a closing zero. @returns its index, or 0. */
+  ifNameToIndex(name: Uint8Array): number
+  poll: Libc['poll']
+  errno(): number
+  slabAddress(): number
+  /** Where the octets are; they stay there for as long as somebody holds them. @param octets more than 64 of them. */
+  addressOf(octets: Uint8Array): number
+}
+
 /** Linux's numbers of the errors we tell apart. */
 export const ERRNO: {
   readonly EPERM: 1
   readonly ENOENT: 2
+  readonly EINTR: 4
   readonly EIO: 5
   readonly EBADF: 9
   readonly EAGAIN: 11
@@ -42,11 +63,18 @@ export const ERRNO: {
   readonly EBUSY: 16
   readonly ENODEV: 19
   readonly EINVAL: 22
-  readonly ENOBUFS: 105
   readonly EBADFD: 77
+  readonly EMSGSIZE: 90
+  readonly EAFNOSUPPORT: 97
+  readonly EADDRINUSE: 98
+  readonly EADDRNOTAVAIL: 99
+  readonly ENOBUFS: 105
+  readonly ECONNREFUSED: 111
+  readonly EHOSTUNREACH: 113
 } = {
   EPERM: 1,
   ENOENT: 2,
+  EINTR: 4,
   EIO: 5,
   EBADF: 9,
   EAGAIN: 11,
@@ -55,7 +83,13 @@ export const ERRNO: {
   ENODEV: 19,
   EINVAL: 22,
   EBADFD: 77,
+  EMSGSIZE: 90,
+  EAFNOSUPPORT: 97,
+  EADDRINUSE: 98,
+  EADDRNOTAVAIL: 99,
   ENOBUFS: 105,
+  ECONNREFUSED: 111,
+  EHOSTUNREACH: 113,
 }
 
 /** @returns the symbolic name of an error number: 'EBUSY', or 'errno 123' for one we have no name for. */
@@ -75,6 +109,7 @@ interface NativeFunction {
 }
 
 let loaded: Libc | undefined
+let datagrams: DatagramCalls | undefined
 
 /**
  * The C library of this process, loaded at the first call.
@@ -84,6 +119,41 @@ let loaded: Libc | undefined
 export function libc(what = 'TAP and TUN'): Libc {
   loaded ??= load(what)
   return loaded
+}
+
+/**
+ * The calls of the same library for datagrams, loaded at the first call.
+ * @param what needs them, as for `libc`.
+ * @throws NetError ENOTSUP — not on Linux, a processor whose structures we do not know, or koffi is not installed.
+ */
+export function datagramCalls(what: string): DatagramCalls {
+  datagrams ??= loadDatagramCalls(what)
+  return datagrams
+}
+
+/** Processors of 64 bits, least significant octet first: the structures of socket(7) look alike on all of them. */
+const ALIKE: ReadonlySet<string> = new Set(['x64', 'arm64', 'riscv64', 'loong64'])
+
+function loadDatagramCalls(what: string): DatagramCalls {
+  const { socket, poll, errno, slabAddress } = libc(what)
+  if (!ALIKE.has(process.arch)) {
+    throw new NetError('ENOTSUP', `${what} exist on ${[...ALIKE].join(', ')} only`, { layer: 'physical' })
+  }
+  const koffi = requireKoffi(what)
+  const c = koffi.load(null)
+  return {
+    socket,
+    bind: c.func('int bind(int fd, void *address, uint32_t octets)'),
+    getsockname: c.func('int getsockname(int fd, void *address, void *octets)'),
+    setsockopt: c.func('int setsockopt(int fd, int level, int name, void *value, uint32_t octets)'),
+    sendmmsg: c.func('int sendmmsg(int fd, uintptr_t messages, unsigned int count, int flags)'),
+    recvmmsg: c.func('int recvmmsg(int fd, uintptr_t messages, unsigned int count, int flags, uintptr_t timeout)'),
+    ifNameToIndex: c.func('unsigned int if_nametoindex(void *name)'),
+    poll,
+    errno,
+    slabAddress,
+    addressOf: (octets) => Number(koffi.address(octets)),
+  }
 }
 
 function load(what: string): Libc {

@@ -13,6 +13,8 @@ export interface Offload {
   readonly segment: number
   /** It completes, or vouches for, transport checksums: `packet.checksum` may be 'partial'. */
   readonly checksum: boolean
+  /** What it delivers comes in bursts: segments of a flow are worth merging before a transport sees them. */
+  readonly merge?: boolean
 }
 
 /** The offer of a link that takes only single, complete packets. */

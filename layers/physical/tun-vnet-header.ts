@@ -10,6 +10,7 @@
  */
 import { endianness } from 'node:os'
 import type { Packet } from '../../src/kernel/packet.ts'
+import { checksumInside } from '../offload/header.ts'
 
 /** Octets of the header. */
 export const VNET_HEADER_OCTETS = 10
@@ -93,11 +94,6 @@ function pullSegmentation(packet: Packet, type: number, gsoSize: number): boolea
   packet.headerOctets = headerOctets
   packet.segmentOctets = gsoSize
   return true
-}
-
-function checksumInside(packet: Packet): boolean {
-  const field = packet.checksumStart + packet.checksumOffset
-  return packet.checksumStart >= packet.start && packet.checksumOffset >= 0 && field + 2 <= packet.end
 }
 
 /** The kernel has checked the sum, but does not say where it is: only TCP and UDP right behind IP are taken up on it. */

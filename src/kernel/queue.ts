@@ -41,6 +41,11 @@ export class Queue<T> {
     return this.count === 0 ? undefined : this.items[this.head]
   }
 
+  /** The item behind `index` others, left in place. */
+  at(index: number): T | undefined {
+    return index < this.count ? this.items[(this.head + index) & (this.items.length - 1)] : undefined
+  }
+
   /** The oldest item, taken out. */
   shift(): T | undefined {
     if (this.count === 0) return undefined

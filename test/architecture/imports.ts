@@ -54,7 +54,7 @@ export const IMPORTS: readonly ImportRule[] = [
   },
   {
     name: 'the front doors know everything but the tools',
-    files: /^src\/(?:index\.ts$|testing(?:\.ts$|\/))/,
+    files: /^src\/(?:index\.ts$|(?:register|testing)(?:\.ts$|\/))/,
     may: ['src/', 'layers/', NODE],
   },
   { name: 'the offload knows the kernel', files: /^layers\/offload\//, may: [KERNEL, 'layers/offload/'] },
@@ -104,7 +104,15 @@ export const IMPORTS: readonly ImportRule[] = [
   {
     name: 'a medium knows the kernel, the offload and Node',
     files: /^layers\/physical\/([\w-]+?)(?:\.ts$|\/)/,
-    may: [KERNEL, ...MEDIA, 'layers/physical/libc.ts', 'layers/offload/', 'layers/physical/$1', NODE],
+    may: [
+      KERNEL,
+      ...MEDIA,
+      'layers/physical/libc.ts',
+      'layers/physical/readable.ts',
+      'layers/offload/',
+      'layers/physical/$1',
+      NODE,
+    ],
   },
 
   { name: 'the index of a tier knows its tier', files: /^layers\/(\w+)\/index\.ts$/, may: ['layers/$1/'] },

@@ -99,11 +99,11 @@ class Ethernet implements LinkService, User<undefined> {
     this.hasFcs = below.medium === 'frames'
     this.address = address
     // An FCS covers one frame of the wire: it cannot be put on a super-segment.
-    const { segment, checksum } = below.offload
+    const { segment, checksum, merge = false } = below.offload
     this.offload =
       this.hasFcs || segment === 0
-        ? { segment: 0, checksum: !this.hasFcs && checksum }
-        : { segment: segment - HEADER_OCTETS, checksum }
+        ? { segment: 0, checksum: !this.hasFcs && checksum, merge }
+        : { segment: segment - HEADER_OCTETS, checksum, merge }
     this.boundary = env.boundary('ethernet', 'link', REASONS)
     env.defer(below.boundary.attach(this))
   }

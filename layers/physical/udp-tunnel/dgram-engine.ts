@@ -7,23 +7,14 @@
  * queue counts. So the first callback of a tick releases all that left in the turn, and the others find nothing to do.
  */
 
-import { randomInt } from 'node:crypto'
 import { createSocket, type Socket } from 'node:dgram'
 import type { Env } from '../../../src/kernel/env.ts'
-import { NetError } from '../../../src/kernel/errors.ts'
+import { onHost } from '../../../src/kernel/on-host.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { Queue } from '../../../src/kernel/queue.ts'
-import { type Endpoint, formatEndpoint } from './endpoint.ts'
+import { bindDynamic, bindError, outletOf, RECEIVE_HEADROOM } from './binding.ts'
+import type { Endpoint } from './endpoint.ts'
 import type { Engine, EngineOptions, EngineUser } from './engine.ts'
-
-/**
- * In front of received datagrams, so that what they carry can be forwarded in place; two more octets align what
- * follows an Ethernet header of 14.
- */
-const RECEIVE_HEADROOM = 66
-/** Source ports are chosen from the dynamic ports (RFC 7348 §5, RFC 6335 §6). */
-const FIRST_DYNAMIC_PORT = 49_152
-const PORT_ATTEMPTS = 16
 
 /** An engine on `node:dgram`; nothing is bound before `start`. */
 export function dgramEngine(env: Env, options: EngineOptions, user: EngineUser): Engine {
@@ -84,6 +75,8 @@ class Outlet {
 }
 
 class DgramEngine implements Engine {
+  readonly kind = 'dgram'
+  readonly batches = false
   local: Endpoint
   open = false
   private readonly env: Env
@@ -108,8 +101,7 @@ class DgramEngine implements Engine {
 
   send(packet: Packet, to: Endpoint, flow: number): boolean {
     const { outlets } = this
-    const index = flow === 0 || outlets.length === 1 ? 0 : 1 + ((flow >>> 0) % (outlets.length - 1))
-    return (outlets[index] as Outlet).send(packet, to)
+    return (outlets[outletOf(flow, outlets.length)] as Outlet).send(packet, to)
   }
 
   async close(): Promise<void> {
@@ -125,7 +117,11 @@ class DgramEngine implements Engine {
     try {
       const { address, port } = (await this.bindSocket(local)).address()
       this.local = { host: address, port }
-      for (let i = 0; i < sourcePorts && !this.closing; i++) (await this.bindDynamic()).unref()
+      for (let i = 0; i < sourcePorts && !this.closing; i++) {
+        // It does not keep the process alive: the local port does.
+        const socket = await bindDynamic(this.local.host, (at) => this.bindSocket(at))
+        socket.unref()
+      }
       this.open = !this.closing
     } catch (error) {
       await Promise.all(this.outlets.splice(0).map((outlet) => outlet.close()))
@@ -139,22 +135,10 @@ class DgramEngine implements Engine {
     this.user.datagram(packet, host, port)
   }
 
-  /** A port for flows. It does not keep the process alive: the local port does. */
-  private async bindDynamic(): Promise<Socket> {
-    const { host } = this.local
-    for (let attempt = 1; attempt <= PORT_ATTEMPTS; attempt++) {
-      try {
-        return await this.bindSocket({ host, port: randomInt(FIRST_DYNAMIC_PORT, 65_536) })
-      } catch (error) {
-        if (!(NetError.is(error) && error.code === 'EADDRINUSE')) throw error
-      }
-    }
-    return this.bindSocket({ host, port: 0 })
-  }
-
   private async bindSocket(at: Endpoint): Promise<Socket> {
     const { bufferOctets, family, queueLength } = this.options
     const socket = createSocket({
+      ...onHost,
       type: family === 6 ? 'udp6' : 'udp4',
       ipv6Only: family === 6,
       recvBufferSize: bufferOctets,
@@ -169,7 +153,7 @@ class DgramEngine implements Engine {
       })
     }).catch(async (cause) => {
       await new Promise<void>((resolve) => socket.close(() => resolve()))
-      throw bindError(cause, at)
+      throw bindError(cause.code ?? 'EIO', at, cause)
     })
     // An error that comes back to an open socket is trouble on the way to a peer, not a reason to stop.
     socket.on('error', () => this.user.refused())
@@ -188,28 +172,4 @@ function numeric(
   // Node's dgram passes the family as a number, its types say options; either way it is that of the address.
   void options
   callback(null, host, host.includes(':') ? 6 : 4)
-}
-
-function bindError(cause: NodeJS.ErrnoException, at: Endpoint): NetError {
-  const code = cause.code ?? 'EIO'
-  return new NetError(code, bindSentence(code, at), {
-    syscall: 'bind',
-    address: at.host,
-    port: at.port,
-    layer: 'udp-tunnel',
-    cause,
-  })
-}
-
-function bindSentence(code: string, at: Endpoint): string {
-  switch (code) {
-    case 'EADDRINUSE':
-      return `UDP port ${formatEndpoint(at)} is in use by another program: stop that one, or choose another local port`
-    case 'EADDRNOTAVAIL':
-      return `${at.host} is not an address of this machine: choose one that is as the local address, or 0.0.0.0 for all`
-    case 'EACCES':
-      return `no permission for UDP port ${formatEndpoint(at)}: choose a local port of at least 1024`
-    default:
-      return `UDP port ${formatEndpoint(at)} could not be bound (${code})`
-  }
 }

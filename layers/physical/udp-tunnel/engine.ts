@@ -5,8 +5,14 @@
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Endpoint } from './endpoint.ts'
 
+/** What does the system calls: `node:dgram`, or Linux's own calls for many datagrams at a time. */
+export type EngineKind = 'dgram' | 'native'
+
 /** Datagrams to and from one bound port. */
 export interface Engine {
+  readonly kind: EngineKind
+  /** Many datagrams at a time cost little more than one, both ways: it is worth having super-segments to cut. */
+  readonly batches: boolean
   /** Where it is bound; the port that was asked for, or chosen by the system, once it is open. */
   readonly local: Endpoint
   /** True from the moment it is bound until it is closed; `send` is for that time only. */
@@ -47,6 +53,6 @@ export interface EngineOptions {
   readonly sourcePorts: number
   /** Octets of the sockets' buffers, as far as the system grants them. */
   readonly bufferOctets: number
-  /** Datagrams that wait in one socket before `send` returns false; twice as many are kept. */
+  /** Datagrams that wait for the system in one socket before `send` returns false; twice as many are kept. */
   readonly queueLength: number
 }

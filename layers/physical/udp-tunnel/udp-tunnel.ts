@@ -11,66 +11,37 @@
 import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
 import { seconds } from '../../../src/kernel/clock.ts'
 import type { Env } from '../../../src/kernel/env.ts'
-import { inRange, integer, invalidValue } from '../../../src/kernel/errors.ts'
+import { NetError } from '../../../src/kernel/errors.ts'
 import { type HashKey, hashKey } from '../../../src/kernel/keyed-hash.ts'
 import type { Blueprint } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
-import { NO_OFFLOAD, type PhysicalService } from '../service.ts'
+import { complete } from '../../offload/complete.ts'
+import { checksumInside } from '../../offload/header.ts'
+import { Segmenter } from '../../offload/segment.ts'
+import { NO_OFFLOAD, type Offload, type PhysicalService } from '../service.ts'
 import { dgramEngine } from './dgram-engine.ts'
-import { type Endpoint, endpoint, familyOf } from './endpoint.ts'
-import type { Engine, EngineOptions, EngineUser } from './engine.ts'
+import { type Endpoint, endpoint } from './endpoint.ts'
+import type { Engine, EngineKind, EngineUser } from './engine.ts'
 import { flowHash } from './flow-hash.ts'
 import { MacTable, type MacTableCounts } from './mac-table.ts'
+import { nativeEngine } from './native-engine.ts'
+import {
+  checkFamily,
+  ETHERNET_OCTETS,
+  type Settings,
+  settingsOf,
+  type UdpTunnelEndpoint,
+  type UdpTunnelOptions,
+} from './options.ts'
 import { type Peer, Peers } from './peers.ts'
-import { MAX_VNI, pushVxlan, VXLAN_OCTETS, VXLAN_PORT, vxlanFault } from './vxlan.ts'
+import { pushVxlan, VXLAN_OCTETS, VXLAN_PORT, vxlanFault } from './vxlan.ts'
 
-/** How frames lie in datagrams. */
-export type UdpTunnelCodec = 'raw' | 'vxlan'
-
-/** An address and a port as the user gives them; `host` is numeric. */
-export interface UdpTunnelEndpoint {
-  readonly host: string
-  /** Default: 4789 with the codec vxlan; with raw, any for the local end, and required of a peer. */
-  readonly port?: number
-}
-
-export interface UdpTunnelOptions {
-  /** Where to listen, and to send from. Default: all addresses; port 4789 with vxlan, any with raw. */
-  readonly local?: Partial<UdpTunnelEndpoint>
-  /** The other ends, all of one address family. Default none: see `learnPeers` and `addPeer`. */
-  readonly peers?: readonly UdpTunnelEndpoint[]
-  /** Default 'vxlan'. */
-  readonly codec?: UdpTunnelCodec
-  /** VXLAN network identifier, 0 to 2^24 - 1. Default 0. */
-  readonly vni?: number
-  /**
-   * Largest IP packet inside, in octets: 68 to 65485. Default: what fits an outer packet of 1500, so with vxlan 1450
-   * over IPv4 and 1430 over IPv6. The service's `mtu` counts the 14 octets of the Ethernet header too.
-   */
-  readonly mtu?: number
-  /**
-   * Takes datagrams from anywhere, and their senders as peers. Anyone who reaches the port can then join. Default false.
-   */
-  readonly learnPeers?: boolean
-  /** Peers at the most, 1 to 65536. Default 1024. */
-  readonly maxPeers?: number
-  /** Stations remembered, 8 to 2^20. Default 4096. */
-  readonly macTableSize?: number
-  /** Seconds until a station, or a learned peer, that is not heard from is forgotten: 1 to 10^6. Default 300. */
-  readonly ageing?: number
-  /**
-   * Source ports over which flows are spread, 1 to 64 (RFC 7348 §5); only towards peers at port 4789, which do not care
-   * where datagrams come from. 1: all leave from the local port. Default 4.
-   */
-  readonly sourcePorts?: number
-  /** Octets of the sockets' buffers, as far as the system grants them: 4096 to 2^30. Default 4 MiB. */
-  readonly bufferOctets?: number
-  /** Datagrams waiting for the system before `send` returns false: 1 to 65536. Default 256. */
-  readonly queueLength?: number
-}
+export type { UdpTunnelCodec, UdpTunnelEndpoint, UdpTunnelOptions } from './options.ts'
 
 /** What a tunnel offers besides the tier's service. */
 export interface UdpTunnelService extends PhysicalService<'ethernet'> {
+  /** What does the system calls. */
+  readonly engine: EngineKind
   /** Where it is bound; `port` is 0 until the system has chosen one. */
   readonly local: Endpoint
   /** The peers now, configured and learned. */
@@ -89,7 +60,7 @@ export type UdpTunnelDrop =
   | 'runt'
   /** Sending: longer than the MTU. */
   | 'tooLong'
-  /** Sending: a super-segment, or a checksum left to us: a tunnel offers neither. */
+  /** Sending: a super-segment, or a checksum left to us, that the engine does not offer or whose fields make no sense. */
   | 'badOffload'
   /** Sending: the socket is not open yet, or no more. */
   | 'linkDown'
@@ -125,32 +96,22 @@ const REASONS: Reasons<UdpTunnelDrop> = {
   noUser: '',
 }
 
-const ETHERNET_OCTETS = 14
-const OUTER_MTU = 1500
-const UDP_OCTETS = 8
-const MAX_DATAGRAM_OCTETS = 65_507
 /** The bit of the first octet that marks a group address (IEEE 802-2014 §8.4.2). */
 const GROUP_BIT = 0x0100
+
+/** Of a super-segment: IPv4's longest datagram, behind an Ethernet header. */
+const MAX_SEGMENT_OCTETS = 65_535 + ETHERNET_OCTETS
+/** Of an engine for which many datagrams cost little more than one. */
+const BATCH_OFFLOAD: Offload = Object.freeze({ segment: MAX_SEGMENT_OCTETS, checksum: true, merge: true })
 
 /** Set in the hash of a flow, so that it is never 0. */
 const SPREAD = 0x8000_0000
 
-/** Options, checked and complete. */
-interface Settings extends EngineOptions {
-  readonly peers: readonly Endpoint[]
-  readonly vxlan: boolean
-  readonly vni: number
-  readonly mtu: number
-  readonly learnPeers: boolean
-  readonly maxPeers: number
-  readonly macTableSize: number
-  readonly ageing: number
-}
-
 /**
  * A UDP tunnel as the lowest layer of a stack, without FCS. Boots on real time, one node a port.
  * @throws TypeError, RangeError — options that make no sense: at once.
- * Booting fails with NetError: EADDRINUSE (the port is taken), EADDRNOTAVAIL (not our address), EACCES.
+ * Booting fails with NetError: EADDRINUSE (the port is taken), EADDRNOTAVAIL (not our address), EACCES, ENOTSUP (the native
+ * engine was asked for, and cannot be had).
  */
 export function udpTunnel(options: UdpTunnelOptions = {}): Blueprint<UdpTunnelService> {
   const settings = settingsOf(options)
@@ -163,11 +124,12 @@ class UdpTunnel implements UdpTunnelService, EngineUser {
   readonly mtu: number
   readonly headroom: number
   readonly tailroom = 0
-  readonly offload: typeof NO_OFFLOAD = NO_OFFLOAD
+  readonly offload: Offload
   readonly boundary: Boundary<undefined, UdpTunnelDrop>
   private readonly env: Env
   private readonly settings: Settings
-  private readonly engine: Engine
+  private readonly sockets: Engine
+  private readonly segmenter = new Segmenter()
   private readonly known: Peers
   private readonly stations: MacTable
   private readonly flowKey: HashKey
@@ -184,13 +146,18 @@ class UdpTunnel implements UdpTunnelService, EngineUser {
     this.stations = new MacTable(settings.macTableSize, ageing, random.uint32())
     this.known = new Peers(settings.maxPeers, ageing, !settings.vxlan)
     for (const peer of settings.peers) this.known.add(peer, true, env.clock.now())
-    this.engine = dgramEngine(env, settings, this)
-    env.defer(() => this.engine.close())
-    env.starting(this.engine.start().then(() => this.boundary.linkChanged('up', 'the socket is open')))
+    this.sockets = engineOf(env, settings, this)
+    this.offload = this.sockets.batches ? BATCH_OFFLOAD : NO_OFFLOAD
+    env.defer(() => this.sockets.close())
+    env.starting(this.sockets.start().then(() => this.boundary.linkChanged('up', 'the socket is open')))
+  }
+
+  get engine(): EngineKind {
+    return this.sockets.kind
   }
 
   get local(): Endpoint {
-    return this.engine.local
+    return this.sockets.local
   }
 
   get peers(): readonly Endpoint[] {
@@ -218,11 +185,11 @@ class UdpTunnel implements UdpTunnelService, EngineUser {
       this.boundary.drop(packet, reason)
       return true
     }
-    const { vxlan, sourcePorts, vni } = this.settings
-    const flow = sourcePorts > 0 ? flowHash(this.flowKey, packet) | SPREAD : 0
+    const flow = this.settings.sourcePorts > 0 ? flowHash(this.flowKey, packet) | SPREAD : 0
     const peer = this.peerFor(packet)
-    if (vxlan) pushVxlan(packet, vni)
-    return peer === null ? this.flood(packet, flow) : this.sendTo(peer, packet, flow)
+    if (packet.segmentOctets > 0) return this.sendSegments(packet, peer, flow)
+    complete(packet)
+    return this.sendFrame(packet, peer, flow)
   }
 
   datagram(packet: Packet, host: string, port: number): void {
@@ -261,11 +228,32 @@ class UdpTunnel implements UdpTunnelService, EngineUser {
 
   private refusal(packet: Packet): UdpTunnelDrop | undefined {
     if (packet.length < ETHERNET_OCTETS) return 'runt'
-    if (packet.segmentOctets > 0 || packet.checksum === 'partial') return 'badOffload'
+    const { offload } = this
+    if (packet.checksum === 'partial' && !(offload.checksum && checksumInside(packet))) return 'badOffload'
+    if (packet.segmentOctets > 0 && offload.segment === 0) return 'badOffload'
     // A tunnel must not fragment what it carries, and ours never does (RFC 7348 §4.3).
-    if (packet.length > this.mtu) return 'tooLong'
-    if (!this.engine.open) return 'linkDown'
+    if (packet.length > (packet.segmentOctets > 0 ? offload.segment : this.mtu)) return 'tooLong'
+    if (!this.sockets.open) return 'linkDown'
     return this.known.all.length === 0 ? 'noPeer' : undefined
+  }
+
+  /** Frames of the wire, one behind the other: the engine sends as many as it can at a time. */
+  private sendSegments(packet: Packet, peer: Peer | null, flow: number): boolean {
+    const { segmenter } = this
+    let open = true
+    segmenter.start(packet, this.headroom, 0)
+    for (let frame = segmenter.next(); frame !== undefined; frame = segmenter.next()) {
+      if (frame.length > this.mtu) this.boundary.drop(frame, 'tooLong')
+      else open = this.sendFrame(frame, peer, flow) && open
+    }
+    packet.release()
+    return open
+  }
+
+  private sendFrame(packet: Packet, peer: Peer | null, flow: number): boolean {
+    const { vxlan, vni } = this.settings
+    if (vxlan) pushVxlan(packet, vni)
+    return peer === null ? this.flood(packet, flow) : this.sendTo(peer, packet, flow)
   }
 
   /** The only peer, or the one the destination is behind; null: all of them. */
@@ -288,7 +276,7 @@ class UdpTunnel implements UdpTunnelService, EngineUser {
   }
 
   private sendTo(peer: Peer, packet: Packet, flow: number): boolean {
-    return this.engine.send(packet, peer, peer.port === VXLAN_PORT ? flow : 0)
+    return this.sockets.send(packet, peer, peer.port === VXLAN_PORT ? flow : 0)
   }
 
   private fault(packet: Packet): UdpTunnelDrop | undefined {
@@ -321,54 +309,14 @@ class UdpTunnel implements UdpTunnelService, EngineUser {
   }
 }
 
-function settingsOf(options: UdpTunnelOptions): Settings {
-  const codec = options.codec ?? 'vxlan'
-  if (codec !== 'raw' && codec !== 'vxlan') throw invalidValue('codec', "'raw' or 'vxlan'", codec)
-  const vxlan = codec === 'vxlan'
-  const defaultPort = vxlan ? VXLAN_PORT : 0
-  const peers = (options.peers ?? []).map((peer, i) => endpoint(`peers[${i}]`, peer, defaultPort, 1))
-  const first = options.local?.host ?? peers[0]?.host ?? '0.0.0.0'
-  const local = endpoint(
-    'local',
-    { host: options.local?.host ?? (first.includes(':') ? '::' : '0.0.0.0'), ...portOf(options.local) },
-    defaultPort,
-    0,
-  )
-  const family = familyOf(local.host)
-  for (const peer of peers) checkFamily(peer, family)
-  const learnPeers = options.learnPeers ?? false
-  const overhead = (vxlan ? VXLAN_OCTETS : 0) + UDP_OCTETS + (family === 6 ? 40 : 20)
-  const sourcePorts = integer('sourcePorts', options.sourcePorts ?? 4, 1, 64)
-  // Before any peer is known, they are taken to be where peers usually are.
-  const assigned = peers.length === 0 || peers.some((peer) => peer.port === VXLAN_PORT)
-  const spread = vxlan && sourcePorts > 1 && assigned
-  return {
-    local,
-    family,
-    peers,
-    vxlan,
-    vni: integer('vni', options.vni ?? 0, 0, MAX_VNI),
-    mtu: integer(
-      'mtu',
-      options.mtu ?? OUTER_MTU - overhead - ETHERNET_OCTETS,
-      68,
-      MAX_DATAGRAM_OCTETS - VXLAN_OCTETS - ETHERNET_OCTETS,
-    ),
-    learnPeers,
-    maxPeers: integer('maxPeers', options.maxPeers ?? 1024, Math.max(1, peers.length), 65_536),
-    macTableSize: integer('macTableSize', options.macTableSize ?? 4096, 8, 1 << 20),
-    ageing: inRange('ageing', options.ageing ?? 300, 1, 1_000_000),
-    sourcePorts: spread ? sourcePorts : 0,
-    bufferOctets: integer('bufferOctets', options.bufferOctets ?? 4_194_304, 4096, 1 << 30),
-    queueLength: integer('queueLength', options.queueLength ?? 256, 1, 65_536),
+/** The engine that was asked for, or the fastest that can be had. */
+function engineOf(env: Env, settings: Settings, user: EngineUser): Engine {
+  if (settings.engine === 'dgram') return dgramEngine(env, settings, user)
+  try {
+    return nativeEngine(env, settings, user)
+  } catch (error) {
+    if (settings.engine === undefined && NetError.is(error) && error.code === 'ENOTSUP')
+      return dgramEngine(env, settings, user)
+    throw error
   }
-}
-
-function portOf(local: Partial<UdpTunnelEndpoint> | undefined): { port?: number } {
-  return local?.port === undefined ? {} : { port: local.port }
-}
-
-function checkFamily(peer: Endpoint, family: 4 | 6): void {
-  if (familyOf(peer.host) !== family)
-    throw invalidValue('peer.host', `an IPv${family} address, like that of the local end`, peer.host)
 }
