@@ -86,7 +86,11 @@ function checkedBlueprint(config: NodeConfig): Blueprint<Sockets> {
 /** The stack of a configuration: its links side by side under IP, TCP and UDP. */
 export function blueprintOf(config: NodeConfig): Blueprint<Sockets> {
   const links = Object.fromEntries(config.links.map((link) => [link.name, linkOf(link.spec)]))
-  return stack(beside(links), ip(ipv4({ forwarding: config.forwarding })), sockets(tcp(), udp()))
+  return stack(
+    beside(links),
+    ip(ipv4({ forwarding: config.forwarding, clampMss: config.clampMss })),
+    sockets(tcp(), udp()),
+  )
 }
 
 function configure(node: Node<Sockets>, config: NodeConfig): void {

@@ -24,6 +24,7 @@ export interface NodeConfig {
     readonly link?: string | undefined
   }[]
   readonly forwarding: boolean
+  readonly clampMss: boolean
   readonly hosts: Readonly<Record<string, string>>
   readonly capture: string | undefined
 }
@@ -62,6 +63,7 @@ const schema = z.strictObject({
   gateway: address.optional(),
   routes: z.array(z.strictObject({ prefix, via: address.optional(), link: z.string().optional() })).default([]),
   forwarding: z.boolean().default(false),
+  clampMss: z.boolean().default(false),
   hosts: z.record(z.string(), address).default({}),
   capture: z.string().optional(),
 })

@@ -83,6 +83,7 @@ export function stackConfig(options: StackOptions): NodeConfig {
     gateway: options.gateway,
     routes: [],
     forwarding: false,
+    clampMss: false,
     hosts: {},
     capture: options.capture,
   }

@@ -220,7 +220,7 @@ export class Input implements LocalReceiver {
       this.boundary.drop(packet, 'ttlExceeded')
       return
     }
-    this.output.forward(packet, hop, header.decrementTtl(w2), (w1 & header.DF) !== 0)
+    this.output.forward(packet, port, hop, header.decrementTtl(w2), (w1 & header.DF) !== 0)
   }
 }
 

@@ -41,6 +41,11 @@ export interface Ipv4Options {
   readonly routes?: readonly NewRoute[] | undefined
   /** Be a router: send on what is for others. Default false. */
   readonly forwarding?: boolean | undefined
+  /**
+   * Of forwarded TCP connections: let both ends announce no larger segments than the links here take. For links smaller
+   * than the rest of the way, as tunnels are, where ICMP errors may get lost. Default false.
+   */
+  readonly clampMss?: boolean | undefined
   /** Largest datagram on any link: 68 to 65535. Default: what the link takes. */
   readonly mtu?: number | undefined
   /** TTL of our ICMP messages: 1 to 255. Default 64. Transports choose their own. */
@@ -56,6 +61,7 @@ interface Settings {
   readonly address: readonly Prefix[]
   readonly addresses: ReadonlyMap<string, readonly Prefix[]>
   readonly forwarding: boolean
+  readonly clampMss: boolean
   readonly mtu: number
   readonly ttl: number
   readonly errors: ErrorRate
@@ -77,6 +83,7 @@ export function ipv4(options: Ipv4Options = {}): FamilyBlueprint {
       Object.entries(options.addresses ?? {}).map(([link, texts]) => [link, prefixes(`addresses.${link}`, texts)]),
     ),
     forwarding: options.forwarding ?? false,
+    clampMss: options.clampMss ?? false,
     mtu: integer('mtu', options.mtu ?? header.LONGEST_DATAGRAM_OCTETS, header.SMALLEST_MTU, 65_535),
     ttl: integer('ttl', options.ttl ?? 64, 1, 255),
     errors: options.errors ?? {},
@@ -161,7 +168,7 @@ class Ipv4 implements Family, PortOwner {
       receiveLocal: (packet) => this.input.receiveLocal(packet),
       ready: () => this.boundary.ready(),
     })
-    this.output = new Output(this.boundary, this.addressBook, this.hops, this.local, this.icmp)
+    this.output = new Output(this.boundary, this.addressBook, this.hops, this.local, this.icmp, settings.clampMss)
     this.icmp.connect(this.output)
     this.reassembly = new Reassembly((packet, reason) => this.boundary.drop(packet, reason), settings.reassembly)
     this.reassemblyDrive = new Drive(this.reassembly, env.timers, { pump: () => this.reportExpired() })

@@ -11,6 +11,7 @@ import { Segmenter } from '../../offload/segment.ts'
 import { UNRESOLVED } from '../neighbours.ts'
 import type { NetworkAddressing } from '../service.ts'
 import { type Addresses, isLoopback, LIMITED_BROADCAST } from './addresses.ts'
+import { clampMss } from './clamp-mss.ts'
 import { type Fragments, fragment } from './fragment.ts'
 import * as header from './header.ts'
 import type { Hop, Hops } from './hops.ts'
@@ -31,18 +32,28 @@ export class Output implements Fragments {
   private readonly hops: Hops
   private readonly local: LocalDelivery
   private readonly complaints: Complaints
+  private readonly clamping: boolean
   /** Destinations we sent to lately; a report about another one is forged, or too late to matter. */
   private readonly recent = new Int32Array(1 << RECENT_BITS)
   /** Where fragments go while `fragment` runs. */
   private fragmentHop: Hop | null = null
   private readonly segmenter = new Segmenter()
 
-  constructor(boundary: Ipv4Boundary, addresses: Addresses, hops: Hops, local: LocalDelivery, complaints: Complaints) {
+  /** @param clamping of the MSS in forwarded SYNs. */
+  constructor(
+    boundary: Ipv4Boundary,
+    addresses: Addresses,
+    hops: Hops,
+    local: LocalDelivery,
+    complaints: Complaints,
+    clamping: boolean,
+  ) {
     this.boundary = boundary
     this.addresses = addresses
     this.hops = hops
     this.local = local
     this.complaints = complaints
+    this.clamping = clamping
   }
 
   /** Sends a packet that begins with its transport header. Takes ownership. @returns as `Service.send`. */
@@ -79,10 +90,10 @@ export class Output implements Fragments {
 
   /**
    * Sends on what came from elsewhere. Takes ownership.
-   * @param packet with its header at `start`, as it came.
+   * @param packet with its header at `start`, as it came. @param from where it came from.
    * @param w2 the word of TTL and checksum to go out with.
    */
-  forward(packet: Packet, hop: Hop, w2: number, dontFragment: boolean): void {
+  forward(packet: Packet, from: Ipv4Port, hop: Hop, w2: number, dontFragment: boolean): void {
     const { port } = hop
     if (hop.kind !== 'forward' || port === null) {
       this.fail(packet, hop)
@@ -98,6 +109,7 @@ export class Output implements Fragments {
       return
     }
     packet.view.setInt32(packet.start + 8, w2)
+    if (this.clamping) clampMss(packet, Math.min(from.mtu, port.mtu))
     this.fit(packet, hop, port.mtu)
   }
 
