@@ -1,0 +1,249 @@
+/** The calls of the system that scripts make, over `node.top.stream`. */
+import type { Connection, IpAddress, StreamSockets } from '../../../src/index.ts'
+import { Failure, Unsupported } from '../failure.ts'
+import type { CallAction, Value } from '../language/script.ts'
+import { Arguments, numberOf } from './arguments.ts'
+import { O_NONBLOCK, O_RDWR } from './constants.ts'
+import { type Attempt, at, DONE, failed, type Outcome, outcomeOf } from './outcome.ts'
+import { pollSockets } from './poll.ts'
+import { LinuxSocket } from './socket.ts'
+import { getSocketOption, setSocketOption } from './socket-options.ts'
+import { receive, send } from './transfer.ts'
+
+/** Where calls go that do not say. */
+export interface Place {
+  readonly remote: IpAddress
+  readonly bindPort: number
+  readonly connectPort: number
+}
+
+/** What the interpreter wants to know. */
+export interface CallListener {
+  created(socket: LinuxSocket): void
+  listening(port: number): void
+  connecting(socket: LinuxSocket, connection: Connection): void
+  accepted(socket: LinuxSocket, connection: Connection): void
+}
+
+type Call = (args: Arguments) => Attempt
+
+export class Calls {
+  /** Something has happened that a blocked call may have waited for. */
+  changed = true
+  private readonly descriptors = new Map<number, LinuxSocket>()
+  private readonly stream: StreamSockets['stream']
+  private readonly place: Place
+  private readonly listener: CallListener
+  private readonly now: () => number
+
+  /** @param now microseconds of virtual time, for poll(). */
+  constructor(stream: StreamSockets['stream'], place: Place, listener: CallListener, now: () => number) {
+    this.stream = stream
+    this.place = place
+    this.listener = listener
+    this.now = now
+  }
+
+  private readonly calls: Readonly<Record<string, Call>> = {
+    socket: (args) => at(this.socket(args)),
+    bind: (args) => at(this.bind(args)),
+    listen: (args) => at(this.listen(args)),
+    accept: (args) => this.accept(args),
+    accept4: (args) => this.accept(args),
+    connect: (args) => this.connect(args),
+    close: (args) => at(this.close(args)),
+    shutdown: (args) => at(this.shutdown(args)),
+    fcntl: (args) => at(this.fcntl(args)),
+    ioctl: (args) => at(this.ioctl(args)),
+    setsockopt: (args) => at(setSocketOption(this.of(args), args)),
+    getsockopt: (args) => at(getSocketOption(this.of(args), args)),
+    poll: (args) => pollSockets(args, (fd) => this.descriptors.get(fd), this.now),
+    read: (args) => receive(this.of(args), args.number(2), 0, args),
+    recv: (args) => receive(this.of(args), args.number(2), args.number(3), args),
+    recvfrom: (args) => receive(this.of(args), args.number(2), args.number(3), args),
+    readv: (args) => receive(this.of(args), this.total(args.list(1), args), 0, args),
+    recvmsg: (args) => receive(this.of(args), this.total(this.vectors(args), args), args.number(2), args),
+    write: (args) => send(this.of(args), args.octets(1, args.number(2)), 0, args),
+    send: (args) => send(this.of(args), args.octets(1, args.number(2)), args.number(3), args),
+    sendto: (args) => send(this.of(args), args.octets(1, args.number(2)), args.number(3), args),
+    writev: (args) => send(this.of(args), new Uint8Array(this.total(args.list(1), args)), 0, args),
+    sendmsg: (args) => send(this.of(args), new Uint8Array(this.total(this.vectors(args), args)), args.number(2), args),
+  }
+
+  /** @throws Unsupported — there is no such call here. */
+  start(call: CallAction, line: number): Attempt {
+    if (!Object.hasOwn(this.calls, call.name)) throw new Unsupported(line, `the call ${call.name}()`)
+    return (this.calls[call.name] as Call)(new Arguments(call, line))
+  }
+
+  private of(args: Arguments): LinuxSocket {
+    const fd = args.number(0)
+    const socket = this.descriptors.get(fd)
+    if (socket === undefined) throw new Failure(args.line, `no file descriptor ${fd}`)
+    return socket
+  }
+
+  /** A new descriptor, of the number the script expects. */
+  private add(args: Arguments): [number, LinuxSocket] {
+    const { result } = args.call
+    let fd = result.kind === 'number' && result.value >= 0 ? result.value : 3
+    while (this.descriptors.has(fd)) fd++
+    const socket = new LinuxSocket(() => {
+      this.changed = true
+    })
+    this.descriptors.set(fd, socket)
+    return [fd, socket]
+  }
+
+  private socket(args: Arguments): Outcome {
+    if (args.at(1).kind === 'word' && args.word(1) !== 'SOCK_STREAM') throw args.unsupported(args.word(1))
+    const protocol = args.word(2)
+    if (protocol !== 'IPPROTO_TCP' && protocol !== 'any') throw args.unsupported(protocol)
+    const [fd, socket] = this.add(args)
+    socket.nonBlocking = (args.number(1) & O_NONBLOCK) !== 0
+    this.listener.created(socket)
+    return { result: fd }
+  }
+
+  private bind(args: Arguments): Outcome {
+    this.of(args).bound = portOf(args, 1) ?? this.place.bindPort
+    return DONE
+  }
+
+  private listen(args: Arguments): Outcome {
+    const socket = this.of(args)
+    if (socket.listener !== undefined) return DONE
+    const port = socket.bound ?? 0
+    // Linux lets one more than the backlog wait.
+    const backlog = args.number(1) + 1
+    try {
+      const handler = {
+        acceptable: () => {
+          this.changed = true
+        },
+      }
+      socket.listener = this.stream.listen({ port, backlog, options: socket.initialOptions }, handler)
+      this.listener.listening(socket.listener.local.port)
+      return DONE
+    } catch (error) {
+      return outcomeOf(error)
+    }
+  }
+
+  private accept(args: Arguments): Attempt {
+    const listening = this.of(args)
+    return () => {
+      const { listener } = listening
+      if (listener === undefined) return failed('EINVAL')
+      const connection = listener.accept()
+      if (connection === undefined) return listening.nonBlocking ? failed('EAGAIN') : undefined
+      const [fd, socket] = this.add(args)
+      socket.nonBlocking = args.call.name === 'accept4' && (args.number(3) & O_NONBLOCK) !== 0
+      socket.adopt(connection, listening)
+      this.listener.accepted(socket, connection)
+      return { result: fd }
+    }
+  }
+
+  private connect(args: Arguments): Attempt {
+    const socket = this.of(args)
+    if (socket.connection === undefined) {
+      const outcome = this.beginConnect(socket, args)
+      if (outcome !== undefined) return at(outcome)
+    } else if (socket.connected) return at(failed('EISCONN'))
+    else if (!socket.established && !socket.over) return at(failed('EALREADY'))
+    return () => {
+      if (socket.over && !socket.established) return failed(socket.takeError() ?? 'ECONNABORTED')
+      if (!socket.established) return undefined
+      socket.connected = true
+      return DONE
+    }
+  }
+
+  private beginConnect(socket: LinuxSocket, args: Arguments): Outcome | undefined {
+    const request = {
+      address: this.place.remote,
+      port: portOf(args, 1) ?? this.place.connectPort,
+      localPort: socket.bound,
+      options: socket.initialOptions,
+    }
+    try {
+      socket.connection = this.stream.connect(request, socket.handler)
+    } catch (error) {
+      return outcomeOf(error)
+    }
+    this.listener.connecting(socket, socket.connection)
+    return socket.nonBlocking ? failed('EINPROGRESS') : undefined
+  }
+
+  private close(args: Arguments): Outcome {
+    const { listener, connection } = this.of(args)
+    this.descriptors.delete(args.number(0))
+    listener?.close()
+    connection?.close()
+    return DONE
+  }
+
+  private shutdown(args: Arguments): Outcome {
+    const socket = this.of(args)
+    const { connection } = socket
+    if (connection === undefined || socket.over) return failed('ENOTCONN')
+    const how = args.word(1)
+    try {
+      if (how !== 'SHUT_WR') connection.shutdown('read')
+      if (how !== 'SHUT_RD') connection.shutdown('write')
+    } catch (error) {
+      return outcomeOf(error)
+    }
+    if (how !== 'SHUT_WR') socket.readShut = true
+    if (how !== 'SHUT_RD') socket.writeShut = true
+    this.changed = true
+    return DONE
+  }
+
+  private fcntl(args: Arguments): Outcome {
+    const socket = this.of(args)
+    const command = args.word(1)
+    if (command === 'F_GETFL') return { result: O_RDWR | (socket.nonBlocking ? O_NONBLOCK : 0) }
+    if (command !== 'F_SETFL') throw args.unsupported(command)
+    socket.nonBlocking = (args.number(2) & O_NONBLOCK) !== 0
+    return DONE
+  }
+
+  private ioctl(args: Arguments): Outcome {
+    const { connection } = this.of(args)
+    const request = args.word(1)
+    if (request !== 'SIOCINQ' && request !== 'FIONREAD' && request !== 'SIOCOUTQ') throw args.unsupported(request)
+    if (connection === undefined) return failed('EINVAL')
+    const got = request === 'SIOCOUTQ' ? connection.queuedOctets : connection.readableOctets
+    const expected = args.first(2)
+    if (expected.kind === 'any' || numberOf(expected, args.line) === got) return DONE
+    return { ...DONE, differs: `${request}: expected ${numberOf(expected, args.line)}, got ${got}` }
+  }
+
+  /** The vectors of a struct msghdr. */
+  private vectors(args: Arguments): readonly Value[] {
+    const control = args.field(args.at(1), 'msg_control')
+    if (control.kind === 'list' && control.items.length > 0) throw args.unsupported('control messages')
+    const vectors = args.field(args.at(1), 'msg_iov')
+    return vectors.kind === 'list' ? vectors.items : []
+  }
+
+  /** Octets of vectors: `[{..., 100}, {..., 20}]`. */
+  private total(vectors: readonly Value[], args: Arguments): number {
+    return vectors.reduce((sum, vector) => {
+      const length = vector.kind === 'list' ? vector.items[1] : undefined
+      if (length === undefined) throw args.unsupported('a vector without length')
+      return sum + numberOf(length, args.line)
+    }, 0)
+  }
+}
+
+/** The port of `{sa_family = AF_INET, sin_port = htons(80), …}`; undefined for `...`. */
+function portOf(args: Arguments, index: number): number | undefined {
+  const address = args.at(index)
+  if (address.kind === 'any') return undefined
+  const family = args.field(address, 'sa_family')
+  if (family.kind === 'word' && family.name !== 'AF_INET') throw args.unsupported(family.name)
+  return numberOf(args.field(address, 'sin_port'), args.line)
+}

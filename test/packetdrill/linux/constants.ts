@@ -1,0 +1,46 @@
+/** Names of Linux's headers with their numbers, as far as calls compute with them; options of sockets stay names. */
+import { constants } from 'node:os'
+
+export const O_RDWR = 0x2
+export const O_NONBLOCK = 0x800
+
+export const POLL = { IN: 0x1, OUT: 0x4, ERR: 0x8, HUP: 0x10, RDHUP: 0x2000 } as const
+
+export const MSG = { PEEK: 0x2, DONTWAIT: 0x40, EOR: 0x80, WAITALL: 0x100, NOSIGNAL: 0x4000, MORE: 0x8000 } as const
+
+const NUMBERS: Readonly<Record<string, number>> = {
+  O_RDONLY: 0,
+  O_WRONLY: 1,
+  O_RDWR,
+  O_NONBLOCK,
+  SOCK_STREAM: 1,
+  SOCK_NONBLOCK: O_NONBLOCK,
+  SOCK_CLOEXEC: 0x80000,
+  SHUT_RD: 0,
+  SHUT_WR: 1,
+  SHUT_RDWR: 2,
+  POLLIN: POLL.IN,
+  POLLRDNORM: 0x40,
+  POLLOUT: POLL.OUT,
+  POLLWRNORM: 0x100,
+  POLLERR: POLL.ERR,
+  POLLHUP: POLL.HUP,
+  POLLRDHUP: POLL.RDHUP,
+  MSG_PEEK: MSG.PEEK,
+  MSG_DONTWAIT: MSG.DONTWAIT,
+  MSG_EOR: MSG.EOR,
+  MSG_WAITALL: MSG.WAITALL,
+  MSG_NOSIGNAL: MSG.NOSIGNAL,
+  MSG_MORE: MSG.MORE,
+  IP_PMTUDISC_DONT: 0,
+  IP_PMTUDISC_WANT: 1,
+  IP_PMTUDISC_DO: 2,
+}
+
+const ERRNO: ReadonlyMap<string, number> = new Map(Object.entries(constants.errno))
+
+/** The number of a name, errors included; undefined when it is not known here. */
+export const constantOf = (name: string): number | undefined => NUMBERS[name] ?? ERRNO.get(name)
+
+/** The number of an error, 0 for none. */
+export const errnoOf = (name: string | undefined): number => (name === undefined ? 0 : (ERRNO.get(name) ?? -1))

@@ -1,0 +1,55 @@
+/** poll([{fd=4, events=POLLIN, revents=POLLIN}], 1, milliseconds) */
+import { ms } from '../../../src/index.ts'
+import { type Arguments, numberOf } from './arguments.ts'
+import { POLL } from './constants.ts'
+import type { Attempt, Outcome } from './outcome.ts'
+import type { LinuxSocket } from './socket.ts'
+
+/** Waits until something asked for is so, or the time is over. */
+export function pollSockets(
+  args: Arguments,
+  find: (fd: number) => LinuxSocket | undefined,
+  now: () => number,
+): Attempt {
+  const { line } = args
+  const entries = args.list(0).map((entry) => {
+    const expected = args.field(entry, 'revents')
+    const fd = numberOf(args.field(entry, 'fd'), line)
+    const socket = find(fd)
+    if (socket === undefined) throw args.unsupported(`a descriptor ${fd} that is none`)
+    return {
+      fd,
+      socket,
+      events: numberOf(args.field(entry, 'events'), line),
+      expected: expected.kind === 'any' ? 0 : numberOf(expected, line),
+    }
+  })
+  const timeout = args.number(2)
+  const until = timeout < 0 ? Number.POSITIVE_INFINITY : now() + ms(timeout)
+  return () => {
+    const got = entries.map(({ socket, events }) => readiness(socket) & (events | POLL.ERR | POLL.HUP))
+    const ready = got.filter((revents) => revents !== 0).length
+    if (ready === 0 && now() < until) return undefined
+    const wrong = entries.findIndex(({ expected }, i) => expected !== got[i])
+    const outcome: Outcome = { result: ready }
+    if (wrong < 0) return outcome
+    const { fd, expected } = entries[wrong] as (typeof entries)[number]
+    return { ...outcome, differs: `revents of ${fd}: expected ${hex(expected)}, got ${hex(got[wrong] ?? 0)}` }
+  }
+}
+
+/** What poll() would say, whatever is asked for (tcp_poll of Linux). */
+function readiness(socket: LinuxSocket): number {
+  const { connection, over } = socket
+  if (connection === undefined) return socket.listener === undefined ? POLL.OUT | POLL.HUP : 0
+  const ended = connection.ended || socket.readShut || over
+  let bits = 0
+  if (over || (socket.readShut && socket.writeShut)) bits |= POLL.HUP
+  if (connection.readableOctets > 0 || ended) bits |= POLL.IN
+  if (ended) bits |= POLL.RDHUP
+  if (socket.established && (connection.writableOctets > 0 || socket.writeShut || over)) bits |= POLL.OUT
+  if (socket.pendingError !== undefined) bits |= POLL.ERR | POLL.IN | POLL.OUT
+  return bits
+}
+
+const hex = (value: number): string => `0x${value.toString(16)}`

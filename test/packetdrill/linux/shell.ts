@@ -1,0 +1,62 @@
+/**
+ * Shell lines: what sets up the machine under test. Here that is the node's TCP: `defaults.sh` and `net.ipv4` sysctls mean
+ * something, what concerns a tun device or a cache that the node has not is passed over, all else is not supported.
+ */
+import { Unsupported } from '../failure.ts'
+import type { Sysctls } from './sysctl.ts'
+
+/** Settings of `defaults.sh` that every script of the Google suite begins with. */
+const DEFAULTS: readonly (readonly [name: string, value: string])[] = [
+  ['tcp_rmem', '4096 540000 15728640'],
+  ['tcp_wmem', '4096 262144 4194304'],
+  ['tcp_timestamps', '1'],
+  ['tcp_syn_retries', '5'],
+  ['tcp_synack_retries', '5'],
+  ['tcp_frto', '2'],
+  ['tcp_sack', '1'],
+  ['tcp_dsack', '1'],
+  ['tcp_fack', '0'],
+  ['tcp_reordering', '3'],
+  ['tcp_congestion_control', 'cubic'],
+  ['tcp_slow_start_after_idle', '0'],
+  ['tcp_early_retrans', '4'],
+  ['tcp_recovery', '1'],
+  ['tcp_tso_win_divisor', '3'],
+  ['tcp_ecn', '0'],
+  ['tcp_syncookies', '1'],
+]
+
+/** Without effect on a node with one link of its own and no caches between scripts. */
+const HARMLESS: readonly RegExp[] = [
+  /^$/,
+  /^(?:true|:|sleep|echo|modprobe|ethtool)\b/,
+  /^tc qdisc (?:add|replace|del) dev tun0 root(?: (?:p?fifo|fq))?$/,
+  /^ip tcp_metrics flush\b/,
+  /sysctl_restore_/,
+]
+
+const SETTINGS = /^(?:sysctl|\S*set_sysctls\.py)\s/
+
+/** @throws Unsupported — a line that would have an effect we cannot give it. */
+export function runShell(text: string, line: number, sysctls: Sysctls): void {
+  for (const raw of text.replace(/\\\n/g, ' ').split(/\n|;|&&/)) {
+    const command = raw
+      .replace(/(?:^|\s)#.*/, '')
+      .replace(/\d?>&?\s*\S+/g, '')
+      .trim()
+      .replace(/\s+/g, ' ')
+    if (/defaults\.sh$/.test(command)) for (const [name, value] of DEFAULTS) sysctls.set(name, value, line)
+    else if (SETTINGS.test(`${command} `)) setAll(command, line, sysctls)
+    else if (!HARMLESS.some((pattern) => pattern.test(command)))
+      throw new Unsupported(line, `the shell line ${command}`)
+  }
+}
+
+/** `sysctl -q net.ipv4.a=1 net.ipv4.b="1 2"` and `set_sysctls.py /proc/sys/net/ipv4/a=1`. */
+function setAll(command: string, line: number, sysctls: Sysctls): void {
+  for (const [, key = '', quoted, plain] of command.matchAll(/([\w./]+)\s?=\s?(?:"([^"]*)"|(\S+))/g)) {
+    const name = key.replace(/^\/proc\/sys\//, '').replaceAll('/', '.')
+    if (!name.startsWith('net.ipv4.')) throw new Unsupported(line, `the sysctl ${name}`)
+    sysctls.set(name.slice('net.ipv4.'.length), quoted ?? plain ?? '', line)
+  }
+}

@@ -1,0 +1,78 @@
+/** A file descriptor's socket: what Linux keeps about it, over a connection or listener of ours. */
+import type { Connection, ConnectionHandler, ConnectionOptions, Listener, NetError } from '../../../src/index.ts'
+
+export class LinuxSocket {
+  nonBlocking = false
+  /** Set before there is a connection, or on a listener, whose connections inherit it. */
+  readonly options: Map<keyof ConnectionOptions, ConnectionOptions[keyof ConnectionOptions]> = new Map()
+  /** Port of bind(); undefined before. */
+  bound: number | undefined
+  listener: Listener | undefined
+  connection: Connection | undefined
+  /** The handshake is complete, or was. */
+  established = false
+  /** connect() has told of that. */
+  connected = false
+  over = false
+  readShut = false
+  writeShut = false
+  /** Holds what MSG_MORE held back, and gives it up with the next call without it. */
+  more = false
+  /** SO_ERROR: told once. */
+  private error: string | undefined
+  private readonly changed: () => void
+
+  /** @param changed called when something happened that a blocked call may wait for. */
+  constructor(changed: () => void) {
+    this.changed = changed
+  }
+
+  readonly handler: ConnectionHandler = {
+    established: () => {
+      this.established = true
+      this.changed()
+    },
+    readable: () => this.changed(),
+    writable: () => this.changed(),
+    drained: () => this.changed(),
+    closed: (_, error) => this.closed(error),
+    softError: () => this.changed(),
+  }
+
+  private closed(error: NetError | null): void {
+    this.over = true
+    if (error !== null) this.error = error.code
+    this.changed()
+  }
+
+  /** The error that waits to be told, if any. */
+  get pendingError(): string | undefined {
+    return this.error
+  }
+
+  takeError(): string | undefined {
+    const { error } = this
+    this.error = undefined
+    return error
+  }
+
+  /** Changes an option, on the connection where there is one. @throws RangeError, TypeError — the value makes no sense. */
+  set<Name extends keyof ConnectionOptions>(name: Name, value: ConnectionOptions[Name]): void {
+    this.options.set(name, value)
+    this.connection?.set(name, value)
+  }
+
+  /** What connect() and listen() are given. */
+  get initialOptions(): Partial<ConnectionOptions> {
+    return Object.fromEntries(this.options)
+  }
+
+  /** Takes over a connection that `listening` accepted. */
+  adopt(connection: Connection, listening: LinuxSocket): void {
+    this.connection = connection
+    this.established = true
+    this.connected = true
+    connection.handler = this.handler
+    for (const [name, value] of listening.options) this.set(name, value)
+  }
+}

@@ -1,0 +1,117 @@
+/** Sysctls of net.ipv4 as options of `tcp()`. */
+import { type ConnectionOptions, seconds, type TcpOptions } from '../../../src/index.ts'
+import { Unsupported } from '../failure.ts'
+
+type Writable<Type> = { -readonly [Name in keyof Type]: Type[Name] }
+type Apply = (settings: Settings, value: string) => void
+
+interface Settings {
+  readonly tcp: Writable<Omit<TcpOptions, 'connection'>>
+  readonly connection: Partial<ConnectionOptions>
+}
+
+const APPLY: Readonly<Record<string, Apply>> = {
+  tcp_timestamps: ({ tcp }, value) => {
+    tcp.timestamps = value !== '0'
+  },
+  tcp_window_scaling: ({ tcp }, value) => {
+    tcp.windowScaling = value !== '0'
+  },
+  tcp_slow_start_after_idle: ({ tcp }, value) => {
+    tcp.slowStartAfterIdle = value !== '0'
+  },
+  tcp_synack_retries: ({ tcp }, value) => {
+    tcp.synAckRetries = Number(value)
+  },
+  tcp_retries2: ({ tcp }, value) => {
+    tcp.retries = Number(value)
+  },
+  tcp_fin_timeout: ({ tcp }, value) => {
+    tcp.finWait2Timeout = seconds(Number(value))
+  },
+  tcp_syn_retries: ({ connection }, value) => {
+    connection.synRetries = Number(value)
+  },
+  tcp_keepalive_time: ({ connection }, value) => {
+    connection.keepAliveIdle = seconds(Number(value))
+  },
+  tcp_keepalive_intvl: ({ connection }, value) => {
+    connection.keepAliveInterval = seconds(Number(value))
+  },
+  tcp_keepalive_probes: ({ connection }, value) => {
+    connection.keepAliveCount = Number(value)
+  },
+  ip_default_ttl: ({ connection }, value) => {
+    connection.ttl = Number(value)
+  },
+  ip_no_pmtu_disc: ({ connection }, value) => {
+    connection.pathMtuDiscovery = value === '0'
+  },
+  // Three values: least, default and most. Linux offers half of a receive buffer as window.
+  tcp_rmem: ({ tcp, connection }, value) => {
+    connection.receiveBuffer = Math.floor(number(value, 1) / 2)
+    tcp.maxReceiveBuffer = Math.max(number(value, 2), 4096)
+  },
+  tcp_wmem: ({ connection }, value) => {
+    connection.sendBuffer = number(value, 1)
+  },
+}
+
+/** What the stack does anyway, or has no part in; another value is not supported. */
+const FIXED: Readonly<Record<string, readonly string[]>> = {
+  tcp_sack: ['1'],
+  tcp_dsack: ['1'],
+  tcp_fack: ['0'],
+  tcp_frto: ['2', '1'],
+  tcp_reordering: ['3'],
+  tcp_congestion_control: ['cubic'],
+  tcp_early_retrans: ['3', '4'],
+  tcp_recovery: ['1'],
+  tcp_ecn: ['0', '2'],
+  tcp_syncookies: ['1'],
+}
+
+/** They tune what only Linux has: super-segments, caches between connections, memory of the machine. */
+const IGNORED: readonly string[] = [
+  'tcp_tso_win_divisor',
+  'tcp_min_tso_segs',
+  'tcp_no_metrics_save',
+  'tcp_autocorking',
+  'tcp_limit_output_bytes',
+  'tcp_moderate_rcvbuf',
+  'tcp_mem',
+  'tcp_pacing_ss_ratio',
+  'tcp_pacing_ca_ratio',
+  'tcp_fastopen',
+  'tcp_fastopen_key',
+  'tcp_notsent_lowat',
+  'tcp_invalid_ratelimit',
+  'tcp_challenge_ack_limit',
+]
+
+const number = (value: string, index: number): number => Number(value.trim().split(/\s+/)[index])
+
+/** The settings a node boots with. They are fixed then: set to what they are, they may be said again. */
+export class Sysctls {
+  private readonly values = new Map<string, string>()
+  private readonly settings: Settings = { tcp: {}, connection: {} }
+  private booted = false
+
+  /** @param name what follows `net.ipv4.`. @throws Unsupported — no such setting or value, or the node runs. */
+  set(name: string, value: string, line: number): void {
+    const apply = APPLY[name]
+    if (!this.booted && apply !== undefined) apply(this.settings, value)
+    else if (this.booted && this.values.get(name) !== value && !IGNORED.includes(name)) {
+      throw new Unsupported(line, `net.ipv4.${name} changed while the node runs`)
+    } else if (apply === undefined && !IGNORED.includes(name) && FIXED[name]?.includes(value) !== true) {
+      throw new Unsupported(line, `net.ipv4.${name}=${value}`)
+    }
+    this.values.set(name, value)
+  }
+
+  /** For `tcp()`; from now on nothing changes. */
+  boot(): TcpOptions {
+    this.booted = true
+    return { ...this.settings.tcp, connection: this.settings.connection }
+  }
+}

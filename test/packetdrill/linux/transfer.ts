@@ -1,0 +1,73 @@
+/** read(), write() and their kin. */
+import type { Arguments } from './arguments.ts'
+import { MSG } from './constants.ts'
+import { type Attempt, at, failed, type Outcome, outcomeOf } from './outcome.ts'
+import type { LinuxSocket } from './socket.ts'
+
+const READING: number = MSG.DONTWAIT | MSG.WAITALL
+const WRITING: number = MSG.DONTWAIT | MSG.NOSIGNAL | MSG.MORE
+
+/** Reads up to `count` octets: some at once, or all with MSG_WAITALL; 0 at the end. @throws Unsupported — a flag. */
+export function receive(socket: LinuxSocket, count: number, flags: number, args: Arguments): Attempt {
+  checkFlags(flags, READING, args)
+  const { connection } = socket
+  if (connection === undefined) return at(failed('ENOTCONN'))
+  const mayWait = !socket.nonBlocking && (flags & MSG.DONTWAIT) === 0
+  const into = new Uint8Array(count)
+  let got = 0
+  return () => {
+    got += connection.read(into, got, count - got)
+    const more = (flags & MSG.WAITALL) !== 0 && got < count
+    if (got > 0 && !more) return read(into, got, args)
+    const end = ending(socket)
+    if (end !== undefined) return got > 0 ? read(into, got, args) : end
+    return mayWait ? undefined : got > 0 ? read(into, got, args) : failed('EAGAIN')
+  }
+}
+
+/** Why nothing further will come: an error to be told, the peer's FIN, or shutdown(). */
+function ending(socket: LinuxSocket): Outcome | undefined {
+  const { connection, pendingError } = socket
+  if (pendingError !== undefined) return failed(socket.takeError() as string)
+  const ended = connection?.ended === true || socket.readShut || socket.over
+  return ended ? { result: 0 } : undefined
+}
+
+/** What was read, which must be what the script gives, where it does. */
+function read(into: Uint8Array, got: number, args: Arguments): Outcome {
+  const expected = args.at(1)
+  if (expected.kind !== 'string') return { result: got }
+  const text = new TextDecoder('latin1').decode(into.subarray(0, got))
+  return text.startsWith(expected.text) ? { result: got } : { result: got, differs: `read "${text}"` }
+}
+
+/** Writes all of `octets`, or what there is room for without waiting. @throws Unsupported — a flag. */
+export function send(socket: LinuxSocket, octets: Uint8Array, flags: number, args: Arguments): Attempt {
+  checkFlags(flags, WRITING, args)
+  const { connection } = socket
+  if (connection === undefined) return at(failed('EPIPE'))
+  const mayWait = !socket.nonBlocking && (flags & MSG.DONTWAIT) === 0
+  let done = 0
+  holdBack(socket, (flags & MSG.MORE) !== 0)
+  return () => {
+    if (socket.pendingError !== undefined) return done > 0 ? { result: done } : failed(socket.takeError() as string)
+    try {
+      done += connection.write(octets, done)
+    } catch (error) {
+      return done > 0 ? { result: done } : outcomeOf(error)
+    }
+    if (done === octets.length) return { result: done }
+    return mayWait ? undefined : done > 0 ? { result: done } : failed('EAGAIN')
+  }
+}
+
+/** MSG_MORE corks, and the next call without it uncorks: with its own data, since what follows from both is sent later. */
+function holdBack(socket: LinuxSocket, more: boolean): void {
+  if (socket.more === more) return
+  socket.more = more
+  if (socket.options.get('cork') !== true) socket.connection?.set('cork', more)
+}
+
+function checkFlags(flags: number, known: number, args: Arguments): void {
+  if ((flags & ~known) !== 0) throw args.unsupported(`the flags 0x${(flags & ~known).toString(16)}`)
+}

@@ -1,0 +1,69 @@
+/** What `--name=value` at the head of a script sets. */
+import { Unsupported } from '../failure.ts'
+import type { Script } from '../language/script.ts'
+
+export interface Config {
+  /** Microseconds that a packet may come early or late, … */
+  readonly toleranceUs: number
+  /** … or so much of the time since the event before it, whichever is longer. */
+  readonly tolerancePercent: number
+  /** Length of a timestamp's unit; 0: timestamps sent are not compared. */
+  readonly timestampUs: number
+  /** Timestamps to echo may be such that were never sent. */
+  readonly scaledEcho: boolean
+  /** A packet of the script is one on the wire. */
+  readonly strictSegments: boolean
+  readonly mtu: number
+  readonly bindPort: number
+  readonly connectPort: number
+}
+
+const DEFAULTS: Config = {
+  toleranceUs: 4000,
+  tolerancePercent: 12.5,
+  timestampUs: 0,
+  scaledEcho: false,
+  strictSegments: false,
+  mtu: 1500,
+  bindPort: 8080,
+  connectPort: 8080,
+}
+
+const NUMBERS: Readonly<Record<string, keyof Config>> = {
+  tolerance_usecs: 'toleranceUs',
+  tolerance_percent: 'tolerancePercent',
+  tcp_ts_tick_usecs: 'timestampUs',
+  mtu: 'mtu',
+  bind_port: 'bindPort',
+  connect_port: 'connectPort',
+}
+const FLAGS: Readonly<Record<string, keyof Config>> = {
+  tcp_ts_ecr_scaled: 'scaledEcho',
+  strict_segments: 'strictSegments',
+}
+/** They name addresses, which scripts do not see, or how the original is run. */
+const IGNORED: readonly string[] = [
+  'local_ip',
+  'remote_ip',
+  'gateway_ip',
+  'netmask_ip',
+  'speed',
+  'send_omit_free',
+  'code_command',
+  'code_format',
+  'verbose',
+  'debug',
+]
+
+/** @throws Unsupported — an option, or value of one, that this interpreter does not follow. */
+export function configOf(options: Script['options']): Config {
+  const config: Record<string, unknown> = { ...DEFAULTS }
+  for (const { name, value, line } of options) {
+    if (NUMBERS[name] !== undefined) config[NUMBERS[name]] = Number(value)
+    else if (FLAGS[name] !== undefined) config[FLAGS[name]] = true
+    else if (name === 'ip_version' ? !value.startsWith('ipv4') : !IGNORED.includes(name)) {
+      throw new Unsupported(line, `--${name}${value === '' ? '' : `=${value}`}`)
+    }
+  }
+  return config as unknown as Config
+}

@@ -1,0 +1,59 @@
+/** The link double: keeps what the node sends, with the instant, and hands in what the script says arrives. */
+import type { Blueprint, Boundary, Env, Instant, Offload, Packet, PhysicalService } from '../../../src/index.ts'
+
+export interface Captured {
+  readonly at: Instant
+  readonly octets: Uint8Array
+}
+
+/** Both sides of one link of IP packets: `blueprint` is what the node stands on. */
+export class ScriptLink {
+  /** Sent and not yet looked at, oldest first. */
+  readonly sent: Captured[] = []
+  readonly blueprint: Blueprint<PhysicalService<'ip'>>
+  private service: LinkDouble | undefined
+
+  constructor(mtu: number) {
+    this.blueprint = (env) => {
+      this.service = new LinkDouble(env, mtu, this.sent)
+      return this.service
+    }
+  }
+
+  /** A packet arrives. */
+  inject(octets: Uint8Array): void {
+    this.service?.arrive(octets)
+  }
+}
+
+class LinkDouble implements PhysicalService<'ip'> {
+  readonly tier = 'physical'
+  readonly medium = 'ip'
+  readonly headroom = 0
+  readonly tailroom = 0
+  readonly offload: Offload = { segment: 0, checksum: false }
+  readonly mtu: number
+  readonly boundary: Boundary<undefined, 'noUser'>
+  private readonly env: Env
+  private readonly sent: Captured[]
+
+  constructor(env: Env, mtu: number, sent: Captured[]) {
+    this.env = env
+    this.mtu = mtu
+    this.sent = sent
+    this.boundary = env.boundary('script', 'ip', { noUser: '' })
+  }
+
+  send(packet: Packet): boolean {
+    this.boundary.down(packet, undefined)
+    this.sent.push({ at: this.env.clock.now(), octets: packet.bytes().slice() })
+    packet.release()
+    return true
+  }
+
+  arrive(octets: Uint8Array): void {
+    const packet = this.env.packet(0, octets.length)
+    packet.append(octets)
+    if (!this.boundary.up(packet, undefined, 0)) this.boundary.drop(packet, 'noUser')
+  }
+}

@@ -1,0 +1,71 @@
+/** The node under test, on virtual time, and what the interpreter does with it. */
+import {
+  direct,
+  type Instant,
+  IpAddress,
+  ip,
+  ipv4,
+  type Node,
+  parseAddress,
+  Simulation,
+  type Sockets,
+  seconds,
+  sockets,
+  stack,
+  type TcpOptions,
+  tcp,
+  udp,
+} from '../../../src/index.ts'
+import { ScriptLink } from './link.ts'
+
+/** A private network on our side, documentation addresses on the other (RFC 5737). */
+const LOCAL = '192.168.0.1'
+const REMOTE = '192.0.2.1'
+const LOCAL_PREFIX = `${LOCAL}/16`
+
+export class NodeUnderTest {
+  readonly local: number = parseAddress(LOCAL).w3 >>> 0
+  readonly remote: number = parseAddress(REMOTE).w3 >>> 0
+  readonly remoteAddress: IpAddress = IpAddress.ipv4(this.remote)
+  readonly link: ScriptLink
+  readonly sockets: Sockets
+  private readonly sim = new Simulation({ seed: 1 })
+  private readonly node: Node<Sockets>
+  /** When the script began. */
+  private begin: Instant = 0
+
+  constructor(mtu: number, options: TcpOptions) {
+    this.link = new ScriptLink(mtu)
+    const network = ip(ipv4({ address: LOCAL_PREFIX, gateway: '192.168.0.2' }))
+    this.node = this.sim.boot('A', stack(this.link.blueprint, direct(), network, sockets(tcp(options), udp())))
+    this.sockets = this.node.top
+  }
+
+  /** Waits for what has to start, and a little longer, so that no clock of the node stands at 0. */
+  async start(): Promise<void> {
+    await this.sim.run(seconds(1))
+    this.begin = this.sim.now()
+  }
+
+  /** Microseconds since the script began. */
+  now(): number {
+    return this.sim.now() - this.begin
+  }
+
+  /** The same for an instant of the node. */
+  since(instant: Instant): number {
+    return instant - this.begin
+  }
+
+  /**
+   * Lets time pass until `until`, or until `condition` holds; it is asked after each event.
+   * @returns whether it came to hold.
+   */
+  async advance(until: number, condition: () => boolean): Promise<boolean> {
+    return await this.sim.runUntil(condition, Math.max(until - this.now(), 0))
+  }
+
+  close(): Promise<void> {
+    return this.sim.close()
+  }
+}

@@ -1,0 +1,14 @@
+/** The Internet checksum (RFC 1071), on its own so that the stack's is judged by another. */
+
+/** @param initial what to begin with, such as the sum of a pseudo-header. @returns 0 over data that holds its checksum. */
+export function internetChecksum(octets: Uint8Array, initial = 0): number {
+  let sum = initial
+  for (let i = 0; i < octets.length; i += 2) sum += ((octets[i] as number) << 8) | (octets[i + 1] ?? 0)
+  while (sum > 0xffff) sum = (sum & 0xffff) + Math.floor(sum / 0x10000)
+  return ~sum & 0xffff
+}
+
+/** The sum of TCP's pseudo-header over IPv4 (RFC 9293 §3.1). */
+export function pseudoHeaderSum(source: number, destination: number, protocol: number, length: number): number {
+  return (source >>> 16) + (source & 0xffff) + (destination >>> 16) + (destination & 0xffff) + protocol + length
+}

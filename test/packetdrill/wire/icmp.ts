@@ -1,0 +1,52 @@
+/** ICMP (RFC 792, RFC 1122 §3.2.2) by the names that scripts use. */
+
+const TYPES: Readonly<Record<string, number>> = {
+  echo_reply: 0,
+  unreachable: 3,
+  source_quench: 4,
+  redirect: 5,
+  echo_request: 8,
+  time_exceeded: 11,
+  parameter_problem: 12,
+  timestamp_request: 13,
+  timestamp_reply: 14,
+}
+
+/** Codes of 'unreachable', in order. */
+const UNREACHABLE: readonly string[] = [
+  'net_unreachable',
+  'host_unreachable',
+  'protocol_unreachable',
+  'port_unreachable',
+  'frag_needed',
+  'source_route_failed',
+  'net_unknown',
+  'host_unknown',
+  'source_host_isolated',
+  'net_prohibited',
+  'host_prohibited',
+  'net_unreachable_for_tos',
+  'host_unreachable_for_tos',
+  'packet_filtered',
+  'precedence_violation',
+  'precedence_cutoff',
+]
+
+/** Numbers of a type and code, both also as `type_3` and `code_4`; undefined when there is none of that name. */
+export function icmpNumbers(typeName: string, codeName?: string): { type: number; code: number } | undefined {
+  const type = TYPES[typeName] ?? numbered('type_', typeName)
+  const code = codeName === undefined ? 0 : (numbered('code_', codeName) ?? UNREACHABLE.indexOf(codeName))
+  return type === undefined || code < 0 ? undefined : { type, code }
+}
+
+/** As scripts write it: 'icmp unreachable frag_needed'. */
+export function formatIcmp(type: number, code: number): string {
+  const name = Object.keys(TYPES).find((key) => TYPES[key] === type) ?? `type_${type}`
+  const codeName = type === 3 ? (UNREACHABLE[code] ?? `code_${code}`) : code === 0 ? '' : `code_${code}`
+  return `icmp ${name} ${codeName}`.trimEnd()
+}
+
+function numbered(prefix: string, text: string): number | undefined {
+  const rest = text.startsWith(prefix) ? text.slice(prefix.length) : ''
+  return /^\d{1,3}$/.test(rest) && Number(rest) <= 255 ? Number(rest) : undefined
+}
