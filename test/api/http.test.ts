@@ -108,6 +108,22 @@ check(
 )
 
 check(
+  'https: both ends know where the other one is',
+  () =>
+    https.createServer(SECURE, ({ socket: { remoteAddress, localPort } }, response) =>
+      response.end(`${remoteAddress} ${localPort}`),
+    ),
+  async (t, site, { clientAddress }) => {
+    const agent = httpsAgent(site.client)
+    const request = https.get({ agent, host: site.address, port: site.port, ...TRUST })
+    const { body } = await get(request)
+    t.equal(String(body), `${clientAddress} ${site.port}`)
+    t.equal(request.socket?.remoteAddress, site.address)
+    agent.destroy()
+  },
+)
+
+check(
   'https refuses a certificate nobody vouches for',
   () => https.createServer(SECURE, echo),
   async (t, site) => {

@@ -63,6 +63,7 @@ writeFileSync(
       paths: {
         '#crc32': ['../../layers/datalink/crc32/node.ts'],
         netstrata: ['../../src/index.ts'],
+        'netstrata/register': ['../../src/register.ts'],
         'netstrata/testing': ['../../src/testing.ts'],
         'netstrata/kernel': ['../../src/kernel/index.ts'],
       },
@@ -97,6 +98,7 @@ t.test('every block has the types it claims', async (t) => {
 /** What whole programs print; a program that is not here runs to its end in silence. */
 const PRINTS: readonly [RegExp, RegExp][] = [
   [/made it/, /^connected at \d{7,} us\n$/],
+  [/of this node/, /^of this node\n$/],
   [/to B and back/, /^to B and back\n$/],
   [/received === 100_000/, /^true \d+\n$/],
 ]

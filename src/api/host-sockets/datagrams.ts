@@ -2,6 +2,7 @@
 import dgram from 'node:dgram'
 import type { IpAddress } from '../../kernel/address.ts'
 import { NetError } from '../../kernel/errors.ts'
+import { onHost } from '../../kernel/on-host.ts'
 import { setOption, withOptions } from '../datagram-options.ts'
 import type { BindRequest, DatagramHandler, DatagramOptions, DatagramSocket, Endpoint } from '../sockets.ts'
 import { HostEndpoint, hostError } from './host.ts'
@@ -57,6 +58,7 @@ class HostDatagramSocket implements DatagramSocket {
     this.options = withOptions(request.options)
     const ipv6 = request.address !== undefined && !request.address.isIpv4
     this.socket = dgram.createSocket({
+      ...onHost,
       type: ipv6 ? 'udp6' : 'udp4',
       reuseAddr: request.reuse ?? false,
       // Addresses come as numbers; answered at once, binding and connecting are done when the call returns.

@@ -1,6 +1,7 @@
 /** Connecting and listening on the host's network. */
 import net from 'node:net'
 import { NetError } from '../../kernel/errors.ts'
+import { onHost } from '../../kernel/on-host.ts'
 import type {
   ConnectionHandler,
   ConnectionInfo,
@@ -40,6 +41,7 @@ export class HostStreams {
     const { address, port, localAddress, localPort, link, options } = request
     if (link !== undefined) throw new NetError('ENOTSUP', 'the host chooses the link', { syscall: 'connect' })
     const socket = net.connect({
+      ...onHost,
       host: address.toString(),
       port,
       allowHalfOpen: true,

@@ -5,6 +5,7 @@ import net from 'node:net'
 import tls from 'node:tls'
 import type { Net, NetConnectOptions } from './net.ts'
 import type { Socket } from './socket.ts'
+import { withPlaces } from './tls-places.ts'
 
 /** @returns an agent for `http.request` whose connections go through the node. */
 export function httpAgent(node: Net, options: http.AgentOptions = {}): http.Agent {
@@ -17,8 +18,10 @@ export function httpAgent(node: Net, options: http.AgentOptions = {}): http.Agen
 export function httpsAgent(node: Net, options: https.AgentOptions = {}): https.Agent {
   const agent = new https.Agent(options)
   const overTls = agent.createConnection
-  agent.createConnection = (wanted, callback) =>
-    overTls.call(agent, withSocket(wanted, node.connect(wanted as NetConnectOptions)), callback)
+  agent.createConnection = (wanted, callback) => {
+    const socket = node.connect(wanted as NetConnectOptions)
+    return withPlaces(overTls.call(agent, withSocket(wanted, socket), callback) as tls.TLSSocket, socket)
+  }
   return agent
 }
 
@@ -68,12 +71,15 @@ export function undiciConnector(node: Net, options: UndiciConnectorOptions = {})
       })) as Socket
     const name = servername ?? (net.isIP(host) === 0 ? host : '')
     const socket = overTls
-      ? tls.connect({
-          ALPNProtocols: allowH2 ? ['h2', 'http/1.1'] : ['http/1.1'],
-          ...secure,
-          servername: name,
-          socket: plain,
-        })
+      ? withPlaces(
+          tls.connect({
+            ALPNProtocols: allowH2 ? ['h2', 'http/1.1'] : ['http/1.1'],
+            ...secure,
+            servername: name,
+            socket: plain,
+          }),
+          plain,
+        )
       : plain
     report(socket, plain, overTls ? 'secureConnect' : 'connect', timeout, callback)
   }

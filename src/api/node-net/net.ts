@@ -1,5 +1,6 @@
 /** An object in the shape of the module `node:net`, over the streams of one node. */
 import net from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import type { ConnectExtras, ServerOptions, SocketOptions } from './arguments.ts'
 import { splitArguments } from './arguments.ts'
 import { type ApiHost, Context, type NetStreams } from './context.ts'
@@ -9,6 +10,7 @@ import { asNames, type Hosts, type Names } from './names.ts'
 import { settle } from './promises.ts'
 import { type ListenOptions, Server } from './server.ts'
 import { type ConnectOptions, Socket } from './socket.ts'
+import { findPlaces } from './tls-places.ts'
 
 /** What `connect` and `createConnection` take: the options of the socket, and of its connection. */
 export type NetConnectOptions = ConnectOptions &
@@ -18,11 +20,14 @@ export type NetConnectOptions = ConnectOptions &
 export interface ConnectionTaker {
   emit(event: 'connection', socket: Socket): boolean
   readonly allowHalfOpen?: boolean
+  readonly pauseOnConnect?: boolean
   readonly noDelay?: boolean
   readonly keepAlive?: boolean
+  /** Seconds, unlike the option of this name. */
   readonly keepAliveInitialDelay?: number
   readonly highWaterMark?: number
   closeIdleConnections?(): void
+  prependListener?(event: 'secureConnection', listener: (socket: TLSSocket) => void): unknown
 }
 
 /** Settles instead of emitting; every wait can be given up by a signal. */
@@ -145,13 +150,18 @@ function attach(createServer: Net['createServer'], taker: ConnectionTaker): Serv
   const server = createServer(
     {
       allowHalfOpen: taker.allowHalfOpen,
+      pauseOnConnect: taker.pauseOnConnect,
       noDelay: taker.noDelay,
       keepAlive: taker.keepAlive,
-      keepAliveInitialDelay: taker.keepAliveInitialDelay,
+      keepAliveInitialDelay: (taker.keepAliveInitialDelay ?? 0) * 1000,
       highWaterMark: taker.highWaterMark,
     },
-    (socket) => taker.emit('connection', socket),
+    (socket) => {
+      socket.server = taker
+      taker.emit('connection', socket)
+    },
   )
+  taker.prependListener?.('secureConnection', findPlaces)
   const close = server.close.bind(server)
   server.close = (callback) => {
     close(callback)

@@ -1,0 +1,54 @@
+/** What connects: `net`, and `tls` and `http` where they keep their own way to it. `https`, `http2` and `fetch` use these. */
+import http from 'node:http'
+import net from 'node:net'
+import tls from 'node:tls'
+import { splitArguments } from '../api/node-net/arguments.ts'
+import type { SocketClass } from '../api/node-net/server.ts'
+import { Socket } from '../api/node-net/socket.ts'
+import { withPlaces } from '../api/node-net/tls-places.ts'
+import type { NetConnectOptions } from '../api/node-net.ts'
+import { standIn } from './stand-in.ts'
+import { isMarked, nodeFor, nodeInForce } from './switch.ts'
+
+// biome-ignore lint/suspicious/noExplicitAny: the arguments of every overload
+type Call = (...args: any[]) => any
+
+export function patchClients(): void {
+  const HostSocket = standIn(net.Socket, socketClass)
+  const connect = connecting(net.connect)
+  Object.assign(net, { connect, createConnection: connect, Socket: HostSocket, Stream: HostSocket })
+  Object.assign(http.Agent.prototype, { createConnection: connecting(http.Agent.prototype.createConnection) })
+  Object.assign(tls, { connect: securing(tls.connect) })
+}
+
+/** One that is made for a descriptor or handle is the host's. */
+function socketClass([options]: readonly unknown[]): SocketClass | undefined {
+  const { fd, handle, ...rest } = ((typeof options === 'object' && options) || {}) as net.SocketConstructorOpts & {
+    handle?: unknown
+  }
+  if (fd !== undefined || handle !== undefined || isMarked(rest)) return undefined
+  return nodeInForce()?.net.Socket
+}
+
+function connecting(host: Call): Call {
+  return function connect(this: unknown, ...args) {
+    const node = nodeFor(args)
+    return node === undefined ? Reflect.apply(host, this, args) : Reflect.apply(node.net.connect, node.net, args)
+  }
+}
+
+/** TLS is Node's, over a socket of the node: (options) or (port, host, options), each with a callback. */
+function securing(host: Call): Call {
+  return function connect(this: unknown, ...args) {
+    const node = nodeFor(args)
+    const [place, callback] = splitArguments(args)
+    const more = args.slice(1).find((arg) => typeof arg === 'object' && arg !== null)
+    const { timeout, ...options } = { ...place, ...more } as tls.ConnectionOptions & { timeout?: number }
+    if (options.socket instanceof Socket) return withPlaces(Reflect.apply(host, this, args), options.socket)
+    if (node === undefined || options.socket) return Reflect.apply(host, this, args)
+    const socket = node.net.connect(options as NetConnectOptions)
+    const secured = withPlaces(Reflect.apply(host, this, [{ ...options, socket }, callback]), socket)
+    if (timeout) secured.setTimeout(timeout)
+    return secured
+  }
+}

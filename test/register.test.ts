@@ -1,0 +1,262 @@
+/** `netstrata/register`: unmodified calls of Node's modules go through a node, and to the host again when it is over. */
+import childProcess from 'node:child_process'
+import dgram, { createSocket } from 'node:dgram'
+import http from 'node:http'
+import http2 from 'node:http2'
+import https from 'node:https'
+import { createRequire } from 'node:module'
+import net, { connect, createServer } from 'node:net'
+import { buffer, text } from 'node:stream/consumers'
+import tls from 'node:tls'
+import tap, { type Test } from 'tap'
+import { hostSockets } from '../src/api/host-sockets.ts'
+import { seconds } from '../src/kernel/clock.ts'
+import { onHost, register } from '../src/register.ts'
+import { boot } from '../src/runtime/real-time.ts'
+import { type Network, network } from '../src/testing.ts'
+import { CERTIFICATE, KEY } from './api/certificate.ts'
+import { once, pattern } from './api/events.ts'
+
+const required = createRequire(import.meta.url)('net') as typeof net
+const BODY = pattern(100_000)
+const SECURE = { key: KEY, cert: CERTIFICATE }
+const TRUST = { ca: CERTIFICATE, servername: 'server.test' }
+
+/** Runs a body between two hosts; what it registers is over by its end. */
+function check(title: string, body: (t: Test, hosts: Network<'A' | 'B'>) => Promise<void>): void {
+  tap.test(title, { timeout: 20_000 }, async (t) => {
+    await using hosts = network({ hosts: { A: {}, B: {} }, links: [{ between: ['A', 'B'] }] })
+    let over = false
+    const done = body(t, hosts).finally(() => {
+      over = true
+    })
+    done.catch(() => {})
+    t.ok(await hosts.sim.runUntil(() => over, seconds(60)), 'it comes to an end')
+    await done
+  })
+}
+
+/** Listens on B, with Node's own call. */
+async function onB<S extends net.Server>({ nodes }: Network<'A' | 'B'>, server: S, port: number): Promise<S> {
+  using _ = register(nodes.B)
+  const listening = once(server, 'listening')
+  server.listen(port)
+  await listening
+  return server
+}
+
+check('net: calls that were imported, required or read before', async (t, hosts) => {
+  const server = await onB(
+    hosts,
+    createServer((socket) => socket.pipe(socket)),
+    7,
+  )
+  t.match(server.address(), { address: '0.0.0.0', port: 7 })
+  using _ = register(hosts.nodes.A)
+  for (const call of [connect, net.connect, net.createConnection, required.connect, required.createConnection]) {
+    const socket = call({ port: 7, host: 'B' })
+    t.ok(socket instanceof hosts.nodes.A.net.Socket)
+    await once(socket, 'connect')
+    t.equal(socket.remoteAddress, hosts.address('B'))
+    socket.end('hello')
+    t.equal(await text(socket), 'hello')
+  }
+  const early = new net.Socket({ allowHalfOpen: true })
+  early.connect(7, 'B').end('made first')
+  t.equal(await text(early), 'made first')
+  t.equal(early.allowHalfOpen, true)
+  server.close()
+  await once(server, 'close')
+})
+
+check('http: requests, agents and fetch', async (t, hosts) => {
+  const server = await onB(
+    hosts,
+    http.createServer((request, response) => request.pipe(response)),
+    80,
+  )
+  using _ = register(hosts.nodes.A)
+  for (const agent of [undefined, false, new http.Agent({ keepAlive: true })] as const) {
+    const request = http.request({ host: 'B', method: 'POST', agent })
+    request.end(BODY)
+    const response = await once<http.IncomingMessage>(request, 'response')
+    t.equal(response.socket.remoteAddress, hosts.address('B'))
+    t.ok((await buffer(response)).equals(BODY))
+    if (typeof agent === 'object') agent.destroy()
+  }
+  const answer = await fetch('http://B/', { method: 'POST', body: 'by fetch' })
+  t.equal(await answer.text(), 'by fetch')
+  server.close()
+  await once(server, 'close')
+})
+
+check('tls and https', async (t, hosts) => {
+  const plain = await onB(
+    hosts,
+    tls.createServer(SECURE, (socket) => socket.pipe(socket)),
+    443,
+  )
+  const web = await onB(
+    hosts,
+    https.createServer(SECURE, (_, response) => response.end(BODY)),
+    8443,
+  )
+  using _ = register(hosts.nodes.A)
+  const forms = [
+    () => tls.connect({ port: 443, host: 'B', ...TRUST }),
+    () => tls.connect(443, 'B', TRUST),
+    () => tls.connect(443, { host: 'B', ...TRUST }),
+  ]
+  for (const form of forms) {
+    const socket = form()
+    const secured = once(socket, 'secureConnect')
+    await secured
+    t.equal(socket.authorized, true)
+    t.equal(socket.remoteAddress, hosts.address('B'))
+    socket.end('secret')
+    t.equal(await text(socket), 'secret')
+  }
+  const request = https.get({ host: 'B', port: 8443, agent: false, ...TRUST })
+  t.ok((await buffer(await once<http.IncomingMessage>(request, 'response'))).equals(BODY))
+  for (const server of [plain, web]) {
+    server.close()
+    await once(server, 'close')
+  }
+})
+
+check('http2, in clear and in TLS', async (t, hosts) => {
+  const echo = (stream: http2.ServerHttp2Stream) => stream.respond({ ':status': 200 }) ?? stream.pipe(stream)
+  const clear = await onB(hosts, http2.createServer().on('stream', echo), 80)
+  const secure = await onB(hosts, http2.createSecureServer(SECURE).on('stream', echo), 443)
+  using _ = register(hosts.nodes.A)
+  const clients = [
+    { session: http2.connect('http://B'), server: clear },
+    { session: http2.connect('https://B', TRUST), server: secure },
+  ]
+  for (const { session, server } of clients) {
+    const stream = session.request({ ':method': 'POST' })
+    stream.end(BODY)
+    t.ok((await buffer(stream)).equals(BODY))
+    session.close()
+    await once(session, 'close')
+    server.close()
+    await once(server, 'close')
+  }
+})
+
+check('dgram', async (t, hosts) => {
+  const inB = register(hosts.nodes.B)
+  const server = dgram.createSocket('udp4', (message, { port, address }) => server.send(message, port, address))
+  t.ok(server instanceof hosts.nodes.B.dgram.Socket)
+  server.bind(7)
+  await once(server, 'listening')
+  inB.close()
+  using _ = register(hosts.nodes.A)
+  for (const make of [
+    createSocket,
+    dgram.createSocket,
+    (type: 'udp4') => Reflect.construct(dgram.Socket, [type]),
+  ] as const) {
+    const client = make('udp4')
+    client.send('ping', 7, 'B')
+    t.equal(String(await once<Buffer>(client, 'message')), 'ping')
+    client.close()
+  }
+  server.close()
+})
+
+check('servers: what they say of themselves', async (t, hosts) => {
+  using _ = register(hosts.nodes.A)
+  const server = net.createServer({ pauseOnConnect: true })
+  t.equal(server.listening, false)
+  t.equal(server.address(), null)
+  await new Promise<void>((resolve) => server.listen({ port: 80, host: hosts.address('A') }, resolve))
+  t.equal(server.listening, true)
+  t.strictSame(server.address(), { address: hosts.address('A'), family: 'IPv4', port: 80 })
+  t.throws(() => server.listen(81), { code: 'ERR_SERVER_ALREADY_LISTEN' })
+  const second = net.createServer().listen(80)
+  t.match(await once(second, 'error'), { code: 'EADDRINUSE' })
+  const near = net.connect(80, hosts.address('A'))
+  const far = await once<net.Socket>(server, 'connection')
+  t.equal(far.isPaused(), true)
+  t.equal(await new Promise((resolve) => server.getConnections((_, n) => resolve(n))), 1)
+  server.maxConnections = 1
+  net.connect(80, hosts.address('A')).on('error', () => {})
+  t.match(await once(server, 'drop'), { localPort: 80 })
+  t.equal(server.unref(), server)
+  t.equal(server.ref(), server)
+  const closed = new Promise((resolve) => server.close(resolve))
+  t.equal(server.listening, false)
+  near.destroy()
+  far.destroy()
+  t.equal(await closed, undefined)
+  t.equal(server.address(), null)
+  t.match(await new Promise((resolve) => server.close(resolve)), { code: 'ERR_SERVER_NOT_RUNNING' })
+  server.listen(80)
+  await once(server, 'listening')
+  await server[Symbol.asyncDispose]()
+  t.equal(server.listening, false)
+})
+
+check('the newest registration is in force, and undone twice at no harm', async (t, hosts) => {
+  const a = register(hosts.nodes.A)
+  const b = register(hosts.nodes.B)
+  t.equal(net.connect(9, '127.0.0.1').on('error', () => {}) instanceof hosts.nodes.B.net.Socket, true)
+  a.close()
+  t.equal(net.connect(9, '127.0.0.1').on('error', () => {}) instanceof hosts.nodes.B.net.Socket, true)
+  b.close()
+  b.close()
+  const socket = new net.Socket()
+  t.equal(socket instanceof hosts.nodes.B.net.Socket, false)
+  t.equal(socket.constructor.name, 'Socket')
+})
+
+tap.test('the host has what belongs to it, with a node in force and without', async (t) => {
+  await using hosts = network({ hosts: { A: {}, B: {} }, links: [{ between: ['A', 'B'] }] })
+  await exchange(t)
+  using _ = register(hosts.nodes.A)
+  // Descriptors: a child's streams are sockets of Node's.
+  const child = childProcess.spawn(process.execPath, ['-p', '40 + 2'])
+  t.equal(await text(child.stdout), '42\n')
+  await exchange(t, onHost)
+  await using node = await boot(hostSockets(), 'host')
+  const server = node.net.createServer((socket) => socket.end('over the host'))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as net.AddressInfo
+  t.equal(await text(node.net.connect(port, '127.0.0.1')), 'over the host')
+  server.close()
+})
+
+/** Over the host's loopback, with these options for each call. */
+async function exchange(t: Test, options: object = {}): Promise<void> {
+  const server = net.createServer((socket) => socket.end('from the host'))
+  server.listen({ port: 0, host: '127.0.0.1', ...options })
+  await once(server, 'listening')
+  const { port } = server.address() as net.AddressInfo
+  t.equal(await text(net.connect({ port, host: '127.0.0.1', ...options })), 'from the host')
+  server.close()
+  await once(server, 'close')
+  const socket = dgram.createSocket({ type: 'udp4', ...options })
+  socket.bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  socket.send('to itself', socket.address().port, '127.0.0.1')
+  t.equal(String(await once<Buffer>(socket, 'message')), 'to itself')
+  socket.close()
+}
+
+tap.test("subclasses of Node's sockets, and its constructors called as functions, are Node's", async (t) => {
+  await using hosts = network({ hosts: { A: {}, B: {} }, links: [{ between: ['A', 'B'] }] })
+  using _ = register(hosts.nodes.A)
+  class Own extends net.Socket {}
+  const own = new Own()
+  t.ok(own instanceof Own)
+  t.ok(own instanceof net.Socket)
+  t.notOk(hosts.nodes.A.net.connect(9, '127.0.0.1').on('error', () => {}) instanceof Own)
+  function Old(this: net.Socket): void {
+    Reflect.apply(net.Socket, this, [])
+  }
+  Object.setPrototypeOf(Old.prototype, net.Socket.prototype)
+  const old = Reflect.construct(Old, []) as net.Socket
+  t.equal(old.pending, true)
+  t.equal(old.connecting, false)
+})
