@@ -10,7 +10,10 @@ const OCTETS = 1400
 const LOCALHOST = '127.0.0.1'
 
 export const tunnelPps: Bench = async (effort, tell) => {
-  const rates = await alternate({ tunnel: await throughTunnel('dgram'), native: await throughTunnel('native'), peer: await throughDgram() }, effort)
+  const rates = await alternate(
+    { tunnel: await throughTunnel('dgram'), native: await throughTunnel('native'), peer: await throughDgram() },
+    effort,
+  )
   const gate = { bench: 'tunnel-pps', unit: 'datagrams/s', peer: 'node:dgram, one process', target: 0.8 }
   tell(figure({ ...gate, metric: '1400 octets, dgram engine' }, rates.tunnel, rates.peer, effort))
   tell(figure({ ...gate, metric: '1400 octets, GSO engine', target: 5 }, rates.native, rates.peer, effort))

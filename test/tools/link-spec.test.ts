@@ -24,10 +24,12 @@ t.test('the forms of the help text', async (t) => {
       { host: '::1', port: 7002 },
     ],
     codec: 'vxlan',
+    engine: undefined,
     vni: 1,
   })
-  t.match(parseLinkSpec('udp:127.0.0.1:7000,codec=raw,loss=1%,delay=20ms,rate=10mbit,reorder=0.5'), {
+  t.match(parseLinkSpec('udp:127.0.0.1:7000,codec=raw,engine=dgram,loss=1%,delay=20ms,rate=10mbit,reorder=0.5'), {
     codec: 'raw',
+    engine: 'dgram',
     local: { host: '127.0.0.1', port: 7000 },
     impairment: { loss: 0.01, delay: 20_000, rate: 10_000_000, reordering: 0.5 },
   })
@@ -43,6 +45,7 @@ t.test('what is wrong is quoted, and what would be right is said', async (t) => 
     ['udp:70000', /port up to 65535/],
     ['udp:1,peer=2', /'2' is not HOST:PORT/],
     ['udp:1,codec=gre', /codec is 'vxlan' or 'raw'/],
+    ['udp:1,engine=fast', /engine is 'dgram' or 'native'/],
     ['udp:1,vni=16777216', /from 0 to 16777215/],
     ['udp:1,vni=1,vni=2', /given twice/],
     ['udp:1,peer', /'peer' needs a value/],

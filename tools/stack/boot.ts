@@ -120,8 +120,9 @@ function deviceOptions({ device, netns, vnetHdr, mtu }: DeviceSpec): Parameters<
 }
 
 /** A tunnel without peers waits for them: whoever sends first becomes one. */
-function tunnelOptions({ local, peers, codec, vni, mtu }: UdpSpec): Parameters<typeof udpTunnel>[0] {
-  return { local, peers, codec, vni, learnPeers: peers.length === 0, ...(mtu === undefined ? {} : { mtu }) }
+function tunnelOptions({ local, peers, codec, engine, vni, mtu }: UdpSpec): Parameters<typeof udpTunnel>[0] {
+  const given = { ...(engine === undefined ? {} : { engine }), ...(mtu === undefined ? {} : { mtu }) }
+  return { local, peers, codec, vni, learnPeers: peers.length === 0, ...given }
 }
 
 /** Link names in the order of their configuration, for messages. */

@@ -3,7 +3,7 @@
  *
  *   [NAME=]tap:DEV[,netns=NAME][,vnet-hdr][,mtu=N]
  *   [NAME=]tun:DEV[,netns=NAME][,mtu=N]
- *   [NAME=]udp:[HOST:]PORT[,peer=HOST:PORT]…[,codec=vxlan|raw][,vni=N][,mtu=N]
+ *   [NAME=]udp:[HOST:]PORT[,peer=HOST:PORT]…[,codec=vxlan|raw][,vni=N][,engine=dgram|native][,mtu=N]
  *
  * Each also takes `mac=02:…` (not tun), and impairments of what it sends and receives:
  * `loss=1%`, `delay=20ms`, `jitter=5ms`, `rate=10mbit`, `duplicate=1%`, `reorder=1%`, `corrupt=1%`.
@@ -44,6 +44,7 @@ export interface UdpSpec extends CommonSpec {
   readonly local: HostPort
   readonly peers: readonly HostPort[]
   readonly codec: 'vxlan' | 'raw'
+  readonly engine: 'dgram' | 'native' | undefined
   readonly vni: number
 }
 
@@ -83,10 +84,13 @@ export function parseLinkSpec(text: string): LinkSpec {
   } else if (type === 'udp') {
     const codec = options.take('codec') ?? 'vxlan'
     if (codec !== 'vxlan' && codec !== 'raw') fail(text, `codec is 'vxlan' or 'raw', not '${codec}'`)
+    const engine = options.take('engine')
+    if (engine !== undefined && engine !== 'dgram' && engine !== 'native')
+      fail(text, `engine is 'dgram' or 'native', not '${engine}'`)
     const peers = options.takeAll('peer').map((peer) => hostPort(text, peer, undefined))
     const local = hostPort(text, main, '0.0.0.0')
     const vni = options.integer('vni', 0, VNI_MAX) ?? 1
-    spec = { ...common, mac: macOf(text, options), type, local, peers, codec, vni }
+    spec = { ...common, mac: macOf(text, options), type, local, peers, codec, engine, vni }
   } else {
     fail(text, `a link is of type 'udp', 'tap' or 'tun', not '${type}'`)
   }

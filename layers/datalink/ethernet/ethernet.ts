@@ -15,7 +15,7 @@ import { invalidValue } from '../../../src/kernel/errors.ts'
 import type { Layer, LinkState, User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Random } from '../../../src/kernel/random.ts'
-import type { PhysicalService } from '../../physical/service.ts'
+import type { Offload, PhysicalService } from '../../physical/service.ts'
 import { type LinkAddress, LinkAddressing, type LinkOffload, type LinkService } from '../service.ts'
 import {
   BROADCAST,
@@ -98,12 +98,7 @@ class Ethernet implements LinkService, User<undefined> {
     this.below = below
     this.hasFcs = below.medium === 'frames'
     this.address = address
-    // An FCS covers one frame of the wire: it cannot be put on a super-segment.
-    const { segment, checksum, merge = false } = below.offload
-    this.offload =
-      this.hasFcs || segment === 0
-        ? { segment: 0, checksum: !this.hasFcs && checksum, merge }
-        : { segment: segment - HEADER_OCTETS, checksum, merge }
+    this.offload = offloadOver(below.offload, this.hasFcs)
     this.boundary = env.boundary('ethernet', 'link', REASONS)
     env.defer(below.boundary.attach(this))
   }
@@ -179,6 +174,15 @@ class Ethernet implements LinkService, User<undefined> {
     packet.trim(length)
     this.from.protocol = LLC_SELECTOR
     return this.boundary.up(packet, this.from, LLC_SELECTOR) ? undefined : 'llc'
+  }
+}
+
+/** An FCS covers one frame of the wire, as it is: it cannot be put on a super-segment, or before the checksum inside. */
+function offloadOver({ segment, checksum, merge }: Offload, hasFcs: boolean): LinkOffload {
+  return {
+    segment: hasFcs || segment === 0 ? 0 : segment - HEADER_OCTETS,
+    checksum: !hasFcs && checksum,
+    ...(merge !== undefined && { merge }),
   }
 }
 

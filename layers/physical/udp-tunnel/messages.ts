@@ -147,7 +147,8 @@ export class SendBatch {
       at++
       if (length < size || size > longest || at === end || at - from === MOST_SEGMENTS || to.at(at) !== address) break
       length = (packets.at(at) as Packet).length
-      if (length > size || octets + length > MOST_OCTETS) break
+      // Behind others, one of no octets would not be seen.
+      if (length === 0 || length > size || octets + length > MOST_OCTETS) break
     }
     this.head(message, address, from, at - from, size)
     this.counts[message] = at - from

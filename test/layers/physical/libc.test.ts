@@ -21,14 +21,26 @@ t.test('without koffi, one sentence says what to do, and the rest works', async 
   const root = new URL('../../../', import.meta.url)
   const script = `
     const { tapDevice } = await import(${JSON.stringify(new URL('layers/physical/tap-device.ts', root))})
+    const { udpTunnel } = await import(${JSON.stringify(new URL('layers/physical/udp-tunnel/udp-tunnel.ts', root))})
     const { boot } = await import(${JSON.stringify(new URL('src/runtime/real-time.ts', root))})
     const error = await boot(tapDevice('tap0')).catch((error) => error)
-    console.log(error.code, error.message)`
+    console.log(error.message)
+    const local = { host: '127.0.0.1', port: 0 }
+    const native = await boot(udpTunnel({ engine: 'native', local })).catch((error) => error)
+    console.log(native.message)
+    const node = await boot(udpTunnel({ local }))
+    console.log(node.top.engine)
+    await node.close()`
   const output = await new Promise<string>((resolve, reject) => {
     const args = ['--import', WITHOUT_KOFFI, '--import', 'tsx', '--input-type=module', '-e', script]
     execFile(process.execPath, args, (error, stdout) => (error === null ? resolve(stdout) : reject(error)))
   })
-  t.equal(output, 'ENOTSUP ENOTSUP: TAP and TUN need the optional package koffi: npm install koffi\n')
+  t.same(output.split('\n'), [
+    'ENOTSUP: TAP and TUN need the optional package koffi: npm install koffi',
+    'ENOTSUP: Native UDP tunnels need the optional package koffi: npm install koffi',
+    'dgram',
+    '',
+  ])
 })
 
 function hasKoffi(): boolean {
