@@ -161,7 +161,9 @@ export class Input implements LocalReceiver {
   /** It is for us. */
   private deliver(packet: Packet, port: Ipv4Port | null, w1: number): void {
     if ((w1 & FRAGMENT) === 0) {
-      this.handUp(packet, port)
+      const merger = port === null ? null : port.merger
+      if (merger !== null && header.protocol(packet.view, packet.start) === PROTOCOL.tcp) merger.input(packet)
+      else this.handUp(packet, port)
       return
     }
     const whole = this.reassembly.input(packet, this.clock.now())
@@ -169,7 +171,8 @@ export class Input implements LocalReceiver {
     if (whole !== undefined) this.handUp(whole, port)
   }
 
-  private handUp(packet: Packet, port: Ipv4Port | null): void {
+  /** A datagram that is whole and for us. Takes ownership. */
+  handUp(packet: Packet, port: Ipv4Port | null): void {
     const { view, start } = packet
     const { from } = this
     const protocol = header.protocol(view, start)

@@ -11,6 +11,7 @@ import { scoped } from '../../../src/kernel/env.ts'
 import { integer, invalidValue, NetError } from '../../../src/kernel/errors.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Cast } from '../../datalink/service.ts'
+import { Merger } from '../../offload/merge.ts'
 import type { Assigned, Family, FamilyBlueprint, FamilyContext, Port, Refusal } from '../family.ts'
 import { checkNeighbours, type NeighbourOwner, type NeighbourSnapshot } from '../neighbours.ts'
 import { IPV4_BITS_BEFORE, Route } from '../routes.ts'
@@ -194,6 +195,10 @@ class Ipv4 implements Family, PortOwner {
     const { address, addresses } = this.settings
     const joined = new Ipv4Port(port, this.settings.mtu, this)
     this.ports[port.index] = joined
+    if (port.link.offload.merge === true) {
+      const { timers, clock } = this.context.env
+      joined.merger = new Merger(timers, clock, { merged: (packet) => this.input.handUp(packet, joined) })
+    }
     if (port.link.broadcast !== null) {
       joined.neighbours = arp(
         port.link,

@@ -3,6 +3,7 @@ import { type IpAddress, maskIpv4 } from '../../../src/kernel/address.ts'
 import type { LinkState, User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { type Cast, ETHERTYPE, LinkAddressing, type LinkService } from '../../datalink/service.ts'
+import type { Merger } from '../../offload/merge.ts'
 import type { Assigned, Port } from '../family.ts'
 import type { Neighbours } from '../neighbours.ts'
 
@@ -24,6 +25,8 @@ export class Ipv4Port implements User<LinkAddressing> {
   readonly link: LinkService
   /** Null on a point-to-point link. */
   neighbours: Neighbours | null = null
+  /** Where bursts of segments for us are merged; null on a link that does not deliver any. */
+  merger: Merger | null = null
   readonly addresses: Ipv4Assigned[] = []
   /** Scratch for `link.send`. */
   readonly to: LinkAddressing = new LinkAddressing()
@@ -75,5 +78,6 @@ export class Ipv4Port implements User<LinkAddressing> {
   close(): void {
     this.leave()
     this.neighbours?.close()
+    this.merger?.close()
   }
 }

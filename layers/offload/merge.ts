@@ -1,0 +1,245 @@
+/**
+ * Merges segments of TCP that arrive in a burst into super-segments, before a transport sees them: the reverse of
+ * `Segmenter`, as Linux's GRO. Each costs a comparison of headers and a copy; the transport's work is then done once for all.
+ *
+ *     ├ IPv4 │ TCP │ data ┤   ├ IPv4 │ TCP │ data ┤   ├ IPv4 │ TCP │ rest ┤
+ *                      ▼             ▼                        ▼
+ *     ├ IPv4 │ TCP │ data │ data │ rest ┤     segmentOctets: those of the first
+ *
+ * A segment joins when it continues the data and its headers say nothing new: the same flow, TTL, traffic class and DF,
+ * acknowledgment, window, and options (so also timestamps) octet by octet; no flag but ACK, and PSH, which ends it. So does data
+ * shorter than that of the first, or the longest datagram. Nothing is kept past the burst: a timer of no delay hands up
+ * the rest. Segments of a flow stay in order; IP's identification of those that joined is forgotten.
+ */
+import { checksum, copyAndSum, fold, pseudoHeaderIpv4, sum } from '../../src/kernel/checksum.ts'
+import type { Clock } from '../../src/kernel/clock.ts'
+import type { Packet } from '../../src/kernel/packet.ts'
+import { type Expiring, Timer, type Timers } from '../../src/kernel/timers.ts'
+import { TCP_OCTETS } from './header.ts'
+
+/** Flows of which segments are held at a time; of more, that of the oldest is handed up. */
+const FLOWS = 8
+const LONGEST_DATAGRAM_OCTETS = 65_535
+const IPV4_OCTETS = 20
+const HEADERS_OCTETS = IPV4_OCTETS + TCP_OCTETS
+
+/** Offsets in the IPv4 header, and from its beginning on when it has no options. */
+const TOTAL_LENGTH = 2
+const FLAGS_AND_OFFSET = 6
+const TTL_AND_PROTOCOL = 8
+const HEADER_CHECKSUM = 10
+const SOURCE = 12
+const DESTINATION = 16
+const PORTS = IPV4_OCTETS
+const SEQUENCE = IPV4_OCTETS + 4
+const ACKNOWLEDGMENT = IPV4_OCTETS + 8
+/** Data offset, flags and window. */
+const CONTROL = IPV4_OCTETS + 12
+
+/** Version 4, without options. */
+const PLAIN = 0x45
+const PROTOCOL_TCP = 6
+/** In the word of CONTROL: the bits between data offset and window. */
+const FLAGS_MASK = 0x0fff_0000
+const ACK = 0x0010_0000
+const PSH = 0x0008_0000
+const TCP_CHECKSUM = 16
+
+/** Who gets the segments. */
+export interface MergeUser {
+  /** A segment, merged or as it came. Takes ownership. @param packet its data begins with the IPv4 header. */
+  merged(packet: Packet): void
+}
+
+/** Segments of one flow, those behind the first in its packet. */
+class Train {
+  packet: Packet | null = null
+  /** Octets of data of the first, and where the next continues. */
+  size = 0
+  next = 0
+  count = 0
+}
+
+export class Merger implements Expiring {
+  private readonly timers: Timers
+  private readonly clock: Clock
+  private readonly user: MergeUser
+  /** The first `held` are in use, the oldest first. */
+  private readonly trains: Train[] = Array.from({ length: FLOWS }, () => new Train())
+  private held = 0
+  private readonly timer: Timer = new Timer(this)
+
+  constructor(timers: Timers, clock: Clock, user: MergeUser) {
+    this.timers = timers
+    this.clock = clock
+    this.user = user
+  }
+
+  /**
+   * Takes a segment in. Takes ownership.
+   * @param packet a datagram of TCP, its IPv4 header checked and at `start`, its end that of the datagram; no fragment.
+   */
+  input(packet: Packet): void {
+    const { view, start } = packet
+    if (packet.length < HEADERS_OCTETS || view.getUint8(start) !== PLAIN) {
+      // Whose it is would take longer to see: nothing may be overtaken.
+      this.flush()
+      this.user.merged(packet)
+      return
+    }
+    const headers = headersOf(packet)
+    const index = this.find(packet)
+    if (index >= 0) {
+      if (headers > 0 && this.join(index, packet, headers)) return
+      this.end(index)
+    }
+    if (headers > 0 && (view.getInt32(start + CONTROL) & PSH) === 0) this.begin(packet, headers)
+    else this.user.merged(packet)
+  }
+
+  /** The burst is over: hands up all that is held. */
+  expire(): void {
+    this.flush()
+  }
+
+  /** Ends the lives of all that is held. */
+  close(): void {
+    this.timers.cancel(this.timer)
+    while (this.held > 0) this.take(0).release()
+  }
+
+  private flush(): void {
+    while (this.held > 0) this.end(0)
+  }
+
+  private begin(packet: Packet, headers: number): void {
+    if (this.held === FLOWS) this.end(0)
+    if (!this.timer.armed) this.timers.arm(this.timer, this.clock.now())
+    const train = this.trains[this.held++] as Train
+    train.packet = packet
+    train.size = packet.length - headers
+    train.next = (packet.view.getInt32(packet.start + SEQUENCE) + train.size) | 0
+    train.count = 1
+  }
+
+  private find(packet: Packet): number {
+    for (let i = 0; i < this.held; i++) if (sameFlow((this.trains[i] as Train).packet as Packet, packet)) return i
+    return -1
+  }
+
+  /** Takes ownership when it joins. @returns false when it cannot. */
+  private join(index: number, packet: Packet, headers: number): boolean {
+    const train = this.trains[index] as Train
+    const first = train.packet as Packet
+    const data = packet.length - headers
+    if (packet.view.getInt32(packet.start + SEQUENCE) !== train.next || data > train.size) return false
+    if (first.length + data > LONGEST_DATAGRAM_OCTETS || !sameHeaders(first, packet, headers)) return false
+    // The first stands for itself until another relies on it.
+    if (train.count === 1 && !vouchedFor(first)) return false
+    const into = first.withRoom(0, data)
+    train.packet = into
+    if (!append(into, packet, headers, data)) return false
+    train.next = (train.next + data) | 0
+    train.count++
+    const pushed = (packet.view.getInt32(packet.start + CONTROL) & PSH) !== 0
+    if (pushed) into.view.setInt32(into.start + CONTROL, into.view.getInt32(into.start + CONTROL) | PSH)
+    packet.release()
+    if (pushed || data < train.size) this.end(index)
+    return true
+  }
+
+  /** Hands up what is held of a flow. */
+  private end(index: number): void {
+    const { size, count } = this.trains[index] as Train
+    const packet = this.take(index)
+    if (count > 1) finish(packet, size)
+    this.user.merged(packet)
+  }
+
+  private take(index: number): Packet {
+    const train = this.trains[index] as Train
+    const packet = train.packet as Packet
+    train.packet = null
+    this.held--
+    for (let i = index; i < this.held; i++) this.trains[i] = this.trains[i + 1] as Train
+    this.trains[this.held] = train
+    return packet
+  }
+}
+
+/** Octets of both headers of a segment that can be merged, or 0: it has no data, or says something of its own. */
+function headersOf(packet: Packet): number {
+  const { view, start } = packet
+  if (packet.checksum === 'partial' || packet.segmentOctets !== 0) return 0
+  const control = view.getInt32(start + CONTROL)
+  const headers = IPV4_OCTETS + (control >>> 28) * 4
+  if (headers < HEADERS_OCTETS || headers >= packet.length) return 0
+  return (control & FLAGS_MASK & ~PSH) === ACK ? headers : 0
+}
+
+function sameFlow(a: Packet, b: Packet): boolean {
+  const { view, start } = a
+  return (
+    view.getInt32(start + PORTS) === view.getInt32(b.start + PORTS) &&
+    view.getInt32(start + SOURCE) === view.getInt32(b.start + SOURCE) &&
+    view.getInt32(start + DESTINATION) === view.getInt32(b.start + DESTINATION)
+  )
+}
+
+/** Do the headers of two segments of a flow differ only in what must differ? */
+function sameHeaders(a: Packet, b: Packet, headers: number): boolean {
+  const { view, start } = a
+  const other = b.start
+  if (
+    view.getUint16(start) !== view.getUint16(other) ||
+    view.getUint16(start + FLAGS_AND_OFFSET) !== view.getUint16(other + FLAGS_AND_OFFSET) ||
+    view.getUint16(start + TTL_AND_PROTOCOL) !== view.getUint16(other + TTL_AND_PROTOCOL) ||
+    view.getInt32(start + ACKNOWLEDGMENT) !== view.getInt32(other + ACKNOWLEDGMENT) ||
+    ((view.getInt32(start + CONTROL) ^ view.getInt32(other + CONTROL)) & ~PSH) !== 0
+  )
+    return false
+  for (let at = HEADERS_OCTETS; at < headers; at += 4) {
+    if (view.getInt32(start + at) !== view.getInt32(other + at)) return false
+  }
+  return true
+}
+
+/** Is the checksum of a segment right? */
+function vouchedFor(packet: Packet): boolean {
+  if (packet.checksum === 'verified') return true
+  const tcp = packet.start + IPV4_OCTETS
+  const length = packet.end - tcp
+  return fold(sum(tcp, length, pseudoHeader(packet))) === 0xffff
+}
+
+/** Copies the data of a segment behind another's, if its checksum is right. */
+function append(into: Packet, packet: Packet, headers: number, data: number): boolean {
+  const from = packet.start + headers
+  const to = into.end
+  if (packet.checksum === 'verified') {
+    into.octets.copyWithin(to, from, from + data)
+  } else {
+    const header = sum(packet.start + IPV4_OCTETS, headers - IPV4_OCTETS, pseudoHeader(packet))
+    if (fold(copyAndSum(from, to, data, header)) !== 0xffff) return false
+  }
+  into.put(data)
+  return true
+}
+
+function pseudoHeader({ view, start, end }: Packet): number {
+  const source = view.getInt32(start + SOURCE)
+  return pseudoHeaderIpv4(source, view.getInt32(start + DESTINATION), PROTOCOL_TCP, end - start - IPV4_OCTETS)
+}
+
+/** Makes a super-segment of a first segment that has the data of others behind it. */
+function finish(packet: Packet, size: number): void {
+  const { view, start } = packet
+  view.setUint16(start + TOTAL_LENGTH, packet.length)
+  view.setUint16(start + HEADER_CHECKSUM, 0)
+  view.setUint16(start + HEADER_CHECKSUM, checksum(start, IPV4_OCTETS))
+  packet.segmentOctets = size
+  packet.checksum = 'verified'
+  packet.checksumStart = start + IPV4_OCTETS
+  packet.checksumOffset = TCP_CHECKSUM
+  packet.headerOctets = (view.getUint8(start + CONTROL) >>> 4) * 4
+}
