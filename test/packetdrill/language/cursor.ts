@@ -15,6 +15,11 @@ export class Cursor {
     return this.tokens[Math.min(this.at + ahead, this.tokens.length - 1)] as Token
   }
 
+  /** The tokens not taken yet. */
+  rest(): readonly Token[] {
+    return this.tokens.slice(this.at)
+  }
+
   next(): Token {
     const token = this.peek()
     this.at++

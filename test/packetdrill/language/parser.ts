@@ -9,7 +9,7 @@
 import { Failure } from '../failure.ts'
 import { parseCall } from './call-grammar.ts'
 import { Cursor } from './cursor.ts'
-import { tokenize } from './lexer.ts'
+import { type Token, tokenize } from './lexer.ts'
 import { parsePacket } from './packet-grammar.ts'
 import type { Action, Event, Script, Time } from './script.ts'
 
@@ -17,9 +17,10 @@ const AT_START: Time = { from: 'start', earliest: 0, latest: 0 }
 
 /** @throws Failure — it is not a script; the message begins with 'syntax:'. */
 export function parseScript(text: string): Script {
-  const cursor = new Cursor(tokenize(text))
+  const head = new Cursor(tokenize(text))
   const options: Script['options'][number][] = []
-  while (cursor.is('option')) options.push(parseOption(cursor))
+  while (head.is('option')) options.push(parseOption(head))
+  const cursor = new Cursor(head.rest().flatMap((token) => substitute(token, options)))
   const events: Event[] = []
   while (!cursor.is('end')) events.push(parseEvent(cursor))
   if (events.every(({ time }) => time.from === 'start')) throw cursor.error('an event')
@@ -29,9 +30,28 @@ export function parseScript(text: string): Script {
 function parseOption(cursor: Cursor): Script['options'][number] {
   const { text: name, line } = cursor.next()
   if (!cursor.skip('=')) return { name, value: '', line }
-  let value = cursor.next().text
-  while (cursor.peek().glued && !cursor.is('end')) value += cursor.next().text // ipv4-mapped-ipv6, NAME=value
+  let value = verbatim(cursor.next())
+  while (cursor.peek().glued && !cursor.is('end')) value += verbatim(cursor.next()) // ipv4-mapped-ipv6, NAME="value"
   return { name, value, line }
+}
+
+const QUOTES: Readonly<Record<string, string>> = { string: '"', shell: '`' }
+
+function verbatim({ kind, text }: Token): string {
+  const quote = QUOTES[kind] ?? ''
+  return quote + text + quote
+}
+
+/** `--define=NAME=value` puts the value where the script has the name. */
+function substitute(token: Token, options: Script['options']): Token[] {
+  if (token.kind !== 'word') return [token]
+  const prefix = `${token.text}=`
+  const define = options.find(({ name, value }) => name === 'define' && value.startsWith(prefix))
+  if (define === undefined) return [token]
+  const { line, glued } = token
+  return tokenize(define.value.slice(prefix.length))
+    .slice(0, -1)
+    .map((part) => ({ ...part, line, glued }))
 }
 
 function parseEvent(cursor: Cursor): Event {

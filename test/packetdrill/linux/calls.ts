@@ -5,7 +5,7 @@ import type { CallAction, Value } from '../language/script.ts'
 import { Arguments, numberOf } from './arguments.ts'
 import { O_NONBLOCK, O_RDWR } from './constants.ts'
 import { type Attempt, at, DONE, failed, type Outcome, outcomeOf } from './outcome.ts'
-import { pollSockets } from './poll.ts'
+import { type After, pollSockets } from './poll.ts'
 import { LinuxSocket } from './socket.ts'
 import { getSocketOption, setSocketOption } from './socket-options.ts'
 import { receive, send } from './transfer.ts'
@@ -34,14 +34,14 @@ export class Calls {
   private readonly stream: StreamSockets['stream']
   private readonly place: Place
   private readonly listener: CallListener
-  private readonly now: () => number
+  private readonly after: After
 
-  /** @param now microseconds of virtual time, for poll(). */
-  constructor(stream: StreamSockets['stream'], place: Place, listener: CallListener, now: () => number) {
+  /** @param after does something later on, for poll(). */
+  constructor(stream: StreamSockets['stream'], place: Place, listener: CallListener, after: After) {
     this.stream = stream
     this.place = place
     this.listener = listener
-    this.now = now
+    this.after = after
   }
 
   private readonly calls: Readonly<Record<string, Call>> = {
@@ -57,7 +57,12 @@ export class Calls {
     ioctl: (args) => at(this.ioctl(args)),
     setsockopt: (args) => at(setSocketOption(this.of(args), args)),
     getsockopt: (args) => at(getSocketOption(this.of(args), args)),
-    poll: (args) => pollSockets(args, (fd) => this.descriptors.get(fd), this.now),
+    poll: (args) =>
+      pollSockets(
+        args,
+        (fd) => this.descriptors.get(fd),
+        (us, action) => this.afterwards(us, action),
+      ),
     read: (args) => receive(this.of(args), args.number(2), 0, args),
     recv: (args) => receive(this.of(args), args.number(2), args.number(3), args),
     recvfrom: (args) => receive(this.of(args), args.number(2), args.number(3), args),
@@ -74,6 +79,13 @@ export class Calls {
   start(call: CallAction, line: number): Attempt {
     if (!Object.hasOwn(this.calls, call.name)) throw new Unsupported(line, `the call ${call.name}()`)
     return (this.calls[call.name] as Call)(new Arguments(call, line))
+  }
+
+  private afterwards(us: number, action: () => void): void {
+    this.after(us, () => {
+      action()
+      this.changed = true
+    })
   }
 
   private of(args: Arguments): LinuxSocket {

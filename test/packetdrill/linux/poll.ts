@@ -1,16 +1,15 @@
 /** poll([{fd=4, events=POLLIN, revents=POLLIN}], 1, milliseconds) */
-import { ms } from '../../../src/index.ts'
+import { type Duration, ms } from '../../../src/index.ts'
 import { type Arguments, numberOf } from './arguments.ts'
 import { POLL } from './constants.ts'
 import type { Attempt, Outcome } from './outcome.ts'
 import type { LinuxSocket } from './socket.ts'
 
+/** Does something once that much virtual time has passed. */
+export type After = (duration: Duration, action: () => void) => void
+
 /** Waits until something asked for is so, or the time is over. */
-export function pollSockets(
-  args: Arguments,
-  find: (fd: number) => LinuxSocket | undefined,
-  now: () => number,
-): Attempt {
+export function pollSockets(args: Arguments, find: (fd: number) => LinuxSocket | undefined, after: After): Attempt {
   const { line } = args
   const entries = args.list(0).map((entry) => {
     const expected = args.field(entry, 'revents')
@@ -25,11 +24,16 @@ export function pollSockets(
     }
   })
   const timeout = args.number(2)
-  const until = timeout < 0 ? Number.POSITIVE_INFINITY : now() + ms(timeout)
+  let over = timeout === 0
+  if (timeout > 0) {
+    after(ms(timeout), () => {
+      over = true
+    })
+  }
   return () => {
     const got = entries.map(({ socket, events }) => readiness(socket) & (events | POLL.ERR | POLL.HUP))
     const ready = got.filter((revents) => revents !== 0).length
-    if (ready === 0 && now() < until) return undefined
+    if (ready === 0 && !over) return undefined
     const wrong = entries.findIndex(({ expected }, i) => expected !== got[i])
     const outcome: Outcome = { result: ready }
     if (wrong < 0) return outcome

@@ -29,7 +29,13 @@ const OPTIONS: Readonly<Record<string, SocketOption>> = {
     get: (socket) => 2 * current(socket, 'receiveBuffer'),
   },
   SO_ERROR: { set: () => {}, get: (socket) => errnoOf(socket.takeError()) },
-  TCP_NODELAY: flag('noDelay'),
+  TCP_NODELAY: {
+    set: (socket, value) => {
+      socket.set('noDelay', value !== 0)
+      if (value !== 0) socket.holdBack(false)
+    },
+    get: (socket) => (current(socket, 'noDelay') ? 1 : 0),
+  },
   TCP_CORK: flag('cork'),
   TCP_MAXSEG: {
     set: (socket, value) => socket.set('maxSegment', value),

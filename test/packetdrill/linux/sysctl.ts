@@ -14,6 +14,12 @@ const APPLY: Readonly<Record<string, Apply>> = {
   tcp_timestamps: ({ tcp }, value) => {
     tcp.timestamps = value !== '0'
   },
+  tcp_sack: ({ tcp }, value) => {
+    tcp.sack = value !== '0'
+  },
+  tcp_dsack: ({ tcp }, value) => {
+    tcp.dsack = value !== '0'
+  },
   tcp_window_scaling: ({ tcp }, value) => {
     tcp.windowScaling = value !== '0'
   },
@@ -59,8 +65,6 @@ const APPLY: Readonly<Record<string, Apply>> = {
 
 /** What the stack does anyway, or has no part in; another value is not supported. */
 const FIXED: Readonly<Record<string, readonly string[]>> = {
-  tcp_sack: ['1'],
-  tcp_dsack: ['1'],
   tcp_fack: ['0'],
   tcp_frto: ['2', '1'],
   tcp_reordering: ['3'],

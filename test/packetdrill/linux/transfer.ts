@@ -48,7 +48,7 @@ export function send(socket: LinuxSocket, octets: Uint8Array, flags: number, arg
   if (connection === undefined) return at(failed('EPIPE'))
   const mayWait = !socket.nonBlocking && (flags & MSG.DONTWAIT) === 0
   let done = 0
-  holdBack(socket, (flags & MSG.MORE) !== 0)
+  socket.holdBack((flags & MSG.MORE) !== 0)
   return () => {
     if (socket.pendingError !== undefined) return done > 0 ? { result: done } : failed(socket.takeError() as string)
     try {
@@ -59,13 +59,6 @@ export function send(socket: LinuxSocket, octets: Uint8Array, flags: number, arg
     if (done === octets.length) return { result: done }
     return mayWait ? undefined : done > 0 ? { result: done } : failed('EAGAIN')
   }
-}
-
-/** MSG_MORE corks, and the next call without it uncorks: with its own data, since what follows from both is sent later. */
-function holdBack(socket: LinuxSocket, more: boolean): void {
-  if (socket.more === more) return
-  socket.more = more
-  if (socket.options.get('cork') !== true) socket.connection?.set('cork', more)
 }
 
 function checkFlags(flags: number, known: number, args: Arguments): void {

@@ -51,6 +51,7 @@ const IGNORED: readonly string[] = [
   'send_omit_free',
   'code_command',
   'code_format',
+  'define',
   'verbose',
   'debug',
 ]

@@ -85,7 +85,7 @@ export class Conversations {
   }
 
   /** The conversation a segment we are to send belongs to; undefined when there is none. */
-  outbound({ ports }: TcpBody): Flow | undefined {
+  outbound(ports: TcpBody['ports']): Flow | undefined {
     return this.outboundTracked(ports)?.flow
   }
 

@@ -1,5 +1,6 @@
 /** The node under test, on virtual time, and what the interpreter does with it. */
 import {
+  type Duration,
   direct,
   type Instant,
   IpAddress,
@@ -63,6 +64,11 @@ export class NodeUnderTest {
    */
   async advance(until: number, condition: () => boolean): Promise<boolean> {
     return await this.sim.runUntil(condition, Math.max(until - this.now(), 0))
+  }
+
+  /** Does something after a time, as an event of its own. */
+  after(duration: Duration, action: () => void): void {
+    this.sim.after(duration, action)
   }
 
   close(): Promise<void> {

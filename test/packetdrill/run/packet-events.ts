@@ -48,6 +48,8 @@ export class PacketEvents {
   private readonly comparison: Comparison
   /** Decoded and not yet asked for. */
   private readonly waiting: Sent<TcpPacket | IcmpPacket>[] = []
+  /** The last segment sent has DF: so has one that is quoted. */
+  private dontFragment = true
 
   constructor(node: NodeUnderTest, config: Config, conversations: Conversations, ignorePsh: boolean, trace: Trace) {
     this.node = node
@@ -70,6 +72,7 @@ export class PacketEvents {
       destination: node.local,
       tos: ip.tos?.value ?? 0,
       ttl: ip.ttl ?? DEFAULT_TTL,
+      dontFragment: false,
     }
     node.link.inject(body.kind === 'tcp' ? this.segment(body, header, line) : this.error(body, header, line))
   }
@@ -91,7 +94,8 @@ export class PacketEvents {
   }
 
   private error(body: IcmpBody, ip: IpHeader, line: number): Uint8Array {
-    const flow = this.conversations.outbound({ ...NO_SEGMENT })
+    const flow = this.conversations.outbound(undefined)
+    this.drain(line)
     if (flow === undefined) throw new Failure(line, 'ICMP about no conversation')
     const { seq, length } = body.quote ?? { seq: 0, length: 0 }
     return encodeIcmpError(ip, body, {
@@ -99,6 +103,7 @@ export class PacketEvents {
       destination: ip.source,
       tos: 0,
       ttl: DEFAULT_TTL,
+      dontFragment: this.dontFragment,
       sourcePort: flow.localPort,
       destinationPort: flow.remotePort,
       seq: flow.wireSeq(seq),
@@ -123,11 +128,11 @@ export class PacketEvents {
     advance: Advance,
   ): Promise<Sent<TcpPacket | IcmpPacket>> {
     const wanted = body as IcmpBody
-    const is = ({ packet }: Sent<TcpPacket | IcmpPacket>) => packet.kind === 'icmp'
-    const sent = await this.take(is, body, line, window, advance)
-    const got = sent.packet as IcmpPacket
-    if (got.type === wanted.type && got.code === wanted.code) return sent
-    throw new Failure(line, `expected ${formatBody(body)}, got ${formatIcmp(got.type, got.code)}`)
+    const sent = await this.take(() => true, body, line, window, advance)
+    const got = sent.packet
+    if (got.kind === 'icmp' && got.type === wanted.type && got.code === wanted.code) return sent
+    const text = got.kind === 'icmp' ? formatIcmp(got.type, got.code) : 'a segment of TCP'
+    throw new Failure(line, `expected ${formatBody(body)}, got ${text}`)
   }
 
   private async takeTcp(
@@ -136,7 +141,7 @@ export class PacketEvents {
     window: Window | undefined,
     advance: Advance,
   ): Promise<Sent<TcpPacket>> {
-    const flow = this.conversations.outbound(body)
+    const flow = this.conversations.outbound(body.ports)
     if (flow === undefined) throw new Failure(line, 'no conversation this packet could be of')
     const parts: TcpBody[] = []
     let length = 0
@@ -145,6 +150,7 @@ export class PacketEvents {
       this.conversations.begun(body, sent.packet)
       flow.learnTimestamp(body, sent.packet)
       const part = flow.toScript(sent.packet)
+      this.trace.add(sent.at, `> ${formatBody(part)}`)
       this.mustFollow(parts, part, length + part.length >= body.length, body, line)
       parts.push(part)
       length += part.length
@@ -181,7 +187,6 @@ export class PacketEvents {
     const of = ({ packet }: Sent<TcpPacket | IcmpPacket>) => packet.kind === 'tcp' && flow.sent(packet)
     const sent = await this.take(of, body, line, window, advance)
     const packet = sent.packet as TcpPacket
-    this.trace.add(sent.at, `> ${formatBody(flow.toScript(packet))}`)
     if (packet.payload.some((octet) => octet !== 0)) throw new Failure(line, 'the payload sent is not what was written')
     return { at: sent.at, packet }
   }
@@ -223,6 +228,7 @@ export class PacketEvents {
     for (const { at, octets } of this.node.link.sent.splice(0)) {
       const packet: DecodedPacket = decodePacket(octets)
       if (packet.kind === 'bad') throw new Failure(line, `a malformed packet was sent: ${packet.fault}`)
+      if (packet.kind === 'tcp') this.dontFragment = packet.dontFragment
       this.waiting.push({ at: this.node.since(at), packet })
     }
     return this.waiting
@@ -233,18 +239,6 @@ export class PacketEvents {
     const when = latest === earliest ? seconds(earliest) : `${seconds(earliest)} to ${seconds(latest)}`
     return `time: expected at ${when}, sent at ${seconds(at)} (tolerance ${seconds(tolerance)})`
   }
-}
-
-const NO_SEGMENT: TcpBody = {
-  kind: 'tcp',
-  ports: undefined,
-  flags: 0,
-  seq: 0,
-  length: 0,
-  ack: 0,
-  window: undefined,
-  urgent: 0,
-  options: [],
 }
 
 const seconds = (us: number): string => `${(us / 1e6).toFixed(6)} s`

@@ -100,7 +100,7 @@ class Run implements CallListener, Scope {
     this.conversations = new Conversations(config.bindPort)
     this.packets = new PacketEvents(node, config, this.conversations, options.ignorePsh ?? false, trace)
     const place = { remote: node.remoteAddress, bindPort: config.bindPort, connectPort: config.connectPort }
-    this.calls = new Calls(node.sockets.stream, place, this, () => node.now())
+    this.calls = new Calls(node.sockets.stream, place, this, (duration, action) => node.after(duration, action))
   }
 
   async run(events: readonly Event[]): Promise<void> {

@@ -8,6 +8,7 @@ export const PROTOCOL_TCP = 6
 const IP_OCTETS = 20
 const TCP_OCTETS = 20
 const ICMP_OCTETS = 8
+const DONT_FRAGMENT = 0x4000
 
 export interface IpHeader {
   /** Addresses as uint32. */
@@ -15,6 +16,7 @@ export interface IpHeader {
   readonly destination: number
   readonly tos: number
   readonly ttl: number
+  readonly dontFragment: boolean
 }
 
 /** Numbers as they stand in the header. */
@@ -100,6 +102,7 @@ function encodeIp(ip: IpHeader, protocol: number, payload: Uint8Array, total = I
   octets[0] = 0x45
   octets[1] = ip.tos
   view.setUint16(2, total)
+  view.setUint16(6, ip.dontFragment ? DONT_FRAGMENT : 0)
   octets[8] = ip.ttl
   octets[9] = protocol
   view.setUint32(12, ip.source)
@@ -121,6 +124,7 @@ export function decodePacket(octets: Uint8Array): DecodedPacket {
     destination: view.getUint32(16),
     tos: octets[1] as number,
     ttl: octets[8] as number,
+    dontFragment: (view.getUint16(6) & DONT_FRAGMENT) !== 0,
   }
   const payload = octets.subarray(header)
   if (octets[9] === PROTOCOL_TCP) return decodeTcp(ip, payload)

@@ -16,11 +16,11 @@ const LETTERS: readonly (readonly [number, string])[] = [
   [FLAG.syn, 'S'],
   [FLAG.rst, 'R'],
   [FLAG.psh, 'P'],
-  [FLAG.ack, '.'],
   [FLAG.urg, 'U'],
   [FLAG.ece, 'E'],
   [FLAG.cwr, 'W'],
   [FLAG.ae, 'A'],
+  [FLAG.ack, '.'],
 ]
 
 /** As scripts write them: 'S.', 'P.', or '-' for none. */
