@@ -69,7 +69,6 @@ const FIXED: Readonly<Record<string, readonly string[]>> = {
   tcp_frto: ['2', '1'],
   tcp_reordering: ['3'],
   tcp_congestion_control: ['cubic'],
-  tcp_early_retrans: ['3', '4'],
   tcp_recovery: ['1'],
   tcp_ecn: ['0', '2'],
   tcp_syncookies: ['1'],
@@ -78,6 +77,7 @@ const FIXED: Readonly<Record<string, readonly string[]>> = {
 /** They tune what only Linux has: super-segments, caches between connections, memory of the machine. */
 const IGNORED: readonly string[] = [
   'tcp_tso_win_divisor',
+  'tcp_early_retrans',
   'tcp_min_tso_segs',
   'tcp_no_metrics_save',
   'tcp_autocorking',

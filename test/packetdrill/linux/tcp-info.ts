@@ -41,25 +41,100 @@ const STATES: Readonly<Record<ConnectionState, number>> = {
   CLOSING: 11,
 }
 
-/** Linux counts windows in segments, and says so of no threshold yet. */
+/** What tcpi_options has bits for. */
+const AGREED: readonly (readonly [name: string, bit: number])[] = [
+  ['timestamps', 1],
+  ['selectiveAcks', 2],
+  ['windowScaling', 4],
+  ['ecn', 8],
+]
+
+/** Of congestion control, in the order of Linux's numbers. */
+const CONGESTION_STATES: readonly unknown[] = ['open', 'disorder', 'cwr', 'recovery', 'loss']
+
+/** Linux says so of no threshold yet. */
 const NO_THRESHOLD = 0x7fff_ffff
 
-const FIGURES: Readonly<Record<string, (info: ConnectionInfo) => number>> = {
+/** The figures of one connection at one moment, by name: there may be fewer than Linux has. */
+class Figures {
+  private readonly figures: ReadonlyMap<string, unknown>
+  readonly state: ConnectionState
+
+  constructor(info: ConnectionInfo) {
+    this.figures = new Map(Object.entries(info))
+    this.state = info.state
+  }
+
+  value(name: string): unknown {
+    return this.figures.get(name)
+  }
+
+  number(name: string): number | undefined {
+    const value = this.figures.get(name)
+    return typeof value === 'number' ? value : undefined
+  }
+
+  /** Octets as whole segments, as Linux counts windows; what is in flight is rounded up. */
+  segments(name: string, round: (value: number) => number): number | undefined {
+    const octets = this.number(name)
+    const mss = this.number('maxSegment')
+    return octets === undefined || mss === undefined ? undefined : round(octets / mss)
+  }
+}
+
+type Figure = (figures: Figures) => number | undefined
+
+const plain =
+  (name: string): Figure =>
+  (figures) =>
+    figures.number(name)
+const segments =
+  (name: string): Figure =>
+  (figures) =>
+    figures.segments(name, Math.ceil)
+
+const FIGURES: Readonly<Record<string, Figure>> = {
   tcpi_state: ({ state }) => STATES[state],
-  tcpi_rto: ({ rto }) => rto,
-  tcpi_rtt: ({ srtt }) => srtt,
-  tcpi_rttvar: ({ rttvar }) => rttvar,
-  tcpi_snd_mss: ({ maxSegment }) => maxSegment,
-  tcpi_snd_cwnd: ({ cwnd, maxSegment }) => Math.floor(cwnd / maxSegment),
-  tcpi_snd_ssthresh: ({ ssthresh, maxSegment }) =>
-    ssthresh >= NO_THRESHOLD ? NO_THRESHOLD : Math.floor(ssthresh / maxSegment),
-  tcpi_unacked: ({ flightSize, maxSegment }) => Math.ceil(flightSize / maxSegment),
-  tcpi_total_retrans: ({ retransmits }) => retransmits,
-  tcpi_segs_out: ({ segmentsSent }) => segmentsSent,
-  tcpi_segs_in: ({ segmentsReceived }) => segmentsReceived,
+  tcpi_ca_state: (figures) => indexOf(CONGESTION_STATES, figures.value('congestionState')),
+  tcpi_options: (figures) => AGREED.reduce((bits, [name, bit]) => bits | (figures.value(name) === true ? bit : 0), 0),
+  tcpi_rto: plain('rto'),
+  tcpi_rtt: plain('srtt'),
+  tcpi_rttvar: plain('rttvar'),
+  tcpi_min_rtt: plain('minRtt'),
+  tcpi_snd_mss: plain('maxSegment'),
+  tcpi_rcv_mss: plain('receivedSegment'),
+  tcpi_advmss: plain('announcedSegment'),
+  tcpi_snd_cwnd: (figures) => figures.segments('cwnd', Math.floor),
+  tcpi_snd_ssthresh: (figures) => {
+    const unlimited = (figures.number('ssthresh') ?? 0) >= NO_THRESHOLD
+    return unlimited ? NO_THRESHOLD : figures.segments('ssthresh', Math.floor)
+  },
+  tcpi_unacked: segments('outstanding'),
+  tcpi_sacked: segments('sacked'),
+  tcpi_lost: segments('lost'),
+  tcpi_retrans: segments('resent'),
+  tcpi_reordering: plain('reordering'),
+  tcpi_retransmits: plain('timeouts'),
+  tcpi_backoff: plain('backoff'),
+  tcpi_probes: plain('probes'),
+  tcpi_delivery_rate: plain('deliveryRate'),
+  // Linux counts the SYN, too.
+  tcpi_delivered: (figures) => {
+    const delivered = figures.segments('delivered', Math.ceil)
+    return delivered === undefined ? undefined : delivered + 1
+  },
+  tcpi_total_retrans: plain('retransmits'),
+  tcpi_segs_out: plain('segmentsSent'),
+  tcpi_segs_in: plain('segmentsReceived'),
+  tcpi_bytes_received: plain('octetsReceived'),
+}
+
+function indexOf(values: readonly unknown[], value: unknown): number | undefined {
+  const index = values.indexOf(value)
+  return index < 0 ? undefined : index
 }
 
 /** A figure by its name in Linux; undefined when the connection does not tell it. */
 export function tcpInfo(connection: Connection, name: string): number | undefined {
-  return FIGURES[name]?.(connection.info())
+  return Object.hasOwn(FIGURES, name) ? (FIGURES[name] as Figure)(new Figures(connection.info())) : undefined
 }

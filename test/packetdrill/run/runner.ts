@@ -127,7 +127,7 @@ class Run implements CallListener, Scope {
       await this.packets.expect(action, line, window, (until, condition) => this.advance(until, condition))
       return
     }
-    await this.reach(start, line)
+    await this.reach(start, tolerance, line)
     if (action.kind === 'packet') this.packets.arrive(action, line)
     else if (action.kind === 'call') await this.call(event, action, start)
     else if (action.kind === 'code') runSnippet(action.text, line, this.at(line))
@@ -136,9 +136,9 @@ class Run implements CallListener, Scope {
   }
 
   /** Lets time pass until an event that the script makes happen. */
-  private async reach(start: number, line: number): Promise<void> {
+  private async reach(start: number, tolerance: number, line: number): Promise<void> {
     const late = this.node.now() - start
-    if (late > this.config.toleranceUs) {
+    if (late > tolerance) {
       throw new Failure(line, `time runs backward: this event is ${seconds(late)} before the one above it was done`)
     }
     await this.advance(start, () => false)

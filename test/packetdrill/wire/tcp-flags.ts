@@ -23,6 +23,9 @@ const LETTERS: readonly (readonly [number, string])[] = [
   [FLAG.ack, '.'],
 ]
 
-/** As scripts write them: 'S.', 'P.', or '-' for none. */
-export const formatFlags = (flags: number): string =>
-  LETTERS.map(([bit, letter]) => (flags & bit ? letter : '')).join('') || '-'
+/** As scripts write them: 'S.', 'P.', or '-' for none; reserved bits, which no script has, as numbers. */
+export function formatFlags(flags: number): string {
+  const reserved = flags & ~0x1ff
+  const letters = LETTERS.map(([bit, letter]) => (flags & bit ? letter : '')).join('') || '-'
+  return reserved === 0 ? letters : `${letters}+0x${reserved.toString(16)}`
+}
