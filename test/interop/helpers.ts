@@ -18,18 +18,34 @@ const PACKAGES = {
   cpio: 'cpio',
   curl: 'curl',
   ethtool: 'ethtool',
+  hping3: 'hping3',
   ip: 'iproute2',
   iperf3: 'iperf3',
+  mariadb: 'mariadb-client-core',
+  mariadbd: 'mariadb-server-core',
+  mosquitto: 'mosquitto',
+  mosquitto_pub: 'mosquitto-clients',
+  'nats-server': 'nats-server',
+  nft: 'nftables',
+  nmap: 'nmap',
+  openssl: 'openssl',
+  pg_ctlcluster: 'postgresql',
   ping: 'iputils-ping',
   'qemu-system-x86_64': 'qemu-system-x86',
+  rabbitmqctl: 'rabbitmq-server',
+  'redis-server': 'redis-server',
   socat: 'socat',
+  ssh: 'openssh-client',
+  sshd: 'openssh-server',
   tcpdump: 'tcpdump',
   traceroute: 'traceroute',
   tshark: 'tshark',
 } as const
 
-/** A program, or something of the machine: root's rights over networks, the TUN driver. */
-export type Oracle = keyof typeof PACKAGES | 'root' | 'tun'
+/** A program, or something of the machine: root's rights over networks, the TUN driver, a library of Debian's Python. */
+export type Oracle = keyof typeof PACKAGES | 'root' | 'tun' | 'scapy'
+
+const SCAPY = '/usr/lib/python3/dist-packages/scapy'
 
 /**
  * Whether the machine has the oracles a test needs: pass it as the test's `skip`.
@@ -47,6 +63,8 @@ export function oracle(...needed: readonly Oracle[]): false | string {
 function lack(needed: Oracle): string | undefined {
   if (needed === 'root') return process.getuid?.() === 0 ? undefined : 'needs root, to make network namespaces'
   if (needed === 'tun') return usable('/dev/net/tun', constants.R_OK) ? undefined : 'needs /dev/net/tun: modprobe tun'
+  if (needed === 'scapy')
+    return usable(SCAPY, constants.R_OK) ? undefined : 'needs scapy: apt-get install python3-scapy'
   // Root's tools are not on everyone's path.
   const path = `${process.env.PATH ?? ''}${delimiter}/usr/sbin${delimiter}/sbin`
   const found = path.split(delimiter).some((folder) => usable(join(folder, needed), constants.X_OK))
