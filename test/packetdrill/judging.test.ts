@@ -132,6 +132,16 @@ t.test('calls', async (t) => {
       /expected 1, got 0/,
     ],
     ['+0 shutdown(4, SHUT_WR) = 0\n+0 write(4, ..., 9) = -1 EPIPE (Broken pipe)', 'ok'],
+    [
+      `+0 setsockopt(4, SOL_TCP, TCP_INQ, [1], 4) = 0
++0 < FP. 1:31(30) ack 1 win 257
++0 > . 1:1(0) ack 32
++0 recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 10}], msg_flags=0,
+   msg_control=[{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=20}]}, 0) = 10
++0 recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 20}], msg_flags=0,
+   msg_control=[{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=7}]}, 0) = 20`,
+      /TCP_CM_INQ: expected 7, got 1/,
+    ],
     ['+0 connect(4, ..., ...) = -1 EISCONN (Transport endpoint is already connected)', 'ok'],
   ]
   for (const [line, expected] of cases) {

@@ -8,7 +8,7 @@ import { type Attempt, at, DONE, failed, type Outcome, outcomeOf } from './outco
 import { type After, pollSockets } from './poll.ts'
 import { LinuxSocket } from './socket.ts'
 import { getSocketOption, setSocketOption } from './socket-options.ts'
-import { receive, send } from './transfer.ts'
+import { receive, receiveMessage, send } from './transfer.ts'
 
 /** Where calls go that do not say. */
 export interface Place {
@@ -67,12 +67,12 @@ export class Calls {
     recv: (args) => receive(this.of(args), args.number(2), args.number(3), args),
     recvfrom: (args) => receive(this.of(args), args.number(2), args.number(3), args),
     readv: (args) => receive(this.of(args), this.total(args.list(1), args), 0, args),
-    recvmsg: (args) => receive(this.of(args), this.total(this.vectors(args), args), args.number(2), args),
+    recvmsg: (args) => receiveMessage(this.of(args), this.total(this.vectors(args), args), args.number(2), args),
     write: (args) => send(this.of(args), args.octets(1, args.number(2)), 0, args),
     send: (args) => send(this.of(args), args.octets(1, args.number(2)), args.number(3), args),
     sendto: (args) => send(this.of(args), args.octets(1, args.number(2)), args.number(3), args),
     writev: (args) => send(this.of(args), new Uint8Array(this.total(args.list(1), args)), 0, args),
-    sendmsg: (args) => send(this.of(args), new Uint8Array(this.total(this.vectors(args), args)), args.number(2), args),
+    sendmsg: (args) => this.sendMessage(args),
   }
 
   /** @throws Unsupported — there is no such call here. */
@@ -233,10 +233,13 @@ export class Calls {
     return { ...DONE, differs: `${request}: expected ${numberOf(expected, args.line)}, got ${got}` }
   }
 
+  private sendMessage(args: Arguments): Attempt {
+    if (args.field(args.at(1), 'msg_control').kind !== 'any') throw args.unsupported('control messages')
+    return send(this.of(args), new Uint8Array(this.total(this.vectors(args), args)), args.number(2), args)
+  }
+
   /** The vectors of a struct msghdr. */
   private vectors(args: Arguments): readonly Value[] {
-    const control = args.field(args.at(1), 'msg_control')
-    if (control.kind === 'list' && control.items.length > 0) throw args.unsupported('control messages')
     const vectors = args.field(args.at(1), 'msg_iov')
     return vectors.kind === 'list' ? vectors.items : []
   }

@@ -37,6 +37,12 @@ const OPTIONS: Readonly<Record<string, SocketOption>> = {
     get: (socket) => (current(socket, 'noDelay') ? 1 : 0),
   },
   TCP_CORK: flag('cork'),
+  TCP_INQ: {
+    set: (socket, value) => {
+      socket.tellsLeft = value !== 0
+    },
+    get: (socket) => (socket.tellsLeft ? 1 : 0),
+  },
   TCP_MAXSEG: {
     set: (socket, value) => socket.set('maxSegment', value),
     get: (socket) => socket.connection?.info().maxSegment ?? (current(socket, 'maxSegment') || 536),

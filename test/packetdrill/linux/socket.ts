@@ -16,6 +16,8 @@ export class LinuxSocket {
   over = false
   readShut = false
   writeShut = false
+  /** recvmsg() tells what is left to read (TCP_INQ). */
+  tellsLeft = false
   /** MSG_MORE holds something back. */
   private more = false
   /** SO_ERROR: told once. */

@@ -52,8 +52,9 @@ const AGREED: readonly (readonly [name: string, bit: number])[] = [
 /** Of congestion control, in the order of Linux's numbers. */
 const CONGESTION_STATES: readonly unknown[] = ['open', 'disorder', 'cwr', 'recovery', 'loss']
 
-/** Linux says so of no threshold yet. */
+/** Linux says so of no threshold yet; ours is larger than any window then (RFC 7323 §2.3). */
 const NO_THRESHOLD = 0x7fff_ffff
+const LARGEST_WINDOW = 0x3fff_c000
 
 /** The figures of one connection at one moment, by name: there may be fewer than Linux has. */
 class Figures {
@@ -106,7 +107,7 @@ const FIGURES: Readonly<Record<string, Figure>> = {
   tcpi_advmss: plain('announcedSegment'),
   tcpi_snd_cwnd: (figures) => figures.segments('cwnd', Math.floor),
   tcpi_snd_ssthresh: (figures) => {
-    const unlimited = (figures.number('ssthresh') ?? 0) >= NO_THRESHOLD
+    const unlimited = (figures.number('ssthresh') ?? 0) > LARGEST_WINDOW
     return unlimited ? NO_THRESHOLD : figures.segments('ssthresh', Math.floor)
   },
   tcpi_unacked: segments('outstanding'),

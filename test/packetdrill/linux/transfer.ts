@@ -1,5 +1,6 @@
 /** read(), write() and their kin. */
-import type { Arguments } from './arguments.ts'
+import type { Value } from '../language/script.ts'
+import { type Arguments, numberOf } from './arguments.ts'
 import { MSG } from './constants.ts'
 import { type Attempt, at, failed, type Outcome, outcomeOf } from './outcome.ts'
 import type { LinuxSocket } from './socket.ts'
@@ -23,6 +24,28 @@ export function receive(socket: LinuxSocket, count: number, flags: number, args:
     if (end !== undefined) return got > 0 ? read(into, got, args) : end
     return mayWait ? undefined : got > 0 ? read(into, got, args) : failed('EAGAIN')
   }
+}
+
+/** recvmsg(): the same, with what is left to read as its only control message. */
+export function receiveMessage(socket: LinuxSocket, count: number, flags: number, args: Arguments): Attempt {
+  const control = args.field(args.at(1), 'msg_control')
+  const [message, ...others] = control.kind === 'list' ? control.items : []
+  if (others.length > 0) throw args.unsupported('several control messages')
+  const left = message === undefined ? undefined : leftToRead(message, args)
+  const attempt = receive(socket, count, flags, args)
+  return () => {
+    const outcome = attempt()
+    if (outcome === undefined || outcome.result < 0 || !socket.tellsLeft || left === undefined) return outcome
+    // The end of the stream is there to be read, too.
+    const got = socket.connection?.ended === true ? 1 : (socket.connection?.readableOctets ?? 0)
+    return got === left ? outcome : { ...outcome, differs: `TCP_CM_INQ: expected ${left}, got ${got}` }
+  }
+}
+
+function leftToRead(message: Value, args: Arguments): number {
+  const type = args.field(message, 'cmsg_type')
+  if (type.kind !== 'word' || type.name !== 'TCP_CM_INQ') throw args.unsupported('a control message')
+  return numberOf(args.field(message, 'cmsg_data'), args.line)
 }
 
 /** Why nothing further will come: an error to be told, the peer's FIN, or shutdown(). */

@@ -50,7 +50,8 @@ export async function runScript(text: string, options: RunOptions = {}): Promise
 
 function reason(error: unknown): string {
   if (error instanceof Failure) return error.line > 0 ? `line ${error.line}: ${error.message}` : error.message
-  return `the stack threw: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`
+  const [what, where = ''] = error instanceof Error ? (error.stack ?? error.message).split('\n') : [String(error)]
+  return `the stack threw: ${what} ${where.trim()}`
 }
 
 async function execute(script: Script, options: RunOptions, trace: Trace): Promise<void> {
