@@ -8,12 +8,14 @@ import { rtt } from './rtt.ts'
 import { sim } from './sim.ts'
 import { tcpLoop } from './tcp-loop.ts'
 import { tcpTap } from './tcp-tap.ts'
+import { tcpUdp } from './tcp-udp.ts'
 import { tunnelPps } from './tunnel-pps.ts'
 import { udpPps } from './udp-pps.ts'
 
 export const BENCHES: Readonly<Record<string, Bench>> = {
   'tcp-loop': tcpLoop,
   'tcp-tap': tcpTap,
+  'tcp-udp': tcpUdp,
   'tunnel-pps': tunnelPps,
   forward,
   'udp-pps': udpPps,

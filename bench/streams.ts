@@ -19,6 +19,8 @@ export interface Source {
   stop(): void
   /** Octets handed over so far. */
   readonly sent: number
+  /** Says that this was all; the other end may still answer. */
+  end(): void
   close(): void
 }
 
@@ -103,6 +105,9 @@ export function netSource(socket: net.Socket): Source {
     stop() {
       running = false
     },
+    end() {
+      socket.end()
+    },
     close() {
       socket.end()
     },
@@ -168,6 +173,9 @@ export async function smallSource(
     },
     stop() {
       running = false
+    },
+    end() {
+      connection.shutdown('write')
     },
     close() {
       connection.close()

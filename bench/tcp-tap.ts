@@ -2,11 +2,11 @@
  * Our TCP to the kernel's through a TAP device, against `node:net` between two processes. The other end is an iperf3
  * server in a namespace.
  */
-import net from 'node:net'
 import { parseAddress } from '../src/kernel/address.ts'
 import { alternate, type Bench, figure, type Subject, sleep } from './harness.ts'
 import { type DataConnection, iperf3 } from './iperf3.ts'
-import { type Child, peer, start, tapMissing } from './processes.ts'
+import { type Child, start, tapMissing } from './processes.ts'
+import { connected, netInTwoProcesses } from './sinks.ts'
 import { CHUNK, type NetLike, netSource, smallSource } from './streams.ts'
 import { KERNEL, type TapHost, tapHost } from './tap.ts'
 
@@ -30,7 +30,7 @@ export const tcpTap: Bench = async (effort, tell) => {
       plainSmallOut: throughSmall(plain, false),
       plainNetIn: throughNet(plain, true),
       plainSmallIn: throughSmall(plain, true),
-      peer: await twoProcesses(),
+      peer: await netInTwoProcesses(),
     },
     effort,
   )
@@ -113,38 +113,5 @@ function subject(
       return rate
     },
     async close() {},
-  }
-}
-
-async function connected(api: NetLike, host: string, port: number): Promise<net.Socket> {
-  const socket = api.connect(port, host)
-  await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject))
-  return socket
-}
-
-/** `node:net` here, and in another process. */
-async function twoProcesses(): Promise<Subject> {
-  const sink = await peer('sink', '127.0.0.1')
-  return {
-    async measure(ms) {
-      const socket = await connected(net, '127.0.0.1', sink.port)
-      const source = netSource(socket)
-      let answer = ''
-      socket.on('data', (chunk) => {
-        answer += chunk
-      })
-      const ended = new Promise<void>((resolve) => socket.once('end', () => resolve()))
-      const started = performance.now()
-      source.start()
-      await sleep(ms)
-      source.stop()
-      socket.end()
-      await ended
-      // With what was still on its way: the time counts until all of it has arrived.
-      const elapsed = performance.now() - started
-      if (Number(answer) !== source.sent) throw new Error(`${answer} octets of ${source.sent} arrived`)
-      return (source.sent * 8) / elapsed / 1e6
-    },
-    close: () => sink.stop(),
   }
 }

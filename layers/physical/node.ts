@@ -5,6 +5,7 @@ export { tapDevice } from './tap-device.ts'
 export { tunDevice } from './tun-device.ts'
 export type { TunDropReason } from './tun-port.ts'
 export {
+  type EngineKind,
   type UdpTunnelCodec,
   type UdpTunnelDrop,
   type UdpTunnelEndpoint,

@@ -132,7 +132,7 @@ class DgramEngine implements Engine {
   private arrived(octets: Uint8Array, host: string, port: number): void {
     const packet = this.env.packet(RECEIVE_HEADROOM, octets.length)
     packet.append(octets)
-    this.user.datagram(packet, host, port)
+    this.user.datagram(packet, host, port, this.env.clock.now())
   }
 
   private async bindSocket(at: Endpoint): Promise<Socket> {

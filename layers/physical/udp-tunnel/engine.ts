@@ -2,6 +2,7 @@
  * What a UDP tunnel needs of the machine's UDP: the seam between the tunnel (peers, codec, learning) and the code that
  * does the system calls. Engines differ in speed alone.
  */
+import type { Instant } from '../../../src/kernel/clock.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Endpoint } from './endpoint.ts'
 
@@ -35,8 +36,11 @@ export interface Engine {
 
 /** Who uses an engine. */
 export interface EngineUser {
-  /** A datagram arrived, copied into a packet with headroom. Takes ownership. @param host numeric, canonical text. */
-  datagram(packet: Packet, host: string, port: number): void
+  /**
+   * A datagram arrived, copied into a packet with headroom. Takes ownership.
+   * @param host numeric, canonical text. @param at when it, or the burst it came with, was read.
+   */
+  datagram(packet: Packet, host: string, port: number, at: Instant): void
   /** There was no room to wait for this packet. Takes ownership. */
   overflowed(packet: Packet): void
   /** The system refused a datagram (too large, no route, …). Its packet's life has ended. */

@@ -3,11 +3,11 @@
  *
  *   send ──► waiting ──► sendmmsg, UDP_SEGMENT     at the end of the turn, or when there are enough for a call
  *                └────── EAGAIN: a bounded queue, tried again each RETRY
- *   datagram ◄── recvmmsg, UDP_GRO, until there are no more or 1 ms has passed ◄── woken by libuv
+ *   datagram ◄── recvmmsg, UDP_GRO, until there are no more, or enough for a turn ◄── woken by libuv
  *
  * Where the system knows neither UDP_SEGMENT nor UDP_GRO (before Linux 4.18 and 5.0) each datagram is a message.
  */
-import { type Duration, ms } from '../../../src/kernel/clock.ts'
+import { type Duration, type Instant, ms } from '../../../src/kernel/clock.ts'
 import type { Env } from '../../../src/kernel/env.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { Queue } from '../../../src/kernel/queue.ts'
@@ -23,8 +23,11 @@ import { type SocketAddress, socketAddress } from './socket-address.ts'
 
 /** Datagrams that are sent without waiting for the end of the turn. */
 const ENOUGH = 128
-/** After this long, receiving lets the event loop go round. */
-const TURN: Duration = ms(1)
+/**
+ * After so many, receiving lets the event loop go round, so that what they bring is acknowledged before the sender's window
+ * is used up.
+ */
+const TURN_DATAGRAMS = 64
 const RETRY: Duration = ms(1)
 
 /** What all engines of a thread share, since no call outlasts a function of ours. */
@@ -188,8 +191,12 @@ class Outlet implements Reader, Expiring {
   }
 
   woken(): void {
-    const until = this.env.clock.now() + TURN
-    while (!this.closed && this.receive()) if (this.env.clock.now() >= until) break
+    let left = TURN_DATAGRAMS
+    while (left > 0 && !this.closed) {
+      const received = this.receive()
+      if (received < 0) break
+      left -= received
+    }
   }
 
   async close(): Promise<void> {
@@ -243,34 +250,40 @@ class Outlet implements Reader, Expiring {
     }
   }
 
-  /** @returns false when nothing waits. */
-  private receive(): boolean {
+  /** @returns how many datagrams arrived; -1 when none waits. */
+  private receive(): number {
     const { receiving } = this
     const count = receiving.receive(this.fd)
     if (count < 0) {
       const errno = this.calls.errno()
-      if (errno === ERRNO.EAGAIN) return false
+      if (errno === ERRNO.EAGAIN) return -1
       // What came back of something sent before is told once, and is no reason to stop.
       if (errno !== ERRNO.EINTR) this.user.refused()
-      return true
+      return 1
     }
-    for (let i = 0; i < count && !this.closed; i++) this.arrived(i)
-    return count > 0
+    const now = this.env.clock.now()
+    let datagrams = 0
+    for (let i = 0; i < count && !this.closed; i++) datagrams += this.arrived(i, now)
+    return datagrams
   }
 
-  private arrived(message: number): void {
+  /** @returns how many datagrams the message was. */
+  private arrived(message: number, at: Instant): number {
     const { receiving } = this
     receiving.look(message)
     const { host, port } = receiving.from
     const size = receiving.size(message)
-    let at = receiving.start(message)
-    const end = at + receiving.length(message)
+    let next = receiving.start(message)
+    const end = next + receiving.length(message)
+    let datagrams = 0
     do {
-      const length = Math.min(size, end - at)
+      datagrams++
+      const length = Math.min(size, end - next)
       const packet = this.env.packet(RECEIVE_HEADROOM, length)
-      packet.octets.copyWithin(packet.put(length), at, at + length)
-      at += length
-      this.user.datagram(packet, host, port)
-    } while (at < end && !this.closed)
+      packet.octets.copyWithin(packet.put(length), next, next + length)
+      next += length
+      this.user.datagram(packet, host, port, at)
+    } while (next < end && !this.closed)
+    return datagrams
   }
 }

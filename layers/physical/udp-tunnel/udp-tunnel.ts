@@ -9,7 +9,7 @@
  * never passed on from peer to peer.
  */
 import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
-import { seconds } from '../../../src/kernel/clock.ts'
+import { type Instant, seconds } from '../../../src/kernel/clock.ts'
 import type { Env } from '../../../src/kernel/env.ts'
 import { NetError } from '../../../src/kernel/errors.ts'
 import { type HashKey, hashKey } from '../../../src/kernel/keyed-hash.ts'
@@ -36,6 +36,7 @@ import {
 import { type Peer, Peers } from './peers.ts'
 import { pushVxlan, VXLAN_OCTETS, VXLAN_PORT, vxlanFault } from './vxlan.ts'
 
+export type { EngineKind } from './engine.ts'
 export type { UdpTunnelCodec, UdpTunnelEndpoint, UdpTunnelOptions } from './options.ts'
 
 /** What a tunnel offers besides the tier's service. */
@@ -192,7 +193,7 @@ class UdpTunnel implements UdpTunnelService, EngineUser {
     return this.sendFrame(packet, peer, flow)
   }
 
-  datagram(packet: Packet, host: string, port: number): void {
+  datagram(packet: Packet, host: string, port: number, at: Instant): void {
     const peer = this.known.find(host, port)
     if (peer === null && !this.settings.learnPeers) {
       this.boundary.drop(packet, 'unknownPeer')
@@ -203,13 +204,13 @@ class UdpTunnel implements UdpTunnelService, EngineUser {
       this.boundary.drop(packet, fault)
       return
     }
-    const from = peer ?? this.learnPeer(host, port)
+    const from = peer ?? this.learnPeer(host, port, at)
     if (from === null) {
       this.boundary.drop(packet, 'unknownPeer')
       return
     }
     if (this.settings.vxlan) packet.pull(VXLAN_OCTETS)
-    this.learnStation(packet, from)
+    this.learnStation(packet, from, at)
     if (!this.boundary.up(packet, undefined, 0)) this.boundary.drop(packet, 'noUser')
   }
 
@@ -287,19 +288,18 @@ class UdpTunnel implements UdpTunnelService, EngineUser {
   }
 
   /** With VXLAN the source port is noise: datagrams go to the assigned port (RFC 7348 §5). */
-  private learnPeer(host: string, port: number): Peer | null {
+  private learnPeer(host: string, port: number, at: Instant): Peer | null {
     const to = { host, port: this.settings.vxlan ? VXLAN_PORT : port }
-    const peer = this.known.add(to, false, this.env.clock.now())
+    const peer = this.known.add(to, false, at)
     if (peer !== null) this.boundary.note(null, 'peerLearned', host, '')
     return peer
   }
 
-  private learnStation(packet: Packet, from: Peer): void {
-    const now = this.env.clock.now()
-    from.heard = now
+  private learnStation(packet: Packet, from: Peer, at: Instant): void {
+    from.heard = at
     const high = packet.view.getUint16(packet.start + 6)
     if (high & GROUP_BIT) return
-    this.stations.learn(high, packet.view.getInt32(packet.start + 8), from.index, now)
+    this.stations.learn(high, packet.view.getInt32(packet.start + 8), from.index, at)
   }
 
   private peerOf(peer: UdpTunnelEndpoint): Endpoint {
