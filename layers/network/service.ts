@@ -45,7 +45,7 @@ export class ErrorReport {
   code = ''
   /** One word for people: 'portUnreachable', 'fragmentationNeeded', 'timeExceeded', … */
   reason = ''
-  /** False for errors that may pass (RFC 1122 §4.2.3.9): network and host unreachable, time exceeded. */
+  /** False for errors that may pass (RFC 1122 §4.2.3.9): network and host unreachable, time exceeded, parameter problem. */
   hard = false
   /** ICMP type and code. */
   type = 0

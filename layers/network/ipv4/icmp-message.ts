@@ -80,7 +80,7 @@ const UNREACHABLE: readonly Meaning[] = [
 ]
 const TTL_EXCEEDED: Meaning = { code: 'EHOSTUNREACH', reason: 'timeExceeded', hard: false }
 const REASSEMBLY: Meaning = { code: 'EHOSTUNREACH', reason: 'reassemblyTimeExceeded', hard: false }
-const PARAMETER: Meaning = { code: 'EPROTO', reason: 'parameterProblem', hard: true }
+const PARAMETER: Meaning = { code: 'EPROTO', reason: 'parameterProblem', hard: false }
 
 function meaningOf(type: number, code: number): Meaning | undefined {
   if (type === TYPE.unreachable) return UNREACHABLE[code]
