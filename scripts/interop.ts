@@ -1,24 +1,23 @@
 /**
- * `npm run interop [-- --all] [FILE…]`: runs the tests against other implementations, which `npm test` leaves out.
+ * `npm run interop [-- --all] [PATH…]`: runs the tests against other implementations, which `npm test` leaves out;
+ * `npm run ecosystem` those of popular libraries, against servers and clients that others wrote.
  *
  * --all    the full product of link impairments instead of a dozen cells (sets NETSTRATA_INTEROP=all).
- * FILE…    only these files of test/interop.
+ * PATH…    only these files, or the tests in these folders; default test/interop.
  *
  * What the machine lacks is skipped with the name of the package, unless NETSTRATA_ORACLES=required.
  */
 import { spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 const root = join(import.meta.dirname, '..')
 const { values, positionals } = parseArgs({ options: { all: { type: 'boolean' } }, allowPositionals: true })
 
-const tests = readdirSync(join(root, 'test/interop'), { recursive: true, encoding: 'utf8' })
-  .filter((file) => file.endsWith('.test.ts'))
-  .map((file) => join('test/interop', file))
-const files = positionals.length > 0 ? positionals : tests.sort()
-if (files.length === 0) throw new Error('test/interop holds no tests')
+const paths = positionals.length > 0 ? positionals : ['test/interop']
+const files = paths.flatMap((path) => (statSync(join(root, path)).isDirectory() ? testsIn(path) : [path]))
+if (files.length === 0) throw new Error(`there are no tests in ${paths.join(' ')}`)
 
 // One at a time: they share the machine's interfaces, and measure.
 const tap = join(root, 'node_modules/tap/dist/esm/run.mjs')
@@ -29,3 +28,10 @@ const { status } = spawnSync(process.execPath, [tap, ...options], {
   env: { ...process.env, ...(values.all && { NETSTRATA_INTEROP: 'all' }) },
 })
 process.exitCode = status ?? 1
+
+function testsIn(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.test.ts'))
+    .map((file) => join(folder, file))
+    .sort()
+}

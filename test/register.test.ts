@@ -130,7 +130,7 @@ check('http2, in clear and in TLS', async (t, hosts) => {
   const secure = await onB(hosts, http2.createSecureServer(SECURE).on('stream', echo), 443)
   using _ = register(hosts.nodes.A)
   const clients = [
-    { session: http2.connect('http://B'), server: clear },
+    { session: http2.connect('http://B', () => {}), server: clear },
     { session: http2.connect('https://B', TRUST), server: secure },
   ]
   for (const { session, server } of clients) {

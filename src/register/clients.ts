@@ -1,11 +1,12 @@
 /** What connects: `net`, and `tls` and `http` where they keep their own way to it. `https`, `http2` and `fetch` use these. */
 import http from 'node:http'
+import http2 from 'node:http2'
 import net from 'node:net'
 import tls from 'node:tls'
 import { splitArguments } from '../api/node-net/arguments.ts'
+import { joined } from '../api/node-net/over-tls.ts'
 import type { SocketClass } from '../api/node-net/server.ts'
 import { Socket } from '../api/node-net/socket.ts'
-import { withPlaces } from '../api/node-net/tls-places.ts'
 import type { NetConnectOptions } from '../api/node-net.ts'
 import { standIn } from './stand-in.ts'
 import { isMarked, nodeFor, nodeInForce } from './switch.ts'
@@ -19,6 +20,7 @@ export function patchClients(): void {
   Object.assign(net, { connect, createConnection: connect, Socket: HostSocket, Stream: HostSocket })
   Object.assign(http.Agent.prototype, { createConnection: connecting(http.Agent.prototype.createConnection) })
   Object.assign(tls, { connect: securing(tls.connect) })
+  Object.assign(http2, { connect: undelayed(http2.connect) })
 }
 
 /** One that is made for a descriptor or handle is the host's. */
@@ -37,6 +39,14 @@ function connecting(host: Call): Call {
   }
 }
 
+/** Its sessions turn the delay off themselves, but not on sockets of ours: (authority, options, listener). */
+function undelayed(host: Call): Call {
+  return function connect(this: unknown, authority, ...args) {
+    const options = typeof args[0] === 'object' ? args.shift() : undefined
+    return Reflect.apply(host, this, [authority, { noDelay: true, ...options }, ...args])
+  }
+}
+
 /** TLS is Node's, over a socket of the node: (options) or (port, host, options), each with a callback. */
 function securing(host: Call): Call {
   return function connect(this: unknown, ...args) {
@@ -44,10 +54,10 @@ function securing(host: Call): Call {
     const [place, callback] = splitArguments(args)
     const more = args.slice(1).find((arg) => typeof arg === 'object' && arg !== null)
     const { timeout, ...options } = { ...place, ...more } as tls.ConnectionOptions & { timeout?: number }
-    if (options.socket instanceof Socket) return withPlaces(Reflect.apply(host, this, args), options.socket)
+    if (options.socket instanceof Socket) return joined(Reflect.apply(host, this, args), options.socket)
     if (node === undefined || options.socket) return Reflect.apply(host, this, args)
     const socket = node.net.connect(options as NetConnectOptions)
-    const secured = withPlaces(Reflect.apply(host, this, [{ ...options, socket }, callback]), socket)
+    const secured = joined(Reflect.apply(host, this, [{ ...options, socket }, callback]), socket)
     if (timeout) secured.setTimeout(timeout)
     return secured
   }

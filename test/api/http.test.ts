@@ -7,7 +7,7 @@ import tls from 'node:tls'
 import type { Test } from 'tap'
 import { Agent, fetch } from 'undici'
 import WebSocket, { WebSocketServer } from 'ws'
-import { httpAgent, httpsAgent, type Net, type Server, undiciConnector } from '../../src/api/node-net.ts'
+import { httpAgent, httpsAgent, type Net, type Server, type Socket, undiciConnector } from '../../src/api/node-net.ts'
 import { CERTIFICATE, KEY } from './certificate.ts'
 import { listen, once, pattern, readAll } from './events.ts'
 import { check as checkAll, type Subject } from './subjects.ts'
@@ -124,6 +124,23 @@ check(
 )
 
 check(
+  'https: what is set on a TLS socket reaches the connection below it',
+  () => https.createServer(SECURE, echo),
+  async (t, site) => {
+    let below: Socket | undefined
+    const connect = ((options: object) => (below = site.client.connect(options as never))) as Net['connect']
+    const agent = httpsAgent({ ...site.client, connect }, { keepAlive: true, noDelay: false })
+    const request = https.get({ agent, host: site.address, port: site.port, ...TRUST })
+    await get(request)
+    t.equal(below?.connection?.get('noDelay'), false)
+    t.equal(request.socket?.setNoDelay().setKeepAlive(true).unref(), request.socket)
+    t.equal(below?.connection?.get('noDelay'), true)
+    t.equal(below?.connection?.get('keepAlive'), true)
+    agent.destroy()
+  },
+)
+
+check(
   'https refuses a certificate nobody vouches for',
   () => https.createServer(SECURE, echo),
   async (t, site) => {
@@ -150,6 +167,7 @@ check(
   'http/2 in clear, 20 streams',
   () => h2Echo(http2.createServer()),
   async (t, site) => {
+    site.server.on('connection', (far: Socket) => t.equal(far.connection?.get('noDelay'), true, 'as http2 does itself'))
     const session = http2.connect(`http://${site.address}`, {
       createConnection: () => site.client.connect(site.port, site.address),
     })

@@ -4,8 +4,8 @@ import https from 'node:https'
 import net from 'node:net'
 import tls from 'node:tls'
 import type { Net, NetConnectOptions } from './net.ts'
+import { joined } from './over-tls.ts'
 import type { Socket } from './socket.ts'
-import { withPlaces } from './tls-places.ts'
 
 /** @returns an agent for `http.request` whose connections go through the node. */
 export function httpAgent(node: Net, options: http.AgentOptions = {}): http.Agent {
@@ -20,7 +20,7 @@ export function httpsAgent(node: Net, options: https.AgentOptions = {}): https.A
   const overTls = agent.createConnection
   agent.createConnection = (wanted, callback) => {
     const socket = node.connect(wanted as NetConnectOptions)
-    return withPlaces(overTls.call(agent, withSocket(wanted, socket), callback) as tls.TLSSocket, socket)
+    return joined(overTls.call(agent, withSocket(wanted, socket), callback) as tls.TLSSocket, socket)
   }
   return agent
 }
@@ -71,7 +71,7 @@ export function undiciConnector(node: Net, options: UndiciConnectorOptions = {})
       })) as Socket
     const name = servername ?? (net.isIP(host) === 0 ? host : '')
     const socket = overTls
-      ? withPlaces(
+      ? joined(
           tls.connect({
             ALPNProtocols: allowH2 ? ['h2', 'http/1.1'] : ['http/1.1'],
             ...secure,

@@ -7,10 +7,10 @@ import { type ApiHost, Context, type NetStreams } from './context.ts'
 import { requireSignal } from './errors.ts'
 import { type Intercept, interceptor } from './intercept.ts'
 import { asNames, type Hosts, type Names } from './names.ts'
+import { join } from './over-tls.ts'
 import { settle } from './promises.ts'
 import { type ListenOptions, Server } from './server.ts'
 import { type ConnectOptions, Socket } from './socket.ts'
-import { findPlaces } from './tls-places.ts'
 
 /** What `connect` and `createConnection` take: the options of the socket, and of its connection. */
 export type NetConnectOptions = ConnectOptions &
@@ -146,12 +146,17 @@ export function createNet(below: NetStreams, host: ApiHost, hosts: Hosts | Names
   }
 }
 
+/** Its sessions turn the delay off themselves, but not on sockets of ours. */
+function isHttp2(taker: ConnectionTaker): boolean {
+  return 'updateSettings' in taker
+}
+
 function attach(createServer: Net['createServer'], taker: ConnectionTaker): Server {
   const server = createServer(
     {
       allowHalfOpen: taker.allowHalfOpen,
       pauseOnConnect: taker.pauseOnConnect,
-      noDelay: taker.noDelay,
+      noDelay: taker.noDelay || isHttp2(taker),
       keepAlive: taker.keepAlive,
       keepAliveInitialDelay: (taker.keepAliveInitialDelay ?? 0) * 1000,
       highWaterMark: taker.highWaterMark,
@@ -161,7 +166,7 @@ function attach(createServer: Net['createServer'], taker: ConnectionTaker): Serv
       taker.emit('connection', socket)
     },
   )
-  taker.prependListener?.('secureConnection', findPlaces)
+  taker.prependListener?.('secureConnection', join)
   const close = server.close.bind(server)
   server.close = (callback) => {
     close(callback)
