@@ -27,10 +27,12 @@ export interface ControlMethods {
 const MAX_LINE_OCTETS = 65_536
 /** A client that does not read is hung up on beyond this. */
 const MAX_WAITING_OCTETS = 64 * 1024 * 1024
+/** How long a client has to read the rest once the node ends. */
+const LAST_WORDS_MS = 1000
 
 export interface ControlServer {
   readonly path: string
-  /** Hangs up on everybody and removes the socket. */
+  /** Ends what streams, tells everybody the rest of it, hangs up, and removes the socket. */
   close(): Promise<void>
 }
 
@@ -40,12 +42,12 @@ export async function serveControl(node: string, methods: ControlMethods): Promi
   if (await answers(path)) {
     throw new CommandError(`a node named '${node}' is running; choose another with --name`, EXIT.failure, 'EADDRINUSE')
   }
-  const clients = new Set<Socket>()
+  /** What ends the streams of each. */
+  const clients = new Map<Socket, () => void>()
   // A client that ends its side is still told what its streams hold back.
   const server = createServer({ allowHalfOpen: true }, (client) => {
-    clients.add(client)
+    clients.set(client, serveClient(client, methods))
     client.on('close', () => clients.delete(client))
-    serveClient(client, methods)
   })
   await listen(server, path)
   server.unref()
@@ -57,7 +59,12 @@ export async function serveControl(node: string, methods: ControlMethods): Promi
           tidyControlFolder()
           resolve()
         })
-        for (const client of clients) client.destroy()
+        for (const [client, stop] of clients) {
+          stop()
+          client.end()
+          const timer = setTimeout(() => client.destroy(), LAST_WORDS_MS)
+          client.once('close', () => clearTimeout(timer))
+        }
       }),
   }
 }
@@ -92,7 +99,8 @@ function answers(path: string): Promise<boolean> {
   })
 }
 
-function serveClient(client: Socket, methods: ControlMethods): void {
+/** @returns what ends its streams, and has them say the rest. */
+function serveClient(client: Socket, methods: ControlMethods): () => void {
   const stops: (() => void)[] = []
   const stop = (): void => {
     for (const end of stops.splice(0)) end()
@@ -100,7 +108,7 @@ function serveClient(client: Socket, methods: ControlMethods): void {
   client.on('error', () => client.destroy())
   client.on('close', stop)
   const send = (message: object): void => {
-    if (client.destroyed) return
+    if (!client.writable) return
     client.write(`${JSON.stringify(message)}\n`)
     if (client.writableLength > MAX_WAITING_OCTETS) client.destroy()
   }
@@ -120,6 +128,7 @@ function serveClient(client: Socket, methods: ControlMethods): void {
       stop()
       client.end()
     })
+  return stop
 }
 
 async function answer(

@@ -50,8 +50,9 @@ export async function bootNode(config: NodeConfig, options: BootOptions): Promis
     if (config.capture !== undefined) node.capture(config.capture)
     const control = options.control ? await serveControl(name, nodeMethods(node)) : undefined
     const close = async (): Promise<void> => {
-      await control?.close()
       await drained(node)
+      // Whoever watches sees the last of it, too.
+      await control?.close()
       await node.close()
     }
     return { node, close, [Symbol.asyncDispose]: close }
