@@ -14,17 +14,28 @@ export class Interrupted extends Error {
 const controller = new AbortController()
 let listening = false
 
-/** Aborts with `Interrupted` at the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. */
+/**
+ * Aborts with `Interrupted` at the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. Also aborts
+ * when the process that started this one, with a channel between them, is gone.
+ */
 export function interruption(): AbortSignal {
   if (!listening) {
     listening = true
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, interrupt)
+    process.once('disconnect', leave)
+    // Waiting for that keeps nobody.
+    process.channel?.unref()
+    if (process.connected === false) leave()
   }
   return controller.signal
 }
 
 function interrupt(): void {
   if (controller.signal.aborted) process.exit(EXIT.interrupted)
+  leave()
+}
+
+function leave(): void {
   controller.abort(new Interrupted('interrupted', EXIT.interrupted))
 }
 

@@ -55,6 +55,23 @@ t.test('--stay keeps it up until Ctrl-C, which is no failure', async (t) => {
   t.same(folders(demo), [], 'what it served is removed')
 })
 
+for (const signal of ['SIGKILL', 'SIGINT'] as const) {
+  t.test(`ended at once by ${signal}, it takes its processes with it`, async (t) => {
+    const demo = commands.start(['demo', '--stay', '--port', '0'])
+    await demo.said(/Ctrl-C ends it/)
+    t.equal(alive(demo).length, 3)
+    // The first one is an orderly end, which the second does not wait for.
+    if (signal === 'SIGINT') demo.child.kill(signal)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    await demo.interrupt(signal)
+    // They notice when it has gone.
+    const left = (): unknown[] => [...alive(demo), ...folders(demo), ...commands.sockets()]
+    for (const end = Date.now() + 10_000; left().length > 0 && Date.now() < end; )
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    t.same(left(), [], 'no process, no folder, no socket')
+  })
+}
+
 t.test('a port that is taken, and an interruption while it starts, leave nothing', async (t) => {
   const taken = createServer()
   await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))

@@ -1,5 +1,5 @@
 /** The second half of the demo: the same three nodes as processes of this machine, joined by UDP tunnels. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import dgram from 'node:dgram'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -37,19 +37,18 @@ export async function startNetwork(port: number, signal: AbortSignal): Promise<R
   const folder = mkdtempSync(join(tmpdir(), `netstrata-demo-${process.pid}-`))
   const children: { name: string; command: string; child: ChildProcess }[] = []
   const close = async (): Promise<void> => {
-    process.off('exit', kill)
     await Promise.all(children.map(({ child }) => stop(child)))
-    rmSync(folder, { recursive: true, force: true })
+    remove()
+    process.off('exit', remove)
   }
-  const kill = (): void => {
-    for (const { child } of children) child.kill('SIGKILL')
-    rmSync(folder, { recursive: true, force: true })
-  }
-  process.on('exit', kill)
+  const remove = (): void => rmSync(folder, { recursive: true, force: true })
+  process.on('exit', remove)
   // Nodes of several demos at once must not meet in one control folder.
   const nodeName = (name: string): string => `demo-${process.pid}-${name}`
   const start = async (name: string, script: string, args: readonly string[]): Promise<string> => {
-    const child = spawn(process.execPath, [...process.execArgv, script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    // By the channel they notice when we are gone without a `close`, however that came: then they leave, too.
+    const stdio: StdioOptions = ['ignore', 'pipe', 'pipe', 'ipc']
+    const child = spawn(process.execPath, [...process.execArgv, script, ...args], { stdio })
     const command = `netstrata ${args.filter((arg) => !arg.startsWith(folder)).join(' ')}`
     children.push({ name, command, child })
     return unlessAborted(firstLine(name, child), signal)

@@ -75,7 +75,7 @@ export async function simulatedTransfer(options: SimulatedTransferOptions): Prom
   )
 
   await using sim = new Simulation({ seed: options.seed })
-  sim.capture(options.capture)
+  const capture = sim.capture(options.capture)
   const alice = sim.boot('alice', host(aliceEnd, '10.0.1.2/24', '10.0.1.1'))
   const r1 = sim.boot('r1', router)
   const bob = sim.boot('bob', host(bobEnd, '10.0.2.2/24', '10.0.2.1'))
@@ -101,6 +101,8 @@ export async function simulatedTransfer(options: SimulatedTransferOptions): Prom
   )
   await sim.runUntil(() => received !== undefined, LIMIT)
   for (const stop of stops) stop()
+  // The capture ends where the story does: what closing the nodes cuts off is no part of it.
+  await capture.stop()
   const virtualUs = sim.now()
   return {
     octets: body.length,
