@@ -61,7 +61,7 @@ for (const [name, flag] of Object.entries(FLAGS)) {
     t.ok(held.heap - heldBefore.heap < HEAP_OCTETS, `heap: ${heldBefore.heap} octets before, ${held.heap} after`)
     t.ok(held.slab - heldBefore.slab < SLAB_OCTETS, `slab: ${heldBefore.slab} octets before, ${held.slab} after`)
     await siege.relieve()
-    t.equal(packetsInUse(), before)
+    t.equal(packetsInUse(), before, 'no packet is left')
   })
 }
 

@@ -51,7 +51,7 @@ t.test('nmap', { skip: oracle('root', 'tun', 'ip', 'curl', 'nmap') }, async (t) 
   t.match(output, /TCP Sequence Prediction: Difficulty=\d+ \(Good luck!\)/, 'sequence numbers cannot be foretold')
   t.ok(dropped(node, 'tcp', 'synFin') > 0, 'what was not answered was counted')
   await siege.relieve()
-  t.equal(packetsInUse(), before)
+  t.equal(packetsInUse(), before, 'no packet is left')
 })
 
 async function nmap(kernel: Namespace, ...args: readonly string[]): Promise<string> {
