@@ -57,111 +57,113 @@ async function pings(kernel: Namespace, host: number, ...options: string[]): Pro
   return (await kernel.run('ping', '-q', '-i', '0.005', '-W', '1', ...options, `10.9.0.${host}`)).output
 }
 
-t.test('a kernel pings us through its VXLAN device', { skip: skip || oracle('tshark') }, async (t) => {
-  const before = packetsInUse()
-  const ours = namespace(t)
-  const kernel = kernelBeside(t, ours, 'w0', '192.0.2')
-  vxlanDevice(kernel, '192.0.2.1', 1, ['remote', '192.0.2.2'])
-  enter(t, ours)
-  const node = await boot(udpTunnel({ vni: VNI, peers: [{ host: '192.0.2.1' }] }))
-  t.teardown(() => node.close())
-  answering(node.top, 2)
-  const capture = kernel.run(
-    'tshark',
-    ...['-q', '-l', '-i', 'u0', '-f', 'udp dst port 4789 and src host 192.0.2.2', '-c', '20', '-a', 'duration:15'],
-    ...[
-      '-Q',
-      '-T',
-      'fields',
-      '-e',
-      'udp.srcport',
-      '-e',
-      'vxlan.flags',
-      '-e',
-      'vxlan.vni',
-      '-e',
-      'icmp.checksum.status',
-    ],
-  )
-  for (const size of ['0', '56', '1422']) {
-    t.match(await pings(kernel, 2, '-c', '20', '-M', 'do', '-s', size), ' 20 received', `${size} octets`)
-  }
-  t.match(await pings(kernel, 2, '-f', '-c', '1000'), ' 1000 received')
-  const fault = [...node.top.boundary.drops].filter(([, count]) => count > 0)
-  t.same(fault, [])
-  // tshark does not say when it has begun: ping until it has seen enough.
-  let done = false
-  void capture.then(() => {
-    done = true
-  })
-  while (!done) await pings(kernel, 2, '-c', '20')
-  const lines = (await capture).output
-    .trim()
-    .split('\n')
-    .filter((line) => /^\d+\t/.test(line))
-  t.ok(lines.length >= 10, 'tshark has seen our datagrams')
-  for (const line of lines) {
-    const [port, flags, vni] = line.split('\t')
-    t.ok(Number(port) >= 49_152, `source port ${port} is a dynamic one, by flow`)
-    t.match(flags, /0x0*800$/)
-    t.equal(Number(vni), VNI)
-  }
-  await node.close()
-  t.equal(packetsInUse(), before)
-})
-
-t.test('two kernels as peers of one tunnel: flooding, then learning', { skip }, async (t) => {
-  const ours = namespace(t)
-  const first = kernelBeside(t, ours, 'w0', '192.0.2')
-  const second = kernelBeside(t, ours, 'w1', '198.51.100')
-  vxlanDevice(first, '192.0.2.1', 11, ['remote', '192.0.2.2'])
-  vxlanDevice(second, '198.51.100.1', 12, ['remote', '198.51.100.2'])
-  enter(t, ours)
-  const node = await boot(udpTunnel({ vni: VNI, peers: [{ host: '192.0.2.1' }, { host: '198.51.100.1' }] }))
-  t.teardown(() => node.close())
-  answering(node.top, 2)
-  t.match(await pings(first, 2, '-c', '20'), ' 20 received')
-  t.match(await pings(second, 2, '-c', '20'), ' 20 received')
-  t.equal(node.top.learning.learned, 2)
-  t.equal(node.top.learning.moved, 0)
-  // What was for the first did not reach the second: its device has seen little more than its own traffic.
-  const received = (kernel: Namespace) =>
-    JSON.parse(kernel.ip('-j', '-s', 'link', 'show', 'vx0'))[0].stats64.rx.packets as number
-  t.ok(received(first) < 30 && received(second) < 30, `${received(first)} and ${received(second)} packets`)
-})
-
-t.test('a kernel with two of our tunnels as peers learns where we are', { skip }, async (t) => {
-  const ours = namespace(t)
-  const kernel = kernelBeside(t, ours, 'w0', '192.0.2')
-  ours.ip('addr', 'add', '192.0.2.3/24', 'dev', 'w0')
-  vxlanDevice(kernel, '192.0.2.1', 1, [])
-  for (const address of ['192.0.2.2', '192.0.2.3'])
-    await kernel.run('bridge', 'fdb', 'append', '00:00:00:00:00:00', 'dev', 'vx0', 'dst', address)
-  enter(t, ours)
-  for (const host of [2, 3]) {
-    const node = await boot(
-      udpTunnel({ vni: VNI, local: { host: `192.0.2.${host}` }, peers: [{ host: '192.0.2.1' }] }),
-      `n${host}`,
-    )
+for (const engine of ['dgram', 'native'] as const) {
+  t.test(`${engine}: a kernel pings us through its VXLAN device`, { skip: skip || oracle('tshark') }, async (t) => {
+    const before = packetsInUse()
+    const ours = namespace(t)
+    const kernel = kernelBeside(t, ours, 'w0', '192.0.2')
+    vxlanDevice(kernel, '192.0.2.1', 1, ['remote', '192.0.2.2'])
+    enter(t, ours)
+    const node = await boot(udpTunnel({ engine, vni: VNI, peers: [{ host: '192.0.2.1' }] }))
     t.teardown(() => node.close())
-    answering(node.top, host)
-  }
-  t.match(await pings(kernel, 2, '-c', '20'), ' 20 received')
-  t.match(await pings(kernel, 3, '-c', '20'), ' 20 received')
-  const { output } = await kernel.run('bridge', 'fdb', 'show', 'dev', 'vx0')
-  t.match(output, /02:00:00:00:00:02 .*dst 192\.0\.2\.2/)
-  t.match(output, /02:00:00:00:00:03 .*dst 192\.0\.2\.3/)
-})
+    answering(node.top, 2)
+    const capture = kernel.run(
+      'tshark',
+      ...['-q', '-l', '-i', 'u0', '-f', 'udp dst port 4789 and src host 192.0.2.2', '-c', '20', '-a', 'duration:15'],
+      ...[
+        '-Q',
+        '-T',
+        'fields',
+        '-e',
+        'udp.srcport',
+        '-e',
+        'vxlan.flags',
+        '-e',
+        'vxlan.vni',
+        '-e',
+        'icmp.checksum.status',
+      ],
+    )
+    for (const size of ['0', '56', '1422']) {
+      t.match(await pings(kernel, 2, '-c', '20', '-M', 'do', '-s', size), ' 20 received', `${size} octets`)
+    }
+    t.match(await pings(kernel, 2, '-f', '-c', '1000'), ' 1000 received')
+    const fault = [...node.top.boundary.drops].filter(([, count]) => count > 0)
+    t.same(fault, [])
+    // tshark does not say when it has begun: ping until it has seen enough.
+    let done = false
+    void capture.then(() => {
+      done = true
+    })
+    while (!done) await pings(kernel, 2, '-c', '20')
+    const lines = (await capture).output
+      .trim()
+      .split('\n')
+      .filter((line) => /^\d+\t/.test(line))
+    t.ok(lines.length >= 10, 'tshark has seen our datagrams')
+    for (const line of lines) {
+      const [port, flags, vni] = line.split('\t')
+      t.ok(Number(port) >= 49_152, `source port ${port} is a dynamic one, by flow`)
+      t.match(flags, /0x0*800$/)
+      t.equal(Number(vni), VNI)
+    }
+    await node.close()
+    t.equal(packetsInUse(), before)
+  })
 
-t.test('a kernel of another segment is not heard', { skip }, async (t) => {
-  const ours = namespace(t)
-  const kernel = kernelBeside(t, ours, 'w0', '192.0.2')
-  vxlanDevice(kernel, '192.0.2.1', 1, ['remote', '192.0.2.2'])
-  enter(t, ours)
-  const node = await boot(udpTunnel({ vni: VNI + 1, peers: [{ host: '192.0.2.1' }] }))
-  t.teardown(() => node.close())
-  answering(node.top, 2)
-  t.match(await pings(kernel, 2, '-c', '2'), ' 0 received')
-  t.ok((node.top.boundary.drops.get('wrongVni') ?? 0) > 0)
-  t.equal(node.top.boundary.rxPackets, 0)
-})
+  t.test(`${engine}: two kernels as peers of one tunnel: flooding, then learning`, { skip }, async (t) => {
+    const ours = namespace(t)
+    const first = kernelBeside(t, ours, 'w0', '192.0.2')
+    const second = kernelBeside(t, ours, 'w1', '198.51.100')
+    vxlanDevice(first, '192.0.2.1', 11, ['remote', '192.0.2.2'])
+    vxlanDevice(second, '198.51.100.1', 12, ['remote', '198.51.100.2'])
+    enter(t, ours)
+    const node = await boot(udpTunnel({ engine, vni: VNI, peers: [{ host: '192.0.2.1' }, { host: '198.51.100.1' }] }))
+    t.teardown(() => node.close())
+    answering(node.top, 2)
+    t.match(await pings(first, 2, '-c', '20'), ' 20 received')
+    t.match(await pings(second, 2, '-c', '20'), ' 20 received')
+    t.equal(node.top.learning.learned, 2)
+    t.equal(node.top.learning.moved, 0)
+    // What was for the first did not reach the second: its device has seen little more than its own traffic.
+    const received = (kernel: Namespace) =>
+      JSON.parse(kernel.ip('-j', '-s', 'link', 'show', 'vx0'))[0].stats64.rx.packets as number
+    t.ok(received(first) < 30 && received(second) < 30, `${received(first)} and ${received(second)} packets`)
+  })
+
+  t.test(`${engine}: a kernel with two of our tunnels as peers learns where we are`, { skip }, async (t) => {
+    const ours = namespace(t)
+    const kernel = kernelBeside(t, ours, 'w0', '192.0.2')
+    ours.ip('addr', 'add', '192.0.2.3/24', 'dev', 'w0')
+    vxlanDevice(kernel, '192.0.2.1', 1, [])
+    for (const address of ['192.0.2.2', '192.0.2.3'])
+      await kernel.run('bridge', 'fdb', 'append', '00:00:00:00:00:00', 'dev', 'vx0', 'dst', address)
+    enter(t, ours)
+    for (const host of [2, 3]) {
+      const node = await boot(
+        udpTunnel({ engine, vni: VNI, local: { host: `192.0.2.${host}` }, peers: [{ host: '192.0.2.1' }] }),
+        `n${host}`,
+      )
+      t.teardown(() => node.close())
+      answering(node.top, host)
+    }
+    t.match(await pings(kernel, 2, '-c', '20'), ' 20 received')
+    t.match(await pings(kernel, 3, '-c', '20'), ' 20 received')
+    const { output } = await kernel.run('bridge', 'fdb', 'show', 'dev', 'vx0')
+    t.match(output, /02:00:00:00:00:02 .*dst 192\.0\.2\.2/)
+    t.match(output, /02:00:00:00:00:03 .*dst 192\.0\.2\.3/)
+  })
+
+  t.test(`${engine}: a kernel of another segment is not heard`, { skip }, async (t) => {
+    const ours = namespace(t)
+    const kernel = kernelBeside(t, ours, 'w0', '192.0.2')
+    vxlanDevice(kernel, '192.0.2.1', 1, ['remote', '192.0.2.2'])
+    enter(t, ours)
+    const node = await boot(udpTunnel({ engine, vni: VNI + 1, peers: [{ host: '192.0.2.1' }] }))
+    t.teardown(() => node.close())
+    answering(node.top, 2)
+    t.match(await pings(kernel, 2, '-c', '2'), ' 0 received')
+    t.ok((node.top.boundary.drops.get('wrongVni') ?? 0) > 0)
+    t.equal(node.top.boundary.rxPackets, 0)
+  })
+}
