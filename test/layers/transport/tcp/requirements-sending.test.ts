@@ -2,6 +2,7 @@
 import t from 'tap'
 import { seconds } from '../../../../src/kernel/clock.ts'
 import { Script } from './script.ts'
+import type { Sent } from './segment-text.ts'
 
 t.test('nothing written waits for ever: for its ACK, or for a timer (MUST-60)', async (t) => {
   const s = new Script()
@@ -23,6 +24,33 @@ t.test('nothing written waits for ever: for its ACK, or for a timer (MUST-60)', 
   s.run(c.info().rto)
   s.out('. 31:51 ack 1')
   t.equal(c.queuedOctets, 30)
+})
+
+t.test('what was written leaves in the largest segments there are, the last with PSH (MUST-61, SHLD-28)', async (t) => {
+  const s = new Script()
+  const c = s.established()
+  const segments: (Sent | undefined)[] = []
+  const { sent } = s.net
+  s.net.sent = (packet, to) => {
+    const taken = sent(packet, to)
+    segments.push(s.lastPacket)
+    return taken
+  }
+  const pushed = () => segments.at(-1)?.flags.includes('P')
+  s.write(c, 2500)
+  s.run(0)
+  t.same(
+    segments.map((segment) => segment?.length),
+    [1000, 1000, 500],
+  )
+  t.ok(pushed())
+  s.write(c, 600, 2500)
+  s.run(0)
+  t.equal(segments.length, 3, 'one small segment at a time')
+  s.in('. 1:1 ack 2501')
+  s.run(0)
+  t.equal(segments.at(-1)?.length, 600)
+  t.ok(pushed())
 })
 
 t.test('a peer that falls silent is given 100 seconds and more (SHLD-11)', async (t) => {
