@@ -14,10 +14,13 @@ t.setTimeout(300_000)
 const FILE_OCTETS = 100 << 20
 const skip = oracle('root', 'tun', 'ip', 'curl', 'bridge', 'socat')
 
-for (const medium of MEDIA) {
-  t.test(`curl over ${medium}`, { skip }, async (t) => {
+const LINKS = [...MEDIA.map((medium) => ({ medium, engine: undefined })), { medium: 'vxlan', engine: 'dgram' }] as const
+
+for (const { medium, engine } of LINKS) {
+  const link = engine === undefined ? medium : `${medium}, ${engine} engine`
+  t.test(`curl over ${link}`, { skip }, async (t) => {
     const before = packetsInUse()
-    const { node, kernel } = await stand(t, medium)
+    const { node, kernel } = await stand(t, medium, engine === undefined ? {} : { engine })
     const file = await payloadFile(t, FILE_OCTETS)
     const hash = payloadHash(FILE_OCTETS)
     const server = createServer((request, response) => {
@@ -46,8 +49,8 @@ for (const medium of MEDIA) {
     t.equal(packetsInUse(), before)
   })
 
-  t.test(`our HTTP client over ${medium}`, { skip }, async (t) => {
-    const { node, kernel } = await stand(t, medium)
+  t.test(`our HTTP client over ${link}`, { skip }, async (t) => {
+    const { node, kernel } = await stand(t, medium, engine === undefined ? {} : { engine })
     const file = await payloadFile(t, 20 << 20)
     // The kernel's server: takes a request of any kind, and answers with the file.
     const answer = `printf 'HTTP/1.0 200 OK\\r\\n\\r\\n'; cat ${file}`

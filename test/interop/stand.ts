@@ -20,6 +20,7 @@ import {
   type TcpOptions,
   tapDevice,
   tcp,
+  type UdpTunnelOptions,
   udp,
   udpTunnel,
 } from '../../src/index.ts'
@@ -45,6 +46,8 @@ export interface StandOptions {
   readonly tcp?: TcpOptions
   /** IP MTU of both ends, on a TAP device. */
   readonly mtu?: number
+  /** What does the system calls of a tunnel; default: as the tunnel chooses. */
+  readonly engine?: UdpTunnelOptions['engine']
   readonly hosts?: Readonly<Record<string, string>>
 }
 
@@ -84,8 +87,14 @@ function hostOf(
   return stack(link, ethernet(), ip(ipv4({ address: `${OURS}/24`, gateway: THEIRS })), sockets(tcp(settings), udp()))
 }
 
-function physical(medium: Medium, kernel: Namespace, { mtu }: StandOptions): Blueprint<PhysicalService<'ethernet'>> {
-  if (medium === 'vxlan') return udpTunnel({ vni: VNI, peers: [{ host: '192.0.2.1' }] })
+function physical(
+  medium: Medium,
+  kernel: Namespace,
+  { mtu, engine }: StandOptions,
+): Blueprint<PhysicalService<'ethernet'>> {
+  if (medium === 'vxlan') {
+    return udpTunnel({ vni: VNI, peers: [{ host: '192.0.2.1' }], ...(engine !== undefined && { engine }) })
+  }
   return tapDevice({
     name: 'x0',
     netns: kernel.name,
