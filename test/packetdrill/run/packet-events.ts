@@ -187,7 +187,9 @@ export class PacketEvents {
     const of = ({ packet }: Sent<TcpPacket | IcmpPacket>) => packet.kind === 'tcp' && flow.sent(packet)
     const sent = await this.take(of, body, line, window, advance)
     const packet = sent.packet as TcpPacket
-    if (packet.payload.some((octet) => octet !== 0)) throw new Failure(line, 'the payload sent is not what was written')
+    if (packet.payload.some((octet) => octet !== 0)) {
+      throw new Failure(line, `payload: expected zeros, got other octets, in ${formatBody(body)}`)
+    }
     return { at: sent.at, packet }
   }
 
