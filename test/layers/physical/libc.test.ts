@@ -7,15 +7,7 @@ import { ERRNO, errnoName, libc } from '../../../layers/physical/libc.ts'
 import { readable, throughPoll } from '../../../layers/physical/tun-readable.ts'
 import { NetError } from '../../../src/kernel/errors.ts'
 import { Packet } from '../../../src/kernel/packet.ts'
-
-/** A preload that hides koffi, as on a machine that has not installed it. */
-const WITHOUT_KOFFI = `data:text/javascript,${encodeURIComponent(`
-import Module from 'node:module'
-const resolve = Module._resolveFilename
-Module._resolveFilename = function (name, ...rest) {
-  if (name === 'koffi') throw Object.assign(new Error('Cannot find module koffi'), { code: 'MODULE_NOT_FOUND' })
-  return resolve.call(this, name, ...rest)
-}`)}`
+import { WITHOUT_KOFFI } from './without-koffi.ts'
 
 t.test('without koffi, one sentence says what to do, and the rest works', async (t) => {
   const root = new URL('../../../', import.meta.url)
