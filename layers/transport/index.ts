@@ -1,6 +1,6 @@
 /** The transport tier: connections and datagrams between programs. */
 export * from './service.ts'
 export { type DatagramOnlySockets, type StreamOnlySockets, sockets } from './sockets.ts'
-export type { TcpOptions } from './tcp/settings.ts'
+export type { EcnMode, TcpOptions } from './tcp/settings.ts'
 export { tcp } from './tcp/tcp.ts'
 export { type UdpOptions, udp } from './udp/udp.ts'

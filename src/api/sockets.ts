@@ -62,7 +62,15 @@ export interface ConnectionOptions {
   pathMtuDiscovery: boolean
   /** What `close` does with unsent data: undefined sends it in the background; 0 resets; else resets after that time. */
   linger: Duration | undefined
+  /** Decides how much may be in flight. Default 'cubic'. */
+  congestionControl: CongestionControl
 }
+
+/** CUBIC (RFC 9438), Reno (RFC 5681), or none at all: only for paths that cannot be congested. */
+export type CongestionControl = 'cubic' | 'reno' | 'none'
+
+/** What loss recovery is doing, as Linux names it. */
+export type CongestionState = 'open' | 'disorder' | 'cwr' | 'recovery' | 'loss'
 
 /** Figures of a connection, for people and tests (a part of Linux's TCP_INFO). Times in microseconds. */
 export interface ConnectionInfo {
@@ -72,7 +80,36 @@ export interface ConnectionInfo {
   readonly rto: Duration
   readonly cwnd: number
   readonly ssthresh: number
+  /** Octets believed to be in the network. */
   readonly flightSize: number
+  readonly congestionControl: CongestionControl
+  readonly congestionState: CongestionState
+  /** Octets sent and not acknowledged; and of these, received out of order, taken as lost, and sent again. */
+  readonly outstanding: number
+  readonly sacked: number
+  readonly lost: number
+  readonly resent: number
+  /** Segments by which the network was seen to reorder, at least. */
+  readonly reordering: number
+  /** The least round trip of the last minutes; 0: none was measured. */
+  readonly minRtt: Duration
+  /** Octets that the peer has received, and how many a second of late. */
+  readonly delivered: number
+  readonly deliveryRate: number
+  /** Timeouts in a row, and the exponent they have left for `rto`. */
+  readonly timeouts: number
+  readonly backoff: number
+  /** Probes of a closed window or an idle peer that were not answered. */
+  readonly probes: number
+  /** The largest segment that the peer has sent. */
+  readonly receivedSegment: number
+  /** The MSS we have announced. */
+  readonly announcedSegment: number
+  /** What both sides have agreed on. */
+  readonly timestamps: boolean
+  readonly selectiveAcks: boolean
+  readonly windowScaling: boolean
+  readonly ecn: boolean
   readonly sndWnd: number
   readonly rcvWnd: number
   readonly maxSegment: number

@@ -1,31 +1,30 @@
-/** What an acceptable ACK means for the sender (RFC 9293 §3.10.7.4 fifth, RFC 5681 §3, RFC 6582, RFC 6298 §5). */
+/** What an acceptable ACK means for the sender (RFC 9293 §3.10.7.4 fifth, RFC 5681 §3, RFC 6298 §5, RFC 8985). */
 import type { Instant } from '../../../src/kernel/clock.ts'
-import { after, afterOrAt, before } from '../../../src/kernel/sequence.ts'
+import { after, before } from '../../../src/kernel/sequence.ts'
+import { assess, assessProbe, forgetDuplicates, takeBlocks } from './loss.ts'
+import { armAfterAck } from './loss-timer.ts'
 import { endPersist } from './output.ts'
-import { FIN, type Segment, SYN } from './segment.ts'
-import { DRAINED, NEVER, type Tcb, WRITABLE } from './tcb.ts'
+import { Progress } from './progress.ts'
+import { DUP_THRESHOLD } from './rack.ts'
+import { reduceWindow } from './reduction.ts'
+import { ECE, FIN, type Segment, SYN } from './segment.ts'
+import type { Sender } from './sender.ts'
+import { DRAINED, type Tcb, WRITABLE } from './tcb.ts'
 
-/** Duplicate ACKs that mean a loss (RFC 5681 §3.2). */
-const DUP_THRESHOLD = 3
+const TOLD = new Progress()
 
-/** Takes in SEG.ACK and SEG.WND of a segment whose ACK lies at or after SND.UNA and not after SND.NXT, or is old. */
+/** Takes in SEG.ACK, SEG.WND and SACK of a segment whose ACK lies at or after SND.UNA and not after SND.NXT, or is old. */
 export function acknowledge(tcb: Tcb, seg: Segment, now: Instant): void {
-  const { snd } = tcb
   tcb.probes = 0
-  const acked = (seg.ack - snd.una) | 0
-  if (acked > 0) newAck(tcb, seg, acked, now)
-  else if (acked === 0 && isDuplicate(tcb, seg)) duplicateAck(tcb)
-  if (acked >= 0) updateWindow(tcb, seg)
-}
-
-/** (RFC 5681 §2): data outstanding, the segment empty and its window the one we know. */
-function isDuplicate(tcb: Tcb, seg: Segment): boolean {
-  return (
-    seg.length === 0 &&
-    tcb.snd.una !== tcb.snd.nxt &&
-    seg.wnd << tcb.snd.shift === tcb.snd.wnd &&
-    (seg.flags & (SYN | FIN)) === 0
-  )
+  const acked = (seg.ack - tcb.snd.una) | 0
+  const { sender } = tcb
+  if (sender === null) {
+    if (acked >= 0) updateWindow(tcb, seg)
+  } else if (acked < 0) {
+    oldAck(tcb, sender, seg, now)
+  } else {
+    currentAck(tcb, sender, seg, acked, now)
+  }
 }
 
 /** Only from segments that are newer than the one the window came from, so that an old one cannot shrink it. */
@@ -38,34 +37,79 @@ export function updateWindow(tcb: Tcb, seg: Segment): void {
   if (snd.wnd > snd.maxWnd) snd.maxWnd = snd.wnd
 }
 
-function newAck(tcb: Tcb, seg: Segment, acked: number, now: Instant): void {
+function begin(tcb: Tcb, s: Sender, seg: Segment, now: Instant): void {
+  tcb.echoes = tcb.timestamps && seg.hasTimestamps && seg.tsecr !== 0
+  tcb.lastEcho = seg.tsecr
+  // Timestamps are milliseconds: what echoes this one was sent before its millisecond was over.
+  const echoedAt = tcb.echoes ? now - (((tcb.tsval(now) - seg.tsecr) | 0) - 1) * 1000 : -1
+  TOLD.begin(tcb.snd.una, s.board, s.recover, s.minRtt.value, echoedAt, now)
+}
+
+/** Overtaken by another; what it has to say about holes may still be new. */
+function oldAck(tcb: Tcb, s: Sender, seg: Segment, now: Instant): void {
+  if (seg.sackCount === 0 || !tcb.sack) return
+  begin(tcb, s, seg, now)
+  takeBlocks(tcb, s, seg.ack, seg.sackEdges, seg.sackCount, TOLD)
+  learn(tcb, s, seg, now)
+  assess(tcb, s, TOLD)
+}
+
+function currentAck(tcb: Tcb, s: Sender, seg: Segment, acked: number, now: Instant): void {
+  begin(tcb, s, seg, now)
+  TOLD.advanced = acked > 0
+  TOLD.duplicate = acked === 0 && isDuplicate(tcb, seg)
+  TOLD.congested = tcb.ecn && (seg.flags & ECE) !== 0
+  updateWindow(tcb, seg)
+  if (seg.sackCount > 0 && tcb.sack) takeBlocks(tcb, s, seg.ack, seg.sackEdges, seg.sackCount, TOLD)
+  if (TOLD.dsack) TOLD.duplicate = false
+  if (acked > 0) advance(tcb, s, seg, now)
+  learn(tcb, s, seg, now)
+  if (s.probing) assessProbe(tcb, s, seg.ack, TOLD)
+  const dubious = TOLD.duplicate || TOLD.sacked || TOLD.congested || TOLD.dsack || s.state !== 'open'
+  const reorderingBefore = tcb.timer === 'reorder' ? tcb.deadlines.retransmit : -1
+  if (dubious) assess(tcb, s, TOLD)
+  const reordering = tcb.timer === 'reorder' && tcb.deadlines.retransmit !== reorderingBefore
+  if ((acked > 0 || restarts(s)) && !reordering && !isWaitingForRenege(tcb, s)) armAfterAck(tcb, s, now)
+  control(tcb, s, now)
+}
+
+/** The peer seems to have thrown away what it had sacked: the timer stays short. */
+function isWaitingForRenege(tcb: Tcb, s: Sender): boolean {
+  return s.board.sacked > 0 && tcb.sack && s.board.isHeadSacked
+}
+
+/** (RFC 5681 §2): data outstanding, the segment empty and its window the one we know. */
+function isDuplicate(tcb: Tcb, seg: Segment): boolean {
+  return (
+    seg.length === 0 &&
+    tcb.snd.una !== tcb.snd.nxt &&
+    seg.wnd << tcb.snd.shift === tcb.snd.wnd &&
+    (seg.flags & (SYN | FIN)) === 0
+  )
+}
+
+/** SND.UNA moves. */
+function advance(tcb: Tcb, s: Sender, seg: Segment, now: Instant): void {
   const { snd } = tcb
   snd.una = seg.ack
   // It must not fall behind by 2^31, or it would seem to lie ahead.
   if (before(tcb.smallEnd, snd.una)) tcb.smallEnd = snd.una
-  if (tcb.goingBack && !before(snd.una, snd.rtx)) {
-    snd.rtx = snd.una
-    if (snd.rtx === snd.nxt) tcb.goingBack = false
-  }
-  const resent = tcb.retransmits > 0 || tcb.recovery !== 'open'
-  measure(tcb, seg, resent, now)
-  const data = releaseData(tcb)
+  s.board.acknowledge(seg.ack, TOLD)
+  if (!tcb.sack) forgetDuplicates(s, TOLD)
+  releaseData(tcb)
   tcb.retransmits = 0
   tcb.unackedSince = now
-  const partial = tcb.recovery === 'fast' && before(snd.una, tcb.recover)
-  if (tcb.recovery === 'fast') inFastRecovery(tcb, acked, partial)
-  else grow(tcb, data, now)
-  rearm(tcb, partial, now)
+  if (tcb.persisting) endPersist(tcb)
 }
 
-/** Frees what is acknowledged, and sees whether the application waits for that. @returns octets of data. */
-function releaseData(tcb: Tcb): number {
+/** Frees what is acknowledged, and sees whether the application waits for that. */
+function releaseData(tcb: Tcb): void {
   const buffer = tcb.sendBuffer
-  if (buffer === null) return 0
+  if (buffer === null) return
   const { snd } = tcb
   const kept = Math.max((snd.end - snd.una) | 0, 0)
   const data = buffer.length - kept
-  if (data <= 0) return 0
+  if (data <= 0) return
   buffer.release(data)
   if (kept === 0) tcb.sendBuffer = null
   if (tcb.wantsWritable && kept * 2 <= tcb.options.sendBuffer) {
@@ -76,68 +120,50 @@ function releaseData(tcb: Tcb): number {
     tcb.wantsDrained = false
     tcb.events |= DRAINED
   }
-  return data
 }
 
-/** A round trip was measured: by a segment that was sent once, or by its echo when timestamps tell which it was. */
-function measure(tcb: Tcb, seg: Segment, resent: boolean, now: Instant): void {
-  if (tcb.timedAt >= 0) {
-    if (before(seg.ack, tcb.timedSeq)) return
-    tcb.rtt.sample(now - tcb.timedAt)
-    tcb.timedAt = -1
-    tcb.backoff = 0
-  } else if (resent && tcb.timestamps && seg.hasTimestamps && seg.tsecr !== 0) {
-    // (RFC 7323 §4.1 RTTM); milliseconds, so that a shorter round trip counts as a half
+/** Round trips, reordering and the rate of delivery. */
+function learn(tcb: Tcb, s: Sender, seg: Segment, now: Instant): void {
+  if (TOLD.octets === 0 && !TOLD.dsack) return
+  measure(tcb, s, seg, now)
+  s.rack.advance(TOLD)
+  if (TOLD.reordered) s.rack.sawReordering((s.board.fack - TOLD.reorderedAt) | 0, s.mss)
+  s.rate.sample(TOLD, s.minRtt.value)
+  s.rack.adapt(TOLD, s.rate.delivered)
+}
+
+/** A round trip is measured by what was sent once (Karn), or by its echo when timestamps tell (RFC 7323 §4.1). */
+function measure(tcb: Tcb, s: Sender, seg: Segment, now: Instant): void {
+  let sentAt = TOLD.ambiguous ? -1 : TOLD.firstSentAt
+  if (sentAt < 0) sentAt = TOLD.firstSackedAt
+  if (sentAt >= 0) {
+    const rtt = Math.max(now - sentAt, 1)
+    const least = TOLD.lastSentAt >= 0 && !TOLD.ambiguous ? Math.max(now - TOLD.lastSentAt, 1) : rtt
+    s.minRtt.sample(least, now)
+    s.algorithm.measured(s, least, tcb.snd.una, tcb.snd.nxt)
+    sampled(tcb, s, rtt)
+  } else if (TOLD.advanced && tcb.echoes) {
+    // Milliseconds, so that a shorter round trip counts as a half
     const elapsed = (tcb.tsval(now) - seg.tsecr) | 0
-    if (elapsed < 0) return
-    tcb.rtt.sample(Math.max(elapsed * 1000, 500))
-    tcb.backoff = 0
+    if (elapsed >= 0) sampled(tcb, s, Math.max(elapsed * 1000, 500))
   }
 }
 
-function grow(tcb: Tcb, acked: number, now: Instant): void {
-  const { congestion, snd } = tcb
-  tcb.dupAcks = 0
-  if (tcb.recovery === 'timeout' && afterOrAt(snd.una, tcb.recover)) tcb.recovery = 'open'
-  if (acked > 0) {
-    // In slow start a window that is half used is limiting already: it doubles within the round trip.
-    const used = congestion.cwnd < congestion.ssthresh ? 2 * tcb.maxFlight : tcb.maxFlight + tcb.mss
-    congestion.onAck(acked, tcb.recovery !== 'open' || congestion.cwnd < used, now)
-  }
+function sampled(tcb: Tcb, s: Sender, rtt: number): void {
+  tcb.rtt.sample(rtt, tcb.snd.una, tcb.snd.nxt)
+  s.srtt = tcb.rtt.srtt
+  tcb.backoff = 0
 }
 
-function inFastRecovery(tcb: Tcb, acked: number, partial: boolean): void {
-  if (partial) {
-    tcb.partialAcks++
-    tcb.resendFirst = true
-    tcb.congestion.onPartialAck(acked)
-    return
-  }
-  tcb.congestion.onRecovered(tcb.flightSize)
-  tcb.recovery = 'open'
-  tcb.dupAcks = tcb.partialAcks = 0
-  tcb.resendFirst = false
+/** Something sent before the first segment was sent again has arrived: others of that flight may be on their way. */
+function restarts(s: Sender): boolean {
+  return TOLD.firstSackedAt >= 0 && TOLD.firstSackedAt < s.board.headSentAt
 }
 
-/** (RFC 6298 §5.2, §5.3); in fast recovery only the first partial ACK restarts the timer (RFC 6582 §4). */
-function rearm(tcb: Tcb, partial: boolean, now: Instant): void {
-  if (tcb.persisting) endPersist(tcb)
-  const { deadlines, snd } = tcb
-  if (snd.una === snd.nxt) deadlines.retransmit = NEVER
-  else if (!partial || tcb.partialAcks <= 1) deadlines.retransmit = now + tcb.rtt.backedOff(tcb.backoff)
-}
-
-function duplicateAck(tcb: Tcb): void {
-  tcb.dupAcks++
-  if (tcb.recovery === 'fast') {
-    tcb.congestion.onDuplicate()
-    return
+/** The window follows. */
+function control(tcb: Tcb, s: Sender, now: Instant): void {
+  if (s.reducing) reduceWindow(tcb, s, TOLD)
+  else if (TOLD.octets > 0 && (TOLD.advanced || s.rack.reordering > DUP_THRESHOLD)) {
+    if (s.state === 'loss' || s.limited) s.algorithm.grow(s, TOLD.octets, tcb.rtt.srtt, now)
   }
-  // After a timeout, duplicate ACKs are the echo of our own retransmissions (RFC 6582 §3.2 step 1).
-  if (tcb.dupAcks !== DUP_THRESHOLD || tcb.recovery === 'timeout') return
-  tcb.recovery = 'fast'
-  tcb.recover = tcb.snd.nxt
-  tcb.partialAcks = 0
-  tcb.resendFirst = true
-  tcb.congestion.onFastRetransmit(tcb.flightSize)
 }

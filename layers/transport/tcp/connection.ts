@@ -17,9 +17,11 @@ import type { Instant } from '../../../src/kernel/clock.ts'
 import { Drive, type Pump } from '../../../src/kernel/drive.ts'
 import { integer, invalidType, invalidValue } from '../../../src/kernel/errors.ts'
 import type { Timed } from '../../../src/kernel/machine.ts'
+import { resetSegment } from './build.ts'
+import { congestion } from './congestion.ts'
 import { failureError, infoOf, notWritable } from './figures.ts'
 import type { Outlet } from './outlet.ts'
-import { output, resetSegment, retryLater, updateMss } from './output.ts'
+import { output, retryLater, updateMss } from './output.ts'
 import { SendBuffer } from './send-buffer.ts'
 import { withOption } from './settings.ts'
 import { DRAINED, ESTABLISHED, type Failure, OVER, READABLE, SOFT_ERROR, type Tcb, WRITABLE } from './tcb.ts'
@@ -127,7 +129,7 @@ export class TcpConnection implements Connection, Timed, Pump {
       return
     }
     if (!this.outlet.mayTransmit(this)) return
-    tcb.burst = 0
+    if (tcb.sender !== null) tcb.sender.unitLeft = 0
     for (let n = 0; n < PUMP_SEGMENTS; n++) {
       const packet = output(tcb, now)
       if (packet === null) return
@@ -364,6 +366,8 @@ export class TcpConnection implements Connection, Timed, Pump {
       if (tcb.state !== 'SYN-SENT' && tcb.state !== 'SYN-RECEIVED' && tcb.state !== 'CLOSED') startKeepAlive(tcb, now)
     } else if (name === 'maxSegment' && tcb.path.mtu > 0) {
       updateMss(tcb)
+    } else if (name === 'congestionControl') {
+      tcb.sender?.setAlgorithm(congestion(tcb.options.congestionControl), tcb.initialWindow)
     }
     this.outlet.schedule(this)
   }

@@ -143,7 +143,7 @@ export class Connections implements ConnectionOwner {
       if (!after(snd.iss, record.sndNxt)) snd.iss = (record.sndNxt + REOPEN_DISTANCE) | 0
       this.timeWait.delete(record)
     }
-    snd.una = snd.nxt = snd.rtx = snd.iss
+    snd.una = snd.nxt = snd.iss
     snd.end = (snd.iss + 1) | 0
     tcb.pushEnd = tcb.smallEnd = snd.iss
     tcb.tsOffset = this.secrets.timestampOffset(local, remote)

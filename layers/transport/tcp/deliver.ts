@@ -5,7 +5,7 @@ import { before } from '../../../src/kernel/sequence.ts'
 import type { Verdict } from './input.ts'
 import { ReceiveQueue } from './receive-queue.ts'
 import { rightSized } from './right-size.ts'
-import type { Segment } from './segment.ts'
+import { CE, CWR, type Segment } from './segment.ts'
 import { NEVER, READABLE, type Tcb } from './tcb.ts'
 
 /** Within a batch, an ACK that stands for so many full segments does not wait for the end: ACKs clock the sender. */
@@ -24,12 +24,23 @@ export function deliver(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): V
   const whole = packet.segmentOctets > 0
   const full = whole ? packet.segmentOctets : length
   if (full > tcb.rcvMss) tcb.rcvMss = Math.min(full, Math.max(tcb.announcedMss, tcb.rcvMss))
+  if (tcb.ecn) heedMarks(tcb, seg)
   if (seg.seq !== rcv.nxt) return outOfOrder(tcb, seg, packet)
   const verdict = append(tcb, packet, length)
   if (tcb.reassembly !== null && !tcb.reassembly.isEmpty) drainReassembly(tcb)
   if (tcb.finSeen && rcv.nxt === tcb.finSeq) finInOrder(tcb)
   scheduleAck(tcb, whole, now)
   return verdict
+}
+
+/** A router's mark is echoed in every ACK until the sender says that it has slowed down (RFC 3168 §6.1.3). */
+function heedMarks(tcb: Tcb, seg: Segment): void {
+  if ((seg.flags & CWR) !== 0) {
+    tcb.ecnEcho = false
+    // Its window may be very small now: it must not wait for us.
+    tcb.ackNow = true
+  }
+  if (seg.ecn === CE && !tcb.ecnEcho) tcb.ecnEcho = tcb.ackNow = true
 }
 
 function append(tcb: Tcb, packet: Packet, length: number): Verdict {
@@ -88,8 +99,12 @@ export function finArrives(tcb: Tcb, finSeq: number): void {
   if (before(finSeq, tcb.rcv.nxt) || tcb.finReceived) return
   tcb.finSeen = true
   tcb.finSeq = finSeq
-  if (tcb.rcv.nxt === finSeq) finInOrder(tcb)
-  else tcb.ackEach = true
+  if (tcb.rcv.nxt === finSeq) {
+    finInOrder(tcb)
+  } else {
+    tcb.ackEach = true
+    tcb.sackOutOfOrder(finSeq, (finSeq + 1) | 0)
+  }
 }
 
 function finInOrder(tcb: Tcb): void {

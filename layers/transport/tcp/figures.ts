@@ -1,18 +1,41 @@
 /** What a connection looks like from outside: its figures, and its failures as errors. */
 import type { ConnectionInfo } from '../../../src/api/sockets.ts'
+import type { Duration } from '../../../src/kernel/clock.ts'
 import { NetError } from '../../../src/kernel/errors.ts'
+import { UNLIMITED } from './congestion.ts'
+import { DUP_THRESHOLD } from './rack.ts'
 import type { Failure, Tcb } from './tcb.ts'
 
 /** The figures of a connection, now. */
 export function infoOf(tcb: Tcb): ConnectionInfo {
+  const { sender } = tcb
   return {
     state: tcb.state,
     srtt: Math.round(tcb.rtt.srtt),
     rttvar: Math.round(tcb.rtt.rttvar),
     rto: tcb.rtt.backedOff(tcb.backoff),
-    cwnd: tcb.congestion.cwnd,
-    ssthresh: tcb.congestion.ssthresh,
+    cwnd: sender === null ? tcb.initialWindow : sender.cwnd,
+    ssthresh: sender === null ? UNLIMITED : sender.ssthresh,
     flightSize: tcb.flightSize,
+    congestionControl: tcb.options.congestionControl,
+    congestionState: sender === null ? 'open' : sender.state,
+    outstanding: tcb.outstanding,
+    sacked: sender === null ? 0 : sender.board.sacked,
+    lost: sender === null ? 0 : sender.board.lost,
+    resent: sender === null ? 0 : sender.board.resent,
+    reordering: sender === null ? DUP_THRESHOLD : sender.rack.reordering,
+    minRtt: leastRoundTrip(tcb),
+    delivered: sender === null ? 0 : sender.rate.delivered,
+    deliveryRate: sender === null ? 0 : sender.rate.perSecond,
+    timeouts: tcb.retransmits,
+    backoff: tcb.backoff,
+    probes: tcb.probes,
+    receivedSegment: tcb.rcvMss,
+    announcedSegment: tcb.announcedMss,
+    timestamps: tcb.timestamps,
+    selectiveAcks: tcb.sack,
+    windowScaling: tcb.rcv.shift >= 0,
+    ecn: tcb.ecn,
     sndWnd: tcb.snd.wnd,
     rcvWnd: tcb.rcv.wnd,
     maxSegment: tcb.mss,
@@ -24,6 +47,11 @@ export function infoOf(tcb: Tcb): ConnectionInfo {
     sendQueue: tcb.queuedOctets,
     receiveQueue: tcb.readableOctets,
   }
+}
+
+function leastRoundTrip({ sender, rtt }: Tcb): Duration {
+  const least = sender === null ? rtt.srtt : sender.minRtt.value
+  return Number.isFinite(least) ? Math.round(least) : 0
 }
 
 /** A failure as the application hears it. */

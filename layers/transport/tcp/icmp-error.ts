@@ -5,6 +5,7 @@
  */
 import { before, beforeOrAt } from '../../../src/kernel/sequence.ts'
 import type { ErrorReport } from '../../network/service.ts'
+import { loseAllToPath } from './loss.ts'
 import { updateMss } from './output.ts'
 import { type Failure, SOFT_ERROR, type Tcb } from './tcb.ts'
 
@@ -50,9 +51,5 @@ function packetTooBig(tcb: Tcb, mtu: number, seq: number): void {
   if (!beforeOrAt(snd.una, seq) || snd.una === snd.nxt || tcb.state === 'SYN-SENT') return
   // Nothing says that the network is congested: cwnd stays (RFC 1191 §6.4).
   tcb.lastTooBig = snd.una
-  tcb.goingBack = true
-  snd.rtx = snd.una
-  tcb.recovery = 'timeout'
-  tcb.recover = snd.nxt
-  tcb.timedAt = -1
+  if (tcb.sender !== null) loseAllToPath(tcb, tcb.sender)
 }

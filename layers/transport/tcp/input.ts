@@ -12,7 +12,7 @@ import { acknowledge } from './ack.ts'
 import { deliver, finArrives } from './deliver.ts'
 import { updateMss } from './output.ts'
 import type { DropReason } from './reasons.ts'
-import { ACK, FIN, RST, type Segment, SYN } from './segment.ts'
+import { ACK, CWR, ECE, FIN, RST, type Segment, SYN } from './segment.ts'
 import { ESTABLISHED, type Failure, NEVER, type Tcb } from './tcb.ts'
 import { startKeepAlive } from './timers.ts'
 
@@ -127,6 +127,7 @@ export function acceptSyn(tcb: Tcb, seg: Segment, now: Instant): void {
     tcb.tsRecentAt = now
   }
   tcb.sack = settings.sack && seg.sackPermitted
+  tcb.ecn = agreesOnEcn(tcb, seg)
   if (seg.windowShift >= 0 && rcv.shift >= 0) snd.shift = seg.windowShift
   else rcv.shift = -1
   updateMss(tcb)
@@ -136,20 +137,27 @@ export function acceptSyn(tcb: Tcb, seg: Segment, now: Instant): void {
   snd.wl2 = seg.ack
 }
 
+/**
+ * Do both sides want ECN (RFC 3168 §6.1.1)? A SYN asks by both flags, a SYN-ACK agrees by ECE alone. A SYN in a packet that
+ * may be marked is not what the standard means, and one of ours that had to go again has not asked.
+ */
+function agreesOnEcn({ settings, lostSyns }: Tcb, seg: Segment): boolean {
+  const flags = seg.flags & (ECE | CWR)
+  if ((seg.flags & ACK) !== 0) return settings.ecn === 'on' && flags === ECE && lostSyns === 0
+  return settings.ecn !== 'off' && flags === (ECE | CWR) && seg.ecn === 0
+}
+
 /** The handshake is complete. */
 function establish(tcb: Tcb, seg: Segment, now: Instant): void {
   const { snd } = tcb
   if (tcb.timedAt >= 0) {
-    tcb.rtt.sample(now - tcb.timedAt)
+    tcb.rtt.sample(now - tcb.timedAt, snd.una, snd.nxt)
     tcb.timedAt = -1
   }
-  tcb.congestion.start(tcb.mss, tcb.retransmits)
   snd.una = seg.ack
   tcb.retransmits = tcb.backoff = 0
   tcb.synDue = false
   tcb.deadlines.retransmit = NEVER
-  tcb.recover = snd.una
-  tcb.windowMark = snd.nxt
   tcb.softFailure = null
   tcb.state = 'ESTABLISHED'
   tcb.established = true

@@ -12,6 +12,7 @@ import type { TcpConnection } from './connection.ts'
 import type { TcpListener } from './listener.ts'
 import { updateMss } from './output.ts'
 import type { DropReason } from './reasons.ts'
+import { ECN_FIELD, ECT_0 } from './segment.ts'
 import type { Failure, Tcb } from './tcb.ts'
 
 /** What a timeout is blamed on while there is no way to the peer. */
@@ -122,7 +123,7 @@ export class Outlet {
     addressing.destination.set(tcb.remote.address)
     addressing.protocol = PROTOCOL.tcp
     addressing.ttl = options.ttl
-    addressing.trafficClass = options.trafficClass
+    addressing.trafficClass = (options.trafficClass & ~ECN_FIELD) | (tcb.ect ? ECT_0 : 0)
     addressing.dontFragment = options.pathMtuDiscovery
     addressing.link = tcb.link
     if (note !== null) this.boundary.note(packet, note.event, note.reason, note.rfc)

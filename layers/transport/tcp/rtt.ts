@@ -1,5 +1,6 @@
 /** Round-trip time and retransmission timeout (RFC 6298). */
 import { type Duration, ms, seconds } from '../../../src/kernel/clock.ts'
+import { after } from '../../../src/kernel/sequence.ts'
 
 /** RTO before the first measurement (RFC 6298 §2.1). */
 export const INITIAL_RTO: Duration = seconds(1)
@@ -16,18 +17,42 @@ export class RoundTrip {
   rttvar: Duration = 0
   /** Without backoff. */
   rto: Duration = INITIAL_RTO
+  /**
+   * The largest variance of this round trip, and of those before, which fades. RFC 6298 is about one measurement a round
+   * trip; every ACK measures here, and many that are alike must not make a late one look like a loss.
+   */
+  private largest: Duration = 0
+  private lasting: Duration = 0
+  /** Behind what was sent when this round trip began. */
+  private roundEnd = 0
 
-  /** Takes in a measurement of a segment that was sent once (Karn). @param r microseconds. */
-  sample(r: Duration): void {
+  /** Takes in a measurement of something that was sent once (Karn). @param una, nxt SND.UNA and SND.NXT. */
+  sample(r: Duration, una: number, nxt: number): void {
     if (this.srtt === 0) {
       this.srtt = Math.max(r, 1)
-      this.rttvar = r >> 1
+      this.rttvar = this.largest = this.lasting = r >> 1
+      this.roundEnd = nxt
     } else {
-      // (RFC 6298 §2.3) with beta = 1/4 and alpha = 1/8
-      this.rttvar += (Math.abs(this.srtt - r) - this.rttvar) / 4
-      this.srtt += (r - this.srtt) / 8
+      this.follow(r)
+      if (after(una, this.roundEnd)) this.beginRound(nxt)
     }
-    this.rto = Math.min(Math.round(this.srtt + Math.max(4 * this.rttvar, MIN_VARIANCE)), MAX_RTO)
+    this.rto = Math.min(Math.round(this.srtt + Math.max(4 * this.lasting, MIN_VARIANCE)), MAX_RTO)
+  }
+
+  /** (RFC 6298 §2.3) with beta = 1/4 and alpha = 1/8 */
+  private follow(r: Duration): void {
+    const more = Math.abs(this.srtt - r) - this.rttvar
+    // Round trips that grow shorter do not mean that the next may be longer.
+    this.rttvar += r < this.srtt && more > 0 ? more / 32 : more / 4
+    this.srtt += (r - this.srtt) / 8
+    if (this.rttvar > this.largest) this.largest = this.rttvar
+    if (this.largest > this.lasting) this.lasting = this.largest
+  }
+
+  private beginRound(nxt: number): void {
+    if (this.largest < this.lasting) this.lasting -= (this.lasting - this.largest) / 4
+    this.largest = 0
+    this.roundEnd = nxt
   }
 
   /** The RTO after `n` timeouts in a row (RFC 6298 §5.5). */

@@ -34,6 +34,11 @@ export const URG = 0x20
 export const ECE = 0x40
 export const CWR = 0x80
 
+/** The ECN field of the TOS octet, and its codepoints: may be marked, and has been (RFC 3168 §5). */
+export const ECN_FIELD = 3
+export const ECT_0 = 2
+export const CE = 3
+
 const KIND_END = 0
 const KIND_NOP = 1
 const KIND_MSS = 2

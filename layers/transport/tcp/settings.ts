@@ -1,7 +1,9 @@
 /** What a node's TCP and each of its connections can be told: defaults, ranges, checks. */
-import type { ConnectionOptions } from '../../../src/api/sockets.ts'
+import type { CongestionControl, ConnectionOptions } from '../../../src/api/sockets.ts'
 import { type Duration, ms, seconds } from '../../../src/kernel/clock.ts'
 import { inRange, integer, invalidType, invalidValue } from '../../../src/kernel/errors.ts'
+
+export type EcnMode = 'off' | 'accept' | 'on'
 
 /** What `tcp()` takes; everything has a default. */
 export interface TcpOptions {
@@ -23,6 +25,16 @@ export interface TcpOptions {
   readonly sack?: boolean | undefined
   /** Report what arrives twice by SACK blocks (RFC 2883). Default true. */
   readonly dsack?: boolean | undefined
+  /** Send a tail loss probe before the retransmission timeout (RFC 8985 §7). Default true. */
+  readonly tailLossProbe?: boolean | undefined
+  /** Find out by new data whether a retransmission timeout was one (F-RTO, RFC 5682). Default true. */
+  readonly forwardRto?: boolean | undefined
+  /** Explicit congestion notification (RFC 3168): never, when the peer asks for it, or asked for by us. Default 'accept'. */
+  readonly ecn?: EcnMode | undefined
+  /** Segments that may be sent before anything is acknowledged (RFC 6928). Default 10. */
+  readonly initialWindow?: number | undefined
+  /** Segments that are sent in one piece at the least, where there is as much to send. Default 2. */
+  readonly minTsoSegments?: number | undefined
   /** Offer timestamps (RFC 7323 §3). Default true. */
   readonly timestamps?: boolean | undefined
   /** Offer window scaling (RFC 7323 §2). Default true. */
@@ -62,7 +74,11 @@ const CONNECTION_DEFAULTS: Readonly<ConnectionOptions> = Object.freeze({
   ttl: 64,
   pathMtuDiscovery: true,
   linger: undefined,
+  congestionControl: 'cubic',
 })
+
+const ECN_MODES: readonly EcnMode[] = ['off', 'accept', 'on']
+const CONGESTION_CONTROLS: readonly CongestionControl[] = ['cubic', 'reno', 'none']
 
 /** Largest send or receive buffer: the largest window there is (RFC 7323 §2.3). */
 const MAX_BUFFER = 0x3fff_c000
@@ -83,6 +99,11 @@ export function tcpSettings(options: TcpOptions): TcpSettings {
     maxConnections: integer('maxConnections', options.maxConnections ?? 262_144, 1, 2 ** 24),
     sack: options.sack ?? true,
     dsack: options.dsack ?? true,
+    tailLossProbe: options.tailLossProbe ?? true,
+    forwardRto: options.forwardRto ?? true,
+    ecn: oneOf('ecn', options.ecn ?? 'accept', ECN_MODES),
+    initialWindow: integer('initialWindow', options.initialWindow ?? 10, 1, 1000),
+    minTsoSegments: integer('minTsoSegments', options.minTsoSegments ?? 2, 1, 44),
     timestamps: options.timestamps ?? true,
     windowScaling: options.windowScaling ?? true,
     maxReceiveBuffer: integer('maxReceiveBuffer', options.maxReceiveBuffer ?? 15_728_640, 4096, MAX_BUFFER),
@@ -148,6 +169,9 @@ function check(name: keyof ConnectionOptions, value: unknown): void {
     case 'linger':
       if (value !== undefined) inRange(name, value as number, 0, LONGEST)
       return
+    case 'congestionControl':
+      oneOf(name, value as CongestionControl, CONGESTION_CONTROLS)
+      return
     case 'keepAliveCount':
     case 'ttl':
       integer(name, value as number, 1, 255)
@@ -159,4 +183,9 @@ function check(name: keyof ConnectionOptions, value: unknown): void {
     default:
       throw invalidValue('name', 'the name of a connection option', name)
   }
+}
+
+function oneOf<Value extends string>(name: string, value: Value, values: readonly Value[]): Value {
+  if (!values.includes(value)) throw invalidValue(name, `one of '${values.join("', '")}'`, value)
+  return value
 }

@@ -10,12 +10,13 @@ import type { ConnectionOptions, ConnectionState, Endpoint } from '../../../src/
 import { IpAddress } from '../../../src/kernel/address.ts'
 import type { Instant } from '../../../src/kernel/clock.ts'
 import { Path } from '../../network/service.ts'
-import { type Congestion, NewReno } from './congestion.ts'
+import { congestion } from './congestion.ts'
 import { Reassembly, type ReassemblyBudget } from './reassembly.ts'
 import type { ReceiveQueue } from './receive-queue.ts'
 import { RoundTrip } from './rtt.ts'
 import { SackBlocks } from './sack-blocks.ts'
 import type { SendBuffer } from './send-buffer.ts'
+import { Sender } from './sender.ts'
 import type { TcpSettings } from './settings.ts'
 
 /** Not running. */
@@ -27,6 +28,9 @@ export const DEFAULT_MSS_IPV6 = 1220
 
 /** Segments acknowledged at once at the start of a connection, while the peer's window grows by our ACKs. */
 const QUICK_ACKS = 16
+
+/** What the timer of what is outstanding will mean: a timeout, a tail loss probe, or the end of RACK's patience. */
+export type RetransmitTimer = 'rto' | 'probe' | 'reorder'
 
 /** What the connection has to tell its owner; bits of `Tcb.events`. */
 export const ESTABLISHED = 1
@@ -52,14 +56,6 @@ export interface SegmentNote {
   readonly rfc: string
 }
 
-/** What loss recovery is doing. */
-export type Recovery =
-  | 'open'
-  /** Fast recovery after three duplicate ACKs (RFC 6582). */
-  | 'fast'
-  /** Slow start over what was outstanding when the retransmission timer ran out. */
-  | 'timeout'
-
 class SendSequence {
   iss = 0
   una = 0
@@ -72,8 +68,6 @@ class SendSequence {
   maxWnd = 0
   /** Behind the last octet written: where a FIN goes. */
   end = 0
-  /** Where the retransmission after a timeout has got to; only while `Tcb.goingBack`. */
-  rtx = 0
   /** Shift of the windows that the peer sends. */
   shift = 0
 }
@@ -91,7 +85,7 @@ class ReceiveSequence {
 
 /** Deadlines of a connection. */
 class Deadlines {
-  /** RTO, or the persist timer when `Tcb.persisting`. */
+  /** What `Tcb.timer` says, or the persist timer when `Tcb.persisting`. */
   retransmit: Instant = NEVER
   delayedAck: Instant = NEVER
   keepAlive: Instant = NEVER
@@ -118,7 +112,8 @@ export class Tcb {
   readonly rcv: ReceiveSequence = new ReceiveSequence()
   readonly deadlines: Deadlines = new Deadlines()
   readonly rtt: RoundTrip = new RoundTrip()
-  readonly congestion: Congestion = new NewReno()
+  /** Made with the first data that is sent. */
+  sender: Sender | null = null
   /** Taken when first needed: an idle connection has neither. */
   sendBuffer: SendBuffer | null = null
   receiveQueue: ReceiveQueue | null = null
@@ -148,6 +143,18 @@ export class Tcb {
   /** Ours are the clock in milliseconds plus this. */
   tsOffset = 0
   tsRecent = 0
+  /** The ACK at hand echoes a timestamp of ours, this one. */
+  echoes = false
+  lastEcho = 0
+
+  /** Both sides use ECN (RFC 3168 §6.1.1). */
+  ecn = false
+  /** Whatever is sent says that a router had marked a packet, until the peer says that it has slowed down (§6.1.3). */
+  ecnEcho = false
+  /** The next new data says that we have slowed down (§6.1.2). */
+  cwrDue = false
+  /** The segment that `output` gave last may be marked instead of dropped (ECT(0)). */
+  ect = false
   tsRecentAt: Instant = 0
 
   /** The application sends no more: a FIN follows the data. */
@@ -162,16 +169,11 @@ export class Tcb {
   /** The application has called `close`; data that still comes resets the connection (RFC 2525 §2.17). */
   orphan = false
 
-  recovery: Recovery = 'open'
-  /** What had been sent when the loss was found: recovery lasts until all of it is acknowledged. */
-  recover = 0
-  dupAcks = 0
-  /** `snd.rtx` counts, not `snd.nxt`: everything from there on is taken as lost. */
-  goingBack = false
-  /** The first unacknowledged segment is to be sent again now. */
-  resendFirst = false
-  /** ACKs in this fast recovery that acknowledged a part of what was outstanding. */
-  partialAcks = 0
+  /** SYNs or SYN-ACKs that had to be sent again. */
+  lostSyns = 0
+  timer: RetransmitTimer = 'rto'
+  /** A tail loss probe is to be sent now. */
+  tailProbeDue = false
   /** Timeouts in a row without progress, and the exponent they left for the RTO. */
   retransmits = 0
   backoff = 0
@@ -185,18 +187,12 @@ export class Tcb {
   override = false
   /** When what is unacknowledged now began to be; for the user timeout. */
   unackedSince: Instant = 0
-  /** Round trip being timed: until `timedSeq` is acknowledged; -1: none. */
+  /** When the SYN was sent; -1: more than once. */
   timedAt: Instant = -1
-  timedSeq = 0
   /** End of the last segment sent that was not full (Minshall's variant of Nagle). */
   smallEnd = 0
   /** End of the last write: the segment that ends there carries PSH. */
   pushEnd = 0
-  /** Most in flight at a transmission since `windowMark` was sent: did the sender use its cwnd? */
-  maxFlight = 0
-  windowMark = 0
-  /** Data segments sent in the current turn. */
-  burst = 0
   lastSentAt: Instant = 0
   /** When the network was last told that the peer can be reached. */
   confirmedAt: Instant = Number.NEGATIVE_INFINITY
@@ -227,6 +223,8 @@ export class Tcb {
   segmentsSent = 0
   segmentsReceived = 0
   retransmitted = 0
+  /** Timeouts that turned out to be none, and were undone. */
+  spuriousTimeouts = 0
   /** Octets of payload: handed to the network for the first time, and received in order. */
   octetsSent = 0
   octetsReceived = 0
@@ -266,9 +264,25 @@ export class Tcb {
     return this.finQueued && ((this.snd.nxt - this.snd.end) | 0) > 0
   }
 
-  /** Sent and neither acknowledged nor taken as lost (FlightSize). */
+  /** Sent and not acknowledged. */
+  get outstanding(): number {
+    return (this.snd.nxt - this.snd.una) | 0
+  }
+
+  /** Believed to be in the network (FlightSize). */
   get flightSize(): number {
-    return ((this.goingBack ? this.snd.rtx : this.snd.nxt) - this.snd.una) | 0
+    return this.sender === null ? this.outstanding : this.sender.board.pipe(this.outstanding)
+  }
+
+  /** There is data, or a FIN, that has not been sent. */
+  get hasUnsent(): boolean {
+    const unsent = (this.snd.end - this.snd.nxt) | 0
+    return unsent > 0 || (unsent === 0 && this.finQueued)
+  }
+
+  /** One lost SYN may be a timeout of 1 s that was too short; from the second on the path is to blame (RFC 6928 §2). */
+  get initialWindow(): number {
+    return (this.lostSyns > 1 ? 1 : this.settings.initialWindow) * this.mss
   }
 
   get readableOctets(): number {
@@ -277,6 +291,17 @@ export class Tcb {
 
   get queuedOctets(): number {
     return this.sendBuffer === null ? 0 : this.sendBuffer.length
+  }
+
+  /** The sending side, made when first needed. */
+  sending(now: Instant): Sender {
+    if (this.sender === null) {
+      const algorithm = congestion(this.options.congestionControl)
+      this.sender = new Sender(algorithm, this.mss, this.initialWindow, this.snd.una)
+      if (this.rtt.srtt > 0) this.sender.minRtt.sample(this.rtt.srtt, now)
+      this.sender.srtt = this.rtt.srtt
+    }
+    return this.sender
   }
 
   /** The list of segments out of order, made when first needed. */
@@ -319,7 +344,8 @@ export class Tcb {
     this.sendBuffer = null
     const { deadlines } = this
     deadlines.retransmit = deadlines.delayedAck = deadlines.keepAlive = deadlines.closing = NEVER
-    this.synDue = this.ackNow = this.probeDue = this.resendFirst = this.goingBack = false
+    this.synDue = this.ackNow = this.probeDue = this.tailProbeDue = false
+    this.sender?.board.clear()
   }
 
   /** Nothing more will be read. */

@@ -43,7 +43,7 @@ import { Listeners } from './listeners.ts'
 import { Outlet } from './outlet.ts'
 import { type DropReason, REASONS } from './reasons.ts'
 import { ackReply, resetReply } from './reply.ts'
-import { ACK, checksumHolds, decode, FIN, RST, Segment, SYN } from './segment.ts'
+import { ACK, checksumHolds, decode, ECN_FIELD, FIN, RST, Segment, SYN } from './segment.ts'
 import { type TcpOptions, type TcpSettings, tcpSettings, withOptions } from './settings.ts'
 import { endpoint, type Failure } from './tcb.ts'
 import { inTimeWait, type TimeWaitRecord } from './time-wait.ts'
@@ -160,6 +160,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     const { seg } = this
     this.boundary.up(packet, from, 0)
     const fault = decode(packet, seg)
+    seg.ecn = from.trafficClass & ECN_FIELD
     if (fault !== undefined) {
       this.boundary.drop(packet, fault)
     } else if (!checksumHolds(packet, from.source, from.destination)) {

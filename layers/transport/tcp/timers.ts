@@ -1,5 +1,8 @@
 /** What happens when a deadline of a connection passes. One timer drives them all: the earliest counts. */
-import type { Duration, Instant } from '../../../src/kernel/clock.ts'
+import type { Instant } from '../../../src/kernel/clock.ts'
+import { enterLoss, reorderTimeout } from './loss.ts'
+import { armForHead, restartRetransmit, withinUserTimeout } from './loss-timer.ts'
+import type { Sender } from './sender.ts'
 import { type Failure, NEVER, type Tcb } from './tcb.ts'
 
 const GIVEN_UP: Failure = {
@@ -57,7 +60,21 @@ export function expireTimers(tcb: Tcb, now: Instant): Expiry {
   if (deadlines.retransmit > now) return undefined
   deadlines.retransmit = NEVER
   if (tcb.persisting) return expirePersist(tcb, now)
-  return expireRetransmit(tcb, now)
+  const { sender, timer } = tcb
+  if (sender === null || timer === 'rto') return expireRetransmit(tcb, now)
+  expireEarly(tcb, sender, now)
+  return undefined
+}
+
+/** The timer ran for less than the timeout: for a probe, or for RACK. */
+function expireEarly(tcb: Tcb, sender: Sender, now: Instant): void {
+  if (tcb.timer === 'probe') {
+    tcb.tailProbeDue = true
+    restartRetransmit(tcb, now)
+    return
+  }
+  armForHead(tcb, sender, now)
+  reorderTimeout(tcb, sender, now)
 }
 
 function expireRetransmit(tcb: Tcb, now: Instant): Expiry {
@@ -66,26 +83,14 @@ function expireRetransmit(tcb: Tcb, now: Instant): Expiry {
   if (handshake) {
     tcb.synDue = true
     tcb.timedAt = -1
-  } else {
-    goBack(tcb)
+    tcb.lostSyns++
+  } else if (tcb.sender !== null) {
+    enterLoss(tcb, tcb.sender, now)
   }
   tcb.retransmits++
   tcb.backoff++
-  tcb.deadlines.retransmit = withinUserTimeout(tcb, now, tcb.rtt.backedOff(tcb.backoff))
+  restartRetransmit(tcb, now)
   return undefined
-}
-
-/** Everything outstanding counts as lost and goes again, from slow start (RFC 5681 §3.1, RFC 6298 §5.4 to 5.6). */
-function goBack(tcb: Tcb): void {
-  const { snd } = tcb
-  tcb.congestion.onTimeout(tcb.flightSize, tcb.retransmits > 0)
-  tcb.recovery = 'timeout'
-  tcb.recover = snd.nxt
-  tcb.goingBack = true
-  snd.rtx = snd.una
-  tcb.resendFirst = false
-  tcb.dupAcks = tcb.partialAcks = 0
-  tcb.timedAt = -1
 }
 
 function retriesOf(tcb: Tcb): number {
@@ -104,12 +109,6 @@ function blame(tcb: Tcb, now: Instant): Failure {
   if (tcb.softFailure !== null) return tcb.softFailure
   const { userTimeout } = tcb.options
   return userTimeout > 0 && now - tcb.unackedSince >= userTimeout ? USER_TIMEOUT : GIVEN_UP
-}
-
-/** No later than the user timeout, so that it is kept to. */
-function withinUserTimeout(tcb: Tcb, now: Instant, wait: Duration): Instant {
-  const { userTimeout } = tcb.options
-  return userTimeout > 0 ? Math.min(now + wait, Math.max(tcb.unackedSince + userTimeout, now)) : now + wait
 }
 
 /** (RFC 9293 §3.8.6.1): probe for ever as long as the peer answers (MUST-37), at growing intervals (SHLD-30). */

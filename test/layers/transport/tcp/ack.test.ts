@@ -12,7 +12,7 @@ t.test('the end of the last small segment never seems to lie ahead, however much
   const remote = endpoint(parseAddress('10.0.0.2'), 2)
   const tcb = new Tcb(false, local, remote, 0, settings.connection, settings, { used: 0, limit: 0 })
   tcb.state = 'ESTABLISHED'
-  tcb.congestion.start(1460, 0)
+  tcb.sending(0)
   const seg = new Segment()
   seg.flags = ACK
   // Acknowledged in steps of a quarter of the sequence space: behind 2^31 octets an old mark is ahead again, and Nagle's

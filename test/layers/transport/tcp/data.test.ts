@@ -4,11 +4,11 @@ import { ms, seconds } from '../../../../src/kernel/clock.ts'
 import { packetsInUse } from '../../../../src/kernel/packet.ts'
 import { octetAt, Script } from './script.ts'
 
-t.test('a write leaves in full segments, PSH on the last (MUST-61)', async (t) => {
+t.test('a write leaves in full segments, PSH where a unit of several ends and on the last (MUST-61)', async (t) => {
   const s = new Script()
   const c = s.established()
   t.equal(s.write(c, 2500), 2500)
-  s.out('. 1:1001 ack 1', '. 1001:2001 ack 1', 'P. 2001:2501 ack 1')
+  s.out('. 1:1001 ack 1', 'P. 1001:2001 ack 1', 'P. 2001:2501 ack 1')
   t.same(
     [...s.lastPayload],
     Array.from({ length: 500 }, (_, i) => octetAt(2000 + i)),
@@ -67,7 +67,7 @@ t.test('super-segments where the link takes them, checksum left to it', async (t
   const s = new Script({ segment: 65_535, checksum: true })
   const c = s.established({}, 1460)
   s.write(c, 14_600)
-  s.out('P. 1:14601 ack 1')
+  s.out('P. 1:7301 ack 1', 'P. 7301:14601 ack 1')
   t.equal(s.lastPacket?.segmentOctets, 1460)
   s.in('. 1:1 ack 14601')
   s.write(c, 3000, 14_600)
