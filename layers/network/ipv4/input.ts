@@ -161,14 +161,19 @@ export class Input implements LocalReceiver {
   /** It is for us. */
   private deliver(packet: Packet, port: Ipv4Port | null, w1: number): void {
     if ((w1 & FRAGMENT) === 0) {
-      const merger = port === null ? null : port.merger
-      if (merger !== null && header.protocol(packet.view, packet.start) === PROTOCOL.tcp) merger.input(packet)
-      else this.handUp(packet, port)
+      this.merge(packet, port)
       return
     }
     const whole = this.reassembly.input(packet, this.clock.now())
     this.reassemblyDrive.arm()
-    if (whole !== undefined) this.handUp(whole, port)
+    if (whole !== undefined) this.merge(whole, port)
+  }
+
+  /** Segments of a burst are handed up together, by the port's merger; anything else at once. */
+  private merge(packet: Packet, port: Ipv4Port | null): void {
+    const merger = port === null ? null : port.merger
+    if (merger !== null && header.protocol(packet.view, packet.start) === PROTOCOL.tcp) merger.input(packet)
+    else this.handUp(packet, port)
   }
 
   /** A datagram that is whole and for us. Takes ownership. */
