@@ -376,7 +376,7 @@ async function tunnelCorner(tally: Tally): Promise<void> {
   const arrive = (octets: readonly number[], host = '127.0.0.1'): void => {
     const packet = Packet.take(64, octets.length)
     packet.append(Uint8Array.from(octets))
-    user.datagram(packet, host, 9)
+    user.datagram(packet, host, 9, 0)
   }
   const frame = new Array<number>(60).fill(0)
   send(tunnel) // noPeer
