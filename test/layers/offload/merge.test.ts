@@ -156,6 +156,7 @@ t.test('what says something of its own does not join', async (t) => {
   for (const flag of [0x01, 0x02, 0x04, 0x20, 0x40, 0x80, 0x100]) {
     await stays(t, `flag ${flag}`, { flags: ACK | flag })
     await stays(t, `flag ${flag} of the first`, {}, { flags: ACK | flag })
+    await stays(t, `flag ${flag} of both`, { flags: ACK | flag }, { flags: ACK | flag })
   }
   await stays(t, 'no ACK', { flags: 0 })
   await stays(t, 'a first without data', { seq: 1000 }, { data: 0 })

@@ -218,7 +218,7 @@ t.test('closed while it drains, and while it waits', { skip }, async (t) => {
   to.user.onDatagram = () => {
     closed ??= to.node.close()
   }
-  for (let i = 0; i < 40; i++) from.engine.send(datagram(200, i), to.engine.local, 0)
+  for (let i = 0; i < 40; i++) from.engine.send(datagram(200 + (i >> 1), i), to.engine.local, 0)
   await until(() => closed !== undefined, 'the first datagram')
   await closed
   t.equal(to.user.arrived.length, 1, 'nothing after it')
