@@ -130,6 +130,8 @@ t.test('calls', async (t) => {
     ['+0 read(3, ..., 10) = -1 ENOTCONN (Transport endpoint is not connected)', 'ok'],
     ['+0 write(7, ..., 10) = 10', /no file descriptor 7/],
     ['+0 getsockopt(4, SOL_TCP, TCP_MAXSEG, [999], [4]) = 0', /TCP_MAXSEG: expected 999, got 1000/],
+    ['+0 setsockopt(4, SOL_TCP, TCP_CONGESTION, "reno", 4) = 0', 'ok'],
+    ['+0 setsockopt(4, SOL_TCP, TCP_CONGESTION, "vegas", 5) = 0', /unsupported: the congestion control "vegas"/],
     ['+0 getsockopt(4, SOL_SOCKET, SO_ERROR, [ECONNRESET], [4]) = 0', /SO_ERROR: expected ECONNRESET, got 0/],
     ['+0 setsockopt(4, SOL_TCP, TCP_KEEPCNT, [0], 4) = -1 EINVAL (Invalid argument)', 'ok'],
     ['+0 ioctl(4, SIOCINQ, [1]) = 0', /SIOCINQ: expected 1, got 0/],
@@ -202,6 +204,11 @@ t.test('figures of the connection', async (t) => {
     await why(`${ACCEPTED}+0 %{ assert tcpi_snd_cwnd == 9, tcpi_snd_cwnd }%\n`),
     /^line 8: assertion failed: .*\(10\)/,
   )
+  const sent = `${WRITTEN}+0 > P. 1:2001(2000) ack 1\n`
+  const figures = 'tcpi_unacked == 2 and tcpi_lost == 0 and tcpi_options == TCPI_OPT_SACK | TCPI_OPT_WSCALE'
+  t.equal(await why(`${sent}+0 %{ assert ${figures} and tcpi_ca_state == TCP_CA_Open }%\n`), 'ok')
+  const delivered = 'tcpi_delivered == 3 and tcpi_unacked == 0 and tcpi_min_rtt == 100000 and tcpi_advmss == 1460'
+  t.equal(await why(`${sent}+.1 < . 1:1(0) ack 2001 win 257\n+0 %{ assert ${delivered}, tcpi_delivered }%\n`), 'ok')
   t.match(await why(`${ACCEPTED}+0 %{ assert tcpi_nonsense == 9 }%\n`), /^line 8: unsupported: tcpi_nonsense/)
   t.equal(await why(`${ACCEPTED}+0 %{ x = tcpi_snd_cwnd }%\n+1 %{ x += 1; assert x == 11 }%\n`), 'ok')
 })
@@ -232,6 +239,7 @@ t.test('what is out of scope is no pass', async (t) => {
     [`${ACCEPTED}+0 setsockopt(4, SOL_TCP, TCP_REPAIR, [1], 4) = 0`, /unsupported: the option TCP_REPAIR/],
     ['`iptables -F`\n0 close(3) = 0', /^line 1: unsupported: the shell line iptables -F/],
     ['`sysctl -q net.ipv4.tcp_no_such=1`\n0 close(3) = 0', /unsupported: net\.ipv4\.tcp_no_such=1/],
+    ['`sysctl -q net.ipv4.tcp_congestion_control=bbr`\n0 close(3) = 0', /^line 1: unsupported: net\.ipv4\..*=bbr/],
     ['`sysctl -q net.core.x=1`\n0 close(3) = 0', /unsupported: the sysctl net\.core\.x/],
     [`${ACCEPTED}+0 \`sysctl -w net.ipv4.tcp_timestamps=0\``, /changed while the node runs/],
     ['--ip_version=ipv6\n0 close(3) = 0', /^line 1: unsupported: --ip_version=ipv6/],

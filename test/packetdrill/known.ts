@@ -14,9 +14,18 @@ export const KNOWN: ReadonlyMap<string, string> = new Map([
     'When a blocked write() goes on depends on how Linux counts the memory of a queued segment (truesize, not octets).',
   ],
   [
-    'slow-start-after-idle.pkt',
-    'PSH in the middle of a write, at half the congestion window: where Linux ends a super-segment (tcp_min_tso_segs), ' +
-      'not where the data asks for it (RFC 9293 §3.9.1 leaves it to the sender).',
+    'fr-4pkt-fack-last-mss.pkt',
+    'The RACK reordering timer 40 ms after a SACK, with a round trip of 100 ms: a quarter of it (RFC 8985 §6.2 step 4), ' +
+      'rounded up by the timer of a kernel with 250 Hz. Other scripts of the suite want 27 ms in the same situation.',
+  ],
+  [
+    'cubic-bulk-166k.pkt',
+    'Slow start ends by HyStart++ (RFC 9406 §4.2) at 34 segments here, where Linux has the older HyStart, which ends it at 48.',
+  ],
+  ['cubic-bulk-166k-idle-restart.pkt', 'The same.'],
+  [
+    'sendmsg_msg_more.pkt',
+    'MSG_MORE holds back until an acknowledgment comes; the API has only `cork`, which holds back until it is cleared.',
   ],
 ])
 

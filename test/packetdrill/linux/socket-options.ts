@@ -82,6 +82,7 @@ export function setSocketOption(socket: LinuxSocket, args: Arguments): Outcome {
   const name = args.word(2)
   try {
     if (name === 'SO_LINGER') socket.set('linger', lingerOf(args))
+    else if (name === 'TCP_CONGESTION') socket.set('congestionControl', congestionOf(args))
     else optionOf(name, args).set(socket, numberOf(args.first(3), args.line))
     return DONE
   } catch (error) {
@@ -103,6 +104,13 @@ function optionOf(name: string, args: Arguments): SocketOption {
   const option = OPTIONS[name]
   if (option === undefined) throw args.unsupported(`the option ${name}`)
   return option
+}
+
+function congestionOf(args: Arguments): 'cubic' | 'reno' {
+  const value = args.first(3)
+  const name = value.kind === 'string' ? value.text : ''
+  if (name !== 'cubic' && name !== 'reno') throw args.unsupported(`the congestion control "${name}"`)
+  return name
 }
 
 function lingerOf(args: Arguments): Duration | undefined {

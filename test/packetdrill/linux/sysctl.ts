@@ -3,7 +3,7 @@ import { type ConnectionOptions, seconds, type TcpOptions } from '../../../src/i
 import { Unsupported } from '../failure.ts'
 
 type Writable<Type> = { -readonly [Name in keyof Type]: Type[Name] }
-type Apply = (settings: Settings, value: string) => void
+type Apply = (settings: Settings, value: string, line: number) => void
 
 interface Settings {
   readonly tcp: Writable<Omit<TcpOptions, 'connection'>>
@@ -19,6 +19,21 @@ const APPLY: Readonly<Record<string, Apply>> = {
   },
   tcp_dsack: ({ tcp }, value) => {
     tcp.dsack = value !== '0'
+  },
+  tcp_early_retrans: ({ tcp }, value) => {
+    tcp.tailLossProbe = value !== '0'
+  },
+  tcp_frto: ({ tcp }, value) => {
+    tcp.forwardRto = value !== '0'
+  },
+  tcp_ecn: ({ tcp }, value, line) => {
+    tcp.ecn = oneOf('tcp_ecn', value, line, { 0: 'off', 1: 'on', 2: 'accept' })
+  },
+  tcp_min_tso_segs: ({ tcp }, value) => {
+    tcp.minTsoSegments = Number(value)
+  },
+  tcp_congestion_control: ({ connection }, value, line) => {
+    connection.congestionControl = oneOf('tcp_congestion_control', value, line, { cubic: 'cubic', reno: 'reno' })
   },
   tcp_window_scaling: ({ tcp }, value) => {
     tcp.windowScaling = value !== '0'
@@ -66,19 +81,14 @@ const APPLY: Readonly<Record<string, Apply>> = {
 /** What the stack does anyway, or has no part in; another value is not supported. */
 const FIXED: Readonly<Record<string, readonly string[]>> = {
   tcp_fack: ['0'],
-  tcp_frto: ['2', '1'],
   tcp_reordering: ['3'],
-  tcp_congestion_control: ['cubic'],
   tcp_recovery: ['1'],
-  tcp_ecn: ['0', '2'],
   tcp_syncookies: ['1'],
 }
 
 /** They tune what only Linux has: super-segments, caches between connections, memory of the machine. */
 const IGNORED: readonly string[] = [
   'tcp_tso_win_divisor',
-  'tcp_early_retrans',
-  'tcp_min_tso_segs',
   'tcp_no_metrics_save',
   'tcp_autocorking',
   'tcp_limit_output_bytes',
@@ -93,6 +103,18 @@ const IGNORED: readonly string[] = [
   'tcp_challenge_ack_limit',
 ]
 
+/** What a value of a sysctl stands for. */
+function oneOf<Meaning>(
+  name: string,
+  value: string,
+  line: number,
+  meanings: Readonly<Record<string, Meaning>>,
+): Meaning {
+  const meaning = Object.hasOwn(meanings, value) ? meanings[value] : undefined
+  if (meaning === undefined) throw new Unsupported(line, `net.ipv4.${name}=${value}`)
+  return meaning
+}
+
 const number = (value: string, index: number): number => Number(value.trim().split(/\s+/)[index])
 
 /** The settings a node boots with. They are fixed then: set to what they are, they may be said again. */
@@ -104,7 +126,7 @@ export class Sysctls {
   /** @param name what follows `net.ipv4.`. @throws Unsupported — no such setting or value, or the node runs. */
   set(name: string, value: string, line: number): void {
     const apply = APPLY[name]
-    if (!this.booted && apply !== undefined) apply(this.settings, value)
+    if (!this.booted && apply !== undefined) apply(this.settings, value, line)
     else if (this.booted && this.values.get(name) !== value && !IGNORED.includes(name)) {
       throw new Unsupported(line, `net.ipv4.${name} changed while the node runs`)
     } else if (apply === undefined && !IGNORED.includes(name) && FIXED[name]?.includes(value) !== true) {

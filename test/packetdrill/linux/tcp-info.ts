@@ -1,5 +1,5 @@
 /** TCP_INFO: the figures of a connection under Linux's names and in its units. */
-import type { Connection, ConnectionInfo, ConnectionState } from '../../../src/index.ts'
+import type { CongestionState, Connection, ConnectionInfo, ConnectionState } from '../../../src/index.ts'
 
 /** TCP states and those of congestion control, by their numbers in Linux. */
 export const TCP_INFO_CONSTANTS: ReadonlyMap<string, number> = new Map([
@@ -41,101 +41,63 @@ const STATES: Readonly<Record<ConnectionState, number>> = {
   CLOSING: 11,
 }
 
-/** What tcpi_options has bits for. */
-const AGREED: readonly (readonly [name: string, bit: number])[] = [
-  ['timestamps', 1],
-  ['selectiveAcks', 2],
-  ['windowScaling', 4],
-  ['ecn', 8],
-]
-
-/** Of congestion control, in the order of Linux's numbers. */
-const CONGESTION_STATES: readonly unknown[] = ['open', 'disorder', 'cwr', 'recovery', 'loss']
+const CONGESTION_STATES: Readonly<Record<CongestionState, number>> = {
+  open: 0,
+  disorder: 1,
+  cwr: 2,
+  recovery: 3,
+  loss: 4,
+}
 
 /** Linux says so of no threshold yet; ours is larger than any window then (RFC 7323 §2.3). */
 const NO_THRESHOLD = 0x7fff_ffff
 const LARGEST_WINDOW = 0x3fff_c000
 
-/** The figures of one connection at one moment, by name: there may be fewer than Linux has. */
-class Figures {
-  private readonly figures: ReadonlyMap<string, unknown>
-  readonly state: ConnectionState
+type Figure = (info: ConnectionInfo) => number
 
-  constructor(info: ConnectionInfo) {
-    this.figures = new Map(Object.entries(info))
-    this.state = info.state
-  }
-
-  value(name: string): unknown {
-    return this.figures.get(name)
-  }
-
-  number(name: string): number | undefined {
-    const value = this.figures.get(name)
-    return typeof value === 'number' ? value : undefined
-  }
-
-  /** Octets as whole segments, as Linux counts windows; what is in flight is rounded up. */
-  segments(name: string, round: (value: number) => number): number | undefined {
-    const octets = this.number(name)
-    const mss = this.number('maxSegment')
-    return octets === undefined || mss === undefined ? undefined : round(octets / mss)
-  }
-}
-
-type Figure = (figures: Figures) => number | undefined
-
-const plain =
-  (name: string): Figure =>
-  (figures) =>
-    figures.number(name)
-const segments =
-  (name: string): Figure =>
-  (figures) =>
-    figures.segments(name, Math.ceil)
+/** Linux counts in segments what we count in octets: windows in whole ones, what was sent in any. */
+const whole =
+  (name: 'cwnd' | 'ssthresh'): Figure =>
+  (info) =>
+    Math.floor(info[name] / info.maxSegment)
+const begun =
+  (name: 'outstanding' | 'sacked' | 'lost' | 'resent' | 'delivered'): Figure =>
+  (info) =>
+    Math.ceil(info[name] / info.maxSegment)
 
 const FIGURES: Readonly<Record<string, Figure>> = {
   tcpi_state: ({ state }) => STATES[state],
-  tcpi_ca_state: (figures) => indexOf(CONGESTION_STATES, figures.value('congestionState')),
-  tcpi_options: (figures) => AGREED.reduce((bits, [name, bit]) => bits | (figures.value(name) === true ? bit : 0), 0),
-  tcpi_rto: plain('rto'),
-  tcpi_rtt: plain('srtt'),
-  tcpi_rttvar: plain('rttvar'),
-  tcpi_min_rtt: plain('minRtt'),
-  tcpi_snd_mss: plain('maxSegment'),
-  tcpi_rcv_mss: plain('receivedSegment'),
-  tcpi_advmss: plain('announcedSegment'),
-  tcpi_snd_cwnd: (figures) => figures.segments('cwnd', Math.floor),
-  tcpi_snd_ssthresh: (figures) => {
-    const unlimited = (figures.number('ssthresh') ?? 0) > LARGEST_WINDOW
-    return unlimited ? NO_THRESHOLD : figures.segments('ssthresh', Math.floor)
-  },
-  tcpi_unacked: segments('outstanding'),
-  tcpi_sacked: segments('sacked'),
-  tcpi_lost: segments('lost'),
-  tcpi_retrans: segments('resent'),
-  tcpi_reordering: plain('reordering'),
-  tcpi_retransmits: plain('timeouts'),
-  tcpi_backoff: plain('backoff'),
-  tcpi_probes: plain('probes'),
-  tcpi_delivery_rate: plain('deliveryRate'),
+  tcpi_ca_state: ({ congestionState }) => CONGESTION_STATES[congestionState],
+  tcpi_options: ({ timestamps, selectiveAcks, windowScaling, ecn }) =>
+    Number(timestamps) | (Number(selectiveAcks) << 1) | (Number(windowScaling) << 2) | (Number(ecn) << 3),
+  tcpi_rto: ({ rto }) => rto,
+  tcpi_rtt: ({ srtt }) => srtt,
+  tcpi_rttvar: ({ rttvar }) => rttvar,
+  tcpi_min_rtt: ({ minRtt }) => minRtt,
+  tcpi_snd_mss: ({ maxSegment }) => maxSegment,
+  tcpi_rcv_mss: ({ receivedSegment }) => receivedSegment,
+  tcpi_advmss: ({ announcedSegment }) => announcedSegment,
+  tcpi_snd_cwnd: whole('cwnd'),
+  tcpi_snd_ssthresh: (info) => (info.ssthresh > LARGEST_WINDOW ? NO_THRESHOLD : whole('ssthresh')(info)),
+  tcpi_unacked: begun('outstanding'),
+  tcpi_sacked: begun('sacked'),
+  tcpi_lost: begun('lost'),
+  tcpi_retrans: begun('resent'),
   // Linux counts the SYN, too.
-  tcpi_delivered: (figures) => {
-    const delivered = figures.segments('delivered', Math.ceil)
-    return delivered === undefined ? undefined : delivered + 1
-  },
-  tcpi_total_retrans: plain('retransmits'),
-  tcpi_segs_out: plain('segmentsSent'),
-  tcpi_segs_in: plain('segmentsReceived'),
-  tcpi_bytes_received: plain('octetsReceived'),
-}
-
-function indexOf(values: readonly unknown[], value: unknown): number | undefined {
-  const index = values.indexOf(value)
-  return index < 0 ? undefined : index
+  tcpi_delivered: (info) => begun('delivered')(info) + 1,
+  tcpi_reordering: ({ reordering }) => reordering,
+  tcpi_retransmits: ({ timeouts }) => timeouts,
+  tcpi_backoff: ({ backoff }) => backoff,
+  tcpi_probes: ({ probes }) => probes,
+  tcpi_delivery_rate: ({ deliveryRate }) => deliveryRate,
+  tcpi_total_retrans: ({ retransmits }) => retransmits,
+  tcpi_segs_out: ({ segmentsSent }) => segmentsSent,
+  tcpi_segs_in: ({ segmentsReceived }) => segmentsReceived,
+  tcpi_bytes_received: ({ octetsReceived }) => octetsReceived,
+  tcpi_notsent_bytes: ({ sendQueue, outstanding }) => Math.max(sendQueue - outstanding, 0),
 }
 
 /** A figure by its name in Linux; undefined when the connection does not tell it. */
 export function tcpInfo(connection: Connection, name: string): number | undefined {
-  return Object.hasOwn(FIGURES, name) ? (FIGURES[name] as Figure)(new Figures(connection.info())) : undefined
+  return Object.hasOwn(FIGURES, name) ? FIGURES[name]?.(connection.info()) : undefined
 }
