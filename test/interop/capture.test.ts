@@ -119,6 +119,9 @@ const asIs = (value: string): string => value
 const firstWord = (value: string): string => value.split(' ')[0] ?? ''
 const number = (value: string): string => String(Number(firstWord(value)))
 const option = (pattern: RegExp) => (value: string) => pattern.exec(value)?.[1]
+/** The left edges of all blocks. */
+const sackEdges = (value: string): string | undefined =>
+  value.startsWith('sack ') ? [...value.matchAll(/(\d+):\d+/g)].map(([, edge]) => edge).join() : undefined
 
 const COUNTERPARTS: Readonly<Record<string, Counterpart>> = {
   'eth.dst': ['Ethernet', 'destination', asIs],
@@ -166,7 +169,7 @@ const COUNTERPARTS: Readonly<Record<string, Counterpart>> = {
   'tcp.options.wscale.shift': ['TCP', 'option', option(/^wscale (\d+)/)],
   'tcp.options.timestamp.tsval': ['TCP', 'option', option(/^TS val (\d+)/)],
   'tcp.options.timestamp.tsecr': ['TCP', 'option', option(/^TS val \d+ ecr (\d+)/)],
-  'tcp.options.sack_le': ['TCP', 'option', option(/^sack (\d+):/)],
+  'tcp.options.sack_le': ['TCP', 'option', sackEdges],
 }
 /** Of a fragment only the network header is compared: we do not look into it. */
 const ABOVE_IP = /^(icmp|udp|tcp)\./
