@@ -69,7 +69,7 @@ function armProbe(tcb: Tcb, s: Sender, timeout: Duration, now: Instant): boolean
   if (!tcb.settings.tailLossProbe || !tcb.sack || s.probing || (s.state !== 'open' && s.state !== 'cwr')) return false
   const { srtt } = tcb.rtt
   const wait = tcb.outstanding <= tcb.mss ? WORST_DELAYED_ACK : PROBE_SLACK
-  const pto = srtt === 0 ? FIRST_PROBE : 2 * srtt + wait
+  const pto = srtt === 0 ? FIRST_PROBE : Math.ceil(2 * srtt) + wait
   tcb.timer = 'probe'
   tcb.deadlines.retransmit = now + (timeout > 0 ? Math.min(pto, timeout) : pto)
   return true
