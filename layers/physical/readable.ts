@@ -12,6 +12,8 @@ export interface Reader {
 }
 
 export interface Readable {
+  /** Watches no longer: the descriptor has failed for good. It must still be closed. */
+  stop(): void
   /** Closes the descriptor; afterwards nobody is woken, and nothing keeps the process alive. */
   close(): Promise<void>
 }
@@ -30,6 +32,7 @@ interface PipeHandle {
   useUserBuffer(buffer: Uint8Array): void
   onread: () => void
   readStart(): number
+  readStop(): number
   unref(): void
   close(done?: () => void): void
 }
@@ -54,6 +57,7 @@ function throughLibuv(fd: number, reader: Reader, holds: boolean): Readable | un
   handle.readStart()
   if (!holds) handle.unref()
   return {
+    stop: () => void handle.readStop(),
     close: () =>
       new Promise((resolve) => {
         if (!open) return resolve()
@@ -94,15 +98,19 @@ export function throughPoll(c: Pick<Libc, 'poll'>, fd: number, reader: Reader, h
   const pollfd = Buffer.alloc(8)
   const alive = holds ? setInterval(() => {}, 0x7fff_ffff) : undefined
   let closed: (() => void) | undefined
+  let stopped = false
+  const shut = (): void => {
+    closeSync(fd)
+    clearInterval(alive)
+  }
   const woken = (): void => {
     if (closed !== undefined) {
-      closeSync(fd)
-      clearInterval(alive)
+      shut()
       closed()
       return
     }
     if (pollfd.readInt16LE(6) !== 0) reader.woken()
-    wait()
+    if (!stopped) wait()
   }
   const wait = (): void => {
     pollfd.writeInt32LE(fd, 0)
@@ -111,9 +119,15 @@ export function throughPoll(c: Pick<Libc, 'poll'>, fd: number, reader: Reader, h
   }
   wait()
   return {
+    stop: () => {
+      stopped = true
+    },
     close: () =>
       new Promise((resolve) => {
         closed = resolve
+        if (!stopped) return
+        shut()
+        resolve()
       }),
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Packets between the slab and the descriptor of a TAP or TUN device: one system call a packet, in place, without a
- * view or a copy (only the first packet of each wake-up is copied, because libuv reads that one).
+ * view or a copy.
  *
  *   send ──► [vnet header] ──► write(2) ──► kernel           EAGAIN: a bounded queue, tried again each RETRY
  *   receive ◄── [vnet header] ◄── read(2) until EAGAIN, at most 64 packets or 1 ms a turn ◄── woken by libuv
@@ -13,9 +13,9 @@ import type { Packet } from '../../src/kernel/packet.ts'
 import { Queue } from '../../src/kernel/queue.ts'
 import { Timer } from '../../src/kernel/timers.ts'
 import { ERRNO, type Libc } from './libc.ts'
+import { type Readable, type Reader, readable } from './readable.ts'
 import { NO_OFFLOAD, type Offload, type PhysicalService } from './service.ts'
 import { type OpenTun, readMtu, readUp } from './tun-open.ts'
-import { type Readable, type Reader, readable } from './tun-readable.ts'
 import { pullVnetHeader, pushVnetHeader, VNET_HEADER_OCTETS } from './tun-vnet-header.ts'
 
 /** Why a TAP or TUN device drops packets. */
@@ -71,8 +71,6 @@ const FORWARDING_ROOM = 64
 const ALIGNMENT_OCTETS = 2
 const RETRY = ms(1)
 const MONITOR = ms(250)
-/** Larger than anything the kernel hands out: a vnet header, Ethernet, a tag and 64 KiB. */
-const LANDING_OCTETS = 65_536 + 128
 /** What fits a slot of the smallest size class, with headroom. */
 const SMALL_OCTETS = 1900
 
@@ -94,7 +92,6 @@ export class TunPort<M extends 'ethernet' | 'ip'> implements PhysicalService<M>,
   private readonly queue: Queue<Packet>
   private readonly retry: Timer
   private readonly monitor: Timer
-  private readonly landing = new Uint8Array(LANDING_OCTETS)
   private readonly readable: Readable
   private readonly linkOctets: number
   /** Room of a packet to read into: one octet more than any packet can have, so that a longer one shows. */
@@ -126,7 +123,7 @@ export class TunPort<M extends 'ethernet' | 'ip'> implements PhysicalService<M>,
     this.queue = new Queue(limits.queueLength)
     this.retry = new Timer({ expire: () => this.drain() })
     this.monitor = new Timer({ expire: (now) => this.look(now) })
-    this.readable = readable(libc, device.fd, this.landing, this)
+    this.readable = readable(libc, device.fd, this, true)
     env.defer(() => this.close())
     // The state at boot is told on a later turn, when those above are attached.
     env.timers.arm(this.monitor, env.clock.now())
@@ -143,13 +140,9 @@ export class TunPort<M extends 'ethernet' | 'ip'> implements PhysicalService<M>,
     return this.write(packet) || this.wait(packet)
   }
 
-  woken(octets: number): void {
+  woken(): void {
     const { limits } = this
     let left = limits.turnPackets
-    if (octets > 0) {
-      left--
-      this.landed(octets)
-    }
     // Woken by the event loop, so outside of the node's turns: the clock moves on while we work.
     const until = this.env.clock.now() + limits.turnUs
     while (left-- > 0 && !this.gone && this.readOne()) if (this.env.clock.now() >= until) break
@@ -157,9 +150,10 @@ export class TunPort<M extends 'ethernet' | 'ip'> implements PhysicalService<M>,
     this.spare = null
   }
 
-  failed(): void {
-    if (this.gone) return
+  /** The device will never be readable again. */
+  private failed(): void {
     this.gone = true
+    this.readable.stop()
     this.env.timers.arm(this.monitor, this.env.clock.now())
   }
 
@@ -231,22 +225,12 @@ export class TunPort<M extends 'ethernet' | 'ip'> implements PhysicalService<M>,
     return FORWARDING_ROOM + (this.medium === 'ethernet' && !this.device.vnetHdr ? ALIGNMENT_OCTETS : 0)
   }
 
-  /** libuv has read a packet into the landing. */
-  private landed(octets: number): void {
-    if (octets >= this.room) {
-      this.boundary.count('truncated')
-      return
-    }
-    const packet = this.env.packet(this.receiveHeadroom, octets)
-    packet.octets.set(this.landing.subarray(0, octets), packet.put(octets))
-    this.deliver(packet)
-  }
-
   /** @returns false when nothing waits. */
   private readOne(): boolean {
     const packet = this.spare ?? this.env.packet(this.receiveHeadroom, this.room)
     this.spare = packet
     const octets = this.libc.read(this.device.fd, this.slabAddress + packet.start, this.room)
+    if (octets < 0 && this.libc.errno() !== ERRNO.EAGAIN) this.failed()
     if (octets <= 0) return false
     if (octets >= this.room) {
       this.boundary.count('truncated')

@@ -95,6 +95,7 @@ export const IMPORTS: readonly ImportRule[] = [
       KERNEL,
       ...MEDIA,
       'layers/physical/libc.ts',
+      'layers/physical/readable.ts',
       'layers/offload/',
       'layers/physical/tap-',
       'layers/physical/tun-',

@@ -345,7 +345,7 @@ async function tapCorner(tally: Tally): Promise<void> {
     tally.add(node.boundaries)
     const port = node.top
     device.frames.push(new Uint8Array(9), new Uint8Array(70_000), new Uint8Array(70))
-    port.woken(0) // badVnetHeader, truncated, noUser
+    port.woken() // badVnetHeader, truncated, noUser
     send(port, 5) // runt
     send(port, 1600) // tooLong
     const asking = packetFor(port, 60)

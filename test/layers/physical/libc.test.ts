@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { ERRNO, errnoName, libc } from '../../../layers/physical/libc.ts'
-import { readable, throughPoll } from '../../../layers/physical/tun-readable.ts'
+import { readable, throughPoll } from '../../../layers/physical/readable.ts'
 import { NetError } from '../../../src/kernel/errors.ts'
 import { Packet } from '../../../src/kernel/packet.ts'
 import { WITHOUT_KOFFI } from './without-koffi.ts'
@@ -72,7 +72,7 @@ t.test('reads and writes go to and from the slab, and failures have a reason', {
   t.equal(c.errno(), ERRNO.EBADF)
   out.release()
   into.release()
-  const closing = readable(c, fd, new Uint8Array(16), { woken: () => {}, failed: () => {} })
+  const closing = readable(c, fd, { woken: () => {} }, true)
   await closing.close()
 })
 
@@ -80,17 +80,14 @@ for (const way of ['libuv', 'poll'] as const) {
   t.test(`woken through ${way} for what arrives, and not after closing`, { skip }, async (t) => {
     const c = libc()
     const fd = fifo(t)
-    const landing = new Uint8Array(16)
     const got: string[] = []
     const reader = {
-      woken: (octets: number) => {
-        const rest = Buffer.alloc(16)
-        const read = octets > 0 ? octets : readSync(fd, rest)
-        got.push(Buffer.from(octets > 0 ? landing : rest).toString('latin1', 0, read))
+      woken: () => {
+        const octets = Buffer.alloc(16)
+        got.push(octets.toString('latin1', 0, readSync(fd, octets)))
       },
-      failed: (error: Error) => t.fail(error.message),
     }
-    const watch = way === 'libuv' ? readable(c, fd, landing, reader) : throughPoll(c, fd, reader)
+    const watch = way === 'libuv' ? readable(c, fd, reader, true) : throughPoll(c, fd, reader, true)
     for (const text of ['one', 'two']) {
       writeSync(fd, text)
       for (let i = 0; i < 200 && got.at(-1) !== text; i++) await new Promise((resolve) => setTimeout(resolve, 5))
