@@ -58,7 +58,7 @@ function duplicateReported(tcb: Tcb, s: Sender, edges: Int32Array, told: Progres
   if (((end - start) | 0) > tcb.snd.maxWnd || after(end, tcb.snd.nxt) || tcb.retransmitted === 0) return 1
   told.dsack = true
   told.dsackOfProbe = s.probing && s.probeResent && end === s.probeEnd
-  if (s.rack.reorderingSeen && !told.dsackOfProbe) s.rack.sawDsack()
+  if (!told.dsackOfProbe) s.rack.sawDsack()
   countDuplicate(s, start, end)
   return 1
 }
@@ -136,7 +136,7 @@ function undoRecovery(tcb: Tcb, s: Sender): boolean {
 function inRecovery(tcb: Tcb, s: Sender, told: Progress): void {
   if (!told.advanced) {
     if (!tcb.sack) countDuplicateAck(tcb, s, told)
-  } else if (undoPartial(tcb, s)) {
+  } else if (undoPartial(tcb, s, told)) {
     return
   }
   if (undoByDsack(s)) keepOpen(tcb, s)
@@ -145,8 +145,9 @@ function inRecovery(tcb: Tcb, s: Sender, told: Progress): void {
 }
 
 /** A hole was filled by an original that was late. @returns whether to wait for more of them. */
-function undoPartial(tcb: Tcb, s: Sender): boolean {
+function undoPartial(tcb: Tcb, s: Sender, told: Progress): boolean {
   if (!s.undoable || !wasDelayed(tcb, s)) return false
+  if (s.board.sacked > 0) s.rack.sawReordering((s.board.fack - told.una) | 0, s.mss)
   if (s.board.resent > 0) return true
   s.hasResentStamp = false
   undoReduction(s, true)

@@ -83,7 +83,7 @@ export class Progress {
       this.once(r.seq[i] as number, end, sentAt, bySack)
     } else {
       if (!bySack) this.ambiguous = true
-      if (this.isSpurious(sentAt)) return
+      if (this.isSpurious(sentAt, bySack)) return
     }
     if (this.rackAt === UNKNOWN || sentAt < this.rackAt || (sentAt === this.rackAt && after(end, this.rackEnd))) {
       this.rackAt = sentAt
@@ -112,8 +112,9 @@ export class Progress {
   }
 
   /** Was it rather an earlier transmission that arrived? (RFC 8985 §6.2 step 2) */
-  private isSpurious(sentAt: Instant): boolean {
-    if (this.echoedAt !== UNKNOWN && this.echoedAt < sentAt) return true
+  private isSpurious(sentAt: Instant, bySack: boolean): boolean {
+    // What is out of order is not what the timestamp echoes (RFC 7323 §4.3).
+    if (!bySack && this.echoedAt !== UNKNOWN && this.echoedAt < sentAt) return true
     return this.now - sentAt < this.minRtt
   }
 

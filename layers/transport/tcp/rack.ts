@@ -57,9 +57,10 @@ export class Rack {
     this.reordering = Math.min(Math.max(this.reordering, Math.ceil(distance / mss)), MOST_REORDERING)
   }
 
-  /** (RFC 8985 §6.2 step 4): another retransmission was one too many. */
+  /** (RFC 8985 §6.2 step 4): a retransmission was one too many. The first time, there is a window from now on. */
   sawDsack(): void {
-    this.dsackSeen = true
+    if (this.reorderingSeen) this.dsackSeen = true
+    this.reorderingSeen = true
   }
 
   /** Adapts the window to DSACKs, once a round trip. @param delivered octets in all. */

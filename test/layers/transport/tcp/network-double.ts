@@ -134,6 +134,17 @@ export class NetworkDouble implements NetworkService {
     if (!this.boundary.up(packet, from, from.protocol)) packet.release()
   }
 
+  /** Where a packet comes from that was sent `to` here. */
+  addressing(to: NetworkAddressing, trafficClass: number): NetworkAddressing {
+    const from = new NetworkAddressing()
+    from.source.set(to.source)
+    from.destination.set(to.destination)
+    from.protocol = to.protocol
+    from.trafficClass = trafficClass
+    from.link = 1
+    return from
+  }
+
   /** Takes packets again. */
   ready(): void {
     this.open = true
@@ -224,11 +235,7 @@ export class Wire {
   }
 
   private deliver(packet: Packet, to: NetworkAddressing): void {
-    const from = new NetworkAddressing()
-    from.source.set(to.source)
-    from.destination.set(to.destination)
-    from.protocol = to.protocol
-    from.link = 1
+    const from = this.to.addressing(to, to.trafficClass)
     const { delay, jitter } = this.trouble
     const wait = delay + (jitter > 0 ? below(this.random, jitter) : 0)
     this.inFlight++
