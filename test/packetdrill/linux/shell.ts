@@ -30,7 +30,8 @@ const DEFAULTS: readonly (readonly [name: string, value: string])[] = [
 const HARMLESS: readonly RegExp[] = [
   /^$/,
   /^(?:true|:|sleep|echo|modprobe|ethtool)\b/,
-  /^tc qdisc (?:add|replace|del) dev tun0 root(?: (?:p?fifo|fq))?$/,
+  /^nstat(?: -\w+)*$/,
+  /^tc qdisc (?:add|replace|del|delete) dev tun0 root(?: (?:p?fifo|fq))?$/,
   /^ip tcp_metrics flush\b/,
   /sysctl_restore_/,
 ]
