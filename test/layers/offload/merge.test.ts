@@ -1,3 +1,4 @@
+import assert from 'node:assert'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { Merger } from '../../../layers/offload/merge.ts'
@@ -281,6 +282,35 @@ t.test('what was split is whole again', async (t) => {
       const same = up.length === 1 && before.every((octet, i) => octet === after[i]) && before.length === after.length
       release(up)
       return same
+    }),
+  )
+})
+
+t.test('arbitrary octets behind a good header never throw, and all come out', async (t) => {
+  const segments = fc.array(fc.tuple(fc.uint8Array({ maxLength: 60 }), fc.integer({ min: 0, max: 2 })), {
+    maxLength: 20,
+  })
+  holds(
+    t,
+    'no packet is lost',
+    fc.property(segments, (all) => {
+      const before = packetsInUse()
+      const packets = all.map(([octets, kind]) => {
+        const packet = packetOf({ data: octets.length, seq: 1000 + octets.length * kind })
+        // Anywhere behind the header of IPv4, and the length as the header has it.
+        if (kind > 0) packet.octets.set(octets, packet.end - octets.length - (kind === 2 ? 32 : 0))
+        return packet
+      })
+      const { up } = burst(...packets)
+      const octets = up.reduce((sum, packet) => sum + packet.length, 0)
+      const joined = up.reduce((sum, packet) => sum + packet.segments - 1, 0)
+      release(up)
+      assert.equal(packetsInUse(), before)
+      if (joined === 0)
+        assert.equal(
+          octets,
+          all.reduce((sum, [data]) => sum + 52 + data.length, 0),
+        )
     }),
   )
 })
