@@ -20,7 +20,8 @@ export const KNOWN: ReadonlyMap<string, string> = new Map([
   ],
   [
     'cubic-bulk-166k.pkt',
-    'Slow start ends by HyStart++ (RFC 9406 §4.2) at 34 segments here, where Linux has the older HyStart, which ends it at 48.',
+    'Round trips grow with each flight. By HyStart++ slow start is slowed down once eight of a round show it, at 32 segments ' +
+      '(RFC 9406 §4.2); the script wants the older HyStart of Linux, which goes on to 48.',
   ],
   ['cubic-bulk-166k-idle-restart.pkt', 'The same.'],
   [
