@@ -2,16 +2,12 @@
 import type { Instant } from '../../../src/kernel/clock.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { before } from '../../../src/kernel/sequence.ts'
+import { beQuickAfterTrouble, noteArrival, scheduleAck } from './ack-policy.ts'
 import type { Verdict } from './input.ts'
 import { ReceiveQueue } from './receive-queue.ts'
 import { rightSized } from './right-size.ts'
 import { CE, CWR, type Segment } from './segment.ts'
-import { NEVER, READABLE, type Tcb } from './tcb.ts'
-
-/** Within a batch, an ACK that stands for so many full segments does not wait for the end: ACKs clock the sender. */
-const STRETCH_SEGMENTS = 16
-/** Of super-segments it stands for so many octets at least: each ACK costs as much as receiving one of them. */
-const STRETCH_OCTETS = 131_072
+import { READABLE, type Tcb } from './tcb.ts'
 
 /** Takes in the data of `packet`, trimmed to the window; `seg.seq` is the sequence number of its first octet. */
 export function deliver(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Verdict {
@@ -24,6 +20,7 @@ export function deliver(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): V
   const whole = packet.segmentOctets > 0
   const full = whole ? packet.segmentOctets : length
   if (full > tcb.rcvMss) tcb.rcvMss = Math.min(full, Math.max(tcb.announcedMss, tcb.rcvMss))
+  noteArrival(tcb, now)
   if (tcb.ecn) heedMarks(tcb, seg)
   if (seg.seq !== rcv.nxt) return outOfOrder(tcb, seg, packet)
   const verdict = append(tcb, packet, length)
@@ -40,7 +37,10 @@ function heedMarks(tcb: Tcb, seg: Segment): void {
     // Its window may be very small now: it must not wait for us.
     tcb.ackNow = true
   }
-  if (seg.ecn === CE && !tcb.ecnEcho) tcb.ecnEcho = tcb.ackNow = true
+  if (seg.ecn === CE && !tcb.ecnEcho) {
+    tcb.ecnEcho = tcb.ackNow = true
+    beQuickAfterTrouble(tcb)
+  }
 }
 
 function append(tcb: Tcb, packet: Packet, length: number): Verdict {
@@ -79,18 +79,6 @@ function drainReassembly(tcb: Tcb): void {
   tcb.sackBlocks?.advance(tcb.rcv.nxt)
   // A hole was filled, wholly or in part: tell at once (RFC 5681 §4.2)
   tcb.ackNow = true
-}
-
-/** At once at the start of a connection and for every second full segment, else after a while (RFC 9293 §3.8.6.3). */
-function scheduleAck(tcb: Tcb, whole: boolean, now: Instant): void {
-  const unacknowledged = (tcb.rcv.nxt - tcb.rcv.acked) | 0
-  if (tcb.quickAcks > 0 || unacknowledged > tcb.rcvMss) {
-    tcb.ackNow = true
-    const stretch = STRETCH_SEGMENTS * tcb.rcvMss
-    if (unacknowledged >= (whole ? Math.max(stretch, STRETCH_OCTETS) : stretch)) tcb.ackEach = true
-  } else if (tcb.deadlines.delayedAck === NEVER) {
-    tcb.deadlines.delayedAck = now + tcb.settings.delayedAck
-  }
 }
 
 /** A FIN at `finSeq`, in the window (RFC 9293 §3.10.7.4 eighth). */

@@ -9,6 +9,7 @@ import { type Duration, type Instant, seconds } from '../../../src/kernel/clock.
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { after, before, beforeOrAt } from '../../../src/kernel/sequence.ts'
 import { acknowledge } from './ack.ts'
+import { beQuickAfterTrouble } from './ack-policy.ts'
 import { deliver, finArrives } from './deliver.ts'
 import { updateMss } from './output.ts'
 import type { DropReason } from './reasons.ts'
@@ -215,6 +216,7 @@ function sequenceFault(tcb: Tcb, seg: Segment, now: Instant): Verdict | undefine
   }
   if (seg.length > 0 && before(seg.seq, rcv.nxt) && beforeOrAt((seg.seq + seg.length) | 0, rcv.nxt)) {
     tcb.sackDuplicate(seg.seq, (seg.seq + seg.length) | 0)
+    beQuickAfterTrouble(tcb)
   }
   answer(tcb, seg, now)
   return (seg.flags & SYN) !== 0 ? 'synInWindow' : 'outsideWindow'

@@ -7,6 +7,7 @@
 import type { Instant } from '../../../src/kernel/clock.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { after } from '../../../src/kernel/sequence.ts'
+import { noteAnswer } from './ack-policy.ts'
 import { dataSegment, emptySegment, optionOctets, synSegment } from './build.ts'
 import { restartAfterIdle, validateWindow } from './cwnd-validation.ts'
 import { armAfterSending, startRetransmit } from './loss-timer.ts'
@@ -148,6 +149,7 @@ function newSegment(tcb: Tcb, s: Sender, now: Instant, beyond = false): Packet |
   if (data % tcb.mss !== 0) tcb.smallEnd = (seq + data) | 0
   snd.nxt = (seq + data + (fin ? 1 : 0)) | 0
   tcb.octetsSent += data
+  if (data > 0) noteAnswer(tcb, now)
   if (flight === 0) tcb.unackedSince = now
   sent(tcb, s, seq, pipe, more, left === 0, now)
   return packet

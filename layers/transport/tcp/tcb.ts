@@ -26,9 +26,6 @@ export const NEVER: Instant = Number.POSITIVE_INFINITY
 export const DEFAULT_MSS_IPV4 = 536
 export const DEFAULT_MSS_IPV6 = 1220
 
-/** Segments acknowledged at once at the start of a connection, while the peer's window grows by our ACKs. */
-const QUICK_ACKS = 16
-
 /** What the timer of what is outstanding will mean: a timeout, a tail loss probe, or the end of RACK's patience. */
 export type RetransmitTimer = 'rto' | 'probe' | 'reorder'
 
@@ -203,7 +200,12 @@ export class Tcb {
   ackNow = false
   /** The ACK must not wait for the end of the batch: duplicate ACKs are counted by the peer. */
   ackEach = false
-  quickAcks: number = QUICK_ACKS
+  /** Acknowledgments that are still to be sent at once (`ack-policy.ts`). */
+  quickAcks = 0
+  /** What arrives is answered by data: an acknowledgment on its own waits for that. */
+  interactive = false
+  /** When data last arrived; -1: never. */
+  lastDataAt: Instant = -1
   /** Largest payload received: what the peer's full segments look like. */
   rcvMss: number = DEFAULT_MSS_IPV4
   challengeAt: Instant = 0

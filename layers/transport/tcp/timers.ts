@@ -1,5 +1,6 @@
 /** What happens when a deadline of a connection passes. One timer drives them all: the earliest counts. */
 import type { Instant } from '../../../src/kernel/clock.ts'
+import { ackOverdue } from './ack-policy.ts'
 import { enterLoss, reorderTimeout } from './loss.ts'
 import { armForHead, restartRetransmit, withinUserTimeout } from './loss-timer.ts'
 import type { Sender } from './sender.ts'
@@ -44,10 +45,7 @@ export function nextDeadline(tcb: Tcb): Instant {
 /** Sees to every deadline that has passed. @returns how the connection ends, if it does. */
 export function expireTimers(tcb: Tcb, now: Instant): Expiry {
   const { deadlines } = tcb
-  if (deadlines.delayedAck <= now) {
-    deadlines.delayedAck = NEVER
-    tcb.ackNow = true
-  }
+  if (deadlines.delayedAck <= now) ackOverdue(tcb)
   if (deadlines.closing <= now) {
     deadlines.closing = NEVER
     // An orphan in FIN-WAIT-2 has nothing to lose; anything else is a linger time that was not enough.
