@@ -1,6 +1,7 @@
 /** The many ways to call `connect` and `listen`, brought into one form, and checked as Node checks them. */
 import type net from 'node:net'
 import { type IpAddress, tryParseAddress } from '../../kernel/address.ts'
+import { outOfRange } from '../../kernel/errors.ts'
 import type { ConnectionOptions } from '../sockets.ts'
 import {
   coded,
@@ -69,13 +70,13 @@ export function connectPlan(options: Unchecked): ConnectPlan {
   if (typeof port !== 'number' && typeof port !== 'string') {
     throw invalidArgType('options.port', 'one of type number or string', port)
   }
-  if (host !== undefined && host !== null && typeof host !== 'string') {
-    throw invalidArgType('options.host', 'of type string', host)
-  }
-  if (lookup !== undefined && lookup !== null) requireFunction(lookup, 'options.lookup')
+  requireHostname(host)
+  requireAutoSelection(options)
+  const isLiteral = typeof host === 'string' && tryParseAddress(host) !== undefined
+  if (lookup !== undefined && lookup !== null && !isLiteral) requireFunction(lookup, 'options.lookup')
   if (localPort !== undefined && localPort !== null) requireNumber(localPort, 'options.localPort')
   return {
-    host: (host as string | undefined) || 'localhost',
+    host: host || 'localhost',
     port: validPort(port, 'Port'),
     family: family === 6 || family === 'IPv6' ? 6 : family === 4 || family === 'IPv4' ? 4 : 0,
     hints: typeof hints === 'number' ? hints : 0,
@@ -85,6 +86,22 @@ export function connectPlan(options: Unchecked): ConnectPlan {
     link: options.link as string | undefined,
     tcp: options.tcp as Partial<ConnectionOptions> | undefined,
   }
+}
+
+/** As Node, which takes whatever is falsy for no name. */
+function requireHostname(host: unknown): asserts host is string | null | undefined | false | 0 {
+  if (host && typeof host !== 'string') throw invalidArgType('hostname', 'of type string', host)
+}
+
+/** What concerns the choice between families has no effect here, but is checked. */
+function requireAutoSelection({ autoSelectFamily, autoSelectFamilyAttemptTimeout: timeout }: Unchecked): void {
+  if (autoSelectFamily !== undefined && autoSelectFamily !== null && typeof autoSelectFamily !== 'boolean') {
+    throw invalidArgType('options.autoSelectFamily', 'of type boolean', autoSelectFamily)
+  }
+  if (timeout === undefined || timeout === null) return
+  const name = 'options.autoSelectFamilyAttemptTimeout'
+  requireNumber(timeout, name)
+  if (!Number.isInteger(timeout) || timeout < 1) throw outOfRange(name, '>= 1 && <= 2147483647', timeout)
 }
 
 /**
@@ -104,9 +121,10 @@ export function listenPlan(args: readonly unknown[]): [ListenPlan, Callback | un
   if (!anyPort && typeof port !== 'number' && typeof port !== 'string') {
     throw invalidArgValue('options', 'must have the property "port" or "path"', port)
   }
+  requireHostname(host)
   return [
     {
-      host: typeof host === 'string' && host !== '' ? host : undefined,
+      host: host || undefined,
       port: anyPort ? 0 : validPort(port, 'options.port'),
       backlog: backlogOf(options, args),
       signal: signal as AbortSignal | undefined,

@@ -1,5 +1,6 @@
 /** Errors as Node's users know them: codes of misuse, and numbers, calls and places of what the network did. */
 import { constants } from 'node:os'
+import { inspect } from 'node:util'
 import { NetError } from '../../kernel/errors.ts'
 
 /** Platforms number them differently; libuv and Node negate them. */
@@ -51,9 +52,21 @@ function explanation(error: NetError): string {
 }
 
 export function invalidArgType(name: string, expected: string, value: unknown): TypeError {
-  const kind = value === null || value === undefined ? String(value) : `type ${typeof value}`
   const what = name.includes('.') ? 'property' : 'argument'
-  return coded(new TypeError(`The "${name}" ${what} must be ${expected}. Received ${kind}`), 'ERR_INVALID_ARG_TYPE')
+  const message = `The "${name}" ${what} must be ${expected}. Received ${described(value)}`
+  return coded(new TypeError(message), 'ERR_INVALID_ARG_TYPE')
+}
+
+/** A value as Node's messages describe it. */
+function described(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (typeof value === 'function') return `function ${value.name}`
+  if (typeof value === 'object') {
+    const { name } = value.constructor ?? {}
+    return name === undefined ? inspect(value, { depth: -1 }) : `an instance of ${name}`
+  }
+  const text = inspect(value)
+  return `type ${typeof value} (${text.length > 28 ? `${text.slice(0, 25)}...` : text})`
 }
 
 export function invalidArgValue(name: string, why: string, value: unknown): TypeError {
@@ -70,10 +83,7 @@ export function validPort(port: unknown, name: string, allowZero = true): number
   const value = Number(isNumeric ? port : Number.NaN)
   if (!Number.isInteger(value) || value < (allowZero ? 0 : 1) || value > 65_535) {
     const range = `${allowZero ? '>= 0' : '> 0'} and < 65536`
-    throw coded(
-      new RangeError(`${name} should be ${range}. Received ${typeof port === 'symbol' ? 'type symbol' : port}.`),
-      'ERR_SOCKET_BAD_PORT',
-    )
+    throw coded(new RangeError(`${name} should be ${range}. Received ${described(port)}.`), 'ERR_SOCKET_BAD_PORT')
   }
   return value
 }

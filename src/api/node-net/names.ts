@@ -4,7 +4,7 @@
  */
 import { type IpAddress, tryParseAddress } from '../../kernel/address.ts'
 import type { NetError } from '../../kernel/errors.ts'
-import { asCall, invalidArgType, netError } from './errors.ts'
+import { asCall, coded, invalidArgType, netError } from './errors.ts'
 
 /** Names a node knows: text to one address or several. */
 export type Hosts = Readonly<Record<string, string | readonly string[]>>
@@ -89,11 +89,12 @@ export function askLookup(lookup: LookupFunction, name: string, family: Family, 
       then(asCall(error, 'getaddrinfo', { address: name }), undefined, '')
       return
     }
-    const text = typeof answer === 'string' ? answer : (answer?.[0]?.address ?? '')
-    const address = tryParseAddress(text)
-    const bad =
-      address === undefined ? netError('ENOTFOUND', 'getaddrinfo', 'lookup gave no address', { address: name }) : null
-    then(bad, address, text)
+    const text: unknown = Array.isArray(answer) ? answer[0]?.address : answer
+    const address = typeof text === 'string' ? tryParseAddress(text) : undefined
+    if (address === undefined) {
+      const bad = new TypeError(`Invalid IP address: ${String(text)}`)
+      then(coded(bad, 'ERR_INVALID_IP_ADDRESS'), undefined, '')
+    } else then(null, address, text as string)
   })
 }
 

@@ -1,4 +1,5 @@
 /** An object in the shape of the module `node:net`, over the streams of one node. */
+import { captureRejectionSymbol } from 'node:events'
 import net from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { ConnectExtras, ServerOptions, SocketOptions } from './arguments.ts'
@@ -70,6 +71,11 @@ export interface Net {
   readonly isIPv6: typeof net.isIPv6
   readonly BlockList: typeof net.BlockList
   readonly SocketAddress: typeof net.SocketAddress
+  /** Node's own: a name leads to one address here, so that these have no effect. */
+  readonly getDefaultAutoSelectFamily: typeof net.getDefaultAutoSelectFamily
+  readonly setDefaultAutoSelectFamily: typeof net.setDefaultAutoSelectFamily
+  readonly getDefaultAutoSelectFamilyAttemptTimeout: typeof net.getDefaultAutoSelectFamilyAttemptTimeout
+  readonly setDefaultAutoSelectFamilyAttemptTimeout: typeof net.setDefaultAutoSelectFamilyAttemptTimeout
   readonly promises: NetPromises
   /**
    * A server of ours that hands its connections to a server of Node's, which then needs no port of the host:
@@ -106,6 +112,12 @@ export function createNet(below: NetStreams, host: ApiHost, hosts: Hosts | Names
     constructor(options?: ServerOptions | ((socket: Socket) => void), listener?: (socket: Socket) => void) {
       super(context, NodeSocket, options, listener)
     }
+
+    /** With `captureRejections`, an async listener of 'connection' that fails is the end of that connection only. */
+    override [captureRejectionSymbol](error: Error, event: string | symbol, socket?: unknown): void {
+      if (event === 'connection' && socket instanceof NodeSocket) socket.destroy(error)
+      else this.emit('error', error)
+    }
   }
   Object.defineProperty(NodeServer, 'name', { value: 'Server' })
 
@@ -118,16 +130,19 @@ export function createNet(below: NetStreams, host: ApiHost, hosts: Hosts | Names
 
   function connect(...args: unknown[]): Socket {
     const [options, listener] = splitArguments(args)
-    const { timeout } = options
+    const { timeout, signal } = options as Partial<NetConnectOptions>
     const socket = new NodeSocket(options as SocketOptions)
-    if (typeof timeout === 'number' && timeout > 0) socket.setTimeout(timeout)
+    if (timeout) socket.setTimeout(timeout)
+    // Node connects all the same, after 'close'.
+    if (signal?.aborted) return socket
     return socket.connect(options as unknown as ConnectOptions, listener)
   }
 
+  const SocketFunction = callable(NodeSocket)
   return {
-    Socket: NodeSocket,
-    Stream: NodeSocket,
-    Server: NodeServer,
+    Socket: SocketFunction,
+    Stream: SocketFunction,
+    Server: callable(NodeServer),
     createServer,
     connect,
     createConnection: connect,
@@ -136,6 +151,10 @@ export function createNet(below: NetStreams, host: ApiHost, hosts: Hosts | Names
     isIPv6: net.isIPv6,
     BlockList: net.BlockList,
     SocketAddress: net.SocketAddress,
+    getDefaultAutoSelectFamily: net.getDefaultAutoSelectFamily,
+    setDefaultAutoSelectFamily: net.setDefaultAutoSelectFamily,
+    getDefaultAutoSelectFamilyAttemptTimeout: net.getDefaultAutoSelectFamilyAttemptTimeout,
+    setDefaultAutoSelectFamilyAttemptTimeout: net.setDefaultAutoSelectFamilyAttemptTimeout,
     promises: {
       connect: (...args: unknown[]) => connected(NodeSocket, args),
       listen: (options: number | (ListenOptions & ServerOptions), listener?: (socket: Socket) => void) =>
@@ -144,6 +163,18 @@ export function createNet(below: NetStreams, host: ApiHost, hosts: Hosts | Names
     attach: (taker) => attach(createServer, taker),
     intercept: interceptor(context, NodeSocket),
   }
+}
+
+/** A class that can be called without `new`, as Node's older ones can. */
+function callable<Class extends new (...args: never[]) => object>(Made: Class): Class {
+  function Callable(...args: unknown[]): object {
+    return Reflect.construct(Made, args, new.target ?? Callable)
+  }
+  Object.setPrototypeOf(Callable, Made)
+  Callable.prototype = Made.prototype
+  Object.defineProperty(Callable, 'name', { value: Made.name })
+  Object.defineProperty(Made.prototype, 'constructor', { value: Callable })
+  return Callable as unknown as Class
 }
 
 /** Its sessions turn the delay off themselves, but not on sockets of ours. */

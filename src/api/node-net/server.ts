@@ -8,7 +8,7 @@ import { type ConnectExtras, type ListenPlan, listenPlan, type ServerOptions, ty
 import { placeOf } from './channel.ts'
 import type { Context, NetStreams } from './context.ts'
 import { NET_EVENTS } from './diagnostics.ts'
-import { asCall, coded, invalidArgType, requireSignal } from './errors.ts'
+import { asCall, coded, invalidArgType, requireNumber, requireSignal } from './errors.ts'
 import { connectionOptions, type Socket } from './socket.ts'
 
 /** What `listen` takes: Node's options, and ours. */
@@ -42,7 +42,8 @@ export class Server extends EventEmitter implements net.Server {
   }
   #listener: Listener | undefined
   #forget: (() => void) | undefined
-  #resolving = false
+  /** The newest call of `listen`, while its host is resolved. */
+  #plan: ListenPlan | undefined
   #connections = 0
   #wantsHold = true
   #held = false
@@ -59,7 +60,7 @@ export class Server extends EventEmitter implements net.Server {
     this.#SocketClass = SocketClass
     const settings = serverOptions(options)
     const onConnection = typeof options === 'function' ? options : listener
-    if (onConnection !== undefined) this.on('connection', onConnection)
+    if (typeof onConnection === 'function') this.on('connection', onConnection)
     this.allowHalfOpen = settings.allowHalfOpen ?? false
     this.pauseOnConnect = Boolean(settings.pauseOnConnect)
     this.noDelay = Boolean(settings.noDelay)
@@ -97,7 +98,7 @@ export class Server extends EventEmitter implements net.Server {
   listen(path: string, listeningListener?: () => void): this
   listen(options: ListenOptions, listeningListener?: () => void): this
   listen(...args: unknown[]): this {
-    if (this.listening || this.#resolving) {
+    if (this.listening) {
       throw coded(
         new Error('Listen method has been called more than once without closing.'),
         'ERR_SERVER_ALREADY_LISTEN',
@@ -107,10 +108,11 @@ export class Server extends EventEmitter implements net.Server {
     if (plan.signal !== undefined) this.#closeWith(plan.signal)
     this.#context.host.touched()
     if (listener !== undefined) this.once('listening', listener)
+    this.#plan = undefined
     if (plan.host === undefined) {
       this.#open(plan, undefined)
     } else {
-      this.#resolving = true
+      this.#plan = plan
       process.nextTick(() => this.#resolve(plan, plan.host ?? ''))
     }
     return this
@@ -119,11 +121,11 @@ export class Server extends EventEmitter implements net.Server {
   /** Stops listening; 'close', and the callback, follow when the last connection has closed. */
   close(callback?: (error?: Error) => void): this {
     this.#context.host.touched()
-    if (callback !== undefined) {
+    if (typeof callback === 'function') {
       if (this.listening) this.once('close', callback)
       else this.once('close', () => callback(coded(new Error('Server is not running.'), 'ERR_SERVER_NOT_RUNNING')))
     }
-    this.#resolving = false
+    this.#plan = undefined
     this.#listener?.close()
     this.#stopped()
     this.#closeIfDrained()
@@ -160,8 +162,9 @@ export class Server extends EventEmitter implements net.Server {
   }
 
   #resolve(plan: ListenPlan, host: string): void {
-    if (!this.#resolving) return
-    this.#resolving = false
+    // It was closed, or told to listen elsewhere.
+    if (this.#plan !== plan) return
+    this.#plan = undefined
     this.#context.host.touched()
     const address = this.#context.names.resolve(host, 0)
     if (NetError.is(address)) this.emit('error', address)
@@ -275,9 +278,8 @@ export class Server extends EventEmitter implements net.Server {
 function serverOptions(options: ServerOptions | ((socket: Socket) => void) | undefined | null): ServerOptions {
   if (typeof options === 'function' || options === undefined || options === null) return {}
   if (typeof options !== 'object') throw invalidArgType('options', 'of type object', options)
-  const { keepAliveInitialDelay } = options
-  if (keepAliveInitialDelay !== undefined && typeof keepAliveInitialDelay !== 'number') {
-    throw invalidArgType('options.keepAliveInitialDelay', 'of type number', keepAliveInitialDelay)
+  for (const name of ['keepAliveInitialDelay', 'highWaterMark'] as const) {
+    if (options[name] !== undefined) requireNumber(options[name], `options.${name}`)
   }
   return options
 }

@@ -1,6 +1,6 @@
 /** The `net.Socket` of a node: a Duplex whose octets go through our stack. */
 import type net from 'node:net'
-import { Duplex, type DuplexOptions } from 'node:stream'
+import { addAbortSignal, Duplex, type DuplexOptions } from 'node:stream'
 import { IpAddress } from '../../kernel/address.ts'
 import { NetError, outOfRange } from '../../kernel/errors.ts'
 import type { Connection, ConnectionOptions } from '../sockets.ts'
@@ -26,12 +26,13 @@ export class Socket extends Duplex implements net.Socket {
   /** Milliseconds, after `setTimeout`. */
   declare timeout?: number
   /** The server that accepted it. Assigned by servers, Node's HTTP server included. */
-  declare server?: unknown
+  server: unknown = null
   readonly #context: Context<NetStreams>
   readonly #channel: Channel
 
   /** Applications use `new node.net.Socket(options)`, which knows its node. */
-  constructor(context: Context<NetStreams>, options: SocketOptions = {}) {
+  constructor(context: Context<NetStreams>, given?: SocketOptions | null) {
+    const options = given ?? {}
     super(duplexOptions(options))
     this.#context = context
     this.#channel = new Channel(context, this)
@@ -42,7 +43,15 @@ export class Socket extends Duplex implements net.Socket {
       requireNumber(options.keepAliveInitialDelay, 'options.keepAliveInitialDelay')
       this.#channel.keepAliveDelay = Math.max(0, options.keepAliveInitialDelay)
     }
-    if (isOnRead(options.onread)) this.#channel.onread = options.onread
+    if (isOnRead(options.onread)) {
+      const { buffer, callback } = options.onread
+      this.#channel.onread = { buffer, callback: callback.bind(this) }
+    }
+    // Last, as a signal that has been given already destroys what is made here.
+    if (options.signal !== undefined) {
+      requireSignal(options.signal, 'signal')
+      addAbortSignal(options.signal, this)
+    }
   }
 
   /** The connection of the small API below, for its options and figures; undefined while there is none. */
@@ -74,9 +83,9 @@ export class Socket extends Duplex implements net.Socket {
     return this.#channel.bytesTaken - this.#channel.bytesUnderWay + this.writableLength
   }
 
-  /** @deprecated as in Node: use `writableLength`. */
+  /** @deprecated as in Node: use `writableLength`. Undefined without a connection. */
   get bufferSize(): number {
-    return this.writableLength
+    return (this.#isUsed ? this.writableLength : undefined) as number
   }
 
   get localAddress(): string {
@@ -126,6 +135,10 @@ export class Socket extends Duplex implements net.Socket {
     const plan = connectPlan(options)
     this.#context.host.touched()
     if (listener !== undefined) this.once('connect', listener)
+    if (this.#isUsed) {
+      process.nextTick(this.connecting ? refuse : repeat, this, plan)
+      return this
+    }
     if (Object.hasOwn(this, 'write')) Reflect.deleteProperty(this, 'write')
     if (this.destroyed) revive(this)
     this.#channel.begin()
@@ -240,15 +253,21 @@ export class Socket extends Duplex implements net.Socket {
   }
 
   override _final(callback: (error?: Error | null) => void): void {
-    if (this.connecting) this.once('connect', () => this.#channel.shutdown(callback))
+    if (this.pending) this.once('connect', () => this.#channel.shutdown(callback))
     else this.#channel.shutdown(callback)
   }
 
+  /** There is a connection, or one under way. */
+  get #isUsed(): boolean {
+    return this.connecting || !this.pending
+  }
+
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    const isUsed = this.#isUsed
     this.#channel.destroy(error)
     if (error && NET_EVENTS.error.hasSubscribers) NET_EVENTS.error.publish({ socket: this, error })
     callback(error)
-    process.nextTick(emitClose, this, error !== null && error !== undefined)
+    process.nextTick(emitClose, this, isUsed ? error !== null && error !== undefined : undefined)
   }
 }
 
@@ -299,10 +318,27 @@ function open(
       context.below.stream.connect({ address, port: plan.port, localAddress, localPort, link, options }, channel),
     )
   } catch (error) {
-    const failure = asCall(error, 'connect', place)
+    const failure = asBind(error, plan) ?? asCall(error, 'connect', place)
     socket.emit('connectionAttemptFailed', place.address, place.port, address.isIpv4 ? 4 : 6, failure)
     socket.destroy(failure)
   }
+}
+
+/** @returns the error as one of the local address that was asked for, where it is. */
+function asBind(error: unknown, { localAddress, localPort }: ConnectPlan): Error | undefined {
+  if (!NetError.is(error) || error.code !== 'EADDRNOTAVAIL' || localAddress === undefined) return undefined
+  return netError(error.code, 'bind', '', { address: localAddress.toString(), port: localPort }, error)
+}
+
+/** A socket makes one connection at a time. */
+function refuse(socket: Socket, { host, port }: ConnectPlan): void {
+  socket.destroy(netError('EALREADY', 'connect', 'it is connecting already', { address: host, port }))
+}
+
+/** Where there is a connection, Node stays with it, and says that it is there. */
+function repeat(socket: Socket): void {
+  socket.emit('connect')
+  socket.emit('ready')
 }
 
 /** What was set before there was a connection. */
@@ -332,10 +368,6 @@ function duplexOptions(options: SocketOptions): StreamOptions {
   if (options.highWaterMark !== undefined) made.highWaterMark = options.highWaterMark
   if (options.readableHighWaterMark !== undefined) made.readableHighWaterMark = options.readableHighWaterMark
   if (options.writableHighWaterMark !== undefined) made.writableHighWaterMark = options.writableHighWaterMark
-  if (options.signal !== undefined) {
-    requireSignal(options.signal, 'options.signal')
-    made.signal = options.signal
-  }
   return made
 }
 
@@ -353,15 +385,17 @@ function writeAfterEnd(this: Socket, chunk: unknown, encoding?: unknown, callbac
   const done = typeof encoding === 'function' ? encoding : callback
   if (!this.writableEnded)
     return Socket.prototype.write.call(this, chunk, encoding as BufferEncoding, done as () => void)
-  const error = netError('EPIPE', 'write', 'This socket has been ended by the other party')
+  const error = coded(new Error('This socket has been ended by the other party'), 'EPIPE')
   if (typeof done === 'function') process.nextTick(done as (error: Error) => void, error)
   this.destroy(error)
   return false
 }
 
-function emitClose(socket: Socket, hadError: boolean): void {
+/** @param hadError undefined where there was nothing to close: Node says nothing then. */
+function emitClose(socket: Socket, hadError: boolean | undefined): void {
   if (NET_EVENTS.close.hasSubscribers) NET_EVENTS.close.publish({ socket })
-  socket.emit('close', hadError)
+  if (hadError === undefined) socket.emit('close')
+  else socket.emit('close', hadError)
 }
 
 /** A destroyed stream as good as new: Node allows `connect` again after 'close', by this undocumented method of streams. */
