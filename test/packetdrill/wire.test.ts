@@ -1,6 +1,7 @@
 /** Packets as octets: what is written is read again, and nothing damaged passes. */
 import t from 'tap'
 import type { TcpBody, TcpOption } from './language/script.ts'
+import { Outbox } from './run/outbox.ts'
 import { merged, unmergeable } from './wire/compare.ts'
 import { decodePacket, encodeIcmpError, encodeTcpPacket, type TcpPacket } from './wire/packet.ts'
 import { FLAG, formatFlags } from './wire/tcp-flags.ts'
@@ -52,6 +53,20 @@ t.test('any damage is found', async (t) => {
   const wrong = octets.slice()
   new DataView(wrong.buffer).setUint16(36, 0)
   t.strictSame(decodePacket(wrong), { kind: 'bad', fault: 'wrong TCP checksum' })
+})
+
+t.test('a damaged packet that is sent is a failure, whether or not it was expected', async (t) => {
+  const captured = [{ at: 5, octets: encodeTcpPacket(PACKET) }]
+  const outbox = new Outbox(captured, (instant) => instant - 2)
+  t.strictSame(outbox.look(1), [{ at: 3, packet: PACKET }])
+  t.equal(outbox.dontFragment, true)
+  t.equal(
+    outbox.take(({ packet }) => packet.kind === 'icmp'),
+    undefined,
+  )
+  t.strictSame(outbox.take(() => true)?.packet, PACKET)
+  captured.push({ at: 6, octets: encodeTcpPacket(PACKET).fill(0, 40, 41) })
+  t.throws(() => outbox.look(9), { line: 9, message: 'a malformed packet was sent: wrong TCP checksum' })
 })
 
 t.test('an ICMP error quotes the packet it is about', async (t) => {
