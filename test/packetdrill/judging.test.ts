@@ -240,6 +240,9 @@ t.test('what is out of scope is no pass', async (t) => {
     ['`iptables -F`\n0 close(3) = 0', /^line 1: unsupported: the shell line iptables -F/],
     ['`sysctl -q net.ipv4.tcp_no_such=1`\n0 close(3) = 0', /unsupported: net\.ipv4\.tcp_no_such=1/],
     ['`sysctl -q net.ipv4.tcp_congestion_control=bbr`\n0 close(3) = 0', /^line 1: unsupported: net\.ipv4\..*=bbr/],
+    ['`echo 1 > /proc/sys/net/ipv4/tcp_no_such`\n0 close(3) = 0', /^line 1: unsupported: net\.ipv4\.tcp_no_such=1/],
+    ['`echo 1 > /etc/passwd`\n0 close(3) = 0', /^line 1: unsupported: the shell line echo 1 > \/etc\/passwd/],
+    ['`tc qdisc add dev tun0 root netem loss 1%`\n0 close(3) = 0', /unsupported: the shell line tc/],
     ['`sysctl -q net.core.x=1`\n0 close(3) = 0', /unsupported: the sysctl net\.core\.x/],
     [`${ACCEPTED}+0 \`sysctl -w net.ipv4.tcp_timestamps=0\``, /changed while the node runs/],
     ['--ip_version=ipv6\n0 close(3) = 0', /^line 1: unsupported: --ip_version=ipv6/],
@@ -257,6 +260,8 @@ t.test('settings of the node', async (t) => {
   t.equal(await why(upToAnswer(without)), 'ok')
   const python = `\`common/set_sysctls.py \\\n /proc/sys/net/ipv4/tcp_window_scaling=0\`\n${answered.replace(',nop,wscale 8', '')}`
   t.equal(await why(upToAnswer(python)), 'ok')
+  const echoed = `\`tc qdisc replace dev tun0 root fq 2> /dev/null; echo 0 > /proc/sys/net/ipv4/tcp_timestamps\`\n${plain}`
+  t.equal(await why(upToAnswer(echoed)), 'ok')
 })
 
 t.test('a failure shows what happened before', async (t) => {

@@ -29,7 +29,7 @@ const DEFAULTS: readonly (readonly [name: string, value: string])[] = [
 /** Without effect on a node with one link of its own and no caches between scripts. */
 const HARMLESS: readonly RegExp[] = [
   /^$/,
-  /^(?:true|:|sleep|echo|modprobe|ethtool)\b/,
+  /^(?:true|:|echo|modprobe|ethtool)(?: [^>|]*)?$/,
   /^nstat(?: -\w+)*$/,
   /^tc qdisc (?:add|replace|del|delete) dev tun0 root(?: (?:p?fifo|fq))?$/,
   /^ip tcp_metrics flush\b/,
@@ -43,10 +43,12 @@ export function runShell(text: string, line: number, sysctls: Sysctls): void {
   for (const raw of text.replace(/\\\n/g, ' ').split(/\n|;|&&/)) {
     const command = raw
       .replace(/(?:^|\s)#.*/, '')
-      .replace(/\d?>&?\s*\S+/g, '')
+      .replace(/\d?>\s*(?:&\d|\/dev\/null)/g, '')
       .trim()
       .replace(/\s+/g, ' ')
-    if (/defaults\.sh$/.test(command)) for (const [name, value] of DEFAULTS) sysctls.set(name, value, line)
+    const [, echoed, path] = /^echo (\S+) > (\/proc\/sys\/\S+)$/.exec(command) ?? []
+    if (path !== undefined) setAll(`${path}=${echoed}`, line, sysctls)
+    else if (/defaults\.sh$/.test(command)) for (const [name, value] of DEFAULTS) sysctls.set(name, value, line)
     else if (SETTINGS.test(`${command} `)) setAll(command, line, sysctls)
     else if (!HARMLESS.some((pattern) => pattern.test(command)))
       throw new Unsupported(line, `the shell line ${command}`)
