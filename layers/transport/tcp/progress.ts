@@ -41,9 +41,10 @@ export class Progress {
   newestAt: Instant = UNKNOWN
   newestEnd = 0
   newestFlags = 0
-  /** Of what was delivered, what was sent first, and of that the end: the longest round trip, by which RACK measures. */
+  /** The same, but rather of what was sent once only: RACK measures by it, and a retransmission may be taken for another. */
   rackAt: Instant = UNKNOWN
   rackEnd = 0
+  private rackOnce = false
   priorDelivered = 0
   priorDeliveredAt: Instant = 0
   priorFlightAt: Instant = 0
@@ -85,10 +86,7 @@ export class Progress {
       if (!bySack) this.ambiguous = true
       if (this.isSpurious(sentAt, bySack)) return
     }
-    if (this.rackAt === UNKNOWN || sentAt < this.rackAt || (sentAt === this.rackAt && after(end, this.rackEnd))) {
-      this.rackAt = sentAt
-      this.rackEnd = end
-    }
+    this.measureBy((flags & REPEATED) === 0, sentAt, end)
     if (!sentAfter(sentAt, end, this.newestAt, this.newestEnd)) return
     this.newestAt = sentAt
     this.newestEnd = end
@@ -96,6 +94,14 @@ export class Progress {
     this.priorDelivered = r.delivered[i] as number
     this.priorDeliveredAt = r.deliveredAt[i] as number
     this.priorFlightAt = r.flightAt[i] as number
+  }
+
+  private measureBy(once: boolean, sentAt: Instant, end: number): void {
+    const better = once === this.rackOnce ? sentAfter(sentAt, end, this.rackAt, this.rackEnd) : once
+    if (this.rackAt !== UNKNOWN && !better) return
+    this.rackOnce = once
+    this.rackAt = sentAt
+    this.rackEnd = end
   }
 
   private once(seq: number, end: number, sentAt: Instant, bySack: boolean): void {

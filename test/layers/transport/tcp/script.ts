@@ -219,6 +219,13 @@ export class Script {
     for (const line of lines) this.net.arrive(this.build(line), this.from())
   }
 
+  /** The same, in a packet that a router has marked (CE). */
+  arriveMarked(line: string): void {
+    const from = this.from()
+    from.trafficClass = 3
+    this.net.arrive(this.build(line), from)
+  }
+
   /** What the node has sent since, after all that is due now has been done. @throws Error — it is not that. */
   out(...lines: string[]): void {
     this.run(0)
@@ -368,6 +375,7 @@ export class Script {
       options: decodeOptions(packet.octets.subarray(at + 20, at + header), this.irs),
       destination: to.destination.toString(),
       segmentOctets: packet.segmentOctets,
+      ecn: to.trafficClass & 3,
     }
     if (length > 0) this.lastPayload = packet.octets.slice(at + header, packet.end)
     this.lastPacket = sent

@@ -19,6 +19,8 @@ export interface Sent {
   readonly options: string
   readonly destination: string
   readonly segmentOctets: number
+  /** The ECN field of the packet. */
+  readonly ecn: number
 }
 
 /** What was sent, in as much detail as the line it is compared with. */
