@@ -1,4 +1,7 @@
-/** Our TCP over a cable in this process, checksums on, against `node:net` in one process. */
+/**
+ * Our TCP over a cable in this process, against `node:net` in one process: checksums on; and with super-segments, over a cable that
+ * vouches for the data.
+ */
 import net from 'node:net'
 import { slab } from '../src/kernel/slab.ts'
 import { alternate, type Bench, figure, type Subject } from './harness.ts'
@@ -11,13 +14,19 @@ const SEGMENT_OCTETS = 1448
 const BITS_PER_OCTET = 8
 
 export const tcpLoop: Bench = async (effort, tell) => {
+  const whole = (mtu: number): Promise<Pair> => cablePair({ mtu, offload: true })
   const small = { 1500: await cablePair({ mtu: 1500 }), 9000: await cablePair({ mtu: 9000 }) }
+  const large = { 9000: await whole(9000), 65535: await whole(65_535) }
   const rates = await alternate(
     {
       net1500: await throughNet(small[1500]),
       small1500: await throughSmall(small[1500]),
       net9000: await throughNet(small[9000]),
       small9000: await throughSmall(small[9000]),
+      wholeNet9000: await throughNet(large[9000]),
+      wholeSmall9000: await throughSmall(large[9000]),
+      wholeNet65535: await throughNet(large[65535]),
+      wholeSmall65535: await throughSmall(large[65535]),
       peer: await netThroughput(net, net, '127.0.0.1'),
       copy: copies(),
     },
@@ -25,11 +34,45 @@ export const tcpLoop: Bench = async (effort, tell) => {
   )
   await small[1500].close()
   await small[9000].close()
+  await large[9000].close()
+  await large[65535].close()
   const gate = { bench: 'tcp-loop', unit: 'Gbit/s', peer: PEER }
   tell(figure({ ...gate, metric: 'MTU 1500, node.net', target: 1 }, rates.net1500, rates.peer, effort))
   tell(figure({ ...gate, metric: 'MTU 1500, small API', target: 1 }, rates.small1500, rates.peer, effort))
   tell(figure({ ...gate, metric: 'MTU 9000, node.net', target: 2 }, rates.net9000, rates.peer, effort))
   tell(figure({ ...gate, metric: 'MTU 9000, small API', target: 2 }, rates.small9000, rates.peer, effort))
+  tell(
+    figure(
+      { ...gate, metric: 'super-segments, MSS 8960, node.net', target: 3 },
+      rates.wholeNet9000,
+      rates.peer,
+      effort,
+    ),
+  )
+  tell(
+    figure(
+      { ...gate, metric: 'super-segments, MSS 8960, small API', target: 3 },
+      rates.wholeSmall9000,
+      rates.peer,
+      effort,
+    ),
+  )
+  tell(
+    figure(
+      { ...gate, metric: 'super-segments, MSS 64 KB, node.net', target: 3 },
+      rates.wholeNet65535,
+      rates.peer,
+      effort,
+    ),
+  )
+  tell(
+    figure(
+      { ...gate, metric: 'super-segments, MSS 64 KB, small API', target: 3 },
+      rates.wholeSmall65535,
+      rates.peer,
+      effort,
+    ),
+  )
   const stack = {
     bench: 'tcp-loop',
     unit: 'ns',
