@@ -1,5 +1,6 @@
 /** The many ways to call `send`, `bind` and `createSocket`, brought into one form, and checked as Node checks them. */
 import type dgram from 'node:dgram'
+import { outOfRange } from '../../kernel/errors.ts'
 import {
   coded,
   invalidArgType,
@@ -68,6 +69,12 @@ export function socketOptions(type: unknown): DatagramSocketOptions {
     throw coded(new TypeError('Bad socket type specified. Valid types are: udp4, udp6'), 'ERR_SOCKET_BAD_TYPE')
   }
   if (options.lookup !== undefined) requireFunction(options.lookup, 'lookup')
+  for (const name of ['recvBufferSize', 'sendBufferSize'] as const) {
+    const size: unknown = options[name]
+    if (size === undefined) continue
+    requireNumber(size, `options.${name}`)
+    if (!isSize(size)) throw outOfRange(`options.${name}`, '>= 0 && <= 4294967295', size)
+  }
   if (options.signal !== undefined) requireSignal(options.signal, 'options.signal')
   return options
 }
@@ -82,6 +89,9 @@ export function bindPlan(args: Loose): [port: number, address: string | undefine
     return [port === undefined || port === null ? 0 : validPort(port, 'Port'), address || undefined, callback]
   }
   const port = first === undefined || first === null || first === callback ? 0 : validPort(first, 'Port')
+  if (second && second !== callback && typeof second !== 'string') {
+    throw invalidArgType('hostname', 'of type string', second)
+  }
   return [port, typeof second === 'string' && second !== '' ? second : undefined, callback]
 }
 
@@ -112,11 +122,12 @@ export function hops(ttl: unknown, call: string, least: number): number {
   return ttl
 }
 
-/** @returns octets of a buffer. @throws TypeError ERR_SOCKET_BAD_BUFFER_SIZE, ERR_INVALID_ARG_TYPE */
+/** @returns octets of a buffer. @throws TypeError ERR_SOCKET_BAD_BUFFER_SIZE */
 export function bufferSize(size: unknown): number {
-  requireNumber(size, 'size')
-  if (!Number.isInteger(size) || size < 0 || size > 0xffff_ffff) {
-    throw coded(new TypeError('Buffer size must be a positive integer'), 'ERR_SOCKET_BAD_BUFFER_SIZE')
-  }
-  return size
+  if (isSize(size)) return size
+  throw coded(new TypeError('Buffer size must be a positive integer'), 'ERR_SOCKET_BAD_BUFFER_SIZE')
+}
+
+function isSize(size: unknown): size is number {
+  return Number.isInteger(size) && (size as number) >= 0 && (size as number) <= 0xffff_ffff
 }

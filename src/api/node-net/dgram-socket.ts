@@ -16,13 +16,12 @@ import {
   type SendCallback,
   sendPlan,
 } from './dgram-arguments.ts'
+import { noMulticast, notBound, notConnected } from './dgram-errors.ts'
 import { DgramSender, type NetDatagrams } from './dgram-sender.ts'
-import { asCall, coded, netError, requireFunction, validPort } from './errors.ts'
+import { asCall, coded, invalidArgType, requireFunction, validPort } from './errors.ts'
 
 /** What `bind` takes: Node's options. */
 export type BindOptions = dgram.BindOptions
-
-const MULTICAST = 'this stack has no multicast membership yet'
 
 /**
  * A UDP socket in the shape of Node's. What `dgram.Socket`'s documentation says holds, except for: descriptors; multicast
@@ -39,7 +38,7 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
   #connection: 'none' | 'connecting' | 'connected' = 'none'
   /** Calls made before it was bound. */
   #early: (() => void)[] = []
-  /** `close` was called before it was bound. */
+  /** `close` was called while calls wait for it to be bound. */
   #closing = false
   readonly #sender: DgramSender
   #sendBuffer: number
@@ -96,6 +95,9 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
   connect(port: number, address?: string | (() => void), callback?: () => void): void {
     this.#running()
     const checked = validPort(port, 'Port', false)
+    if (address !== undefined && address !== '' && typeof address !== 'string' && typeof address !== 'function') {
+      throw invalidArgType('address', 'of type string', address)
+    }
     if (this.#connection !== 'none') throw coded(new Error('Already connected'), 'ERR_SOCKET_DGRAM_IS_CONNECTED')
     const host = typeof address === 'string' ? address : undefined
     const listener = typeof address === 'function' ? address : callback
@@ -142,9 +144,10 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
   /** @throws Error ERR_SOCKET_DGRAM_NOT_RUNNING */
   close(callback?: () => void): this {
     this.#running()
-    if (callback !== undefined) this.on('close', callback)
+    if (typeof callback === 'function') this.on('close', callback)
     this.#context.host.touched()
-    if (this.#state === 'binding') this.#closing = true
+    // What is to be sent once it is bound, is sent first.
+    if (this.#early.length > 0) this.#closing = true
     else this.#finish()
     return this
   }
@@ -185,27 +188,32 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
 
   /** @throws NetError ENOSYS */
   setMulticastInterface(_multicastInterface: string): void {
-    throw netError('ENOSYS', 'setMulticastInterface', MULTICAST)
+    this.#running()
+    throw noMulticast('setMulticastInterface')
   }
 
   /** @throws NetError ENOSYS */
   addMembership(_multicastAddress: string, _multicastInterface?: string): void {
-    throw netError('ENOSYS', 'addMembership', MULTICAST)
+    this.#running()
+    throw noMulticast('addMembership')
   }
 
   /** @throws NetError ENOSYS */
   dropMembership(_multicastAddress: string, _multicastInterface?: string): void {
-    throw netError('ENOSYS', 'dropMembership', MULTICAST)
+    this.#running()
+    throw noMulticast('dropMembership')
   }
 
   /** @throws NetError ENOSYS */
   addSourceSpecificMembership(_source: string, _group: string, _multicastInterface?: string): void {
-    throw netError('ENOSYS', 'addSourceSpecificMembership', MULTICAST)
+    this.#running()
+    throw noMulticast('addSourceSpecificMembership')
   }
 
   /** @throws NetError ENOSYS */
   dropSourceSpecificMembership(_source: string, _group: string, _multicastInterface?: string): void {
-    throw netError('ENOSYS', 'dropSourceSpecificMembership', MULTICAST)
+    this.#running()
+    throw noMulticast('dropSourceSpecificMembership')
   }
 
   /** @throws NetError EBADF — not bound. */
@@ -255,10 +263,12 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
   }
 
   #bind(port: number, host: string | undefined): void {
+    if (this.#state !== 'binding') return
     this.#context.host.touched()
     if (host === undefined) this.#open(port, this.type === 'udp6' ? new IpAddress(0, 0, 0, 0) : undefined)
     else {
       this.#sender.resolve(host, (error, address) => {
+        if (this.#state !== 'binding') return
         if (address === undefined) this.#failBind(error)
         else this.#open(port, address)
       })
@@ -318,7 +328,7 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
     }
     if (failure !== null) {
       this.#connection = 'none'
-      process.nextTick(emitError, this, failure)
+      process.nextTick(listener ?? emitError.bind(undefined, this), failure)
       return
     }
     this.#connection = 'connected'
@@ -387,7 +397,7 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
 
   #bound(call: string): DatagramSocket {
     this.#running()
-    if (this.#below === undefined) throw netError('EBADF', call, 'the socket is not bound yet')
+    if (this.#below === undefined) throw notBound(call)
     return this.#below
   }
 
@@ -414,10 +424,6 @@ function emitClose(socket: DgramSocket): void {
 
 function emitError(socket: DgramSocket, error: Error | null): void {
   socket.emit('error', error)
-}
-
-function notConnected(): Error {
-  return coded(new Error('Not connected'), 'ERR_SOCKET_DGRAM_NOT_CONNECTED')
 }
 
 function placeFor(address: IpAddress | undefined, port: number): { address?: string; port?: number } {

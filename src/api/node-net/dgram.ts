@@ -3,7 +3,6 @@ import { type ApiHost, Context } from './context.ts'
 import { type DatagramSocketOptions, socketOptions } from './dgram-arguments.ts'
 import type { NetDatagrams } from './dgram-sender.ts'
 import { type BindOptions, DgramSocket } from './dgram-socket.ts'
-import { requireFunction } from './errors.ts'
 import { asNames, type Hosts, type Names } from './names.ts'
 import { settle } from './promises.ts'
 
@@ -37,9 +36,8 @@ export function createDgram(below: NetDatagrams, host: ApiHost, hosts: Hosts | N
 
   class NodeDgramSocket extends DgramSocket {
     constructor(type: 'udp4' | 'udp6' | DatagramSocketOptions, listener?: MessageListener) {
-      if (listener !== undefined) requireFunction(listener, 'listener')
       super(context, socketOptions(type))
-      if (listener !== undefined) this.on('message', listener)
+      if (typeof listener === 'function') this.on('message', listener)
     }
   }
   Object.defineProperty(NodeDgramSocket, 'name', { value: 'Socket' })

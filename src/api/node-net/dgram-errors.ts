@@ -1,0 +1,21 @@
+/** Errors that only datagram sockets have. */
+import type { NetError } from '../../kernel/errors.ts'
+import { coded, netError } from './errors.ts'
+
+export function notConnected(): Error {
+  return coded(new Error('Not connected'), 'ERR_SOCKET_DGRAM_NOT_CONNECTED')
+}
+
+export function noMulticast(call: string): NetError {
+  return netError('ENOSYS', call, 'this stack has no multicast membership yet')
+}
+
+/** @param call of the system; for those of buffer sizes Node has a code of its own, with the system's in `info`. */
+export function notBound(call: string): Error {
+  const error = netError('EBADF', call, 'the socket is not bound yet')
+  if (!call.startsWith('uv_')) return error
+  const { message, syscall, errno } = error
+  const told = new Error(`Could not get or set buffer size: ${call} returned EBADF (the socket is not bound yet)`)
+  const info = { code: 'EBADF', message, syscall, errno }
+  return Object.assign(coded(told, 'ERR_SOCKET_BUFFER_SIZE'), { info, syscall, errno })
+}
