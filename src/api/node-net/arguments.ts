@@ -90,7 +90,7 @@ export function connectPlan(options: Unchecked): ConnectPlan {
 
 /** As Node, which takes whatever is falsy for no name. */
 function requireHostname(host: unknown): asserts host is string | null | undefined | false | 0 {
-  if (host && typeof host !== 'string') throw invalidArgType('hostname', 'of type string', host)
+  if (host && typeof host !== 'string') throw invalidArgType('options.host', 'of type string', host)
 }
 
 /** What concerns the choice between families has no effect here, but is checked. */

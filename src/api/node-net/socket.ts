@@ -253,7 +253,7 @@ export class Socket extends Duplex implements net.Socket {
   }
 
   override _final(callback: (error?: Error | null) => void): void {
-    if (this.pending) this.once('connect', () => this.#channel.shutdown(callback))
+    if (this.connecting) this.once('connect', () => this.#channel.shutdown(callback))
     else this.#channel.shutdown(callback)
   }
 
