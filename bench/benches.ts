@@ -1,6 +1,8 @@
 /** Every bench by its name, in the order of `docs/performance.md`. */
 import { connectBench } from './connect.ts'
+import { fairness } from './fairness.ts'
 import { forward } from './forward.ts'
+import { goodput } from './goodput.ts'
 import type { Bench } from './harness.ts'
 import { httpBench } from './http.ts'
 import { memory } from './memory.ts'
@@ -24,4 +26,9 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   rtt,
   memory,
   sim,
+  goodput,
+  fairness,
 }
+
+/** Those that take long, and so run only when they are named. */
+export const LONG: ReadonlySet<string> = new Set(['goodput', 'fairness'])

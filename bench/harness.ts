@@ -29,6 +29,8 @@ export interface Figure extends Gate {
   readonly peerValue: number
   readonly ratio: number
   readonly runs: number
+  /** Least and greatest ratio of single runs, where these tell more than their median. */
+  readonly spread?: readonly [number, number]
 }
 
 /** A bench, or a part of one, that the machine does not let us run. */
@@ -101,7 +103,7 @@ export function figure(gate: Gate, value: number, peerValue: number, { runs }: E
 export const reached = ({ ratio, target, atMost }: Figure): boolean => (atMost ? ratio <= target : ratio >= target)
 
 /** Four significant digits. */
-const rounded = (value: number): number => Number(value.toPrecision(4))
+export const rounded = (value: number): number => Number(value.toPrecision(4))
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 

@@ -1,12 +1,12 @@
 /**
- * `npm run bench [-- NAME…] [-- --json] [-- --quick]`: every bench named, or all; each in a process of its own, so that
- * none runs on what another has left behind. Leaves with 0 whatever the figures.
+ * `npm run bench [-- NAME…] [-- --json] [-- --quick]`: every bench named, or all but the long ones; each in a process of
+ * its own, so that none runs on what another has left behind. Leaves with 0 whatever the figures.
  */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { BENCHES } from './benches.ts'
+import { BENCHES, LONG } from './benches.ts'
 import { type Bench, FULL, type Line, QUICK } from './harness.ts'
 import { HEAD, row } from './table.ts'
 
@@ -26,7 +26,7 @@ if (unknown.length > 0) {
   process.exit(2)
 }
 
-const names = (positionals.length > 0 ? positionals : Object.keys(BENCHES)) as (keyof typeof BENCHES)[]
+const names = positionals.length > 0 ? positionals : Object.keys(BENCHES).filter((name) => !LONG.has(name))
 if (!values.json) console.log(HEAD)
 for (const name of names) {
   if (values.here) await (BENCHES[name] as Bench)(values.quick ? QUICK : FULL, tell)

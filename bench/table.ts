@@ -11,8 +11,8 @@ export const HEAD: string = columns('bench', 'metric', 'ours', 'unit', 'peer', '
 /** One figure as a line. */
 export function row(line: Line): string {
   if ('skipped' in line) return `${columns(line.bench, line.metric)} skipped: ${line.skipped}`
-  const { bench, metric, value, unit, peerValue, ratio, target, atMost, peer } = line
+  const { bench, metric, value, unit, peerValue, ratio, target, atMost, peer, spread } = line
   const gate = `${atMost ? '≤' : '≥'} ${target}`
   const values = columns(bench, metric, String(value), unit, String(peerValue), String(ratio), gate)
-  return `${values} ${reached(line) ? 'reached' : 'MISSED '} (${peer})`
+  return `${values} ${reached(line) ? 'reached' : 'MISSED '} (${peer}${spread === undefined ? '' : `; ${spread.join(' to ')}`})`
 }
