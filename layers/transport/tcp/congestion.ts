@@ -67,6 +67,6 @@ export function slowStart(window: CongestionWindow, delivered: number): number {
 
 /** A share of the window, in whole segments, and never less than two (RFC 5681 equation 4). */
 export function share({ cwnd, mss }: CongestionWindow, factor: number): number {
-  const octets = Math.floor(cwnd * factor)
+  const octets = Math.round(cwnd * factor)
   return Math.max(octets - (octets % mss), 2 * mss)
 }

@@ -183,21 +183,18 @@ export class Scoreboard {
     }
   }
 
-  /** Cuts the part of a record that [start, end) covers, in whole segments, out of it. @returns that, or the record. */
+  /** Cuts the whole segments of a record that [start, end) covers out of it. @returns them, or the record if none. */
   private within(i: number, start: number, end: number): number {
     const r = records
     const mss = r.mss[i] as number
-    let part = i
-    const front = (start - (r.seq[i] as number)) | 0
-    if (front > 0) {
-      const cut = ((r.seq[i] as number) + Math.ceil(front / mss) * mss) | 0
-      if (!before(cut, r.end[i] as number)) return i
-      part = this.split(i, cut)
-    }
-    if (after(r.end[part] as number, end)) {
-      const whole = ((end - (r.seq[part] as number)) | 0) - (((end - (r.seq[part] as number)) | 0) % mss)
-      if (whole > 0) this.split(part, ((r.seq[part] as number) + whole) | 0)
-    }
+    const seq = r.seq[i] as number
+    const last = r.end[i] as number
+    const front = (start - seq) | 0
+    const from = front > 0 ? (seq + Math.ceil(front / mss) * mss) | 0 : seq
+    const to = afterOrAt(end, last) ? last : (from + Math.floor(((end - from) | 0) / mss) * mss) | 0
+    if (!before(from, to)) return i
+    const part = from === seq ? i : this.split(i, from)
+    if (before(to, last)) this.split(part, to)
     return part
   }
 
