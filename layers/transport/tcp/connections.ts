@@ -1,9 +1,10 @@
 /** All connections of a node: how they come to be, by OPEN or by SYN, how they are found, and how many there may be. */
 import type { ConnectionHandler, ConnectionOptions, ConnectRequest, Endpoint } from '../../../src/api/sockets.ts'
 import { IpAddress } from '../../../src/kernel/address.ts'
-import type { Instant } from '../../../src/kernel/clock.ts'
+import { type Duration, type Instant, seconds } from '../../../src/kernel/clock.ts'
 import { integer, invalidType, NetError } from '../../../src/kernel/errors.ts'
 import { type HashKey, hashKey } from '../../../src/kernel/keyed-hash.ts'
+import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Random } from '../../../src/kernel/random.ts'
 import { after } from '../../../src/kernel/sequence.ts'
 import { Path } from '../../network/service.ts'
@@ -13,18 +14,22 @@ import { Secrets } from './initial-sequence.ts'
 import { acceptSyn } from './input.ts'
 import type { Listeners } from './listeners.ts'
 import type { Outlet } from './outlet.ts'
+import { output } from './output.ts'
 import type { DropReason } from './reasons.ts'
 import type { ReassemblyBudget } from './reassembly.ts'
 import { HEADER_OCTETS, type Segment } from './segment.ts'
 import { type TcpSettings, withOptions } from './settings.ts'
+import { SynCookies, stampFor, synBehind } from './syn-cookie.ts'
 import { type Flow, FlowTable } from './table.ts'
 import { endpoint, Tcb } from './tcb.ts'
 import { TimeWait } from './time-wait.ts'
-import { windowShiftFor } from './window.ts'
+import { offerFirstWindow, windowShiftFor } from './window.ts'
 
 /** Distance that a new connection's sequence numbers keep from those of the one it takes over from. */
 const REOPEN_DISTANCE = 0x1_0000
 const ANY: IpAddress = new IpAddress()
+/** Cookies are looked for in ACKs this long after the last one was given out; none lives longer. */
+const COOKIE_LIFE: Duration = seconds(128)
 
 export class Connections implements ConnectionOwner {
   readonly table: FlowTable<TcpConnection>
@@ -36,6 +41,8 @@ export class Connections implements ConnectionOwner {
   private readonly secrets: Secrets
   private readonly reassembly: ReassemblyBudget
   private readonly path = new Path()
+  private readonly cookies: SynCookies
+  private cookieGivenAt: Instant = Number.NEGATIVE_INFINITY
   private handshakes = 0
   private orphans = 0
 
@@ -45,6 +52,7 @@ export class Connections implements ConnectionOwner {
     this.listeners = listeners
     this.settings = settings
     this.secrets = new Secrets(key())
+    this.cookies = new SynCookies(key())
     this.ports = new EphemeralPorts(random)
     this.table = new FlowTable(key())
     this.timeWait = new TimeWait(key(), outlet.env.timers, 2 * settings.maxSegmentLifetime, settings.maxTimeWait)
@@ -111,7 +119,11 @@ export class Connections implements ConnectionOwner {
 
   /** Why no further handshake can begin, if so. */
   get limit(): DropReason | undefined {
-    if (this.handshakes >= this.settings.maxSynReceived) return 'synQueueFull'
+    return this.handshakes >= this.settings.maxSynReceived ? 'synQueueFull' : this.tableLimit
+  }
+
+  /** Why there can be no further connection, if so. */
+  get tableLimit(): DropReason | undefined {
     return this.table.size >= this.settings.maxConnections ? 'connectionLimit' : undefined
   }
 
@@ -123,24 +135,72 @@ export class Connections implements ConnectionOwner {
     options: Readonly<ConnectionOptions>,
     handler: ConnectionHandler,
   ): TcpConnection {
+    return this.start(this.received(seg, flow, link, options), handler)
+  }
+
+  /**
+   * The SYN-ACK of a handshake that there is no room to remember: its cookie is remembered by the peer.
+   * @returns a segment that the caller owns, or null when there is no way back.
+   */
+  cookieFor(seg: Segment, flow: Flow, link: number, options: Readonly<ConnectionOptions>): Packet | null {
+    const now = this.outlet.now()
+    const tcb = this.received(seg, flow, link, options, this.cookies.make(flow, seg.seq, seg.mss, now))
+    if (tcb.timestamps) tcb.tsOffset = stampFor(tcb, now)
+    else {
+      // Nothing would bring back what these say.
+      tcb.rcv.shift = -1
+      tcb.sack = tcb.ecn = false
+    }
+    tcb.synDue = true
+    this.cookieGivenAt = now
+    return output(tcb, now)
+  }
+
+  /** The MSS that the cookie in an ACK says; 0: it has none of ours. */
+  cookieIn(ack: Segment, flow: Flow): number {
+    const now = this.outlet.now()
+    if (now - this.cookieGivenAt > COOKIE_LIFE) return 0
+    return this.cookies.mssOf(flow, (ack.seq - 1) | 0, (ack.ack - 1) | 0, now)
+  }
+
+  /** The connection whose handshake an ACK completes by a cookie: SYN-RECEIVED, its SYN-ACK sent. */
+  acceptCookie(
+    ack: Segment,
+    mss: number,
+    flow: Flow,
+    link: number,
+    options: Readonly<ConnectionOptions>,
+    handler: ConnectionHandler,
+  ): TcpConnection {
+    const syn = synBehind(ack, mss, this.secrets.timestampOffset(flow.local, flow.remote))
+    const tcb = this.received(syn, flow, link, options, (ack.ack - 1) | 0)
+    tcb.snd.nxt = ack.ack
+    offerFirstWindow(tcb)
+    const connection = this.start(tcb, handler)
+    tcb.synDue = false
+    return connection
+  }
+
+  /** A TCB in SYN-RECEIVED. @param iss by default a new one. */
+  private received(seg: Segment, flow: Flow, link: number, options: Readonly<ConnectionOptions>, iss?: number): Tcb {
     const now = this.outlet.now()
     const tcb = new Tcb(true, flow.local, flow.remote, link, options, this.settings, this.reassembly)
-    this.open(tcb, now)
+    this.open(tcb, now, iss)
     acceptSyn(tcb, seg, now)
     tcb.state = 'SYN-RECEIVED'
-    return this.start(tcb, handler)
+    return tcb
   }
 
   // ── both
 
-  /** Everything a TCB needs before its first segment. */
-  private open(tcb: Tcb, now: Instant): void {
+  /** Everything a TCB needs before its first segment. @param cookie the initial sequence number, if it is one. */
+  private open(tcb: Tcb, now: Instant, cookie?: number): void {
     const { snd, rcv, local, remote, options, settings } = tcb
     const record = this.timeWait.find(local.address, local.port, remote.address, remote.port)
-    snd.iss = this.secrets.sequence(local, remote, now)
+    snd.iss = cookie ?? this.secrets.sequence(local, remote, now)
     if (record !== undefined) {
       // Larger than all the connection before has used (RFC 9293 §3.10.7.4 MAY-2)
-      if (!after(snd.iss, record.sndNxt)) snd.iss = (record.sndNxt + REOPEN_DISTANCE) | 0
+      if (cookie === undefined && !after(snd.iss, record.sndNxt)) snd.iss = (record.sndNxt + REOPEN_DISTANCE) | 0
       this.timeWait.delete(record)
     }
     snd.una = snd.nxt = snd.iss

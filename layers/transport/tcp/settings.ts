@@ -13,8 +13,10 @@ export interface TcpOptions {
   readonly maxSegmentLifetime?: Duration | undefined
   /** Connections in TIME-WAIT at the most; the oldest gives way. Default 16384. */
   readonly maxTimeWait?: number | undefined
-  /** Handshakes of all listeners in SYN-RECEIVED at the most; further SYNs are dropped. Default 1024. */
+  /** Handshakes of all listeners in SYN-RECEIVED at the most. Default 1024. */
   readonly maxSynReceived?: number | undefined
+  /** Answer further SYNs by cookies (RFC 4987 §3.6), which need no memory, instead of dropping them. Default true. */
+  readonly synCookies?: boolean | undefined
   /** Connections that have been closed by the application and still have something to send. Default 8192. */
   readonly maxOrphans?: number | undefined
   /** Octets of packet memory held by segments out of order, on all connections. Default 32 MiB. */
@@ -97,6 +99,7 @@ export function tcpSettings(options: TcpOptions): TcpSettings {
     maxOrphans: integer('maxOrphans', options.maxOrphans ?? 8192, 0, 2 ** 24),
     maxReassembly: integer('maxReassembly', options.maxReassembly ?? 32 * 1_048_576, 0, 2 ** 31),
     maxConnections: integer('maxConnections', options.maxConnections ?? 262_144, 1, 2 ** 24),
+    synCookies: options.synCookies ?? true,
     sack: options.sack ?? true,
     dsack: options.dsack ?? true,
     tailLossProbe: options.tailLossProbe ?? true,

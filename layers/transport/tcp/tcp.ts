@@ -45,6 +45,7 @@ import { type DropReason, REASONS } from './reasons.ts'
 import { ackReply, resetReply } from './reply.ts'
 import { ACK, checksumHolds, decode, ECN_FIELD, FIN, RST, Segment, SYN } from './segment.ts'
 import { type TcpOptions, type TcpSettings, tcpSettings, withOptions } from './settings.ts'
+import type { Flow } from './table.ts'
 import { endpoint, type Failure } from './tcb.ts'
 import { inTimeWait, type TimeWaitRecord } from './time-wait.ts'
 
@@ -223,9 +224,11 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     const record = this.connections.timeWait.find(destination, seg.destinationPort, source, seg.sourcePort)
     if (record !== undefined && !this.toTimeWait(record, packet, from)) return
     const listener = this.listeners.find(destination, seg.destinationPort, from.link)
-    if ((seg.flags & (SYN | ACK | RST)) === SYN) this.synArrives(listener, packet, from)
+    const flags = seg.flags & (SYN | ACK | RST)
+    if (flags === SYN) this.synArrives(listener, packet, from)
+    else if (flags === ACK && listener !== undefined && this.cookieArrives(listener, packet, from)) return
     // In LISTEN an ACK is answered by a reset, anything else by nothing (RFC 9293 §3.10.7.2)
-    else if (listener !== undefined && (seg.flags & (ACK | RST)) !== ACK) this.boundary.drop(packet, 'noConnection')
+    else if (listener !== undefined && (flags & (ACK | RST)) !== ACK) this.boundary.drop(packet, 'noConnection')
     else this.reject(packet, from, 'noConnection')
   }
 
@@ -252,10 +255,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
       this.boundary.drop(packet, 'synFin')
       return
     }
-    const flow = {
-      local: endpoint(from.destination, seg.destinationPort),
-      remote: endpoint(from.source, seg.sourcePort),
-    }
+    const flow = flowOf(seg, from)
     // A listener comes first for the node's own addresses, or when it names the address; else interception does.
     const first =
       listener !== undefined && (!listener.local.address.isUnspecified || this.listeners.isOwn(from.destination))
@@ -265,6 +265,13 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
       return
     }
     const full = listener.full ? 'backlogFull' : this.connections.limit
+    if (full === 'synQueueFull' && this.settings.synCookies) {
+      const answer = this.connections.cookieFor(seg, flow, listener.link, listener.options)
+      if (answer !== null) this.outlet.reply(answer, this.outlet.back(from))
+      this.boundary.count(full)
+      packet.release()
+      return
+    }
     if (full !== undefined) {
       this.boundary.drop(packet, full)
       return
@@ -273,6 +280,26 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     connection.acceptor = listener
     listener.handshakes.add(connection)
     packet.release()
+  }
+
+  /** An ACK in LISTEN that may bring back a cookie. @returns false when it does not; else it has the packet. */
+  private cookieArrives(listener: TcpListener, packet: Packet, from: NetworkAddressing): boolean {
+    const { seg } = this
+    const flow = flowOf(seg, from)
+    const mss = this.connections.cookieIn(seg, flow)
+    if (mss === 0) return false
+    const full = listener.full ? 'backlogFull' : this.connections.tableLimit
+    if (full !== undefined) {
+      // It comes again with the peer's data, and then there may be room.
+      this.boundary.drop(packet, full)
+      return true
+    }
+    const { link, options } = listener
+    const connection = this.connections.acceptCookie(seg, mss, flow, link, options, NO_HANDLER)
+    connection.acceptor = listener
+    listener.handshakes.add(connection)
+    this.toConnection(connection, packet, from)
+    return true
   }
 
   /** Answers with a reset, unless it is one, and drops. */
@@ -382,4 +409,8 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     this.outlet.drain()
     this.connections.timeWait.clear()
   }
+}
+
+function flowOf({ sourcePort, destinationPort }: Segment, { source, destination }: NetworkAddressing): Flow {
+  return { local: endpoint(destination, destinationPort), remote: endpoint(source, sourcePort) }
 }

@@ -41,6 +41,12 @@ const APPLY: Readonly<Record<string, Apply>> = {
   tcp_slow_start_after_idle: ({ tcp }, value) => {
     tcp.slowStartAfterIdle = value !== '0'
   },
+  tcp_syncookies: ({ tcp }, value, line) => {
+    tcp.synCookies = oneOf('tcp_syncookies', value, line, { 0: false, 1: true })
+  },
+  tcp_max_syn_backlog: ({ tcp }, value) => {
+    tcp.maxSynReceived = Number(value)
+  },
   tcp_synack_retries: ({ tcp }, value) => {
     tcp.synAckRetries = Number(value)
   },
@@ -83,7 +89,6 @@ const FIXED: Readonly<Record<string, readonly string[]>> = {
   tcp_fack: ['0'],
   tcp_reordering: ['3'],
   tcp_recovery: ['1'],
-  tcp_syncookies: ['1'],
 }
 
 /** They tune what only Linux has: super-segments, caches between connections, memory of the machine. */
