@@ -80,7 +80,8 @@ function pipeHandle(fd: number): PipeHandle | undefined {
   try {
     const { Pipe, constants } = binding.call(process, 'pipe_wrap')
     const handle = new Pipe(constants.SOCKET)
-    if (handle.open(fd) === 0) return handle
+    const usable = typeof handle.useUserBuffer === 'function' && typeof handle.readStart === 'function'
+    if (usable && handle.open(fd) === 0) return handle
     handle.close()
     return undefined
   } catch {

@@ -88,7 +88,8 @@ class NativeEngine implements Engine {
     const { local, sourcePorts } = this.options
     try {
       this.local = boundEndpoint(this.shared.calls, this.bind(local, true), local)
-      for (let i = 0; i < sourcePorts; i++) await bindDynamic(this.local.host, async (at) => this.bind(at, false))
+      for (let i = 0; i < sourcePorts && !this.closing; i++)
+        await bindDynamic(this.local.host, async (at) => this.bind(at, false))
       this.open = !this.closing
     } catch (error) {
       await this.unbind()
