@@ -14,10 +14,10 @@ import { syncBuiltinESMExports } from 'node:module'
 import { patchClients } from './register/clients.ts'
 import { patchDatagrams } from './register/datagrams.ts'
 import { patchServers } from './register/servers.ts'
-import { type Registration, type SocketsOfNode, switchTo } from './register/switch.ts'
+import { type Intent, type Registration, type SocketsOfNode, switchTo } from './register/switch.ts'
 
 export { onHost } from './kernel/on-host.ts'
-export type { Registration, SocketsOfNode } from './register/switch.ts'
+export type { Intent, Registration, SocketsOfNode } from './register/switch.ts'
 
 patchClients()
 patchServers()
@@ -26,9 +26,10 @@ syncBuiltinESMExports()
 
 /**
  * From now on Node's `net`, `dgram`, `tls`, `http`, … mean this node, for whatever connects, listens or is bound from now
- * on; what is open stays where it is. The newest registration that is open is in force.
+ * on; what is open stays where it is. Of several registrations that want the same, the newest has it.
+ * @param wants which of it is for the node, when not all; the rest is the host's, or an older registration's.
  * @returns undoes it. Close it before the node.
  */
-export function register(node: SocketsOfNode): Registration {
-  return switchTo(node)
+export function register(node: SocketsOfNode, wants: (intent: Intent) => boolean = () => true): Registration {
+  return switchTo(node, wants)
 }

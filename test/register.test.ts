@@ -11,7 +11,7 @@ import tls from 'node:tls'
 import tap, { type Test } from 'tap'
 import { hostSockets } from '../src/api/host-sockets.ts'
 import { seconds } from '../src/kernel/clock.ts'
-import { onHost, register } from '../src/register.ts'
+import { type Intent, onHost, register } from '../src/register.ts'
 import { boot } from '../src/runtime/real-time.ts'
 import { type Network, network } from '../src/testing.ts'
 import { CERTIFICATE, KEY } from './api/certificate.ts'
@@ -209,6 +209,39 @@ check('the newest registration is in force, and undone twice at no harm', async 
   const socket = new net.Socket()
   t.equal(socket instanceof hosts.nodes.B.net.Socket, false)
   t.equal(socket.constructor.name, 'Socket')
+})
+
+check('a registration may want some of it only', async (t, hosts) => {
+  const { A, B } = hosts.nodes
+  const server = await onB(
+    hosts,
+    net.createServer((socket) => socket.end('B')),
+    80,
+  )
+  const seen: Intent[] = []
+  using _a = register(A, ({ host }) => host === 'B')
+  using _b = register(B, (intent) => {
+    seen.push(intent)
+    return intent.host === '127.0.0.1' && intent.port === 7
+  })
+  t.equal(await text(net.connect(80, 'B')), 'B', 'what the newer one does not want')
+  t.ok(net.connect({ port: 7, host: '127.0.0.1' }).on('error', () => {}) instanceof B.net.Socket)
+  for (const socket of [net.connect(9, '127.0.0.1').on('error', () => {}), new net.Socket()]) {
+    t.notOk(socket instanceof A.net.Socket || socket instanceof B.net.Socket, "the host's")
+  }
+  net.createServer().listen(0, '127.0.0.1').close()
+  dgram.createSocket('udp4').close()
+  tls.connect(8443, { host: '127.0.0.2' }).on('error', () => {})
+  t.strictSame(seen, [
+    { call: 'connect', host: 'B', port: 80 },
+    { call: 'connect', host: '127.0.0.1', port: 7 },
+    { call: 'connect', host: '127.0.0.1', port: 9 },
+    { call: 'connect', host: undefined, port: undefined },
+    { call: 'listen', host: '127.0.0.1', port: 0 },
+    { call: 'dgram', host: undefined, port: undefined },
+    { call: 'connect', host: '127.0.0.2', port: 8443 },
+  ])
+  server.close()
 })
 
 tap.test('the host has what belongs to it, with a node in force and without', async (t) => {

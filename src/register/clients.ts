@@ -9,7 +9,7 @@ import type { SocketClass } from '../api/node-net/server.ts'
 import { Socket } from '../api/node-net/socket.ts'
 import type { NetConnectOptions } from '../api/node-net.ts'
 import { standIn } from './stand-in.ts'
-import { isMarked, nodeFor, nodeInForce } from './switch.ts'
+import { nodeFor } from './switch.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: the arguments of every overload
 type Call = (...args: any[]) => any
@@ -23,18 +23,13 @@ export function patchClients(): void {
   Object.assign(http2, { connect: undelayed(http2.connect) })
 }
 
-/** One that is made for a descriptor or handle is the host's. */
 function socketClass([options]: readonly unknown[]): SocketClass | undefined {
-  const { fd, handle, ...rest } = ((typeof options === 'object' && options) || {}) as net.SocketConstructorOpts & {
-    handle?: unknown
-  }
-  if (fd !== undefined || handle !== undefined || isMarked(rest)) return undefined
-  return nodeInForce()?.net.Socket
+  return nodeFor('connect', typeof options === 'object' && options !== null ? { ...options } : {})?.net.Socket
 }
 
 function connecting(host: Call): Call {
   return function connect(this: unknown, ...args) {
-    const node = nodeFor(args)
+    const node = nodeFor('connect', splitArguments(args)[0])
     return node === undefined ? Reflect.apply(host, this, args) : Reflect.apply(node.net.connect, node.net, args)
   }
 }
@@ -50,10 +45,10 @@ function undelayed(host: Call): Call {
 /** TLS is Node's, over a socket of the node: (options) or (port, host, options), each with a callback. */
 function securing(host: Call): Call {
   return function connect(this: unknown, ...args) {
-    const node = nodeFor(args)
     const [place, callback] = splitArguments(args)
     const more = args.slice(1).find((arg) => typeof arg === 'object' && arg !== null)
     const { timeout, ...options } = { ...place, ...more } as tls.ConnectionOptions & { timeout?: number }
+    const node = nodeFor('connect', { ...options })
     if (options.socket instanceof Socket) return joined(Reflect.apply(host, this, args), options.socket)
     if (node === undefined || options.socket) return Reflect.apply(host, this, args)
     const socket = node.net.connect(options as NetConnectOptions)

@@ -3,6 +3,7 @@
  * stays the object it is; where a node is in force, a server of the node listens in its stead and hands it what connects.
  */
 import net from 'node:net'
+import { splitArguments } from '../api/node-net/arguments.ts'
 import type { Server } from '../api/node-net.ts'
 import { nodeFor } from './switch.ts'
 
@@ -29,7 +30,7 @@ function listening(listen: net.Server['listen']): net.Server['listen'] {
   return function (this: net.Server, ...args: unknown[]) {
     const last = deputies.get(this)
     if (last?.listening) return Reflect.apply(last.listen, last, args) // which is refused
-    const node = namesHandle(args) ? undefined : nodeFor(args)
+    const node = namesHandle(args) ? undefined : nodeFor('listen', splitArguments(args)[0])
     if (node === undefined || this.listening) {
       deputies.delete(this)
       return Reflect.apply(listen, this, args)

@@ -1,6 +1,5 @@
 /** Which node the sockets of the program go to, if any. */
-
-import { splitArguments } from '../api/node-net/arguments.ts'
+import type { Unchecked } from '../api/node-net/arguments.ts'
 import type { Dgram, Net } from '../api/node-net.ts'
 import { ON_HOST } from '../kernel/on-host.ts'
 
@@ -10,16 +9,24 @@ export interface SocketsOfNode {
   readonly dgram: Dgram
 }
 
+/** What somebody is about to do. Where a socket is made first and told later, host and port are not known yet. */
+export interface Intent {
+  readonly call: 'connect' | 'listen' | 'dgram'
+  /** As it was given: a name or an address. */
+  readonly host?: string | undefined
+  readonly port?: number | undefined
+}
+
 /** Undone by `close`, or at the end of the block it was declared in with `using`. Doing it twice does nothing. */
 export interface Registration extends Disposable {
   close(): void
 }
 
-/** The last one is in force. */
-const registered: { readonly node: SocketsOfNode }[] = []
+/** The last one that wants it has it. */
+const registered: { readonly node: SocketsOfNode; readonly wants: (intent: Intent) => boolean }[] = []
 
-export function switchTo(node: SocketsOfNode): Registration {
-  const entry = { node }
+export function switchTo(node: SocketsOfNode, wants: (intent: Intent) => boolean): Registration {
+  const entry = { node, wants }
   registered.push(entry)
   const close = (): void => {
     const at = registered.indexOf(entry)
@@ -28,21 +35,15 @@ export function switchTo(node: SocketsOfNode): Registration {
   return { close, [Symbol.dispose]: close }
 }
 
-/** @returns the node that is meant, or undefined when the host is. */
-export function nodeInForce(): SocketsOfNode | undefined {
-  return registered.at(-1)?.node
+/** @param options of the call. @returns the node that is meant, or undefined when the host is: for local sockets always. */
+export function nodeFor(call: Intent['call'], options: Unchecked): SocketsOfNode | undefined {
+  const { host, port, path, fd, handle } = options
+  if ((path !== undefined && path !== null) || fd !== undefined || handle !== undefined) return undefined
+  if (ON_HOST in options) return undefined
+  const intent = { call, host: typeof host === 'string' ? host : undefined, port: numberOf(port) }
+  return registered.findLast(({ wants }) => wants(intent))?.node
 }
 
-/** @param args of `net.connect` or `listen`. @returns the node that is meant by such a call; local sockets are the host's. */
-export function nodeFor(args: readonly unknown[]): SocketsOfNode | undefined {
-  const node = nodeInForce()
-  if (node === undefined) return undefined
-  const [options] = splitArguments(args)
-  const isLocal = (options.path !== undefined && options.path !== null) || options.fd !== undefined
-  return isLocal || isMarked(options) ? undefined : node
-}
-
-/** The options say that the host is meant. */
-export function isMarked(options: object): boolean {
-  return ON_HOST in options
+function numberOf(port: unknown): number | undefined {
+  return typeof port === 'number' || typeof port === 'string' ? Number(port) : undefined
 }

@@ -28,6 +28,7 @@ export interface ConnectionTaker {
   readonly keepAliveInitialDelay?: number
   readonly highWaterMark?: number
   closeIdleConnections?(): void
+  listeners?(event: 'secureConnection'): readonly unknown[]
   prependListener?(event: 'secureConnection', listener: (socket: TLSSocket) => void): unknown
 }
 
@@ -197,7 +198,7 @@ function attach(createServer: Net['createServer'], taker: ConnectionTaker): Serv
       taker.emit('connection', socket)
     },
   )
-  taker.prependListener?.('secureConnection', join)
+  if (!taker.listeners?.('secureConnection').includes(join)) taker.prependListener?.('secureConnection', join)
   const close = server.close.bind(server)
   server.close = (callback) => {
     close(callback)
