@@ -99,6 +99,7 @@ function advance(tcb: Tcb, s: Sender, seg: Segment, now: Instant): void {
   releaseData(tcb)
   tcb.retransmits = 0
   tcb.unackedSince = now
+  tcb.tailProbeDue = false
   if (tcb.persisting) endPersist(tcb)
 }
 

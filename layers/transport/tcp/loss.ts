@@ -29,10 +29,9 @@ const NOTHING = new Progress()
 
 // ── SACK blocks
 
-/** Takes in the blocks of an ACK. @param edges in pairs; they are sorted here. */
+/** Takes in the blocks of an ACK. @param edges left and right of each in turn. */
 export function takeBlocks(tcb: Tcb, s: Sender, ack: number, edges: Int32Array, count: number, told: Progress): void {
   const first = isDuplicateReport(ack, edges, count) ? duplicateReported(tcb, s, edges, told) : 0
-  sortBlocks(edges, first, count)
   for (let i = first; i < count; i++) {
     const start = edges[2 * i] as number
     const end = edges[2 * i + 1] as number
@@ -61,19 +60,6 @@ function duplicateReported(tcb: Tcb, s: Sender, edges: Int32Array, told: Progres
   if (!told.dsackOfProbe) s.rack.sawDsack()
   countDuplicate(s, start, end)
   return 1
-}
-
-/** In the order of sequence numbers, so that blocks of one ACK do not look like reordering. */
-function sortBlocks(edges: Int32Array, first: number, count: number): void {
-  for (let i = first + 1; i < count; i++) {
-    for (let j = i; j > first && before(edges[2 * j] as number, edges[2 * j - 2] as number); j--) {
-      for (let k = 2 * j; k < 2 * j + 2; k++) {
-        const other = edges[k - 2] as number
-        edges[k - 2] = edges[k] as number
-        edges[k] = other
-      }
-    }
-  }
 }
 
 // ── ACKs that are not what one expects
@@ -283,7 +269,7 @@ export function enterLoss(tcb: Tcb, s: Sender, now: Instant): void {
   if (!tcb.sack) board.sacked = 0
   s.setCwnd(board.pipe(tcb.outstanding) + s.mss)
   s.frto = tcb.settings.forwardRto && (s.state !== 'loss' && s.state !== 'recovery' ? true : again)
-  s.frtoTrial = s.probing = false
+  s.frtoTrial = s.probing = tcb.tailProbeDue = false
   s.state = 'loss'
   s.recover = snd.nxt
   tcb.cwrDue = tcb.ecn

@@ -49,7 +49,7 @@ export function resendLost(tcb: Tcb, s: Sender, now: Instant): Packet | null {
 /** The last segment again, to make the receiver say what it has (RFC 8985 §7.3). */
 export function resendTail(tcb: Tcb, s: Sender, now: Instant): Packet | null {
   const { tail } = s.board
-  if (tail === 0 || ((records.flags[tail] as number) & SACKED) !== 0) return null
+  if (tail === 0 || ((records.flags[tail] as number) & SACKED) !== 0 || tcb.outstanding > tcb.snd.wnd) return null
   s.unitLeft = 0
   s.unitIsLong = false
   const octets = s.board.octets(tail)
