@@ -32,7 +32,7 @@ export type ConnectionState =
 
 /** What a connection can be told; the same names are read by `get`. */
 export interface ConnectionOptions {
-  /** Send small segments at once (no Nagle). Default false. */
+  /** Send small segments at once (no Nagle); setting it sends what is queued, even if corked. Default false. */
   noDelay: boolean
   /** Hold back segments that are not full, until cleared. Default false. */
   cork: boolean
@@ -159,10 +159,12 @@ export interface Connection {
   readonly queuedOctets: number
   /**
    * Copies octets into the send queue.
+   * @param more there is more to be written soon: what does not fill a segment waits for that, for an acknowledgment, or
+   * for a retransmission timeout (as MSG_MORE does on Linux). A host's own sockets take no notice. Default false.
    * @returns how many were taken; fewer than `length` means: wait for `writable`.
    * @throws NetError EPIPE — this direction is closed. ENOTCONN — not connected.
    */
-  write(octets: Uint8Array, start?: number, length?: number): number
+  write(octets: Uint8Array, start?: number, length?: number, more?: boolean): number
   /** Copies octets out of the receive queue. @returns how many; 0 when there are none (see `ended`). */
   read(into: Uint8Array, start?: number, length?: number): number
   /** Asks for `drained` once. @returns false when nothing is queued already. */

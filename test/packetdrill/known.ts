@@ -24,10 +24,6 @@ export const KNOWN: ReadonlyMap<string, string> = new Map([
       '(RFC 9406 §4.2); the script wants the older HyStart of Linux, which goes on to 48.',
   ],
   ['cubic-bulk-166k-idle-restart.pkt', 'The same.'],
-  [
-    'sendmsg_msg_more.pkt',
-    'MSG_MORE holds back until an acknowledgment comes; the API has only `cork`, which holds back until it is cleared.',
-  ],
 ])
 
 /** Why a script need not pass; undefined when it must. */

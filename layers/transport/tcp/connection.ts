@@ -259,7 +259,7 @@ export class TcpConnection implements Connection, Timed, Pump {
     return this.tcb.queuedOctets
   }
 
-  write(octets: Uint8Array, start = 0, length: number = octets.length - start): number {
+  write(octets: Uint8Array, start = 0, length: number = octets.length - start, more = false): number {
     const { tcb } = this
     if (!(octets instanceof Uint8Array)) throw invalidType('octets', 'an instance of Uint8Array', octets)
     integer('start', start, 0, octets.length)
@@ -272,7 +272,9 @@ export class TcpConnection implements Connection, Timed, Pump {
     tcb.sendBuffer ??= new SendBuffer()
     tcb.sendBuffer.write(octets, start, taken)
     tcb.snd.end = (tcb.snd.end + taken) | 0
-    tcb.pushEnd = tcb.snd.end
+    tcb.more = more
+    if (more) tcb.moreSince = tcb.snd.una
+    else tcb.pushEnd = tcb.snd.end
     this.outlet.schedule(this)
     return taken
   }
@@ -364,6 +366,10 @@ export class TcpConnection implements Connection, Timed, Pump {
     const now = this.outlet.now()
     if (name === 'keepAlive' || name === 'keepAliveIdle') {
       if (tcb.state !== 'SYN-SENT' && tcb.state !== 'SYN-RECEIVED' && tcb.state !== 'CLOSED') startKeepAlive(tcb, now)
+    } else if (name === 'noDelay' && value === true) {
+      // What is queued goes once, even if corked, as on Linux.
+      tcb.more = false
+      if (tcb.hasUnsent) tcb.override = true
     } else if (name === 'maxSegment' && tcb.path.mtu > 0) {
       updateMss(tcb)
     } else if (name === 'congestionControl') {

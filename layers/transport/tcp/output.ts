@@ -200,7 +200,7 @@ function sendable(tcb: Tcb, unsent: number, usable: number, room: number): numbe
 /** Nagle's rule in Minshall's variant: one segment at a time may be small (RFC 9293 §3.7.4). */
 function mayGoSmall(tcb: Tcb): boolean {
   if (tcb.finQueued) return true
-  if (tcb.options.cork) return false
+  if (tcb.options.cork || (tcb.more && tcb.snd.una === tcb.moreSince)) return false
   return tcb.options.noDelay || !after(tcb.smallEnd, tcb.snd.una)
 }
 

@@ -190,6 +190,10 @@ export class Tcb {
   smallEnd = 0
   /** End of the last write: the segment that ends there carries PSH. */
   pushEnd = 0
+  /** The writer has more to write: until something is acknowledged, what does not fill a segment waits. */
+  more = false
+  /** SND.UNA when it said so. */
+  moreSince = 0
   lastSentAt: Instant = 0
   /** When the network was last told that the peer can be reached. */
   confirmedAt: Instant = Number.NEGATIVE_INFINITY

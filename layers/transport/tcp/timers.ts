@@ -115,8 +115,10 @@ function expirePersist(tcb: Tcb, now: Instant): Expiry {
   // Whoever sets a user timeout, or has closed the connection, does not want to wait for a peer that never reads.
   const timedOut = userTimeout > 0 && now - tcb.unackedSince >= userTimeout
   if (timedOut || tcb.probes >= tcb.settings.retries) return { reset: true, failure: blame(tcb, now) }
-  if (tcb.snd.wnd > 0) tcb.override = true
-  else tcb.probeDue = true
+  if (tcb.snd.wnd > 0) {
+    tcb.override = true
+    tcb.pushEnd = tcb.snd.end
+  } else tcb.probeDue = true
   tcb.probes++
   tcb.backoff++
   tcb.deadlines.retransmit = withinUserTimeout(tcb, now, tcb.rtt.backedOff(tcb.backoff))

@@ -30,10 +30,7 @@ const OPTIONS: Readonly<Record<string, SocketOption>> = {
   },
   SO_ERROR: { set: () => {}, get: (socket) => errnoOf(socket.takeError()) },
   TCP_NODELAY: {
-    set: (socket, value) => {
-      socket.set('noDelay', value !== 0)
-      if (value !== 0) socket.holdBack(false)
-    },
+    set: (socket, value) => socket.set('noDelay', value !== 0),
     get: (socket) => (current(socket, 'noDelay') ? 1 : 0),
   },
   TCP_CORK: flag('cork'),

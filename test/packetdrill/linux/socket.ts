@@ -18,8 +18,6 @@ export class LinuxSocket {
   writeShut = false
   /** recvmsg() tells what is left to read (TCP_INQ). */
   tellsLeft = false
-  /** MSG_MORE holds something back. */
-  private more = false
   /** SO_ERROR: told once. */
   private error: string | undefined
   private readonly changed: () => void
@@ -62,16 +60,6 @@ export class LinuxSocket {
   set<Name extends keyof ConnectionOptions>(name: Name, value: ConnectionOptions[Name]): void {
     this.options.set(name, value)
     this.connection?.set(name, value)
-  }
-
-  /**
-   * MSG_MORE corks, and the next call without it uncorks: with its own data, since what follows from both is sent later.
-   * Unlike Linux, an acknowledgment does not end it.
-   */
-  holdBack(more: boolean): void {
-    if (this.more === more) return
-    this.more = more
-    if (this.options.get('cork') !== true) this.connection?.set('cork', more)
   }
 
   /** What connect() and listen() are given. */

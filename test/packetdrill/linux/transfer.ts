@@ -71,11 +71,11 @@ export function send(socket: LinuxSocket, octets: Uint8Array, flags: number, arg
   if (connection === undefined) return at(failed('EPIPE'))
   const mayWait = !socket.nonBlocking && (flags & MSG.DONTWAIT) === 0
   let done = 0
-  socket.holdBack((flags & MSG.MORE) !== 0)
+  const more = (flags & MSG.MORE) !== 0
   return () => {
     if (socket.pendingError !== undefined) return done > 0 ? { result: done } : failed(socket.takeError() as string)
     try {
-      done += connection.write(octets, done)
+      done += connection.write(octets, done, octets.length - done, more)
     } catch (error) {
       return done > 0 ? { result: done } : outcomeOf(error)
     }
