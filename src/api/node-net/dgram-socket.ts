@@ -1,10 +1,12 @@
 /** The `dgram.Socket` of a node. */
+import type { AsyncResource } from 'node:async_hooks'
 import type dgram from 'node:dgram'
 import { EventEmitter } from 'node:events'
 import type net from 'node:net'
 import { IpAddress } from '../../kernel/address.ts'
 import { NetError } from '../../kernel/errors.ts'
 import type { DatagramHandler, DatagramOptions, DatagramSocket, Endpoint } from '../sockets.ts'
+import { scopeOf } from './async-scope.ts'
 import { placeOf } from './channel.ts'
 import type { Context } from './context.ts'
 import {
@@ -43,6 +45,7 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
   readonly #sender: DgramSender
   #sendBuffer: number
   #forget: (() => void) | undefined
+  readonly #scope: AsyncResource = scopeOf('DATAGRAMS')
   #wantsHold = true
   #held = false
   /** The peer last heard of, and its text. */
@@ -360,26 +363,32 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
 
   readonly #ears: DatagramHandler = {
     message: (_socket, octets, start, length, from) => {
-      this.#context.host.touched()
-      const message = Buffer.allocUnsafe(length)
-      message.set(octets.subarray(start, start + length))
-      this.emit('message', message, {
-        address: this.#textOf(from),
-        family: from.address.isIpv4 ? 'IPv4' : 'IPv6',
-        port: from.port,
-        size: length,
-      })
+      this.#scope.runInAsyncScope(this.#arrived, this, octets, start, length, from)
     },
     writable: () => {
       this.#context.host.touched()
       this.#sender.outbox.empty()
     },
-    error: (_socket, error, remote) => {
-      this.#context.host.touched()
-      const told = asCall(error, error.syscall ?? 'recvmsg', placeFor(remote.address, remote.port))
-      this.emit('icmp', told)
-      if (this.#connection === 'connected') this.emit('error', told)
-    },
+    error: (_socket, error, remote) => this.#scope.runInAsyncScope(this.#failed, this, error, remote),
+  }
+
+  #arrived(octets: Uint8Array, start: number, length: number, from: Endpoint): void {
+    this.#context.host.touched()
+    const message = Buffer.allocUnsafe(length)
+    message.set(octets.subarray(start, start + length))
+    this.emit('message', message, {
+      address: this.#textOf(from),
+      family: from.address.isIpv4 ? 'IPv4' : 'IPv6',
+      port: from.port,
+      size: length,
+    })
+  }
+
+  #failed(error: NetError, remote: Endpoint): void {
+    this.#context.host.touched()
+    const told = asCall(error, error.syscall ?? 'recvmsg', placeFor(remote.address, remote.port))
+    this.emit('icmp', told)
+    if (this.#connection === 'connected') this.emit('error', told)
   }
 
   /** Senders repeat themselves: their text is made once. */

@@ -1,6 +1,8 @@
 /** The idle timeout of a socket (`setTimeout`): on the node's clock, and free of work while the socket is busy. */
+import type { AsyncResource } from 'node:async_hooks'
 import type { Duration, Instant } from '../../kernel/clock.ts'
 import { type Expiring, Timer } from '../../kernel/timers.ts'
+import { scopeOf } from './async-scope.ts'
 import type { ApiHost } from './context.ts'
 
 /**
@@ -11,6 +13,8 @@ export class IdleTimer implements Expiring {
   private readonly host: ApiHost
   private readonly idle: () => void
   private readonly timer: Timer = new Timer(this)
+  /** Of the call that turned it on. */
+  private scope: AsyncResource | undefined
   private period: Duration = 0
   private deadline: Instant = Number.POSITIVE_INFINITY
 
@@ -23,6 +27,7 @@ export class IdleTimer implements Expiring {
   /** @param period 0: off. */
   start(period: Duration): void {
     this.period = period
+    if (period > 0) this.scope = scopeOf('TIMEOUT')
     this.refresh()
   }
 
@@ -45,7 +50,7 @@ export class IdleTimer implements Expiring {
   expire(now: Instant): void {
     if (this.deadline <= now) {
       this.deadline = Number.POSITIVE_INFINITY
-      this.idle()
+      if (this.scope !== undefined) this.scope.runInAsyncScope(this.idle)
     } else if (this.deadline !== Number.POSITIVE_INFINITY) {
       this.host.timers.arm(this.timer, this.deadline)
     }

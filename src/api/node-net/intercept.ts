@@ -4,9 +4,9 @@ import type { InterceptRule, StreamRequest } from '../sockets.ts'
 import type { SocketOptions } from './arguments.ts'
 import { placeOf } from './channel.ts'
 import type { Context, NetStreams } from './context.ts'
+import { connectionOptions } from './dial.ts'
 import type { SocketClass } from './server.ts'
 import type { Socket } from './socket.ts'
-import { connectionOptions } from './socket.ts'
 
 /** A SYN that was not answered yet. One of the four answers ends it; without any it is dropped after 30 s. */
 export interface Interception {
@@ -74,8 +74,8 @@ function asInterception(context: Context<NetStreams>, SocketClass: SocketClass, 
     family: remote.family,
     accept: (options) => {
       context.host.touched()
-      return new SocketClass(options).expect((channel) =>
-        request.accept(channel, connectionOptions(channel, undefined)),
+      return new SocketClass(options).expect((handler, channel) =>
+        request.accept(handler, connectionOptions(channel, undefined)),
       )
     },
     reset: answer('reset'),

@@ -1,15 +1,18 @@
 /** The `net.Server` of a node. */
+import type { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import type net from 'node:net'
 import { IpAddress } from '../../kernel/address.ts'
 import { NetError } from '../../kernel/errors.ts'
 import type { Connection, Listener, ListenHandler } from '../sockets.ts'
 import { type ConnectExtras, type ListenPlan, listenPlan, type ServerOptions, type SocketOptions } from './arguments.ts'
+import { scopeOf } from './async-scope.ts'
 import { placeOf } from './channel.ts'
 import type { Context, NetStreams } from './context.ts'
 import { NET_EVENTS } from './diagnostics.ts'
+import { connectionOptions } from './dial.ts'
 import { asCall, coded, invalidArgType, requireNumber, requireSignal } from './errors.ts'
-import { connectionOptions, type Socket } from './socket.ts'
+import type { Socket } from './socket.ts'
 
 /** What `listen` takes: Node's options, and ours. */
 export type ListenOptions = net.ListenOptions & ConnectExtras
@@ -37,9 +40,11 @@ export class Server extends EventEmitter implements net.Server {
   readonly #SocketClass: SocketClass
   readonly #socketOptions: SocketOptions
   readonly #ears: ListenHandler = {
-    acceptable: (listener) => this.#accept(listener),
-    closed: (_listener, error) => this.#lost(error),
+    acceptable: (listener) => this.#scope.runInAsyncScope(this.#accept, this, listener),
+    closed: (_listener, error) => this.#scope.runInAsyncScope(this.#lost, this, error),
   }
+  /** Of the call of `listen`. */
+  #scope: AsyncResource = scopeOf('SERVER')
   #listener: Listener | undefined
   #forget: (() => void) | undefined
   /** The newest call of `listen`, while its host is resolved. */
@@ -108,6 +113,7 @@ export class Server extends EventEmitter implements net.Server {
     if (plan.signal !== undefined) this.#closeWith(plan.signal)
     this.#context.host.touched()
     if (listener !== undefined) this.once('listening', listener)
+    this.#scope = scopeOf('SERVER')
     this.#plan = undefined
     if (plan.host === undefined) {
       this.#open(plan, undefined)

@@ -1,15 +1,15 @@
 /** The `net.Socket` of a node: a Duplex whose octets go through our stack. */
 import type net from 'node:net'
 import { addAbortSignal, Duplex, type DuplexOptions } from 'node:stream'
-import { IpAddress } from '../../kernel/address.ts'
-import { NetError, outOfRange } from '../../kernel/errors.ts'
-import type { Connection, ConnectionOptions } from '../sockets.ts'
-import { type ConnectExtras, type ConnectPlan, connectPlan, type SocketOptions, splitArguments } from './arguments.ts'
+import { outOfRange } from '../../kernel/errors.ts'
+import type { Connection, ConnectionHandler } from '../sockets.ts'
+import { type ConnectExtras, connectPlan, type SocketOptions, splitArguments } from './arguments.ts'
+import { ScopedHandler } from './async-scope.ts'
 import { Channel, type Chunk } from './channel.ts'
 import type { Context, NetStreams } from './context.ts'
 import { NET_EVENTS } from './diagnostics.ts'
-import { asCall, coded, invalidArgValue, netError, requireFunction, requireNumber, requireSignal } from './errors.ts'
-import { askLookup } from './names.ts'
+import { dial, refuse, repeat } from './dial.ts'
+import { coded, invalidArgValue, requireFunction, requireNumber, requireSignal } from './errors.ts'
 
 /** What `connect` takes: Node's options, and ours. */
 export type ConnectOptions = net.SocketConnectOpts & ConnectExtras
@@ -142,7 +142,7 @@ export class Socket extends Duplex implements net.Socket {
     if (Object.hasOwn(this, 'write')) Reflect.deleteProperty(this, 'write')
     if (this.destroyed) revive(this)
     this.#channel.begin()
-    process.nextTick(dial, this.#channel, this, this.#context, plan)
+    process.nextTick(dial, this.#channel, this, this.#context, plan, new ScopedHandler(this.#channel))
     return this
   }
 
@@ -220,7 +220,7 @@ export class Socket extends Duplex implements net.Socket {
   /** For a server: the connection it accepted. Reads from it once `connection` listeners have run; see `Channel.read`. */
   adopt(connection: Connection, paused: boolean): this {
     this.#channel.attach(connection)
-    connection.handler = this.#channel
+    connection.handler = new ScopedHandler(this.#channel)
     if (paused) {
       this.#channel.reading = false
       super.pause()
@@ -234,9 +234,9 @@ export class Socket extends Duplex implements net.Socket {
   }
 
   /** For an interception: the handler of a connection to be, whose handshake is under way. */
-  expect(take: (channel: Channel) => Connection): this {
+  expect(take: (handler: ConnectionHandler, channel: Channel) => Connection): this {
     this.#channel.begin()
-    this.#channel.attach(take(this.#channel))
+    this.#channel.attach(take(new ScopedHandler(this.#channel), this.#channel))
     return this
   }
 
@@ -268,90 +268,6 @@ export class Socket extends Duplex implements net.Socket {
     if (error && NET_EVENTS.error.hasSubscribers) NET_EVENTS.error.publish({ socket: this, error })
     callback(error)
     process.nextTick(emitClose, this, isUsed ? error !== null && error !== undefined : undefined)
-  }
-}
-
-/** Resolves the host, on the tick after `connect`, so that all its events can be listened to. */
-function dial(channel: Channel, socket: Socket, context: Context<NetStreams>, plan: ConnectPlan): void {
-  if (!channel.connecting) return
-  const found = context.names.resolve(plan.host, plan.family)
-  if (plan.lookup !== undefined && (NetError.is(found) || found.toString() !== plan.host)) {
-    askLookup(plan.lookup, plan.host, plan.family, plan.hints, (error, address, text) => {
-      context.host.touched()
-      if (!channel.connecting) return
-      socket.emit('lookup', error, text === '' ? undefined : text, address?.isIpv4 === false ? 6 : 4, plan.host)
-      const usable = address === undefined ? error : context.names.supported(address)
-      if (usable instanceof IpAddress) open(channel, socket, context, plan, usable)
-      else socket.destroy(usable ?? undefined)
-    })
-    return
-  }
-  if (NetError.is(found)) {
-    socket.emit('lookup', found, undefined, undefined, plan.host)
-    socket.destroy(found)
-    return
-  }
-  const text = found.toString()
-  if (text !== plan.host) socket.emit('lookup', null, text, found.isIpv4 ? 4 : 6, plan.host)
-  open(channel, socket, context, plan, found)
-}
-
-function open(
-  channel: Channel,
-  socket: Socket,
-  context: Context<NetStreams>,
-  plan: ConnectPlan,
-  address: IpAddress,
-): void {
-  if (!channel.connecting) return
-  const place = { address: address.toString(), port: plan.port }
-  socket.emit('connectionAttempt', place.address, place.port, address.isIpv4 ? 4 : 6)
-  if (!channel.connecting) return
-  if (plan.port === 0) {
-    socket.destroy(netError('ECONNREFUSED', 'connect', 'nobody can listen on port 0', place))
-    return
-  }
-  try {
-    const { localAddress, localPort, link } = plan
-    const options = connectionOptions(channel, plan.tcp)
-    channel.attach(
-      context.below.stream.connect({ address, port: plan.port, localAddress, localPort, link, options }, channel),
-    )
-  } catch (error) {
-    const failure = asBind(error, plan) ?? asCall(error, 'connect', place)
-    socket.emit('connectionAttemptFailed', place.address, place.port, address.isIpv4 ? 4 : 6, failure)
-    socket.destroy(failure)
-  }
-}
-
-/** @returns the error as one of the local address that was asked for, where it is. */
-function asBind(error: unknown, { localAddress, localPort }: ConnectPlan): Error | undefined {
-  if (!NetError.is(error) || error.code !== 'EADDRNOTAVAIL' || localAddress === undefined) return undefined
-  return netError(error.code, 'bind', '', { address: localAddress.toString(), port: localPort }, error)
-}
-
-/** A socket makes one connection at a time. */
-function refuse(socket: Socket, { host, port }: ConnectPlan): void {
-  socket.destroy(netError('EALREADY', 'connect', 'it is connecting already', { address: host, port }))
-}
-
-/** Where there is a connection, Node stays with it, and says that it is there. */
-function repeat(socket: Socket): void {
-  socket.emit('connect')
-  socket.emit('ready')
-}
-
-/** What was set before there was a connection. */
-export function connectionOptions(
-  set: { readonly noDelay: boolean; readonly keepAlive: boolean; readonly keepAliveDelay: number },
-  more: Partial<ConnectionOptions> | undefined,
-): Partial<ConnectionOptions> | undefined {
-  if (!set.noDelay && !set.keepAlive && set.keepAliveDelay === 0) return more
-  return {
-    ...more,
-    ...(set.noDelay ? { noDelay: true } : {}),
-    ...(set.keepAliveDelay > 0 ? { keepAliveIdle: set.keepAliveDelay * 1000 } : {}),
-    ...(set.keepAlive ? { keepAlive: true } : {}),
   }
 }
 
