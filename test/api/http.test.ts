@@ -16,6 +16,9 @@ const SECURE = { key: KEY, cert: CERTIFICATE }
 const TRUST = { ca: CERTIFICATE, servername: 'server.test' }
 const BODY = pattern(300_000)
 
+/** Where the sessions of HTTP/2 say they come from. */
+const peers: (string | undefined)[] = []
+
 interface Site {
   readonly server: Server
   readonly client: Net
@@ -165,13 +168,20 @@ check(
 
 check(
   'http/2 in clear, 20 streams',
-  () => h2Echo(http2.createServer()),
-  async (t, site) => {
+  () =>
+    h2Echo(
+      http2.createServer().on('session', ({ socket }) => {
+        peers.push(socket.remoteAddress)
+      }),
+    ),
+  async (t, site, { clientAddress }) => {
+    peers.length = 0
     site.server.on('connection', (far: Socket) => t.equal(far.connection?.get('noDelay'), true, 'as http2 does itself'))
     const session = http2.connect(`http://${site.address}`, {
       createConnection: () => site.client.connect(site.port, site.address),
     })
     await streams(t, session)
+    t.strictSame(peers, [clientAddress])
   },
 )
 

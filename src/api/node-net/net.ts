@@ -1,5 +1,6 @@
 /** An object in the shape of the module `node:net`, over the streams of one node. */
 import { captureRejectionSymbol } from 'node:events'
+import type { ServerHttp2Session } from 'node:http2'
 import net from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { ConnectExtras, ServerOptions, SocketOptions } from './arguments.ts'
@@ -8,6 +9,7 @@ import { type ApiHost, Context, type NetStreams } from './context.ts'
 import { requireSignal } from './errors.ts'
 import { type Intercept, interceptor } from './intercept.ts'
 import { asNames, type Hosts, type Names } from './names.ts'
+import { introduce, isHttp2 } from './over-http2.ts'
 import { join } from './over-tls.ts'
 import { settle } from './promises.ts'
 import { type ListenOptions, Server } from './server.ts'
@@ -30,6 +32,7 @@ export interface ConnectionTaker {
   closeIdleConnections?(): void
   listeners?(event: 'secureConnection'): readonly unknown[]
   prependListener?(event: 'secureConnection', listener: (socket: TLSSocket) => void): unknown
+  prependListener?(event: 'session', listener: (session: ServerHttp2Session) => void): unknown
 }
 
 /** Settles instead of emitting; every wait can be given up by a signal. */
@@ -178,11 +181,6 @@ function callable<Class extends new (...args: never[]) => object>(Made: Class): 
   return Callable as unknown as Class
 }
 
-/** Its sessions turn the delay off themselves, but not on sockets of ours. */
-function isHttp2(taker: ConnectionTaker): boolean {
-  return 'updateSettings' in taker
-}
-
 function attach(createServer: Net['createServer'], taker: ConnectionTaker): Server {
   const server = createServer(
     {
@@ -198,7 +196,10 @@ function attach(createServer: Net['createServer'], taker: ConnectionTaker): Serv
       taker.emit('connection', socket)
     },
   )
-  if (!taker.listeners?.('secureConnection').includes(join)) taker.prependListener?.('secureConnection', join)
+  if (!taker.listeners?.('secureConnection').includes(join)) {
+    taker.prependListener?.('secureConnection', join)
+    taker.prependListener?.('session', introduce)
+  }
   const close = server.close.bind(server)
   server.close = (callback) => {
     close(callback)
