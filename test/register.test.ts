@@ -8,6 +8,7 @@ import { createRequire } from 'node:module'
 import net, { connect, createServer } from 'node:net'
 import { buffer, text } from 'node:stream/consumers'
 import tls from 'node:tls'
+import { fileURLToPath } from 'node:url'
 import tap, { type Test } from 'tap'
 import { hostSockets } from '../src/api/host-sockets.ts'
 import { seconds } from '../src/kernel/clock.ts'
@@ -258,6 +259,22 @@ tap.test('the host has what belongs to it, with a node in force and without', as
   const { port } = server.address() as net.AddressInfo
   t.equal(await text(node.net.connect(port, '127.0.0.1')), 'over the host')
   server.close()
+})
+
+tap.test('a program that knows of nothing, in either kind of module', async (t) => {
+  const overlay = fileURLToPath(new URL('register/overlay.ts', import.meta.url))
+  const serve = 'createServer((s) => s.end(s.localAddress))'
+  const ask = "listen(80, () => connect(80, '10.0.0.1').pipe(process.stdout))"
+  const programs = {
+    commonjs: `const { connect, createServer } = require('net'); ${serve}.${ask}.unref()`,
+    module: `import { connect, createServer } from 'node:net'; ${serve}.unref().${ask}`,
+  }
+  for (const [kind, program] of Object.entries(programs)) {
+    const args = ['--import=tsx', `--import=${overlay}`, `--input-type=${kind}`, '-e', program]
+    const child = childProcess.spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const [said, complained] = await Promise.all([text(child.stdout), text(child.stderr)])
+    t.equal(said, '10.0.0.1', `${kind} ${complained}`)
+  }
 })
 
 /** Over the host's loopback, with these options for each call. */

@@ -10,6 +10,9 @@ import { nodeFor } from './switch.ts'
 /** Of a server of Node's, the one that listens, or did last, in its stead. */
 const deputies: WeakMap<net.Server, Server> = new WeakMap()
 
+/** Servers that were told not to keep the process alive, before they listen perhaps. */
+const unreferenced: WeakSet<net.Server> = new WeakSet()
+
 const ANSWERED = ['address', 'getConnections', 'close', 'ref', 'unref', Symbol.asyncDispose] as const
 const RELAYED = ['listening', 'error', 'drop', 'close'] as const
 
@@ -39,6 +42,7 @@ function listening(listen: net.Server['listen']): net.Server['listen'] {
     if (typeof callback === 'function') this.once('listening', callback as () => void)
     const deputy = node.net.attach(this)
     deputies.set(this, deputy)
+    if (unreferenced.has(this)) deputy.unref()
     Object.defineProperty(deputy, 'maxConnections', { get: () => this.maxConnections })
     for (const event of RELAYED) deputy.on(event, (...values: unknown[]) => this.emit(event, ...values))
     deputy.listen(...(args.filter((arg) => typeof arg !== 'function') as [number]))
@@ -56,6 +60,8 @@ type Method = (this: net.Server, ...args: any[]) => any
 
 function answered(name: (typeof ANSWERED)[number], method: Method): Method {
   return function (...args) {
+    if (name === 'unref') unreferenced.add(this)
+    if (name === 'ref') unreferenced.delete(this)
     const deputy = deputies.get(this)
     if (deputy === undefined) return Reflect.apply(method, this, args)
     const answer = Reflect.apply(deputy[name], deputy, args)
