@@ -17,11 +17,11 @@ t.setTimeout(300_000)
 const SECONDS = 10
 const LEAST_PER_SECOND = 50_000
 /** What one process must reach for no further one to be started. */
-const ENOUGH_PER_SECOND = 70_000
-const MOST_PER_SECOND = 100_000
+const ENOUGH_PER_SECOND = 60_000
+const MOST_PER_SECOND = 75_000
 const MOST_PROCESSES = 4
 /** Packets of the kernel's queue. */
-const QUEUE = 20_000
+const QUEUE = 5000
 /** Octets of hping3's packets; every segment of a transfer has timestamps, and so is longer. */
 const FLOOD_OCTETS = 40
 /** The most handshakes a node has open, by default. */
@@ -44,7 +44,9 @@ for (const [name, flag] of Object.entries(FLAGS)) {
     const watching = (async () => {
       for (; flooding; await wait(100)) mostHalfOpen = Math.max(mostHalfOpen, halfOpen(node))
     })()
+    const newcomer = wait(2000).then(() => connects(siege))
     await flood(siege, flag, '--rand-source')
+    t.ok(await newcomer, 'meanwhile a newcomer is let in')
     const [port = 0] = siege.ports
     await flood(siege, flag, ...spoof(port))
     flooding = false
@@ -98,6 +100,12 @@ async function flood(siege: Siege, ...args: readonly string[]): Promise<void> {
     enough = arrived(siege) - before > (ENOUGH_PER_SECOND * waited) / 1000
   }
   await Promise.all(processes)
+}
+
+/** Can the kernel open another connection, within five seconds? */
+async function connects({ kernel }: Siege): Promise<boolean> {
+  const { code } = await kernel.run('timeout', '5', 'bash', '-c', `exec 3<>/dev/tcp/${OURS}/80`)
+  return code === 0
 }
 
 /** Packets that came in by the TAP device. */
