@@ -21,8 +21,15 @@ export class Output {
     process.stdout.write(`${this.json ? JSON.stringify(record) : text()}\n`)
   }
 
-  /** Rows under headings, as wide as they need to be. */
-  table(columns: readonly string[], rows: readonly Readonly<Record<string, string | number>>[]): void {
+  /**
+   * Rows under headings, as wide as they need to be.
+   * @param details lines to stand under each row, further to the right.
+   */
+  table(
+    columns: readonly string[],
+    rows: readonly Readonly<Record<string, string | number>>[],
+    details: readonly (readonly string[])[] = [],
+  ): void {
     const cell = (row: Readonly<Record<string, string | number>>, column: string): string => String(row[column] ?? '')
     const widths = columns.map((column) => Math.max(column.length, ...rows.map((row) => cell(row, column).length)))
     const line = (cells: readonly string[]): string =>
@@ -31,7 +38,10 @@ export class Output {
         .join('  ')
         .trimEnd()
     process.stdout.write(`${this.colors.dim(line(columns.map((column) => column.toUpperCase())))}\n`)
-    for (const row of rows) process.stdout.write(`${line(columns.map((column) => cell(row, column)))}\n`)
+    for (const [i, row] of rows.entries()) {
+      process.stdout.write(`${line(columns.map((column) => cell(row, column)))}\n`)
+      for (const detail of details[i] ?? []) process.stdout.write(`        ${detail}\n`)
+    }
   }
 
   /** Something for people to know while the command works. */

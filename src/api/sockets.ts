@@ -79,6 +79,7 @@ export interface ConnectionInfo {
   readonly rttvar: Duration
   readonly rto: Duration
   readonly cwnd: number
+  /** Where slow start ends; as large as no window is until something was lost. */
   readonly ssthresh: number
   /** Octets believed to be in the network. */
   readonly flightSize: number

@@ -1,11 +1,14 @@
 /** `netstrata links` and `netstrata sockets`: what a running node says of itself. */
 import type { Command } from 'commander'
+import type { ConnectionInfo } from '../../src/index.ts'
 import { ask, chooseNode } from '../control/client.ts'
 import { withExamples } from '../help.ts'
 import { Output } from '../output.ts'
+import { figureLines, size } from './connection-figures.ts'
 
 interface StatusOptions {
   readonly json?: boolean
+  readonly info?: boolean
 }
 
 /** As the control socket gives them. */
@@ -29,6 +32,7 @@ interface SocketStatus {
   readonly remote?: string
   readonly sendQueue: number
   readonly receiveQueue: number
+  readonly info?: ConnectionInfo
 }
 
 export function registerStatus(program: Command): void {
@@ -51,21 +55,28 @@ export function registerStatus(program: Command): void {
       })),
     )
   })
-  status(program, 'sockets', 'show the connections and ports of a running node', async (node, output) => {
-    const sockets = (await ask(node, 'sockets')) as SocketStatus[]
-    if (output.json) return rows(sockets, output)
-    output.table(
-      ['proto', 'state', 'recv-q', 'send-q', 'local', 'remote'],
-      sockets.map((socket) => ({
-        proto: socket.protocol,
-        state: socket.state,
-        'recv-q': socket.receiveQueue,
-        'send-q': socket.sendQueue,
-        local: socket.local,
-        remote: socket.remote ?? '*',
-      })),
-    )
-  })
+  const sockets = status(
+    program,
+    'sockets',
+    'show the connections and ports of a running node',
+    async (node, output, { info }) => {
+      const sockets = (await ask(node, 'sockets')) as SocketStatus[]
+      if (output.json) return rows(sockets, output)
+      output.table(
+        ['proto', 'state', 'recv-q', 'send-q', 'local', 'remote'],
+        sockets.map((socket) => ({
+          proto: socket.protocol,
+          state: socket.state,
+          'recv-q': socket.receiveQueue,
+          'send-q': socket.sendQueue,
+          local: socket.local,
+          remote: socket.remote ?? '*',
+        })),
+        info === true ? sockets.map((socket) => (socket.info === undefined ? [] : figureLines(socket.info))) : [],
+      )
+    },
+  )
+  sockets.option('-i, --info', 'the figures of each connection: round trips, windows, losses')
 }
 
 function rows(records: readonly object[], output: Output): void {
@@ -76,19 +87,15 @@ function status(
   program: Command,
   name: string,
   description: string,
-  show: (node: string, output: Output) => Promise<void>,
-): void {
+  show: (node: string, output: Output, options: StatusOptions) => Promise<void>,
+): Command {
   const command = program
     .command(name)
     .description(description)
     .argument('[node]', 'the node, @NAME; default: the only one that runs')
     .option('--json', 'one object a line')
-    .action((node: string | undefined, { json }: StatusOptions) => show(chooseNode(node), new Output(json === true)))
-  withExamples(command, [`netstrata ${name} @serve`])
-}
-
-function size(octets: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  const power = octets < 1000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(octets) / 3))
-  return `${Number((octets / 1000 ** power).toPrecision(3))} ${units[power]}`
+    .action((node: string | undefined, options: StatusOptions) =>
+      show(chooseNode(node), new Output(options.json === true), options),
+    )
+  return withExamples(command, [`netstrata ${name} @serve`])
 }

@@ -51,8 +51,9 @@ function links(node: Node<Sockets>): object[] {
 }
 
 function streams(node: Node<Sockets>): object[] {
-  return [...node.top.stream.list()].map(({ state, local, remote, info }) => {
-    const figures = info()
+  return [...node.top.stream.list()].map((stream) => {
+    const { state, local, remote } = stream
+    const figures = stream.info()
     return {
       protocol: 'tcp',
       state,

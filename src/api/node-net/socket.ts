@@ -2,7 +2,7 @@
 import type net from 'node:net'
 import { addAbortSignal, Duplex, type DuplexOptions } from 'node:stream'
 import { outOfRange } from '../../kernel/errors.ts'
-import type { Connection, ConnectionHandler } from '../sockets.ts'
+import type { Connection, ConnectionHandler, ConnectionInfo } from '../sockets.ts'
 import { type ConnectExtras, connectPlan, type SocketOptions, splitArguments } from './arguments.ts'
 import { ScopedHandler } from './async-scope.ts'
 import { Channel, type Chunk } from './channel.ts'
@@ -57,6 +57,11 @@ export class Socket extends Duplex implements net.Socket {
   /** The connection of the small API below, for its options and figures; undefined while there is none. */
   get connection(): Connection | undefined {
     return this.#channel.below
+  }
+
+  /** Figures of the connection: round trips, windows, losses (a part of Linux's TCP_INFO); undefined while there is none. */
+  info(): ConnectionInfo | undefined {
+    return this.#channel.below?.info()
   }
 
   get connecting(): boolean {
