@@ -1,6 +1,7 @@
 /** What an acceptable ACK means for the sender (RFC 9293 §3.10.7.4 fifth, RFC 5681 §3, RFC 6298 §5, RFC 8985). */
 import type { Instant } from '../../../src/kernel/clock.ts'
 import { after, before } from '../../../src/kernel/sequence.ts'
+import { UNLIMITED } from './congestion.ts'
 import { assess, assessProbe, forgetDuplicates, takeBlocks } from './loss.ts'
 import { armAfterAck } from './loss-timer.ts'
 import { endPersist } from './output.ts'
@@ -27,10 +28,14 @@ export function acknowledge(tcb: Tcb, seg: Segment, now: Instant): void {
   }
 }
 
-/** Only from segments that are newer than the one the window came from, so that an old one cannot shrink it. */
-export function updateWindow(tcb: Tcb, seg: Segment): void {
+/**
+ * Only from segments that are newer than the one the window came from, so that an old one cannot shrink it; and from those
+ * that acknowledge something new in any case, or SND.WND would reach further than was offered. Before SND.UNA moves.
+ */
+function updateWindow(tcb: Tcb, seg: Segment): void {
   const { snd } = tcb
-  if (!(before(snd.wl1, seg.seq) || (snd.wl1 === seg.seq && !after(snd.wl2, seg.ack)))) return
+  const newer = before(snd.wl1, seg.seq) || (snd.wl1 === seg.seq && !after(snd.wl2, seg.ack))
+  if (!newer && !after(seg.ack, snd.una)) return
   snd.wnd = seg.wnd << snd.shift
   snd.wl1 = seg.seq
   snd.wl2 = seg.ack
@@ -164,6 +169,7 @@ function restarts(s: Sender): boolean {
 /** The window follows. */
 function control(tcb: Tcb, s: Sender, now: Instant): void {
   if (s.reducing) reduceWindow(tcb, s, TOLD)
+  else if (s.uncontrolled && s.state !== 'loss') s.cwnd = UNLIMITED
   else if (TOLD.octets > 0 && (TOLD.advanced || s.rack.reordering > DUP_THRESHOLD)) {
     if (s.state === 'loss' || s.limited) s.algorithm.grow(s, TOLD.octets, tcb.rtt.srtt, now)
   }

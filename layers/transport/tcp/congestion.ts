@@ -34,7 +34,7 @@ export interface Congestion {
   undone(): void
 }
 
-/** For benches: what is sent is limited by the windows of the peers alone. */
+/** For benches: but for the repair of losses, what is sent is limited by the windows of the peers alone. */
 class NoControl implements Congestion {
   readonly name = 'none'
 
@@ -42,7 +42,10 @@ class NoControl implements Congestion {
     return UNLIMITED
   }
 
-  grow(): void {}
+  grow(window: CongestionWindow, delivered: number): void {
+    slowStart(window, delivered)
+  }
+
   measured(): void {}
   resumed(): void {}
   timedOut(): void {}

@@ -8,7 +8,7 @@ import type { Tcb } from './tcb.ts'
 export function restartAfterIdle(tcb: Tcb, s: Sender, now: Instant): void {
   const idle = now - tcb.lastSentAt
   s.algorithm.resumed(idle, now)
-  if (!tcb.settings.slowStartAfterIdle || idle <= tcb.rtt.rto) return
+  if (!tcb.settings.slowStartAfterIdle || s.uncontrolled || idle <= tcb.rtt.rto) return
   const least = Math.min(tcb.initialWindow, s.cwnd)
   s.ssthresh = currentSsthresh(s)
   let { cwnd } = s
@@ -25,7 +25,7 @@ export function validateWindow(tcb: Tcb, s: Sender, flight: number, now: Instant
     return
   }
   if (flight > s.used) s.used = flight
-  if (!tcb.settings.slowStartAfterIdle || s.state !== 'open' || now - s.usedAt < tcb.rtt.rto) return
+  if (!tcb.settings.slowStartAfterIdle || s.uncontrolled || s.state !== 'open' || now - s.usedAt < tcb.rtt.rto) return
   const used = Math.max(s.used, tcb.initialWindow)
   if (used < s.cwnd) {
     s.ssthresh = currentSsthresh(s)

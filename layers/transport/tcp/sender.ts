@@ -116,7 +116,12 @@ export class Sender implements CongestionWindow {
 
   /** Sets cwnd, which is never less than a segment. */
   setCwnd(octets: number): void {
-    if (this.algorithm.name !== 'none') this.cwnd = Math.max(octets, this.mss)
+    this.cwnd = Math.max(octets, this.mss)
+  }
+
+  /** No congestion control is wanted. Repair is clocked by ACKs all the same, or each could set off a flight. */
+  get uncontrolled(): boolean {
+    return this.algorithm.name === 'none'
   }
 
   setMss(mss: number): void {

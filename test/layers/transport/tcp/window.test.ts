@@ -72,3 +72,19 @@ t.test('the window does not open by less than a segment on other segments either
   s.write(c, 10, 10)
   s.out('P. 11:21 ack 1001 win 4000')
 })
+
+t.test('an ACK that was overtaken moves the window with SND.UNA, not beyond what was offered', async (t) => {
+  const s = new Script()
+  const c = s.established({}, 1000, 4000)
+  s.write(c, 20_000)
+  s.skip()
+  // Data that follows the ACK arrives before it.
+  s.in('. 101:201 ack 1 win 4000')
+  s.skip()
+  s.in('. 1:101 ack 2001 win 2000')
+  s.out('. 4001:4001 ack 201')
+  s.in('. 201:301 ack 4001 win 1000')
+  s.skip()
+  t.equal(c.info().sndWnd, 1000)
+  t.equal(c.info().outstanding, 1000)
+})
