@@ -40,7 +40,7 @@ export interface ConnectionOwner {
   /** A connection in SYN-RECEIVED is so no longer. */
   handshakeOver(): void
   /** The application has closed the connection. @returns false when there are too many such: reset it. */
-  orphan(): boolean
+  orphan(connection: TcpConnection): boolean
 }
 
 /** Who takes connections that are complete: a listener. */
@@ -72,6 +72,8 @@ export class TcpConnection implements Connection, Timed, Pump {
   scheduled = false
   /** Segments find it. */
   linked = false
+  /** Among the orphans that the owner counts. */
+  counted = false
   /** It waits for the network to take packets again. */
   blocked = false
   /** It counts among the owner's handshakes. */
@@ -326,7 +328,7 @@ export class TcpConnection implements Connection, Timed, Pump {
     }
     outlet.env.touched()
     if (tcb.state === 'SYN-SENT') tcb.end(null)
-    else if (tcb.options.linger === 0 || hasUnread(tcb) || !this.owner.orphan()) this.reset(null)
+    else if (tcb.options.linger === 0 || hasUnread(tcb) || !this.owner.orphan(this)) this.reset(null)
     else this.closeInBackground(outlet.now())
     outlet.schedule(this)
   }

@@ -233,7 +233,7 @@ export class Connections implements ConnectionOwner {
     if (!connection.linked) return
     connection.linked = false
     this.table.delete(connection)
-    if (connection.tcb.orphan) this.orphans--
+    if (connection.counted) this.orphans--
   }
 
   enterTimeWait(connection: TcpConnection, now: Instant): void {
@@ -245,9 +245,10 @@ export class Connections implements ConnectionOwner {
     this.handshakes--
   }
 
-  orphan(): boolean {
+  orphan(connection: TcpConnection): boolean {
     if (this.orphans >= this.settings.maxOrphans) return false
     this.orphans++
+    connection.counted = true
     return true
   }
 }

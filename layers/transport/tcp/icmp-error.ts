@@ -7,6 +7,7 @@ import { before, beforeOrAt } from '../../../src/kernel/sequence.ts'
 import type { ErrorReport } from '../../network/service.ts'
 import { loseAllToPath } from './loss.ts'
 import { updateMss } from './output.ts'
+import { records } from './records.ts'
 import { type Failure, SOFT_ERROR, type Tcb } from './tcb.ts'
 
 /** Smallest MTU that IPv4 allows a link (RFC 791); a report of less is not believed. */
@@ -19,8 +20,9 @@ const MIN_MTU = 68
  */
 export function errorArrives(tcb: Tcb, report: ErrorReport, seq: number): Failure | undefined {
   const { snd } = tcb
-  // (RFC 5927 §4.1)
-  if (before(seq, snd.una) || !before(seq, snd.nxt)) return undefined
+  // (RFC 5927 §4.1); a probe repeats the number before the first that is outstanding.
+  const first = tcb.probes > 0 ? (snd.una - 1) | 0 : snd.una
+  if (before(seq, first) || !before(seq, snd.nxt)) return undefined
   report.foreign = false
   if (report.code === 'EMSGSIZE') {
     packetTooBig(tcb, report.mtu, seq)
@@ -43,13 +45,13 @@ export function errorArrives(tcb: Tcb, report: ErrorReport, seq: number): Failur
 /** The path is narrower than we thought: send what is outstanding again in smaller segments (RFC 1191 §6.4). */
 function packetTooBig(tcb: Tcb, mtu: number, seq: number): void {
   const known = tcb.pathMtu > 0 ? Math.min(tcb.pathMtu, tcb.path.mtu) : tcb.path.mtu
-  const sent = tcb.mss
   if (mtu >= MIN_MTU && mtu < known) tcb.pathMtu = mtu
   updateMss(tcb)
   const { snd } = tcb
-  if (tcb.mss >= sent && tcb.lastTooBig === snd.una) return
-  if (!beforeOrAt(snd.una, seq) || snd.una === snd.nxt || tcb.state === 'SYN-SENT') return
+  const { sender } = tcb
+  if (!beforeOrAt(snd.una, seq) || sender === null || sender.board.head === 0) return
+  // Sent in segments that fit by now.
+  if ((records.mss[sender.board.head] as number) <= tcb.mss) return
   // Nothing says that the network is congested: cwnd stays (RFC 1191 §6.4).
-  tcb.lastTooBig = snd.una
-  if (tcb.sender !== null) loseAllToPath(tcb, tcb.sender)
+  loseAllToPath(tcb, sender)
 }

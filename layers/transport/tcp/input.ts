@@ -30,6 +30,8 @@ export type Verdict =
 
 /** Challenge ACKs, and ACKs of segments outside the window, per connection and second (RFC 5961 §7). */
 const CHALLENGES_PER_SECOND = 10
+/** Once the handshake was slow, data is given more time, until round trips have been measured (RFC 6298 §5.7). */
+const RTO_AFTER_LOST_SYN: Duration = seconds(3)
 /** TS.Recent is not believed any more after this (RFC 7323 §5.5). */
 const TS_RECENT_LIFE: Duration = seconds(24 * 86_400)
 
@@ -154,6 +156,8 @@ function establish(tcb: Tcb, seg: Segment, now: Instant): void {
   if (tcb.timedAt >= 0) {
     tcb.rtt.sample(now - tcb.timedAt, snd.una, snd.nxt)
     tcb.timedAt = -1
+  } else if (tcb.lostSyns > 0) {
+    tcb.rtt.rto = RTO_AFTER_LOST_SYN
   }
   snd.una = seg.ack
   tcb.retransmits = tcb.backoff = 0
@@ -202,13 +206,13 @@ function rememberTimestamp(tcb: Tcb, seg: Segment, now: Instant): void {
 /** First: is any of it in the window? */
 function sequenceFault(tcb: Tcb, seg: Segment, now: Instant): Verdict | undefined {
   const { rcv } = tcb
+  if (tcb.state === 'SYN-RECEIVED' && seg.seq === rcv.irs && (seg.flags & (SYN | RST)) === SYN) {
+    return synAgain(tcb, seg, now)
+  }
   if (isAcceptable(rcv.nxt, rcv.wnd, seg.seq, seg.len)) return undefined
   // A window of zero closes the data out, never ACK, RST and URG (RFC 9293 §3.10.7.4 MUST-66)
   if (rcv.wnd === 0 && seg.seq === rcv.nxt) return undefined
   if ((seg.flags & RST) !== 0) return 'resetOutsideWindow'
-  if ((seg.flags & SYN) !== 0 && tcb.state === 'SYN-RECEIVED' && seg.seq === rcv.irs) {
-    return synAgain(tcb, seg, now)
-  }
   // The last segment again, because our ACK was lost: its time is echoed, or the sender measures from the first time.
   // Only this one: of others nothing says that they are not a guess, and TS.Recent is what PAWS stands on.
   if (seg.hasTimestamps && tcb.timestamps && seg.len > 0 && ((seg.seq + seg.len) | 0) === rcv.nxt) {
@@ -225,8 +229,9 @@ function sequenceFault(tcb: Tcb, seg: Segment, now: Instant): Verdict | undefine
 /** In SYN-RECEIVED, the SYN that brought us there. */
 function synAgain(tcb: Tcb, seg: Segment, now: Instant): Verdict {
   if (tcb.passive || (seg.flags & ACK) === 0) {
-    // Our SYN-ACK was lost.
+    // Our SYN-ACK was lost; which of two the ACK will be for nobody can tell (RFC 6298 §3).
     tcb.synDue = true
+    tcb.timedAt = -1
     return 'duplicateData'
   }
   // A simultaneous open: its ACK of our SYN is what is new (RFC 9293 §3.5 figure 7)
@@ -249,6 +254,7 @@ function resetArrives(tcb: Tcb, seg: Segment, now: Instant): Verdict {
     challenge(tcb, now)
     return 'resetNotExact'
   }
+  if (tcb.state === 'TIME-WAIT') return 'timeWaitReset' // (RFC 1337 §3 fix F1)
   // A passive open goes back to LISTEN without a word (RFC 9293 §3.10.7.4); its listener is still there.
   if (tcb.state === 'SYN-RECEIVED') tcb.end(tcb.passive ? RESET : REFUSED)
   else tcb.end(isClosingCleanly(tcb) ? null : RESET)
@@ -276,7 +282,8 @@ function ackArrives(tcb: Tcb, seg: Segment, now: Instant): Verdict | undefined {
   if (tcb.state === 'SYN-RECEIVED') {
     if (beforeOrAt(seg.ack, snd.una) || after(seg.ack, snd.nxt)) return 'reset'
     establish(tcb, seg, now)
-    snd.wnd = snd.maxWnd = seg.wnd << snd.shift
+    // The window of a SYN is never scaled (RFC 7323 §2.2)
+    snd.wnd = snd.maxWnd = (seg.flags & SYN) !== 0 ? seg.wnd : seg.wnd << snd.shift
     snd.wl1 = seg.seq
     snd.wl2 = seg.ack
     if (tcb.finQueued) tcb.state = 'FIN-WAIT-1'

@@ -49,7 +49,7 @@ export function armAfterAck(tcb: Tcb, s: Sender, now: Instant): void {
 /** Another timer has had its time: the timeout counts from when the first segment was sent. */
 export function armForHead(tcb: Tcb, s: Sender, now: Instant): void {
   tcb.timer = 'rto'
-  tcb.deadlines.retransmit = now + Math.max(untilTimeout(tcb, s, now), SOON)
+  tcb.deadlines.retransmit = withinUserTimeout(tcb, now, Math.max(untilTimeout(tcb, s, now), SOON))
 }
 
 /** After new data was sent. */
@@ -71,6 +71,6 @@ function armProbe(tcb: Tcb, s: Sender, timeout: Duration, now: Instant): boolean
   const wait = tcb.outstanding <= tcb.mss ? WORST_DELAYED_ACK : PROBE_SLACK
   const pto = srtt === 0 ? FIRST_PROBE : Math.ceil(2 * srtt) + wait
   tcb.timer = 'probe'
-  tcb.deadlines.retransmit = now + (timeout > 0 ? Math.min(pto, timeout) : pto)
+  tcb.deadlines.retransmit = withinUserTimeout(tcb, now, timeout > 0 ? Math.min(pto, timeout) : pto)
   return true
 }

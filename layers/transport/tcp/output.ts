@@ -64,7 +64,10 @@ function trial(tcb: Tcb, s: Sender, now: Instant): Packet | null {
 function tailProbe(tcb: Tcb, s: Sender, now: Instant): Packet | null {
   tcb.tailProbeDue = false
   if (s.probing || tcb.outstanding === 0) return null
+  // What Nagle's rule or cork hold back is better than something that was sent.
+  tcb.override = true
   let packet = newSegment(tcb, s, now, true)
+  tcb.override = false
   const fresh = packet !== null
   packet ??= tcb.hasUnsent && tcb.snd.wnd > tcb.outstanding ? null : resendTail(tcb, s, now)
   if (packet === null) return null

@@ -130,8 +130,6 @@ export class Tcb {
   announcedMss: number = DEFAULT_MSS_IPV4
   /** Path MTU learnt for this connection alone, from an ICMP error; 0: the path's. */
   pathMtu = 0
-  /** SND.UNA at the last such error that made us send again. */
-  lastTooBig = 0
 
   /** Both sides may send SACK blocks (RFC 2018 §2). */
   sack = false

@@ -240,6 +240,8 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     if (verdict === 'restart') this.connections.timeWait.restart(record, now)
     if (verdict === 'restart' || verdict === 'acknowledge') {
       const to = this.outlet.back(from)
+      to.ttl = record.ttl
+      to.trafficClass = record.trafficClass
       this.outlet.reply(ackReply(record, to, this.network, now), to)
     }
     if (verdict === 'ignore' || verdict === 'restart') packet.release()

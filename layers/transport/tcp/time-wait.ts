@@ -25,7 +25,9 @@ export class TimeWaitRecord implements Flow {
   readonly rcvWnd: number
   readonly timestamps: boolean
   readonly tsOffset: number
-  tsRecent: number
+  readonly tsRecent: number
+  readonly ttl: number
+  readonly trafficClass: number
   expiresAt: Instant = 0
   prev: TimeWaitRecord | null = null
   next: TimeWaitRecord | null = null
@@ -39,6 +41,8 @@ export class TimeWaitRecord implements Flow {
     this.timestamps = tcb.timestamps
     this.tsOffset = tcb.tsOffset
     this.tsRecent = tcb.tsRecent
+    this.ttl = tcb.options.ttl
+    this.trafficClass = tcb.options.trafficClass
   }
 
   /** May we begin a new connection with the same ends ourselves? Only when timestamps keep the two apart. */
@@ -50,7 +54,7 @@ export class TimeWaitRecord implements Flow {
 /** What a segment for such a connection calls for (RFC 9293 §3.10.7.4, RFC 1337, RFC 6191). */
 export type TimeWaitVerdict = 'ignore' | 'ignoreReset' | 'acknowledge' | 'restart' | 'reopen'
 
-/** Decides; changes nothing but TS.Recent. */
+/** Decides; changes nothing. */
 export function inTimeWait(record: TimeWaitRecord, seg: Segment): TimeWaitVerdict {
   // A RST must not end TIME-WAIT early (RFC 1337 §3 fix F1)
   if ((seg.flags & RST) !== 0) return 'ignoreReset'

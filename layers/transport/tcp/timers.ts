@@ -31,6 +31,9 @@ const LINGERED: Failure = {
   rfc: 'RFC 9293 §3.10.4',
 }
 
+/** How often the probes of a peer that never reads are put off before a connection without an application is given up. */
+const ORPHAN_BACKOFF = 8
+
 /** What the owner must do about an expiry besides sending. */
 export type Expiry =
   | undefined
@@ -113,7 +116,8 @@ function blame(tcb: Tcb, now: Instant): Failure {
 function expirePersist(tcb: Tcb, now: Instant): Expiry {
   const { userTimeout } = tcb.options
   // Whoever sets a user timeout, or has closed the connection, does not want to wait for a peer that never reads.
-  const timedOut = userTimeout > 0 && now - tcb.unackedSince >= userTimeout
+  const timedOut =
+    (userTimeout > 0 && now - tcb.unackedSince >= userTimeout) || (tcb.orphan && tcb.backoff >= ORPHAN_BACKOFF)
   if (timedOut || tcb.probes >= tcb.settings.retries) return { reset: true, failure: blame(tcb, now) }
   if (tcb.snd.wnd > 0) {
     tcb.override = true
