@@ -5,7 +5,15 @@
 import type { NetworkAddressing } from '../../../../layers/network/service.ts'
 import type { TcpOptions } from '../../../../layers/transport/tcp/settings.ts'
 import { tcp } from '../../../../layers/transport/tcp/tcp.ts'
-import type { Connection, ConnectionInfo, ConnectionOptions } from '../../../../src/api/sockets.ts'
+import type {
+  CongestionControl,
+  Connection,
+  ConnectionInfo,
+  ConnectionOptions,
+  Listener,
+  StreamSockets,
+} from '../../../../src/api/sockets.ts'
+import type { IpAddress } from '../../../../src/kernel/address.ts'
 import { type Duration, type Instant, ms, seconds } from '../../../../src/kernel/clock.ts'
 import type { Env } from '../../../../src/kernel/env.ts'
 import type { Packet } from '../../../../src/kernel/packet.ts'
@@ -123,8 +131,18 @@ export interface Outcome {
   readonly marked: number
 }
 
-/** Sends `octets` from A to B, which checks each. @throws Error — an octet was wrong, or it took too long. */
-export async function transfer(flow: Flow): Promise<Outcome> {
+/** Two nodes and what is between them. */
+interface Testbed {
+  readonly sim: Simulation
+  readonly a: StreamSockets['stream']
+  readonly b: StreamSockets['stream']
+  readonly address: IpAddress
+  readonly forth: Direction
+  /** Reasons of what A has sent again, and how often. */
+  readonly again: Record<string, number>
+}
+
+function testbed(flow: Omit<Flow, 'octets'>): Testbed {
   const sim = new Simulation({ seed: flow.seed ?? 1 })
   const doubles: NetworkDouble[] = []
   const boot = (name: string, address: string) =>
@@ -145,6 +163,50 @@ export async function transfer(flow: Flow): Promise<Outcome> {
     if (event === 'retransmit' || reason === 'tailLoss') again[reason] = (again[reason] ?? 0) + 1
   }
   a.boundaries.find(({ name }) => name === 'A/tcp')?.watch({ note })
+  return { sim, a: a.top.stream, b: b.top.stream, address: db.local, forth, again }
+}
+
+/**
+ * Connections that share the bottleneck, each with as much to send as it can, the second a second after the first and so on.
+ * @returns octets that each has delivered between `from` and `until`.
+ */
+export async function share(
+  flow: Omit<Flow, 'octets'>,
+  algorithms: readonly CongestionControl[],
+  from: Duration,
+  until: Duration,
+): Promise<number[]> {
+  const { sim, a, b, address } = testbed(flow)
+  const buffer = new Uint8Array(65_536)
+  const got = algorithms.map(() => 0)
+  algorithms.forEach((congestionControl, i) => {
+    const readable = (c: Connection): void => {
+      for (let n = c.read(buffer); n > 0; n = c.read(buffer)) if (sim.now() >= from) (got[i] as number) += n
+    }
+    const options = { ...flow.options, congestionControl }
+    const acceptable = (listener: Listener): void => {
+      const c = listener.accept() as Connection
+      c.handler = { readable }
+      readable(c)
+    }
+    b.listen({ port: 80 + i, options }, { acceptable })
+  })
+  const write = (c: Connection): void => {
+    while (c.write(buffer) === buffer.length);
+  }
+  for (const [i, congestionControl] of algorithms.entries()) {
+    const options = { ...flow.options, congestionControl }
+    a.connect({ address, port: 80 + i, options }, { established: write, writable: write })
+    await sim.run(seconds(1))
+  }
+  await sim.run(until - sim.now())
+  await sim.close()
+  return got
+}
+
+/** Sends `octets` from A to B, which checks each. @throws Error — an octet was wrong, or it took too long. */
+export async function transfer(flow: Flow): Promise<Outcome> {
+  const { sim, a, b, address, forth, again } = testbed(flow)
   let got = 0
   const buffer = new Uint8Array(65_536)
   const readable = (c: Connection): void => {
@@ -153,7 +215,7 @@ export async function transfer(flow: Flow): Promise<Outcome> {
       got += n
     }
   }
-  b.top.stream.listen(
+  b.listen(
     { port: 80, options: flow.options },
     {
       acceptable: (listener) => {
@@ -178,8 +240,8 @@ export async function transfer(flow: Flow): Promise<Outcome> {
       if (taken < n) return
     }
   }
-  const connection = a.top.stream.connect(
-    { address: db.local, port: 80, options: flow.options },
+  const connection = a.connect(
+    { address, port: 80, options: flow.options },
     { established: write, writable: flow.pause === undefined ? write : () => {} },
   )
   await sim.runUntil(() => got === flow.octets, flow.within ?? seconds(1000))

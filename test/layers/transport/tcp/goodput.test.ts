@@ -1,7 +1,7 @@
 /** How fast it goes over a path that loses, reorders and marks; every octet is checked on the other side. */
 import t from 'tap'
 import { ms, seconds } from '../../../../src/kernel/clock.ts'
-import { type Hardship, type Outcome, transfer } from './bottleneck.ts'
+import { type Hardship, type Outcome, share, transfer } from './bottleneck.ts'
 
 const RATE = 12_500_000
 const BIG = { sendBuffer: 4_000_000, receiveBuffer: 4_000_000 }
@@ -146,4 +146,21 @@ t.test('an application that pauses is neither slow nor a burst', async (t) => {
   })
   t.equal(outcome.info.retransmits, 0)
   t.ok(outcome.took < seconds(3.5))
+})
+
+t.test('two flows share a bottleneck, and neither starves (CUBIC is as fair as Reno on short paths)', async (t) => {
+  for (const [algorithms, least] of [
+    [['cubic', 'cubic'], 0.4],
+    [['reno', 'reno'], 0.4],
+    [['cubic', 'reno'], 0.25],
+  ] as const) {
+    const flow = { ...path(ms(20), { queue: 150_000 }), options: BIG }
+    const [first, second] = (await share(flow, algorithms, seconds(5), seconds(25))) as [number, number]
+    const smaller = Math.min(first, second) / (first + second)
+    t.ok(smaller >= least, `${algorithms.join(' and ')}: ${Math.round(100 * smaller)} %`)
+    t.ok(
+      first + second > 0.85 * RATE * 20,
+      `${algorithms.join(' and ')}: ${Math.round((first + second) / 20_000)} kB/s`,
+    )
+  }
 })
