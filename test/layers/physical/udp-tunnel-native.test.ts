@@ -5,25 +5,16 @@ import type { Endpoint } from '../../../layers/physical/udp-tunnel/endpoint.ts'
 import type { Engine, EngineUser } from '../../../layers/physical/udp-tunnel/engine.ts'
 import { nativeEngine } from '../../../layers/physical/udp-tunnel/native-engine.ts'
 import { type UdpTunnelService, udpTunnel } from '../../../layers/physical/udp-tunnel/udp-tunnel.ts'
-import { NetError } from '../../../src/kernel/errors.ts'
 import { Packet, packetsInUse, poisonReleased } from '../../../src/kernel/packet.ts'
 import type { Node } from '../../../src/runtime/node.ts'
 import { boot } from '../../../src/runtime/real-time.ts'
+import { nativeMissing, until } from './udp-engines.ts'
 
 poisonReleased(true)
 const LOOPBACK = '127.0.0.1'
 const QUEUE = 4
 
-function missing(): string | false {
-  try {
-    datagramCalls('Native UDP tunnels')
-    return false
-  } catch (error) {
-    if (NetError.is(error)) return error.message
-    throw error
-  }
-}
-const skip = missing()
+const skip = nativeMissing()
 
 /** The system's calls, except that sending answers as it is told. */
 class Calls {
@@ -97,14 +88,6 @@ function datagram(octets: number, mark: number): Packet {
   const packet = Packet.take(0, octets)
   packet.append(Buffer.alloc(octets, mark))
   return packet
-}
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 400; i++) {
-    if (condition()) return
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-  throw new Error(`did not happen in 2 s: ${what}`)
 }
 
 /** From a side over `double` to one over the system. */

@@ -1,6 +1,5 @@
 import { createSocket, type Socket } from 'node:dgram'
 import t, { type Test } from 'tap'
-import { datagramCalls } from '../../../layers/physical/libc.ts'
 import type { EngineKind } from '../../../layers/physical/udp-tunnel/engine.ts'
 import {
   type UdpTunnelOptions,
@@ -12,6 +11,7 @@ import { Packet, packetsInUse, poisonReleased } from '../../../src/kernel/packet
 import type { Node } from '../../../src/runtime/node.ts'
 import { boot } from '../../../src/runtime/real-time.ts'
 import { physicalConformance } from '../../conformance/physical.ts'
+import { nativeMissing, until } from './udp-engines.ts'
 
 poisonReleased(true)
 const LOOPBACK = '127.0.0.1'
@@ -47,17 +47,6 @@ function sendTo(service: UdpTunnelService, octets: Uint8Array): boolean {
   return service.send(packetOf(service, octets), undefined)
 }
 
-/** Why there is no native engine here, or false. */
-function nativeMissing(): string | false {
-  try {
-    datagramCalls('Native UDP tunnels')
-    return false
-  } catch (error) {
-    if (NetError.is(error)) return error.message
-    throw error
-  }
-}
-
 interface Heard {
   readonly frames: Buffer[]
   readies: number
@@ -75,14 +64,6 @@ function listen(service: UdpTunnelService): Heard {
     },
   })
   return heard
-}
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 400; i++) {
-    if (condition()) return
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-  throw new Error(`did not happen in 2 s: ${what}`)
 }
 
 async function plain(t: Tap.Test): Promise<{ socket: Socket; port: number; heard: Buffer[]; ports: Set<number> }> {
