@@ -10,13 +10,15 @@ import { DUP_THRESHOLD } from './rack.ts'
 import { reduceWindow } from './reduction.ts'
 import { ECE, FIN, type Segment, SYN } from './segment.ts'
 import type { Sender } from './sender.ts'
-import { DRAINED, type Tcb, WRITABLE } from './tcb.ts'
+import { DRAINED, SOFT_ERROR, type Tcb, WRITABLE } from './tcb.ts'
 
 const TOLD = new Progress()
 
 /** Takes in SEG.ACK, SEG.WND and SACK of a segment whose ACK lies at or after SND.UNA and not after SND.NXT, or is old. */
 export function acknowledge(tcb: Tcb, seg: Segment, now: Instant): void {
   tcb.probes = 0
+  // It has been told; whatever fails later on, the way was open in between.
+  if ((tcb.events & SOFT_ERROR) === 0) tcb.softFailure = null
   const acked = (seg.ack - tcb.snd.una) | 0
   const { sender } = tcb
   if (sender === null) {
@@ -65,6 +67,8 @@ function currentAck(tcb: Tcb, s: Sender, seg: Segment, acked: number, now: Insta
   TOLD.duplicate = acked === 0 && isDuplicate(tcb, seg)
   TOLD.congested = tcb.ecn && (seg.flags & ECE) !== 0
   updateWindow(tcb, seg)
+  // A window that has shrunk to nothing is no reason to give up, as long as there is somebody to read on both sides.
+  if (tcb.snd.wnd === 0 && !tcb.orphan) tcb.retransmits = 0
   if (seg.sackCount > 0 && tcb.sack) takeBlocks(tcb, s, seg.ack, seg.sackEdges, seg.sackCount, TOLD)
   if (TOLD.dsack) TOLD.duplicate = false
   if (acked > 0) advance(tcb, s, seg, now)

@@ -160,3 +160,36 @@ t.test('a report of an MTU that nothing outstanding exceeds sends nothing again'
   t.ok(s.icmp(961, { code: 'EMSGSIZE', mtu: 1000 }))
   s.out()
 })
+
+t.test(
+  'a window that shrinks to nothing over what is outstanding ends nothing while the peer answers (MUST-37, SHLD-17)',
+  async (t) => {
+    const s = new Script({ tcp: { retries: 3 } })
+    const c = s.established({}, 1000, 4000)
+    s.write(c, 2000)
+    for (let i = 0; i < 200; i++) {
+      s.in('. 1:1 ack 1 win 0')
+      s.run(seconds(1))
+    }
+    s.skip()
+    t.equal(c.state, 'ESTABLISHED')
+    s.run(seconds(3600))
+    s.skip()
+    t.equal(c.info().state, 'CLOSED', 'one that is silent is given up')
+  },
+)
+
+t.test('a timeout is blamed on no error that is over (MUST-47)', async (t) => {
+  const s = new Script({ tcp: { retries: 2 } })
+  const c = s.established()
+  s.write(c, 10)
+  s.skip()
+  s.icmp(1, { code: 'EHOSTUNREACH' })
+  s.tells('softError EHOSTUNREACH')
+  s.in('. 1:1 ack 11')
+  s.run(seconds(3600))
+  s.write(c, 10, 10)
+  s.run(seconds(100))
+  t.ok(s.skip() > 2)
+  s.tells('closed ETIMEDOUT retransmissionTimeout')
+})
