@@ -22,7 +22,7 @@ import { boundEndpoint, interfaceIndex, openSocket } from './native-socket.ts'
 import { type SocketAddress, socketAddress } from './socket-address.ts'
 
 /** Datagrams that are sent without waiting for the end of the turn. */
-const ENOUGH = 128
+const ENOUGH = 256
 /**
  * After so many, receiving lets the event loop go round, so that what they bring is acknowledged before the sender's window
  * is used up.
