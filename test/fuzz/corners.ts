@@ -390,7 +390,8 @@ async function tunnelCorner(tally: Tally): Promise<void> {
   send(tunnel, 2000) // tooLong
   const partial = packetFor(tunnel, 60)
   partial.checksum = 'partial'
-  tunnel.send(partial, undefined) // badOffload
+  partial.checksumStart = partial.end
+  tunnel.send(partial, undefined) // badOffload: the place of its sum is not inside
   user.overflowed(packetFor(tunnel, 60)) // queueFull
   tunnel.removePeer({ host: '127.0.0.1', port: 9 })
   tunnel.addPeer({ host: '255.255.255.255', port: 9 })
