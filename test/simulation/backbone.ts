@@ -16,8 +16,10 @@ const HOSTS = 50
 const TRANSFERS = 100
 const OCTETS = 262_144
 const PORT = 7000
-const CUT_AT = ms(150)
+const CUT_AT = ms(120)
 const CUT_FOR = seconds(20)
+/** What was beyond the cut already has arrived after this. */
+const UNDER_WAY = ms(50)
 const LIMIT = seconds(1200)
 
 export interface BackboneRun {
@@ -29,7 +31,7 @@ export interface BackboneRun {
   readonly complete: number
   readonly intact: number
   readonly errors: readonly string[]
-  /** Transfers under way between the two halves at the moment of the cut, and how many of them ended during it. */
+  /** Transfers between the two halves that the cut interrupted, and how many of them ended during it. */
   readonly cut: number
   readonly endedWhileCut: number
   readonly lost: number
@@ -75,9 +77,10 @@ export async function backbone(seed: number): Promise<BackboneRun> {
   })
   await sim.run(CUT_AT)
   const sides = [0, ROUTERS / 2].map((first) => Array.from({ length: ROUTERS / 2 }, (_, i) => router(first + i)))
-  const underWay = crossing.filter(({ doneAt }) => doneAt === undefined)
   const partition = sim.partition(sides[0] as string[], sides[1] as string[])
-  await sim.run(CUT_FOR)
+  await sim.run(UNDER_WAY)
+  const underWay = crossing.filter(({ doneAt }) => doneAt === undefined)
+  await sim.run(CUT_FOR - UNDER_WAY)
   const endedWhileCut = underWay.filter(({ doneAt }) => doneAt !== undefined).length
   partition.heal()
   await sim.runUntil(() => all.every(({ doneAt, error }) => doneAt !== undefined || error !== undefined), LIMIT)
