@@ -16,9 +16,10 @@ const MIN_MTU = 68
 /**
  * @param report `foreign` is cleared when the segment is one of ours.
  * @param seq the sequence number of the quoted segment.
+ * @param own it comes from this node: the next hop does not answer.
  * @returns why the connection fails, or undefined when it goes on.
  */
-export function errorArrives(tcb: Tcb, report: ErrorReport, seq: number): Failure | undefined {
+export function errorArrives(tcb: Tcb, report: ErrorReport, seq: number, own: boolean): Failure | undefined {
   const { snd } = tcb
   // (RFC 5927 §4.1); a probe repeats the number before the first that is outstanding.
   const first = tcb.probes > 0 ? (snd.una - 1) | 0 : snd.una
@@ -35,7 +36,8 @@ export function errorArrives(tcb: Tcb, report: ErrorReport, seq: number): Failur
     rfc: 'RFC 9293 §3.9.2.2',
   }
   const opening = tcb.state === 'SYN-SENT' || tcb.state === 'SYN-RECEIVED'
-  if (report.hard && opening) return failure
+  // An open does not wait for a neighbour that this node has found absent, as on Linux (RFC 5461 §4.1): no stranger says so.
+  if (opening && (report.hard || own)) return failure
   // Remembered, and told: a timeout that follows is blamed on it (MUST-56, SHLD-25; RFC 5927 §5.2 for hard ones).
   tcb.softFailure = failure
   tcb.events |= SOFT_ERROR

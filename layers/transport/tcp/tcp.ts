@@ -328,7 +328,8 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     const { source, destination } = report
     const connection = this.connections.table.find(source, view.getUint16(at), destination, view.getUint16(at + 2))
     if (connection === undefined) return
-    const failure = errorArrives(connection.tcb, report, view.getInt32(at + 4))
+    const own = this.network.isLocal(report.from)
+    const failure = errorArrives(connection.tcb, report, view.getInt32(at + 4), own)
     if (failure === undefined) this.outlet.schedule(connection)
     else connection.fail(failure)
   }
