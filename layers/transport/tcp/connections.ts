@@ -145,6 +145,7 @@ export class Connections implements ConnectionOwner {
   cookieFor(seg: Segment, flow: Flow, link: number, options: Readonly<ConnectionOptions>): Packet | null {
     const now = this.outlet.now()
     const tcb = this.received(seg, flow, link, options, this.cookies.make(flow, seg.seq, seg.mss, now))
+    if (!this.outlet.route(tcb)) return null
     if (tcb.timestamps) tcb.tsOffset = stampFor(tcb, now)
     else {
       // Nothing would bring back what these say.

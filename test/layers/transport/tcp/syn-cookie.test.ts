@@ -175,3 +175,12 @@ t.test('who wants none gets none', async (t) => {
   s.out()
   t.equal(s.drops('synQueueFull'), 1)
 })
+
+t.test('a SYN to which there is no way back is not answered', async (t) => {
+  const s = flooded()
+  s.net.path = () => 'ENETUNREACH'
+  s.in('S 0:0')
+  s.out()
+  t.equal(s.drops('synQueueFull'), 1)
+  t.equal(s.packets, 0)
+})
