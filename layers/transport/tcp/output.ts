@@ -169,8 +169,8 @@ function ofUnit(tcb: Tcb, s: Sender, most: number, single: boolean): number {
     s.unitLeft = unitOctets(s, most, tcb.settings.minTsoSegments)
     s.unitIsLong = s.unitLeft > tcb.mss
   }
-  const data = Math.min(wholeSegments(tcb, most), s.unitLeft)
-  s.unitLeft -= data
+  const data = Math.min(wholeSegments(tcb, most), Math.max(s.unitLeft, tcb.mss))
+  s.unitLeft = Math.max(s.unitLeft - data, 0)
   return data
 }
 

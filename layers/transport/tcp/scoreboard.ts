@@ -65,7 +65,7 @@ export class Scoreboard {
   append(seq: number, end: number, mss: number, more: boolean, limited: boolean, now: Instant): number {
     const r = records
     const { tail } = this
-    if (tail !== 0 && this.newest === tail && (more ? r.sentAt[tail] === now : this.count >= MOST_RECORDS)) {
+    if (tail !== 0 && this.isFresh(tail) && (more ? r.sentAt[tail] === now : this.count >= MOST_RECORDS)) {
       r.end[tail] = end
       r.sentAt[tail] = now
       if (limited) r.flags[tail] = (r.flags[tail] as number) | LIMITED
@@ -85,6 +85,11 @@ export class Scoreboard {
     this.count++
     this.addNewest(i)
     return i
+  }
+
+  /** Nothing has been sent after it, nor is anything known of it. */
+  private isFresh(i: number): boolean {
+    return this.newest === i && ((records.flags[i] as number) & ~LIMITED) === 0
   }
 
   /** The first record that is lost and has not been sent again, or 0. */

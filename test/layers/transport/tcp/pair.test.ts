@@ -1,6 +1,7 @@
 /** Two TCPs and a bad wire between them: whatever it does, every octet arrives once and in order, and nothing is left. */
 import fc from 'fast-check'
 import t from 'tap'
+import { records } from '../../../../layers/transport/tcp/records.ts'
 import type { TcpOptions } from '../../../../layers/transport/tcp/settings.ts'
 import { tcp } from '../../../../layers/transport/tcp/tcp.ts'
 import type { Connection, ConnectionHandler, ConnectionOptions, StreamSockets } from '../../../../src/api/sockets.ts'
@@ -108,6 +109,7 @@ class Side implements ConnectionHandler {
 async function run(plan: Plan): Promise<Outcome> {
   const packets = packetsInUse()
   const chunks = slab().chunksInUse
+  const transmissions = records.used
   const sim = new Simulation({ seed: plan.seed })
   const doubles: NetworkDouble[] = []
   const boot = (name: string, address: string): StreamSockets['stream'] =>
@@ -150,6 +152,7 @@ async function run(plan: Plan): Promise<Outcome> {
   if (left !== 0) throw new Error(`${left} timers left`)
   if (listed !== 1) throw new Error('a connection left')
   if (packetsInUse() !== packets) throw new Error(`${packetsInUse() - packets} packets left`)
+  if (records.used !== transmissions) throw new Error(`${records.used - transmissions} records left`)
   if (slab().chunksInUse !== chunks) throw new Error(`${slab().chunksInUse - chunks} chunks left`)
   return {
     trace: trace.join('\n'),

@@ -150,3 +150,17 @@ t.test('what a peer says in pieces does not make more records than there are seg
   t.ok(records.used - used <= 50)
   board.clear()
 })
+
+t.test('new data does not join what was sent again in the same moment', async (t) => {
+  const board = new Scoreboard()
+  const told = new Progress()
+  board.append(0, MSS, MSS, false, false, 1)
+  told.begin(0, board, 0, 0, -1, 2)
+  board.markLost(board.head)
+  board.repeated(board.nextDue(), MSS, 2)
+  board.append(MSS, 2 * MSS, MSS, true, false, 2)
+  t.not(board.head, board.tail)
+  t.equal(board.octets(board.head), MSS)
+  t.equal(board.resent, MSS)
+  board.clear()
+})
