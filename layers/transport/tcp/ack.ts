@@ -152,7 +152,8 @@ function measure(tcb: Tcb, s: Sender, seg: Segment, now: Instant): void {
     s.minRtt.sample(least, now)
     s.algorithm.measured(s, least, tcb.snd.una, tcb.snd.nxt)
     sampled(tcb, s, rtt)
-  } else if (TOLD.advanced && tcb.echoes) {
+  } else if (TOLD.advanced && tcb.echoes && !TOLD.dsack) {
+    // Not when a duplicate has caused the ACK: that echoes what arrived long before it.
     // Milliseconds, so that a shorter round trip counts as a half
     const elapsed = (tcb.tsval(now) - seg.tsecr) | 0
     if (elapsed >= 0) sampled(tcb, s, Math.max(elapsed * 1000, 500))

@@ -174,6 +174,31 @@ t.test('Eifel: so it is by a timestamp older than the retransmission (RFC 3522)'
   t.match(c.info(), { congestionState: 'open', cwnd: 17_000, ssthresh: 0x3fff_ffff })
 })
 
+t.test('an ACK that a duplicate has caused measures no round trip: it echoes what arrived long before', async (t) => {
+  for (const [answer, srtt] of [
+    ['<nop,nop,ts 7 STAMP,nop,nop,sack 1:501>', ms(100)],
+    ['<nop,nop,ts 7 STAMP>', ms(150)],
+  ] as const) {
+    const s = new Script({ tcp: { tailLossProbe: false } })
+    const c = s.connect()
+    s.run(0)
+    const stamp = () => /ts (\d+)/.exec(s.lastPacket?.options ?? '')?.[1] as string
+    const syn = stamp()
+    s.skip()
+    s.run(ms(100))
+    s.in(`S. 0:0 ack 1 win 65535 <mss 1012,sackOK,ts 5 ${syn}>`)
+    s.skip()
+    s.write(c, 500)
+    s.skip()
+    const original = stamp()
+    s.run(ms(400))
+    s.out('P. 1:501 ack 1')
+    s.run(ms(100))
+    s.in(`. 1:1 ack 501 ${answer.replace('STAMP', original)}`)
+    t.equal(c.info().srtt, srtt)
+  }
+})
+
 t.test('F-RTO: a timeout is undone when what was sent before it only arrives (RFC 5682)', async (t) => {
   for (const forwardRto of [true, false]) {
     const { s, c } = flight(30_000, {}, { tailLossProbe: false, forwardRto })
