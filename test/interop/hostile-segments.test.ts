@@ -113,7 +113,7 @@ const PROBES: readonly Probe[] = [
   {
     what: 'data that has been received',
     forge: ({ rcv, nxt }) => ({ flags: 'PA', seq: rcv - evil.length, ack: nxt, payload: evil }),
-    drop: 'outsideWindow',
+    drop: 'duplicateData',
     challenged: true,
   },
   {

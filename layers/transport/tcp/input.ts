@@ -32,6 +32,8 @@ export type Verdict =
 const CHALLENGES_PER_SECOND = 10
 /** Once the handshake was slow, data is given more time, until round trips have been measured (RFC 6298 §5.7). */
 const RTO_AFTER_LOST_SYN: Duration = seconds(3)
+/** (RFC 7323 §2.3) */
+const LARGEST_WINDOW = 0x3fff_c000
 /** TS.Recent is not believed any more after this (RFC 7323 §5.5). */
 const TS_RECENT_LIFE: Duration = seconds(24 * 86_400)
 
@@ -218,12 +220,20 @@ function sequenceFault(tcb: Tcb, seg: Segment, now: Instant): Verdict | undefine
   if (seg.hasTimestamps && tcb.timestamps && seg.len > 0 && ((seg.seq + seg.len) | 0) === rcv.nxt) {
     rememberTimestamp(tcb, seg, now)
   }
-  if (seg.length > 0 && before(seg.seq, rcv.nxt) && beforeOrAt((seg.seq + seg.length) | 0, rcv.nxt)) {
+  const again = isOld(rcv.nxt, seg)
+  if (again) {
     tcb.sackDuplicate(seg.seq, (seg.seq + seg.length) | 0)
     beQuickAfterTrouble(tcb)
   }
   answer(tcb, seg, now)
-  return (seg.flags & SYN) !== 0 ? 'synInWindow' : 'outsideWindow'
+  if ((seg.flags & SYN) !== 0) return 'synInWindow'
+  return again ? 'duplicateData' : 'outsideWindow'
+}
+
+/** Does it hold nothing but data that has been received, and lies no further back than a window reaches? */
+function isOld(nxt: number, seg: Segment): boolean {
+  const age = (nxt - seg.seq) | 0
+  return seg.length > 0 && seg.length <= age && age <= LARGEST_WINDOW
 }
 
 /** In SYN-RECEIVED, the SYN that brought us there. */

@@ -90,7 +90,7 @@ t.test('nothing of this without an agreement', async (t) => {
   s.out('. 1:1 ack 2001 <>')
   s.in('. 1:1001 ack 1')
   s.out('. 1:1 ack 2001 <>')
-  t.equal(s.drops('outsideWindow'), 1)
+  t.equal(s.drops('duplicateData'), 1)
 })
 
 t.test('a full segment has no room for blocks: an ACK of their own carries them', async (t) => {
