@@ -52,7 +52,10 @@ export interface ConnectionOptions {
   synRetries: number
   /** Octets the send queue holds, sent but unacknowledged ones included. */
   sendBuffer: number
-  /** Octets the receive queue holds: the largest window offered. */
+  /**
+   * Octets the receive queue holds: the largest window offered. Unless it is set for the connection, the window grows beyond
+   * it while the application reads as fast as the path delivers.
+   */
   receiveBuffer: number
   /** The TOS octet of what is sent (DSCP). */
   trafficClass: number

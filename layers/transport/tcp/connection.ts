@@ -298,6 +298,7 @@ export class TcpConnection implements Connection, Timed, Pump {
       tcb.events &= ~READABLE
       if (tcb.finReceived) this.outlet.schedule(this)
     }
+    tcb.noteReading(this.outlet)
     if (n > 0 && !tcb.finReceived && windowUpdateDue(tcb)) {
       tcb.ackNow = true
       this.outlet.schedule(this)

@@ -16,12 +16,11 @@ import type { Listeners } from './listeners.ts'
 import type { Outlet } from './outlet.ts'
 import { output } from './output.ts'
 import type { DropReason } from './reasons.ts'
-import type { ReassemblyBudget } from './reassembly.ts'
 import { HEADER_OCTETS, type Segment } from './segment.ts'
 import { type TcpSettings, withOptions } from './settings.ts'
 import { SynCookies, stampFor, synBehind } from './syn-cookie.ts'
 import { type Flow, FlowTable } from './table.ts'
-import { endpoint, Tcb } from './tcb.ts'
+import { type Budgets, endpoint, Tcb } from './tcb.ts'
 import { TimeWait } from './time-wait.ts'
 import { offerFirstWindow, windowShiftFor } from './window.ts'
 
@@ -39,7 +38,7 @@ export class Connections implements ConnectionOwner {
   private readonly listeners: Listeners
   private readonly settings: TcpSettings
   private readonly secrets: Secrets
-  private readonly reassembly: ReassemblyBudget
+  private readonly budgets: Budgets
   private readonly path = new Path()
   private readonly cookies: SynCookies
   private cookieGivenAt: Instant = Number.NEGATIVE_INFINITY
@@ -56,7 +55,10 @@ export class Connections implements ConnectionOwner {
     this.ports = new EphemeralPorts(random)
     this.table = new FlowTable(key())
     this.timeWait = new TimeWait(key(), outlet.env.timers, 2 * settings.maxSegmentLifetime, settings.maxTimeWait)
-    this.reassembly = { used: 0, limit: settings.maxReassembly }
+    this.budgets = {
+      reassembly: { used: 0, limit: settings.maxReassembly },
+      window: { used: 0, limit: settings.maxWindowGrowth },
+    }
   }
 
   // ── active open (RFC 9293 §3.10.1)
@@ -82,7 +84,7 @@ export class Connections implements ConnectionOwner {
     const now = this.outlet.now()
     const remote = endpoint(address, port)
     const local = this.bind(request, endpoint(this.path.source, request.localPort ?? 0), remote, now)
-    const tcb = new Tcb(false, local, remote, link, options, this.settings, this.reassembly)
+    const tcb = new Tcb(false, local, remote, link, options, this.settings, this.budgets)
     this.open(tcb, now)
     tcb.state = 'SYN-SENT'
     return this.start(tcb, handler)
@@ -185,7 +187,7 @@ export class Connections implements ConnectionOwner {
   /** A TCB in SYN-RECEIVED. @param iss by default a new one. */
   private received(seg: Segment, flow: Flow, link: number, options: Readonly<ConnectionOptions>, iss?: number): Tcb {
     const now = this.outlet.now()
-    const tcb = new Tcb(true, flow.local, flow.remote, link, options, this.settings, this.reassembly)
+    const tcb = new Tcb(true, flow.local, flow.remote, link, options, this.settings, this.budgets)
     this.open(tcb, now, iss)
     acceptSyn(tcb, seg, now)
     tcb.state = 'SYN-RECEIVED'

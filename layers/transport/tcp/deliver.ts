@@ -21,6 +21,7 @@ export function deliver(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): V
   const full = whole ? packet.segmentOctets : length
   if (full > tcb.rcvMss) tcb.rcvMss = Math.min(full, Math.max(tcb.announcedMss, tcb.rcvMss))
   noteArrival(tcb, now)
+  tcb.watchReading(now)
   if (tcb.ecn) heedMarks(tcb, seg)
   if (seg.seq !== rcv.nxt) return outOfOrder(tcb, seg, packet)
   const verdict = append(tcb, packet, length)
@@ -62,7 +63,7 @@ function outOfOrder(tcb: Tcb, seg: Segment, packet: Packet): Verdict {
   tcb.ackNow = tcb.ackEach = true
   if (tcb.readShut) return 'readShut'
   const end = (seg.seq + packet.length) | 0
-  const outcome = tcb.reassemble().insert(packet, seg.seq, 2 * tcb.options.receiveBuffer)
+  const outcome = tcb.reassemble().insert(packet, seg.seq, 2 * tcb.receiveLimit)
   if (outcome === 'kept') {
     tcb.sackOutOfOrder(seg.seq, end)
     return 'kept'

@@ -41,8 +41,13 @@ export interface TcpOptions {
   readonly timestamps?: boolean | undefined
   /** Offer window scaling (RFC 7323 §2). Default true. */
   readonly windowScaling?: boolean | undefined
-  /** Largest `receiveBuffer` a connection can be given later on: the window shift is chosen for it. Default 15 MiB. */
+  /**
+   * What the window of a connection may grow to, by itself while the application keeps up with the path, or by being given
+   * a larger `receiveBuffer`: the window shift is chosen for it. Default 15 MiB.
+   */
   readonly maxReceiveBuffer?: number | undefined
+  /** Octets by which the windows of all connections together may grow by themselves. Default 256 MiB. */
+  readonly maxWindowGrowth?: number | undefined
   /** Retransmissions of the same segment before a connection is given up (R2 of RFC 9293 §3.8.3). Default 15. */
   readonly retries?: number | undefined
   /** Retransmissions of a SYN-ACK. Default 5. */
@@ -110,6 +115,7 @@ export function tcpSettings(options: TcpOptions): TcpSettings {
     timestamps: options.timestamps ?? true,
     windowScaling: options.windowScaling ?? true,
     maxReceiveBuffer: integer('maxReceiveBuffer', options.maxReceiveBuffer ?? 15_728_640, 4096, MAX_BUFFER),
+    maxWindowGrowth: integer('maxWindowGrowth', options.maxWindowGrowth ?? 268_435_456, 0, 2 ** 31),
     retries: integer('retries', options.retries ?? 15, 0, 255),
     synAckRetries: integer('synAckRetries', options.synAckRetries ?? 5, 0, 255),
     slowStartAfterIdle: options.slowStartAfterIdle ?? true,

@@ -13,6 +13,7 @@ import { Path } from '../../network/service.ts'
 import { congestion } from './congestion.ts'
 import { Reassembly, type ReassemblyBudget } from './reassembly.ts'
 import type { ReceiveQueue } from './receive-queue.ts'
+import { ReceiveSpace, type WindowBudget } from './receive-space.ts'
 import { RoundTrip } from './rtt.ts'
 import { SackBlocks } from './sack-blocks.ts'
 import type { SendBuffer } from './send-buffer.ts'
@@ -80,6 +81,12 @@ class ReceiveSequence {
   acked = 0
 }
 
+/** What the connections of a node share. */
+export interface Budgets {
+  readonly reassembly: ReassemblyBudget
+  readonly window: WindowBudget
+}
+
 /** Deadlines of a connection. */
 class Deadlines {
   /** What `Tcb.timer` says, or the persist timer when `Tcb.persisting`. */
@@ -117,7 +124,9 @@ export class Tcb {
   reassembly: Reassembly | null = null
   /** Made with the first segment that arrives out of order or twice; only while `sack`. */
   sackBlocks: SackBlocks | null = null
-  private readonly budget: ReassemblyBudget
+  /** How far the window has grown; null where it does not. */
+  receiveSpace: ReceiveSpace | null = null
+  private readonly budgets: Budgets
 
   /** The way to the peer, as of `pathGeneration`. */
   readonly path: Path = new Path()
@@ -240,7 +249,7 @@ export class Tcb {
     link: number,
     options: Readonly<ConnectionOptions>,
     settings: TcpSettings,
-    budget: ReassemblyBudget,
+    budgets: Budgets,
   ) {
     this.passive = passive
     this.local = local
@@ -249,7 +258,7 @@ export class Tcb {
     this.link = link
     this.options = options
     this.settings = settings
-    this.budget = budget
+    this.budgets = budgets
     if (!remote.address.isIpv4) this.mss = this.peerMss = DEFAULT_MSS_IPV6
   }
 
@@ -293,6 +302,26 @@ export class Tcb {
     return this.receiveQueue === null ? 0 : this.receiveQueue.length
   }
 
+  /** Octets that may wait to be read: the largest window to offer. */
+  get receiveLimit(): number {
+    return this.options.receiveBuffer + (this.receiveSpace === null ? 0 : this.receiveSpace.grown)
+  }
+
+  /** The first data has arrived: from here on it is seen how fast the application reads. */
+  watchReading(now: Instant): void {
+    if (this.receiveSpace !== null || this.options.receiveBuffer !== this.settings.connection.receiveBuffer) return
+    this.receiveSpace = new ReceiveSpace(this.budgets.window, 0, now)
+  }
+
+  /** The application has read; see `ReceiveSpace`. @param clock is asked once in half a window. */
+  noteReading(clock: { now(): Instant }): void {
+    const { receiveSpace: space, receiveLimit: limit, rcv, settings } = this
+    const read = this.octetsReceived - this.readableOctets
+    if (space === null || !space.isDue(read, limit)) return
+    const most = Math.min(settings.maxReceiveBuffer, 0xffff << Math.max(rcv.shift, 0))
+    space.advance(read, limit, most, this.rtt.srtt, clock.now())
+  }
+
   get queuedOctets(): number {
     return this.sendBuffer === null ? 0 : this.sendBuffer.length
   }
@@ -310,7 +339,7 @@ export class Tcb {
 
   /** The list of segments out of order, made when first needed. */
   reassemble(): Reassembly {
-    this.reassembly ??= new Reassembly(this.budget)
+    this.reassembly ??= new Reassembly(this.budgets.reassembly)
     return this.reassembly
   }
 
@@ -358,6 +387,8 @@ export class Tcb {
     this.receiveQueue = null
     this.reassembly?.clear()
     this.reassembly = null
+    this.receiveSpace?.release()
+    this.receiveSpace = null
     this.sackBlocks = null
   }
 }

@@ -6,7 +6,7 @@ import type { Tcb } from './tcb.ts'
  * lies beyond the buffer.
  */
 function freeOctets(tcb: Tcb): number {
-  return Math.min(tcb.options.receiveBuffer - tcb.readableOctets, 0xffff << Math.max(tcb.rcv.shift, 0))
+  return Math.min(tcb.receiveLimit - tcb.readableOctets, 0xffff << Math.max(tcb.rcv.shift, 0))
 }
 
 /**
@@ -18,7 +18,7 @@ export function offerWindow(tcb: Tcb): number {
   const free = freeOctets(tcb)
   const shift = Math.max(rcv.shift, 0)
   // Receiver's silly window avoidance (RFC 9293 §3.8.6.2.2): open it by a segment or half the buffer, else not at all.
-  if (free - rcv.wnd >= Math.min(tcb.options.receiveBuffer >> 1, tcb.rcvMss)) rcv.wnd = free
+  if (free - rcv.wnd >= Math.min(tcb.receiveLimit >> 1, tcb.rcvMss)) rcv.wnd = free
   const unit = 1 << shift
   // Rounding down would move the right edge to the left (RFC 7323 §2.4); rounding up costs at most one unit of memory.
   let units = (rcv.wnd + unit - 1) >> shift
@@ -37,7 +37,7 @@ export function offerFirstWindow(tcb: Tcb): number {
 export function windowUpdateDue(tcb: Tcb): boolean {
   const { wnd } = tcb.rcv
   const free = freeOctets(tcb)
-  return free >= 2 * wnd && free - wnd >= Math.min(tcb.options.receiveBuffer >> 1, tcb.rcvMss)
+  return free >= 2 * wnd && free - wnd >= Math.min(tcb.receiveLimit >> 1, tcb.rcvMss)
 }
 
 /** Smallest shift with which `octets` can be offered (RFC 7323 §2.3). */

@@ -10,7 +10,10 @@ t.test('the end of the last small segment never seems to lie ahead, however much
   const settings = tcpSettings({})
   const local = endpoint(parseAddress('10.0.0.1'), 1)
   const remote = endpoint(parseAddress('10.0.0.2'), 2)
-  const tcb = new Tcb(false, local, remote, 0, settings.connection, settings, { used: 0, limit: 0 })
+  const tcb = new Tcb(false, local, remote, 0, settings.connection, settings, {
+    reassembly: { used: 0, limit: 0 },
+    window: { used: 0, limit: 0 },
+  })
   tcb.state = 'ESTABLISHED'
   tcb.sending(0)
   const seg = new Segment()

@@ -130,7 +130,10 @@ t.test('without the option, an IPv6 peer is taken to accept 1220 octets (MUST-15
   const settings = tcpSettings({})
   const [local, remote] = ['2001:db8::1', '2001:db8::2'].map((text) => endpoint(parseAddress(text), 1))
   if (local === undefined || remote === undefined) throw new Error('no addresses')
-  const tcb = new Tcb(false, local, remote, 0, settings.connection, settings, { used: 0, limit: 0 })
+  const tcb = new Tcb(false, local, remote, 0, settings.connection, settings, {
+    reassembly: { used: 0, limit: 0 },
+    window: { used: 0, limit: 0 },
+  })
   t.equal(tcb.mss, 1220)
   t.equal(tcb.peerMss, 1220)
 })
