@@ -50,7 +50,7 @@ export interface ConnectionOptions {
   keepAliveCount: number
   /** SYNs sent again before `connect` fails with ETIMEDOUT; default 6. */
   synRetries: number
-  /** Octets the send queue holds, sent but unacknowledged ones included. */
+  /** Octets the send queue holds, sent but unacknowledged ones included. Unless set for the connection, it grows with the window. */
   sendBuffer: number
   /**
    * Octets the receive queue holds: the largest window offered. Unless it is set for the connection, the window grows beyond

@@ -122,7 +122,7 @@ function releaseData(tcb: Tcb): void {
   if (data <= 0) return
   buffer.release(data)
   if (kept === 0) tcb.sendBuffer = null
-  if (tcb.wantsWritable && kept * 2 <= tcb.options.sendBuffer) {
+  if (tcb.wantsWritable && kept * 2 <= tcb.sendLimit) {
     tcb.wantsWritable = false
     tcb.events |= WRITABLE
   }

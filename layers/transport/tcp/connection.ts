@@ -254,7 +254,7 @@ export class TcpConnection implements Connection, Timed, Pump {
   }
 
   get writableOctets(): number {
-    return this.canWrite() ? Math.max(this.tcb.options.sendBuffer - this.tcb.queuedOctets, 0) : 0
+    return this.canWrite() ? Math.max(this.tcb.sendLimit - this.tcb.queuedOctets, 0) : 0
   }
 
   get queuedOctets(): number {
@@ -268,7 +268,8 @@ export class TcpConnection implements Connection, Timed, Pump {
     integer('length', length, 0, octets.length - start)
     if (!this.canWrite()) throw notWritable(tcb, 'write')
     this.outlet.env.touched()
-    const taken = Math.min(length, Math.max(tcb.options.sendBuffer - tcb.queuedOctets, 0))
+    if (length > tcb.sendLimit - tcb.queuedOctets) tcb.growSending()
+    const taken = Math.min(length, Math.max(tcb.sendLimit - tcb.queuedOctets, 0))
     if (taken < length) tcb.wantsWritable = true
     if (taken === 0) return 0
     tcb.sendBuffer ??= new SendBuffer()

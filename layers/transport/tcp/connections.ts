@@ -57,7 +57,7 @@ export class Connections implements ConnectionOwner {
     this.timeWait = new TimeWait(key(), outlet.env.timers, 2 * settings.maxSegmentLifetime, settings.maxTimeWait)
     this.budgets = {
       reassembly: { used: 0, limit: settings.maxReassembly },
-      window: { used: 0, limit: settings.maxWindowGrowth },
+      growth: { used: 0, limit: settings.maxBufferGrowth },
     }
   }
 

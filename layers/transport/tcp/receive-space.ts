@@ -7,23 +7,15 @@
  * A connection that was told its `receiveBuffer` keeps to that.
  */
 import type { Duration, Instant } from '../../../src/kernel/clock.ts'
+import { Growth, type GrowthBudget } from './growth.ts'
 
-/** Octets by which the windows of a node have grown together. */
-export interface WindowBudget {
-  used: number
-  readonly limit: number
-}
-
-export class ReceiveSpace {
-  /** Octets beyond `receiveBuffer`. */
-  grown = 0
-  private readonly budget: WindowBudget
+export class ReceiveSpace extends Growth {
   /** Octets that the application had read when the round began, and when that was. */
   private mark: number
   private since: Instant
 
-  constructor(budget: WindowBudget, read: number, now: Instant) {
-    this.budget = budget
+  constructor(budget: GrowthBudget, read: number, now: Instant) {
+    super(budget)
     this.mark = read
     this.since = now
   }
@@ -38,17 +30,5 @@ export class ReceiveSpace {
     if (now - this.since <= roundTrip) this.grow(Math.min(limit, most - limit))
     this.mark = read
     this.since = now
-  }
-
-  /** The connection is over. */
-  release(): void {
-    this.budget.used -= this.grown
-    this.grown = 0
-  }
-
-  private grow(octets: number): void {
-    const granted = Math.max(Math.min(octets, this.budget.limit - this.budget.used), 0)
-    this.budget.used += granted
-    this.grown += granted
   }
 }

@@ -46,8 +46,10 @@ export interface TcpOptions {
    * a larger `receiveBuffer`: the window shift is chosen for it. Default 15 MiB.
    */
   readonly maxReceiveBuffer?: number | undefined
-  /** Octets by which the windows of all connections together may grow by themselves. Default 256 MiB. */
-  readonly maxWindowGrowth?: number | undefined
+  /** What the send queue of a connection may grow to by itself, as its congestion window does. Default 8 MiB. */
+  readonly maxSendBuffer?: number | undefined
+  /** Octets by which windows and send queues of all connections together may grow by themselves. Default 256 MiB. */
+  readonly maxBufferGrowth?: number | undefined
   /** Retransmissions of the same segment before a connection is given up (R2 of RFC 9293 §3.8.3). Default 15. */
   readonly retries?: number | undefined
   /** Retransmissions of a SYN-ACK. Default 5. */
@@ -115,7 +117,8 @@ export function tcpSettings(options: TcpOptions): TcpSettings {
     timestamps: options.timestamps ?? true,
     windowScaling: options.windowScaling ?? true,
     maxReceiveBuffer: integer('maxReceiveBuffer', options.maxReceiveBuffer ?? 15_728_640, 4096, MAX_BUFFER),
-    maxWindowGrowth: integer('maxWindowGrowth', options.maxWindowGrowth ?? 268_435_456, 0, 2 ** 31),
+    maxSendBuffer: integer('maxSendBuffer', options.maxSendBuffer ?? 8_388_608, 1, MAX_BUFFER),
+    maxBufferGrowth: integer('maxBufferGrowth', options.maxBufferGrowth ?? 268_435_456, 0, 2 ** 31),
     retries: integer('retries', options.retries ?? 15, 0, 255),
     synAckRetries: integer('synAckRetries', options.synAckRetries ?? 5, 0, 255),
     slowStartAfterIdle: options.slowStartAfterIdle ?? true,

@@ -11,9 +11,10 @@ import { IpAddress } from '../../../src/kernel/address.ts'
 import type { Instant } from '../../../src/kernel/clock.ts'
 import { Path } from '../../network/service.ts'
 import { congestion } from './congestion.ts'
+import { Growth, type GrowthBudget } from './growth.ts'
 import { Reassembly, type ReassemblyBudget } from './reassembly.ts'
 import type { ReceiveQueue } from './receive-queue.ts'
-import { ReceiveSpace, type WindowBudget } from './receive-space.ts'
+import { ReceiveSpace } from './receive-space.ts'
 import { RoundTrip } from './rtt.ts'
 import { SackBlocks } from './sack-blocks.ts'
 import type { SendBuffer } from './send-buffer.ts'
@@ -84,7 +85,8 @@ class ReceiveSequence {
 /** What the connections of a node share. */
 export interface Budgets {
   readonly reassembly: ReassemblyBudget
-  readonly window: WindowBudget
+  /** Of windows and send queues. */
+  readonly growth: GrowthBudget
 }
 
 /** Deadlines of a connection. */
@@ -124,8 +126,9 @@ export class Tcb {
   reassembly: Reassembly | null = null
   /** Made with the first segment that arrives out of order or twice; only while `sack`. */
   sackBlocks: SackBlocks | null = null
-  /** How far the window has grown; null where it does not. */
+  /** How far the window and the send queue have grown; null where they have not. */
   receiveSpace: ReceiveSpace | null = null
+  sendSpace: Growth | null = null
   private readonly budgets: Budgets
 
   /** The way to the peer, as of `pathGeneration`. */
@@ -310,7 +313,7 @@ export class Tcb {
   /** The first data has arrived: from here on it is seen how fast the application reads. */
   watchReading(now: Instant): void {
     if (this.receiveSpace !== null || this.options.receiveBuffer !== this.settings.connection.receiveBuffer) return
-    this.receiveSpace = new ReceiveSpace(this.budgets.window, 0, now)
+    this.receiveSpace = new ReceiveSpace(this.budgets.growth, 0, now)
   }
 
   /** The application has read; see `ReceiveSpace`. @param clock is asked once in half a window. */
@@ -320,6 +323,25 @@ export class Tcb {
     if (space === null || !space.isDue(read, limit)) return
     const most = Math.min(settings.maxReceiveBuffer, 0xffff << Math.max(rcv.shift, 0))
     space.advance(read, limit, most, this.rtt.srtt, clock.now())
+  }
+
+  /** Octets that may wait to be acknowledged. */
+  get sendLimit(): number {
+    return this.options.sendBuffer + (this.sendSpace === null ? 0 : this.sendSpace.grown)
+  }
+
+  /**
+   * The send queue is full: it grows to two congestion windows, so that there is always one to send while another waits to
+   * be acknowledged. A connection that was told its `sendBuffer` keeps to that.
+   * @returns whether there is more room now.
+   */
+  growSending(): boolean {
+    const { options, settings, sender } = this
+    if (sender === null || options.sendBuffer !== settings.connection.sendBuffer) return false
+    const wanted = Math.min(2 * sender.cwnd, settings.maxSendBuffer) - this.sendLimit
+    if (wanted <= 0) return false
+    this.sendSpace ??= new Growth(this.budgets.growth)
+    return this.sendSpace.grow(wanted)
   }
 
   get queuedOctets(): number {
@@ -375,6 +397,8 @@ export class Tcb {
   releaseSending(): void {
     this.sendBuffer?.clear()
     this.sendBuffer = null
+    this.sendSpace?.release()
+    this.sendSpace = null
     const { deadlines } = this
     deadlines.retransmit = deadlines.delayedAck = deadlines.keepAlive = deadlines.closing = NEVER
     this.synDue = this.ackNow = this.probeDue = this.tailProbeDue = false

@@ -12,7 +12,7 @@ t.test('the end of the last small segment never seems to lie ahead, however much
   const remote = endpoint(parseAddress('10.0.0.2'), 2)
   const tcb = new Tcb(false, local, remote, 0, settings.connection, settings, {
     reassembly: { used: 0, limit: 0 },
-    window: { used: 0, limit: 0 },
+    growth: { used: 0, limit: 0 },
   })
   tcb.state = 'ESTABLISHED'
   tcb.sending(0)

@@ -11,18 +11,27 @@ const LONG = { forth: { delay: ms(50), rate: 25_000_000, queue: 10_000_000 }, ba
 const BULK = { octets: 50_000_000, ...LONG, options: { sendBuffer: 16 * MIB } }
 
 t.test('a long path with a quick reader is filled', async (t) => {
-  const held = await transfer({ ...BULK, tcp: { maxWindowGrowth: 0 } })
+  const held = await transfer({ ...BULK, tcp: { maxBufferGrowth: 0 } })
   const free = await transfer(BULK)
   t.ok(held.goodput < MIB / 0.1, `${held.goodput} octets/s: a window a round trip`)
   t.ok(free.goodput > 15_000_000, `${free.goodput} octets/s`)
   t.ok(free.info.sndWnd > 4 * MIB, `the peer offers ${free.info.sndWnd}`)
-  const bounded = await transfer({ ...BULK, tcp: { maxWindowGrowth: MIB / 2 } })
+  const bounded = await transfer({ ...BULK, tcp: { maxBufferGrowth: MIB / 2 } })
   t.ok(
     bounded.info.sndWnd > 1.2 * MIB && bounded.info.sndWnd <= 1.5 * MIB,
     `${bounded.info.sndWnd} by the node's bound`,
   )
   const told = await transfer({ ...BULK, options: { sendBuffer: 16 * MIB, receiveBuffer: 2 * MIB } })
   t.ok(told.info.sndWnd > 1.5 * MIB && told.info.sndWnd <= 2 * MIB, 'who sets a buffer has that one')
+})
+
+t.test('the send queue grows to two congestion windows', async (t) => {
+  const held = await transfer({ ...BULK, options: {}, tcp: { maxSendBuffer: MIB } })
+  const free = await transfer({ ...BULK, options: {} })
+  t.ok(held.goodput < MIB / 0.1, `${held.goodput} octets/s: a queue a round trip`)
+  t.ok(free.goodput > 14_000_000, `${free.goodput} octets/s`)
+  const told = await transfer({ ...BULK, options: { sendBuffer: 2 * MIB } })
+  t.ok(told.goodput < (2 * MIB) / 0.1, `${told.goodput} octets/s: who sets a buffer has that one`)
 })
 
 t.test('half a window in a round trip doubles it, less does not', (t) => {

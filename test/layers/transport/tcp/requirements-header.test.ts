@@ -132,7 +132,7 @@ t.test('without the option, an IPv6 peer is taken to accept 1220 octets (MUST-15
   if (local === undefined || remote === undefined) throw new Error('no addresses')
   const tcb = new Tcb(false, local, remote, 0, settings.connection, settings, {
     reassembly: { used: 0, limit: 0 },
-    window: { used: 0, limit: 0 },
+    growth: { used: 0, limit: 0 },
   })
   t.equal(tcb.mss, 1220)
   t.equal(tcb.peerMss, 1220)
