@@ -29,7 +29,7 @@ t.test("the demo's capture, and a copy that dump writes of it", { skip }, async 
   const told = (what: RegExp): number => demo.comments.filter((comment) => what.test(comment)).length
   t.equal(told(/^dropped by (alice|bob)\/impair: loss$/), drops, 'each loss is told')
   t.equal(told(/^dropped by (?!\w+\/(impair|eth\d\/arp): (loss|notForUs))/), 0, 'and nothing else was lost')
-  t.ok(told(/^retransmit: fastRetransmit \(RFC 5681 §3\.2\)$/) > 0, 'and what was done about them')
+  t.ok(told(/^retransmit: rack \(RFC 8985 §6\.2\)$/) > 0, 'and what was done about them')
   t.match(await commands.run('dump', '-w', 'copy.pcapng', 'demo.pcapng'), { code: 0, out: '', err: '' })
   t.same(await assertCleanCapture(t, file('copy.pcapng')), demo, 'the same')
   t.match(await commands.run('dump', '-w', 'bob.pcapng', '-i', 'bob', 'demo.pcapng'), { code: 0 })

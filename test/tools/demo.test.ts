@@ -28,7 +28,7 @@ const folders = ({ child }: Running): string[] =>
 t.test('tells its story and leaves with 0', async (t) => {
   const demo = commands.start(['demo'])
   t.match(await demo.ended(), { code: 0, err: '' })
-  t.match(demo.out, /✗ octets \d+ to \d+: loss\n[\s\S]*↻ octets \d+ to \d+: fastRetransmit \(RFC 5681 §3\.2\)/)
+  t.match(demo.out, /✗ octets \d+ to \d+: loss\n[\s\S]*↻ octets \d+ to \d+: rack \(RFC 8985 §6\.2\)/)
   t.match(demo.out, /200000 octets arrived exactly, after \d+ drops/)
   t.match(demo.out, /200 OK, \d+ octets in [\d.]+ ms: "This page crossed netstrata"\n\n {3}All processes ended\.\n$/)
   t.equal(demo.out.match(/ process \d+$/gm)?.length, 3)
