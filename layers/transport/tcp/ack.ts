@@ -49,7 +49,7 @@ function begin(tcb: Tcb, s: Sender, seg: Segment, now: Instant): void {
   tcb.lastEcho = seg.tsecr
   // Timestamps are milliseconds: what echoes this one was sent before its millisecond was over.
   const echoedAt = tcb.echoes ? now - (((tcb.tsval(now) - seg.tsecr) | 0) - 1) * 1000 : -1
-  TOLD.begin(tcb.snd.una, s.board, s.recover, s.minRtt.value, echoedAt, now)
+  TOLD.begin(tcb.snd.una, s.board, tcb.sack, s.recover, s.minRtt.value, echoedAt, now)
 }
 
 /** Overtaken by another; what it has to say about holes may still be new. */
@@ -104,7 +104,7 @@ function advance(tcb: Tcb, s: Sender, seg: Segment, now: Instant): void {
   // It must not fall behind by 2^31, or it would seem to lie ahead.
   if (before(tcb.smallEnd, snd.una)) tcb.smallEnd = snd.una
   s.board.acknowledge(seg.ack, TOLD)
-  if (!tcb.sack) forgetDuplicates(s, TOLD)
+  if (!tcb.sack) forgetDuplicates(tcb, s, TOLD)
   releaseData(tcb)
   tcb.retransmits = 0
   tcb.unackedSince = now

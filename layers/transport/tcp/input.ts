@@ -181,9 +181,10 @@ function synchronized(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Ver
   if ((seg.flags & SYN) !== 0) return synArrives(tcb, now)
   if ((seg.flags & ACK) === 0) return 'noAck'
   tcb.lastReceivedAt = now
-  if (seg.hasTimestamps && tcb.timestamps) rememberTimestamp(tcb, seg, now)
   const refused = ackArrives(tcb, seg, now)
   if (refused !== undefined) return refused
+  // Not before: what PAWS stands on must not come from who does not know what we have sent.
+  if (seg.hasTimestamps && tcb.timestamps) rememberTimestamp(tcb, seg, now)
   return text(tcb, seg, packet, now)
 }
 

@@ -133,7 +133,7 @@ function inRecovery(tcb: Tcb, s: Sender, told: Progress): void {
 /** A hole was filled by an original that was late. @returns whether to wait for more of them. */
 function undoPartial(tcb: Tcb, s: Sender, told: Progress): boolean {
   if (!s.undoable || !wasDelayed(tcb, s)) return false
-  if (s.board.sacked > 0) s.rack.sawReordering((s.board.fack - told.una) | 0, s.mss)
+  if (tcb.sack && s.board.sacked > 0) s.rack.sawReordering((s.board.fack - told.una) | 0, s.mss)
   if (s.board.resent > 0) return true
   s.hasResentStamp = false
   undoReduction(s, true)
@@ -205,12 +205,13 @@ function countDuplicateAck(tcb: Tcb, s: Sender, told: Progress): void {
 }
 
 /** New data was acknowledged by a peer without SACK: one segment was the hole, the others its duplicates told of. */
-export function forgetDuplicates(s: Sender, told: Progress): void {
+export function forgetDuplicates(tcb: Tcb, s: Sender, told: Progress): void {
   const { board, mss } = s
   if (board.sacked === 0) return
   const known = Math.min(Math.max(told.octets - mss, 0), board.sacked)
   told.octets -= known
-  board.sacked -= known
+  // They may have been fewer than it seemed.
+  board.sacked = Math.min(board.sacked - known, Math.max(tcb.outstanding - board.lost, 0))
   if (told.ambiguous) told.original = false
 }
 
@@ -238,7 +239,7 @@ function enterRecovery(tcb: Tcb, s: Sender, told: Progress): void {
 
 /** RACK's timer ran out (RFC 8985 §6.3): what had time to arrive is lost. */
 export function reorderTimeout(tcb: Tcb, s: Sender, now: Instant): void {
-  NOTHING.begin(tcb.snd.una, s.board, s.recover, 0, -1, now)
+  NOTHING.begin(tcb.snd.una, s.board, tcb.sack, s.recover, 0, -1, now)
   s.rack.advanced = true
   const wait = s.rack.detect(s, NOTHING)
   if (wait > 0) armReorder(tcb, wait, now)

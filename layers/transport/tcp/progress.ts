@@ -57,9 +57,18 @@ export class Progress {
   private echoedAt: Instant = UNKNOWN
 
   /** @param echoedAt instant at or after which the segment was sent that the ACK echoes; -1: it echoes none. */
-  begin(una: number, board: Scoreboard, recover: number, minRtt: Duration, echoedAt: Instant, now: Instant): void {
+  begin(
+    una: number,
+    board: Scoreboard,
+    sack: boolean,
+    recover: number,
+    minRtt: Duration,
+    echoedAt: Instant,
+    now: Instant,
+  ): void {
     this.now = now
-    this.hadSacked = board.sacked > 0
+    // Where duplicate ACKs are counted instead, nobody knows which segments they are for.
+    this.hadSacked = sack && board.sacked > 0
     this.fack = board.fack
     this.una = una
     this.recover = recover

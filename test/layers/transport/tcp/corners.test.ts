@@ -193,3 +193,49 @@ t.test('a timeout is blamed on no error that is over (MUST-47)', async (t) => {
   t.ok(s.skip() > 2)
   s.tells('closed ETIMEDOUT retransmissionTimeout')
 })
+
+t.test('losses are found from duplicate ACKs at any sequence number, again and again', (t) => {
+  const retransmits = (iss: number): number[] => {
+    // Initial sequence numbers follow the clock (MUST-8): a trial tells which one belongs to now.
+    const trial = new Script({ now: 1_000_000 })
+    trial.connect()
+    trial.skip()
+    const s = new Script({ now: 1_000_000 + ((iss - trial.rawSeq(0)) >>> 0) * 4 })
+    trial.close()
+    const c = s.established({}, 1000)
+    t.equal(s.rawSeq(0), iss | 0)
+    s.write(c, 60_000)
+    s.skip()
+    let acked = 1
+    return [1, 2, 3, 4].map(() => {
+      for (let i = 0; i < 3; i++) s.in(`. 1:1 ack ${acked}`)
+      s.skip()
+      const { retransmits } = c.info()
+      for (let i = 0; i < 2; i++) {
+        acked += c.info().outstanding
+        s.in(`. 1:1 ack ${acked}`)
+        s.run(ms(20))
+        s.write(c, 20_000)
+        s.skip()
+      }
+      return retransmits
+    })
+  }
+  t.same(retransmits(2 ** 31 + 1), retransmits(1))
+  t.end()
+})
+
+t.test('PAWS stands on no segment whose ACK is of what was never sent', async (t) => {
+  const s = new Script()
+  s.listen()
+  s.in('S 0:0 win 65535 <mss 1000,ts 1000 0>')
+  s.skip()
+  s.in('. 1:1 ack 1 <ts 1001 0>')
+  s.tells('acceptable')
+  s.in('. 1:11 ack 900000 <ts 2000000000 0>')
+  s.skip()
+  s.in('. 1:101 ack 1 <ts 1002 0>')
+  s.tells('readable')
+  t.equal(s.accepted[0]?.readableOctets, 100)
+  t.equal(s.drops('paws'), 0)
+})

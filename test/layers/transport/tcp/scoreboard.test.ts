@@ -37,7 +37,7 @@ function perform({ kind, a, b }: Step, model: Model, board: Scoreboard, told: Pr
   const flight = sent - model.una
   const first = model.una + (flight === 0 ? 0 : a % flight)
   const last = Math.min(first + 1 + (b % 8), sent)
-  told.begin(model.seq(model.una), board, 0, 0, -1, now)
+  told.begin(model.seq(model.una), board, true, 0, 0, -1, now)
   if (kind === 'send') {
     const n = 1 + (b % 8)
     for (let i = 0; i < n; i++) {
@@ -142,7 +142,7 @@ t.test('what a peer says in pieces does not make more records than there are seg
   const board = new Scoreboard()
   const told = new Progress()
   for (let i = 0; i < 50; i++) board.append(i * MSS, (i + 1) * MSS, MSS, i > 0, false, 1)
-  told.begin(0, board, 0, 0, -1, 2)
+  told.begin(0, board, true, 0, 0, -1, 2)
   for (let i = 0; i < 5000; i += 2) board.sack(i, i + 1, told)
   t.equal(board.sacked, 0)
   t.equal(records.used - used, 1)
@@ -155,7 +155,7 @@ t.test('new data does not join what was sent again in the same moment', async (t
   const board = new Scoreboard()
   const told = new Progress()
   board.append(0, MSS, MSS, false, false, 1)
-  told.begin(0, board, 0, 0, -1, 2)
+  told.begin(0, board, true, 0, 0, -1, 2)
   board.markLost(board.head)
   board.repeated(board.nextDue(), MSS, 2)
   board.append(MSS, 2 * MSS, MSS, true, false, 2)
