@@ -21,7 +21,7 @@ export interface UdpTunnelOptions {
   readonly peers?: readonly UdpTunnelEndpoint[]
   /** Default 'vxlan'. */
   readonly codec?: UdpTunnelCodec
-  /** VXLAN network identifier, 0 to 2^24 - 1. Default 0. */
+  /** VXLAN network identifier, 0 to 2^24 - 1. Default 1, as on the command line. */
   readonly vni?: number
   /**
    * Largest IP packet inside, in octets: 68 to 65485. Default: what fits an outer packet of 1500, so with vxlan 1450
@@ -107,7 +107,7 @@ export function settingsOf(options: UdpTunnelOptions): Settings {
     peers,
     engine,
     vxlan,
-    vni: integer('vni', options.vni ?? 0, 0, MAX_VNI),
+    vni: integer('vni', options.vni ?? 1, 0, MAX_VNI),
     mtu: integer(
       'mtu',
       options.mtu ?? OUTER_MTU - overhead - ETHERNET_OCTETS,
