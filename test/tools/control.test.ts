@@ -65,6 +65,37 @@ t.test('garbage and endless lines harm nobody', async (t) => {
   await server.close()
 })
 
+t.test('a client that hangs up in the midst of a stream harms nobody', async (t) => {
+  let running = 0
+  const server = await serveControl('A', {
+    calls: { links: () => [] },
+    streams: {
+      flood: (emit) => {
+        running++
+        let stopped = false
+        const more = (): void => {
+          for (let i = 0; i < 50 && !stopped; i++) emit('x'.repeat(1000))
+          if (!stopped) setImmediate(more)
+        }
+        more()
+        return () => {
+          stopped = true
+          running--
+        }
+      },
+    },
+  })
+  for (let i = 0; i < 50; i++) {
+    await new Promise<void>((resolve) => {
+      const socket = connect(server.path, () => socket.write('{"id":1,"method":"flood"}\n'))
+      socket.once('data', () => socket.destroy()).on('close', () => resolve())
+    })
+  }
+  t.same(await ask('A', 'links'), [])
+  while (running > 0) await new Promise((resolve) => setImmediate(resolve))
+  await server.close()
+})
+
 t.test('a socket left behind by a node that died is taken over', async (t) => {
   mkdirSync(join(folder, 'netstrata'), { recursive: true, mode: 0o700 })
   writeFileSync(join(folder, 'netstrata', 'Z.sock'), '')

@@ -120,6 +120,7 @@ function serveClient(client: Socket, methods: ControlMethods): () => void {
   })
   let answers: Promise<unknown> = Promise.resolve()
   createInterface(client)
+    .on('error', () => {}) // It repeats those of the client, which are seen to.
     .on('line', (line) => {
       answers = Promise.all([answers, answer(line, methods, stops, send)])
     })
