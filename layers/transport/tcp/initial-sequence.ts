@@ -2,6 +2,7 @@
 import type { Endpoint } from '../../../src/api/sockets.ts'
 import type { Instant } from '../../../src/kernel/clock.ts'
 import { type HashKey, keyedHash } from '../../../src/kernel/keyed-hash.ts'
+import { writeEnds } from './table.ts'
 
 /** Tells the hashes of one key apart by what they are for. */
 const FOR_SEQUENCE = 1
@@ -27,15 +28,7 @@ export class Secrets {
 
   private hash(local: Endpoint, remote: Endpoint, purpose: number): number {
     const { words } = this
-    words[0] = local.address.w0
-    words[1] = local.address.w1
-    words[2] = local.address.w2
-    words[3] = local.address.w3
-    words[4] = remote.address.w0
-    words[5] = remote.address.w1
-    words[6] = remote.address.w2
-    words[7] = remote.address.w3
-    words[8] = (local.port << 16) | remote.port
+    writeEnds(words, local, remote)
     words[9] = purpose
     return keyedHash(this.key, words)
   }

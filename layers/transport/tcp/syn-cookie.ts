@@ -12,7 +12,7 @@
 import { type Duration, type Instant, seconds } from '../../../src/kernel/clock.ts'
 import { type HashKey, keyedHash } from '../../../src/kernel/keyed-hash.ts'
 import { CWR, ECE, Segment, SYN } from './segment.ts'
-import type { Flow } from './table.ts'
+import { type Flow, writeEnds } from './table.ts'
 import type { Tcb } from './tcb.ts'
 
 /** What of a SYN must be remembered. */
@@ -77,15 +77,7 @@ export class SynCookies {
 
   private hash({ local, remote }: Flow, irs: number, purpose: number, period: number, size: number): number {
     const { words } = this
-    words[0] = local.address.w0
-    words[1] = local.address.w1
-    words[2] = local.address.w2
-    words[3] = local.address.w3
-    words[4] = remote.address.w0
-    words[5] = remote.address.w1
-    words[6] = remote.address.w2
-    words[7] = remote.address.w3
-    words[8] = (local.port << 16) | remote.port
+    writeEnds(words, local, remote)
     words[9] = irs
     words[10] = purpose
     words[11] = period

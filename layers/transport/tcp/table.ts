@@ -14,6 +14,19 @@ export interface Flow {
   readonly remote: Endpoint
 }
 
+/** Both ends as the first nine words of what is to be hashed. */
+export function writeEnds(words: Int32Array, local: Endpoint, remote: Endpoint): void {
+  words[0] = local.address.w0
+  words[1] = local.address.w1
+  words[2] = local.address.w2
+  words[3] = local.address.w3
+  words[4] = remote.address.w0
+  words[5] = remote.address.w1
+  words[6] = remote.address.w2
+  words[7] = remote.address.w3
+  words[8] = (local.port << 16) | remote.port
+}
+
 const FIRST_SLOTS = 64
 
 export class FlowTable<T extends Flow> {
