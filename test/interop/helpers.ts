@@ -128,6 +128,18 @@ export function namespace(t: Cleaning): Namespace {
   return inside
 }
 
+/**
+ * Gives an interface that is up an address, and CUBIC to the TCP that goes to its neighbours: a machine's default may be one that takes
+ * little notice of loss (BBR). A namespace may not choose another than the machine allows everybody, a route may.
+ * @param prefix the address with its length, /24: '10.9.0.1/24'.
+ */
+export function addAddress({ ip }: Namespace, device: string, prefix: string): void {
+  const [address = ''] = prefix.split('/')
+  const network = address.replace(/\d+$/, '0/24')
+  ip('addr', 'add', prefix, 'dev', device)
+  ip('route', 'change', network, 'dev', device, 'src', address, 'congctl', 'cubic')
+}
+
 /** Runs a program, for two minutes at the most. Settles with what it printed, also when it failed. */
 export function run(program: string, ...args: readonly string[]): Promise<Finished> {
   return feed(undefined, program, ...args)

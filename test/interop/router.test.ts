@@ -17,7 +17,7 @@ import {
   udp,
 } from '../../src/index.ts'
 import { packetsInUse, poisonReleased } from '../../src/kernel/packet.ts'
-import { type Cleaning, type Namespace, namespace, oracle } from './helpers.ts'
+import { addAddress, type Cleaning, type Namespace, namespace, oracle } from './helpers.ts'
 import { payload, payloadFile, payloadHash } from './payload.ts'
 import { OURS, stand, THEIRS } from './stand.ts'
 
@@ -49,9 +49,9 @@ async function routed(t: Cleaning, mtu = 1500): Promise<Routed> {
   )
   t.teardown(() => router.close())
   for (const [side, net] of [[left, '10.1.0'] as const, [right, '10.2.0'] as const]) {
-    await side.run('sysctl', '-q', '-w', 'net.ipv4.tcp_congestion_control=cubic', 'net.ipv6.conf.x0.disable_ipv6=1')
-    side.ip('addr', 'add', `${net}.1/24`, 'dev', 'x0')
-    side.ip('route', 'add', 'default', 'via', `${net}.254`)
+    await side.run('sysctl', '-q', '-w', 'net.ipv6.conf.x0.disable_ipv6=1')
+    addAddress(side, 'x0', `${net}.1/24`)
+    side.ip('route', 'add', 'default', 'via', `${net}.254`, 'congctl', 'cubic')
   }
   return { left, right, router }
 }

@@ -24,7 +24,7 @@ import {
   udp,
   udpTunnel,
 } from '../../src/index.ts'
-import { type Cleaning, type Namespace, namespace, within } from './helpers.ts'
+import { addAddress, type Cleaning, type Namespace, namespace, within } from './helpers.ts'
 
 export const MEDIA = ['tap', 'tap+vnet', 'vxlan'] as const
 export type Medium = (typeof MEDIA)[number]
@@ -33,12 +33,8 @@ export const OURS = '10.9.0.2'
 export const THEIRS = '10.9.0.1'
 const VNI = 42
 
-/** The machine's default congestion control may be one that takes no notice of loss; and IPv6 is none of ours yet. */
-const SYSCTLS = [
-  'net.ipv4.tcp_congestion_control=cubic',
-  'net.ipv6.conf.all.disable_ipv6=1',
-  'net.ipv6.conf.default.disable_ipv6=1',
-]
+/** IPv6 is none of ours yet. */
+const SYSCTLS = ['net.ipv6.conf.all.disable_ipv6=1', 'net.ipv6.conf.default.disable_ipv6=1']
 
 export interface StandOptions {
   /** Stands on our end of the medium. */
@@ -68,7 +64,7 @@ export async function stand(t: Cleaning, medium: Medium, options: StandOptions =
   const started = () => boot(host, 'ours', { hosts: options.hosts })
   const node = await (ours === undefined ? started() : within(ours, started))
   t.teardown(() => node.close())
-  kernel.ip('addr', 'add', `${THEIRS}/24`, 'dev', 'x0')
+  addAddress(kernel, 'x0', `${THEIRS}/24`)
   return {
     node,
     kernel,
