@@ -20,7 +20,8 @@ const MEDIA = [
   'layers/physical/cut.ts',
   'layers/physical/medium.ts',
 ]
-const LINKS = ['layers/datalink/service.ts', 'layers/datalink/fcs.ts', '#crc32']
+/** Framing is below the links of the HDLC family, as the tier below is: what PPP, LAPB and AX.25 put their frames on. */
+const LINKS = ['layers/datalink/service.ts', 'layers/datalink/fcs.ts', 'layers/datalink/framing/', '#crc32']
 const NETWORKS = [
   'layers/network/service.ts',
   'layers/network/family.ts',
