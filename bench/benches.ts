@@ -4,6 +4,7 @@ import { fairness } from './fairness.ts'
 import { forward } from './forward.ts'
 import { goodput } from './goodput.ts'
 import type { Bench } from './harness.ts'
+import { hdlc } from './hdlc.ts'
 import { httpBench } from './http.ts'
 import { memory } from './memory.ts'
 import { rtt } from './rtt.ts'
@@ -28,6 +29,7 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   sim,
   goodput,
   fairness,
+  hdlc,
 }
 
 /** Those that take long, and so run only when they are named. */

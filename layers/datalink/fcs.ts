@@ -20,38 +20,40 @@ export const FCS16_GOOD = 0xf0b8
 const FCS16_INITIAL = 0xffff
 
 /**
- * The remainder of octets[start, end) for FCS-16, not yet complemented: a sender appends its complement, low octet first; a
+ * The remainder of view[start, end) for FCS-16, not yet complemented: a sender appends its complement, low octet first; a
  * receiver compares that of the whole frame with `FCS16_GOOD`.
  */
-export function fcs16(octets: Uint8Array, start: number, end: number): number {
-  return remainder(X25, octets, start, end, FCS16_INITIAL)
+export function fcs16(view: DataView, start: number, end: number): number {
+  return remainder(X25, view, start, end, FCS16_INITIAL)
 }
 
-/** CRC-16/ARC of octets[start, end); over a frame with its CRC behind it, low octet first, it is 0. */
-export function crc16Arc(octets: Uint8Array, start: number, end: number): number {
-  return remainder(ARC, octets, start, end, 0)
+/** CRC-16/ARC of view[start, end); over a frame with its CRC behind it, low octet first, it is 0. */
+export function crc16Arc(view: DataView, start: number, end: number): number {
+  return remainder(ARC, view, start, end, 0)
 }
 
-function remainder(table: Uint16Array, octets: Uint8Array, start: number, end: number, initial: number): number {
+function remainder(table: Uint16Array, view: DataView, start: number, end: number, initial: number): number {
   let crc = initial
   let i = start
   for (const whole = end - ((end - start) % SLICES); i < whole; i += SLICES) {
+    const low = view.getInt32(i, true) ^ crc
+    const high = view.getInt32(i + 4, true)
     crc =
-      at(table, 0x700 | ((crc ^ at(octets, i)) & 0xff)) ^
-      at(table, 0x600 | ((crc >> 8) ^ at(octets, i + 1))) ^
-      at(table, 0x500 | at(octets, i + 2)) ^
-      at(table, 0x400 | at(octets, i + 3)) ^
-      at(table, 0x300 | at(octets, i + 4)) ^
-      at(table, 0x200 | at(octets, i + 5)) ^
-      at(table, 0x100 | at(octets, i + 6)) ^
-      at(table, at(octets, i + 7))
+      word(table, 0x700 | (low & 0xff)) ^
+      word(table, 0x600 | ((low >> 8) & 0xff)) ^
+      word(table, 0x500 | ((low >> 16) & 0xff)) ^
+      word(table, 0x400 | (low >>> 24)) ^
+      word(table, 0x300 | (high & 0xff)) ^
+      word(table, 0x200 | ((high >> 8) & 0xff)) ^
+      word(table, 0x100 | ((high >> 16) & 0xff)) ^
+      word(table, high >>> 24)
   }
-  for (; i < end; i++) crc = (crc >> 8) ^ at(table, (crc ^ at(octets, i)) & 0xff)
+  for (; i < end; i++) crc = (crc >> 8) ^ word(table, (crc ^ view.getUint8(i)) & 0xff)
   return crc
 }
 
 // Called within bounds only, which the type checker cannot see.
-const at = (array: Uint8Array | Uint16Array, i: number): number => array[i] as number
+const word = (table: Uint16Array, i: number): number => table[i] as number
 
 function tables(polynomial: number): Uint16Array {
   const words = new Uint16Array(SLICES * 256)

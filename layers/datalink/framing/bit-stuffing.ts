@@ -11,6 +11,7 @@
  * whole octet at a time: what comes out depends on the octet and on how many ones came before it.
  */
 import type { Env } from '../../../src/kernel/env.ts'
+import type { Packet } from '../../../src/kernel/packet.ts'
 import { Collector, type Decoder, type DelimitingFault, type Encoder, type FrameSink } from './transparency.ts'
 
 const FLAG = 0x7e
@@ -36,8 +37,8 @@ export const bitEncoder: Encoder = {
   /** A zero after five ones at the most, two flags, and the fill. */
   octetsFor: (length) => length + Math.ceil(length / MOST_ONES) + 3,
 
-  encode(octets, start, end, at) {
-    let to = at
+  encode({ octets, start, end }, run) {
+    let to = run.end
     octets[to++] = FLAG
     let ones = 0
     let bits = 0
@@ -55,7 +56,7 @@ export const bitEncoder: Encoder = {
     bits |= (FLAG << count) | (-1 << (count + 8))
     octets[to++] = bits
     if (count > 0) octets[to++] = bits >> 8
-    return to
+    run.end = to
   },
 }
 
@@ -85,7 +86,7 @@ export class BitDecoder implements Decoder {
     this.clear()
   }
 
-  decode(octets: Uint8Array, start: number, end: number): void {
+  decode({ octets, start, end }: Packet): void {
     for (let i = start; i < end; i++) {
       const octet = octets[i] as number
       const found = this.skipping || this.ones > MOST_ONES ? SPECIAL : (UNSTUFFED[(this.ones << 8) | octet] as number)

@@ -168,7 +168,7 @@ class FramedService implements Framing, User<undefined>, FrameSink {
       this.delimited(packet)
       return
     }
-    this.decoder.decode(packet.octets, packet.start, packet.end)
+    this.decoder.decode(packet)
     packet.release()
   }
 
@@ -209,7 +209,7 @@ class FramedService implements Framing, User<undefined>, FrameSink {
     if (this.decoder === null) return this.below.send(packet, undefined)
     const { headroom, tailroom, mtu } = this.below
     const run = this.env.packet(headroom, encoder.octetsFor(packet.length) + tailroom)
-    run.end = encoder.encode(packet.octets, packet.start, packet.end, run.start)
+    encoder.encode(packet, run)
     run.id = packet.id
     packet.release()
     return run.length <= mtu ? this.below.send(run, undefined) : this.sendParts(run)
@@ -231,14 +231,14 @@ class FramedService implements Framing, User<undefined>, FrameSink {
   private putFcs(packet: Packet): void {
     const { octets, view } = packet
     if (this.fcs === 'fcs16') {
-      const fcs = fcs16(octets, packet.start, packet.end)
+      const fcs = fcs16(view, packet.start, packet.end)
       view.setUint16(packet.put(2), fcs ^ 0xffff, true)
     } else if (this.fcs === 'fcs32') {
       const fcs = crc32(octets.subarray(packet.start, packet.end))
       view.setUint32(packet.put(4), fcs, true)
     } else if (this.fcs === 'smack') {
       octets[packet.start] = (octets[packet.start] as number) | SMACK_BIT
-      const crc = crc16Arc(octets, packet.start, packet.end)
+      const crc = crc16Arc(view, packet.start, packet.end)
       view.setUint16(packet.put(2), crc, true)
     }
   }
@@ -249,7 +249,7 @@ class FramedService implements Framing, User<undefined>, FrameSink {
     if (this.fcs === 'smack') return this.smackFault(packet)
     if (length < this.shortest + this.fcsOctets) return 'runt'
     if (length > this.limit) return 'tooLong'
-    if (this.fcs === 'fcs16') return fcs16(octets, start, end) === FCS16_GOOD ? undefined : 'fcs'
+    if (this.fcs === 'fcs16') return fcs16(packet.view, start, end) === FCS16_GOOD ? undefined : 'fcs'
     if (this.fcs === 'none') return undefined
     return packet.view.getUint32(end - 4, true) === crc32(octets.subarray(start, end - 4)) ? undefined : 'fcs'
   }
@@ -261,7 +261,7 @@ class FramedService implements Framing, User<undefined>, FrameSink {
     if (packet.length < this.shortest + (checked ? 2 : 0)) return 'runt'
     if (packet.length > this.limit) return 'tooLong'
     if (!checked) return undefined
-    if (crc16Arc(octets, start, end) !== 0) return 'fcs'
+    if (crc16Arc(packet.view, start, end) !== 0) return 'fcs'
     octets[start] = first & ~SMACK_BIT
     packet.trim(packet.length - 2)
     return undefined

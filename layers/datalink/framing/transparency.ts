@@ -31,14 +31,17 @@ export interface FrameSink {
 export interface Encoder {
   /** The most octets a frame of `length` can take on the line. */
   octetsFor(length: number): number
-  /** Writes octets[start, end) as a frame, its flags included, from `at` on. @returns where it ends. */
-  encode(octets: Uint8Array, start: number, end: number, at: number): number
+  /** Appends `frame`, with its flags, to `run`, which has the room. Both stay the caller's. */
+  encode(frame: Packet, run: Packet): void
 }
 
 /** Finds frames in octets of the line. */
 export interface Decoder {
-  /** Reads octets[start, end). The sink may be called any number of times, and may change or close what it belongs to. */
-  decode(octets: Uint8Array, start: number, end: number): void
+  /**
+   * Reads a run of octets, which stays the caller's. The sink may be called any number of times, and may change or close
+   * what it belongs to.
+   */
+  decode(run: Packet): void
   /** Forgets what it has collected, and skips everything up to the next flag. */
   reset(): void
 }
