@@ -72,6 +72,7 @@ export interface Family {
   send(packet: Packet, to: NetworkAddressing): boolean
   path(destination: IpAddress, source: IpAddress, link: number, path: Path): NoPath | undefined
   confirm(destination: IpAddress): void
+  doubt(destination: IpAddress): void
   isLocal(address: IpAddress): boolean
   isBroadcast(address: IpAddress): boolean
   isMulticast(address: IpAddress): boolean

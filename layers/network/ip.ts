@@ -99,6 +99,10 @@ class Network implements NetworkService, FamilyContext {
     this.familyOf(destination)?.confirm(destination)
   }
 
+  doubt(destination: IpAddress): void {
+    this.familyOf(destination)?.doubt(destination)
+  }
+
   isLocal(address: IpAddress): boolean {
     return this.familyOf(address)?.isLocal(address) ?? false
   }

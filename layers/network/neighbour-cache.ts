@@ -236,6 +236,14 @@ export class NeighbourCache implements Timed {
     this.enter(entry, 'reachable', now)
   }
 
+  /** Nothing that we send by this neighbour seems to arrive: it is asked now, if it is not being asked already. */
+  doubt(address: IpAddress, now: Instant): void {
+    const entry = this.find(address)
+    if (entry === undefined) return
+    if (entry.state === 'reachable' || entry.state === 'stale' || entry.state === 'delay')
+      this.enter(entry, 'probe', now)
+  }
+
   setPermanent(address: IpAddress, linkAddress: LinkAddress, now: Instant): void {
     const entry = this.find(address) ?? this.create(address, now)
     entry.linkAddress = linkAddress

@@ -24,6 +24,8 @@ export interface Neighbours {
   resolve(nextHop: IpAddress, packet: Packet): LinkAddress | typeof UNRESOLVED
   /** Something above knows that the neighbour received what we sent it (RFC 4861 §7.3.1). */
   confirm(nextHop: IpAddress): void
+  /** The opposite: what we send by it is not answered. It is asked at once (RFC 9293 §3.8.3). */
+  doubt(nextHop: IpAddress): void
   /**
    * Takes `address` for this node: announces it and answers for it, after the check for conflicts if configured.
    * @param length of its prefix; chooses whom we ask as this address.

@@ -102,6 +102,11 @@ export interface NetworkService extends Service<NetworkAddressing> {
    * For progress, such as new octets acknowledged; cheap enough to be called for each.
    */
   confirm(destination: IpAddress): void
+  /**
+   * The opposite: `destination` does not answer what is sent there again and again, so the next hop may be gone (negative advice,
+   * RFC 9293 §3.8.3 MUST-20, RFC 1122 §3.3.1.4). It is asked at once; when it does not answer, its entry goes.
+   */
+  doubt(destination: IpAddress): void
   /** Told after addresses, links or routes changed. @returns a function that stops it. */
   onChange(listener: () => void): () => void
   /**

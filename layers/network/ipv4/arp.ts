@@ -102,6 +102,12 @@ class Arp implements Neighbours, User<LinkAddressing>, Pump {
     this.drive.arm()
   }
 
+  doubt(nextHop: IpAddress): void {
+    const now = this.env.clock.now()
+    this.cache.doubt(nextHop, now)
+    this.drive.run(now)
+  }
+
   claim(address: IpAddress, length: number): boolean {
     this.renounce(address)
     const now = this.env.clock.now()

@@ -301,6 +301,11 @@ class Ipv4 implements Family, PortOwner {
     if (kind === 'forward') port?.neighbours?.confirm(nextHop)
   }
 
+  doubt(destination: IpAddress): void {
+    const { kind, port, nextHop } = this.hops.find(destination.w3)
+    if (kind === 'forward') port?.neighbours?.doubt(nextHop)
+  }
+
   isLocal(address: IpAddress): boolean {
     return this.addressBook.isLocal(address.w3)
   }

@@ -113,7 +113,7 @@ function advance(tcb: Tcb, s: Sender, seg: Segment, now: Instant): void {
 }
 
 /** Frees what is acknowledged, and sees whether the application waits for that. */
-function releaseData(tcb: Tcb): void {
+export function releaseData(tcb: Tcb): void {
   const buffer = tcb.sendBuffer
   if (buffer === null) return
   const { snd } = tcb

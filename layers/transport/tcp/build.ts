@@ -1,6 +1,7 @@
 /** Segments, written: headers and options by what the TCB says, data out of the send buffer. */
 import type { Instant } from '../../../src/kernel/clock.ts'
 import { Packet } from '../../../src/kernel/packet.ts'
+import type { FastOpen } from './fast-open.ts'
 import { SACK_BLOCK_OCTETS, SACK_HEAD_OCTETS } from './sack-blocks.ts'
 import {
   ACK,
@@ -12,20 +13,35 @@ import {
   type SynOffer,
   synOptionsOctets,
   TIMESTAMPS_OCTETS,
+  USER_TIMEOUT_OCTETS,
   writeChecksum,
   writeHeader,
   writeSynOptions,
   writeTimestamps,
+  writeUserTimeout,
 } from './segment.ts'
 import { NEVER, type Tcb } from './tcb.ts'
+import { advertisement } from './user-timeout.ts'
 import { offerFirstWindow, offerWindow } from './window.ts'
 
 /** Octets that all options of a segment may take. */
 const OPTION_OCTETS = 40
-const OFFER: SynOffer = { sack: false, timestamps: false, tsval: 0, tsecr: 0, windowShift: -1 }
+const OFFER: SynOffer = {
+  sack: false,
+  timestamps: false,
+  tsval: 0,
+  tsecr: 0,
+  windowShift: -1,
+  userTimeout: -1,
+  cookie: null,
+  cookieExperimental: false,
+}
 
-/** A SYN or SYN-ACK. The caller sees to SND.NXT and to timers. */
-export function synSegment(tcb: Tcb, flags: number, now: Instant): Packet {
+/**
+ * A SYN or SYN-ACK. The caller sees to SND.NXT and to timers.
+ * @param fastOpen whose cookie it says; null: none. @param data octets of the send buffer that go with it.
+ */
+export function synSegment(tcb: Tcb, flags: number, fastOpen: FastOpen | null, data: number, now: Instant): Packet {
   const { snd, rcv } = tcb
   const first = (flags & ACK) === 0
   OFFER.sack = first ? tcb.settings.sack : tcb.sack
@@ -33,12 +49,18 @@ export function synSegment(tcb: Tcb, flags: number, now: Instant): Packet {
   OFFER.tsval = tcb.tsval(now)
   OFFER.tsecr = first ? 0 : tcb.tsRecent
   OFFER.windowShift = rcv.shift
+  OFFER.cookie = fastOpen === null ? null : fastOpen.cookie
+  OFFER.cookieExperimental = fastOpen?.experimental === true
+  OFFER.userTimeout = advertisement(tcb)
+  // Where both do not fit, the cookie is worth more.
+  if (synOptionsOctets(OFFER) > OPTION_OCTETS) OFFER.userTimeout = -1
   const header = HEADER_OCTETS + synOptionsOctets(OFFER)
-  const packet = take(tcb, header, 0)
+  const packet = take(tcb, header, data)
   const { view, start } = packet
   writeHeader(view, start, tcb.ports, snd.iss, rcv.nxt, header, flags, offerFirstWindow(tcb))
   writeSynOptions(view, start + HEADER_OCTETS, tcb.announcedMss, OFFER)
-  complete(tcb, packet, header)
+  if (data > 0) fill(tcb, packet, (snd.iss + 1) | 0, header, data)
+  else complete(tcb, packet, header)
   if (!first) acknowledged(tcb)
   return packet
 }
@@ -47,11 +69,14 @@ export function synSegment(tcb: Tcb, flags: number, now: Instant): Packet {
 export function dataSegment(tcb: Tcb, seq: number, data: number, flags: number, now: Instant): Packet {
   // A full segment has no room for SACK blocks: then an ACK of their own carries them.
   const options = optionOctets(tcb)
-  const header = HEADER_OCTETS + options + sackOctets(tcb, tcb.mss - data)
+  const sack = sackOctets(tcb, tcb.mss - data)
+  const header = HEADER_OCTETS + options + sack
   const packet = take(tcb, header, data)
   const push = data > 0 && ((seq + data) | 0) === tcb.pushEnd ? PSH : 0
-  const told = header > HEADER_OCTETS + options || !sackDue(tcb)
+  const told = sack > 0 || !sackDue(tcb)
   writeSegment(tcb, packet, seq, header, flags | push | ACK, now)
+  if (sack > 0) tcb.sackBlocks?.write(packet.view, packet.start + HEADER_OCTETS + options, sack)
+  if (data > tcb.mss) packet.segmentOctets = tcb.mss
   if (data > 0) fill(tcb, packet, seq, header, data)
   else complete(tcb, packet, header)
   acknowledged(tcb)
@@ -67,7 +92,6 @@ function fill(tcb: Tcb, packet: Packet, seq: number, header: number, data: numbe
   if (buffer === null) return
   const offset = (seq - snd.end + buffer.length) | 0
   const to = packet.start + header
-  if (data > tcb.mss) packet.segmentOctets = tcb.mss
   if (path.checksum || packet.segmentOctets > 0) {
     buffer.copy(offset, data, to)
     leaveChecksum(packet, local.address, remote.address, header)
@@ -79,9 +103,16 @@ function fill(tcb: Tcb, packet: Packet, seq: number, header: number, data: numbe
 
 /** A segment without data: an ACK, or a probe. */
 export function emptySegment(tcb: Tcb, seq: number, now: Instant): Packet {
-  const header = HEADER_OCTETS + optionOctets(tcb) + sackOctets(tcb, OPTION_OCTETS)
+  const timeout = tcb.userTimeoutDue ? advertisement(tcb) : -1
+  const room = timeout < 0 ? OPTION_OCTETS : OPTION_OCTETS - USER_TIMEOUT_OCTETS
+  const options = optionOctets(tcb)
+  const sack = sackOctets(tcb, room - options)
+  const header = HEADER_OCTETS + options + sack + (timeout < 0 ? 0 : USER_TIMEOUT_OCTETS)
   const packet = take(tcb, header, 0)
   writeSegment(tcb, packet, seq, header, ACK, now)
+  if (sack > 0) tcb.sackBlocks?.write(packet.view, packet.start + HEADER_OCTETS + options, sack)
+  if (timeout >= 0) writeUserTimeout(packet.view, packet.start + header - USER_TIMEOUT_OCTETS, timeout)
+  tcb.userTimeoutDue = false
   complete(tcb, packet, header)
   acknowledged(tcb)
   return packet
@@ -108,8 +139,6 @@ function writeSegment(tcb: Tcb, packet: Packet, seq: number, header: number, fla
   const echo = tcb.ecnEcho ? ECE : 0
   writeHeader(view, start, tcb.ports, seq, tcb.rcv.nxt, header, flags | echo, offerWindow(tcb))
   if (tcb.timestamps) writeTimestamps(view, start + HEADER_OCTETS, tcb.tsval(now), tcb.tsRecent)
-  const room = header - HEADER_OCTETS - optionOctets(tcb)
-  if (room > 0) tcb.sackBlocks?.write(view, start + header - room, room)
 }
 
 /** Octets of the options that every segment has. */

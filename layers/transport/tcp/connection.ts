@@ -19,12 +19,23 @@ import { integer, invalidType, invalidValue } from '../../../src/kernel/errors.t
 import type { Timed } from '../../../src/kernel/machine.ts'
 import { resetSegment } from './build.ts'
 import { congestion } from './congestion.ts'
+import type { PendingFastOpens } from './fast-open-server.ts'
 import { failureError, infoOf, notWritable } from './figures.ts'
 import type { Outlet } from './outlet.ts'
 import { output, retryLater, updateMss } from './output.ts'
 import { SendBuffer } from './send-buffer.ts'
 import { withOption } from './settings.ts'
-import { DRAINED, ESTABLISHED, type Failure, OVER, READABLE, SOFT_ERROR, type Tcb, WRITABLE } from './tcb.ts'
+import {
+  DRAINED,
+  ESTABLISHED,
+  type Failure,
+  OVER,
+  READABLE,
+  SOFT_ERROR,
+  type Tcb,
+  UNANSWERED,
+  WRITABLE,
+} from './tcb.ts'
 import { expireTimers, nextDeadline, startKeepAlive } from './timers.ts'
 import { windowUpdateDue } from './window.ts'
 
@@ -78,6 +89,8 @@ export class TcpConnection implements Connection, Timed, Pump {
   blocked = false
   /** It counts among the owner's handshakes. */
   handshaking = false
+  /** It counts among these, too. */
+  fastOpens: PendingFastOpens | null = null
   private readonly outlet: Outlet
   private readonly owner: ConnectionOwner
   private over = false
@@ -109,7 +122,9 @@ export class TcpConnection implements Connection, Timed, Pump {
     if (this.handshaking && this.tcb.state !== 'SYN-RECEIVED') {
       this.handshaking = false
       this.owner.handshakeOver()
+      this.fastOpens?.over(this.tcb.failure?.reason === 'reset', now)
     }
+    if ((this.tcb.events & UNANSWERED) !== 0) this.outlet.network.doubt(this.tcb.remote.address)
     if (this.tcb.events !== 0) this.tell()
     this.send(now)
     this.settle(now)
@@ -170,6 +185,7 @@ export class TcpConnection implements Connection, Timed, Pump {
   private tellProgress(events: number): void {
     this.outlet.env.touched()
     if ((events & ESTABLISHED) !== 0) this.handler.established?.(this)
+    if ((events & UNANSWERED) !== 0) this.handler.unanswered?.(this)
     if ((events & SOFT_ERROR) !== 0 && this.tcb.softFailure !== null) {
       this.handler.softError?.(this, failureError(this.tcb, this.tcb.softFailure))
     }
@@ -181,6 +197,7 @@ export class TcpConnection implements Connection, Timed, Pump {
 
   private tellAcceptor(acceptor: Acceptor): void {
     const { tcb } = this
+    tcb.events &= ~UNANSWERED
     if ((tcb.events & OVER) !== 0) {
       this.acceptor = null
       this.finish()
@@ -254,7 +271,7 @@ export class TcpConnection implements Connection, Timed, Pump {
   }
 
   get writableOctets(): number {
-    return this.canWrite() ? Math.max(this.tcb.sendLimit - this.tcb.queuedOctets, 0) : 0
+    return this.canWrite() ? Math.max(this.writeLimit - this.tcb.queuedOctets, 0) : 0
   }
 
   get queuedOctets(): number {
@@ -269,7 +286,7 @@ export class TcpConnection implements Connection, Timed, Pump {
     if (!this.canWrite()) throw notWritable(tcb, 'write')
     this.outlet.env.touched()
     if (length > tcb.sendLimit - tcb.queuedOctets) tcb.growSending()
-    const taken = Math.min(length, Math.max(tcb.sendLimit - tcb.queuedOctets, 0))
+    const taken = Math.min(length, Math.max(this.writeLimit - tcb.queuedOctets, 0))
     if (taken < length) tcb.wantsWritable = true
     if (taken === 0) return 0
     tcb.sendBuffer ??= new SendBuffer()
@@ -376,6 +393,8 @@ export class TcpConnection implements Connection, Timed, Pump {
       if (tcb.hasUnsent) tcb.override = true
     } else if (name === 'maxSegment' && tcb.path.mtu > 0) {
       updateMss(tcb)
+    } else if (name === 'advertisedTimeout') {
+      tcb.userTimeoutDue = tcb.established && tcb.options.advertisedTimeout > 0
     } else if (name === 'congestionControl') {
       tcb.sender?.setAlgorithm(congestion(tcb.options.congestionControl), tcb.initialWindow)
     }
@@ -393,7 +412,16 @@ export class TcpConnection implements Connection, Timed, Pump {
 
   private canWrite(): boolean {
     const { state, finQueued, orphan } = this.tcb
-    return !finQueued && !orphan && (state === 'ESTABLISHED' || state === 'CLOSE-WAIT')
+    if (finQueued || orphan) return false
+    if (state === 'ESTABLISHED' || state === 'CLOSE-WAIT') return true
+    return state === 'SYN-SENT' ? this.tcb.options.fastOpen > 0 : state === 'SYN-RECEIVED' && this.tcb.early
+  }
+
+  /** Octets that the send queue may hold; while the SYN has not been sent, what it may hold (RFC 7413 §4.1.3). */
+  private get writeLimit(): number {
+    const { tcb } = this
+    if (tcb.state !== 'SYN-SENT') return tcb.sendLimit
+    return tcb.fastOpen?.isOpen(tcb) === true ? Math.min(tcb.fastOpen.room, tcb.sendLimit) : 0
   }
 
   /** (RFC 9293 §3.10.4): after the data, FIN. */

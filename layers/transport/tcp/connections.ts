@@ -10,6 +10,8 @@ import { after } from '../../../src/kernel/sequence.ts'
 import { Path } from '../../network/service.ts'
 import { EphemeralPorts } from '../ports.ts'
 import { type ConnectionOwner, TcpConnection } from './connection.ts'
+import { FastOpenCache } from './fast-open-cache.ts'
+import { FastOpenKeys } from './fast-open-keys.ts'
 import { Secrets } from './initial-sequence.ts'
 import { acceptSyn } from './input.ts'
 import type { Listeners } from './listeners.ts'
@@ -41,6 +43,9 @@ export class Connections implements ConnectionOwner {
   private readonly budgets: Budgets
   private readonly path = new Path()
   private readonly cookies: SynCookies
+  private readonly fastOpens: FastOpenCache
+  /** The cookies that listeners give out. */
+  readonly fastOpenKeys: FastOpenKeys
   private cookieGivenAt: Instant = Number.NEGATIVE_INFINITY
   private handshakes = 0
   private orphans = 0
@@ -52,6 +57,8 @@ export class Connections implements ConnectionOwner {
     this.settings = settings
     this.secrets = new Secrets(key())
     this.cookies = new SynCookies(key())
+    this.fastOpens = new FastOpenCache(settings.fastOpen)
+    this.fastOpenKeys = new FastOpenKeys(settings.fastOpen, random)
     this.ports = new EphemeralPorts(random)
     this.table = new FlowTable(key())
     this.timeWait = new TimeWait(key(), outlet.env.timers, 2 * settings.maxSegmentLifetime, settings.maxTimeWait)
@@ -87,6 +94,7 @@ export class Connections implements ConnectionOwner {
     const tcb = new Tcb(false, local, remote, link, options, this.settings, this.budgets)
     this.open(tcb, now)
     tcb.state = 'SYN-SENT'
+    if (options.fastOpen > 0) tcb.fastOpen = this.fastOpens.begin(tcb, now)
     return this.start(tcb, handler)
   }
 

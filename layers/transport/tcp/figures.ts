@@ -36,6 +36,8 @@ export function infoOf(tcb: Tcb): ConnectionInfo {
     selectiveAcks: tcb.sack,
     windowScaling: tcb.rcv.shift >= 0,
     ecn: tcb.ecn,
+    synDataAccepted: tcb.fastOpen?.accepted === true,
+    userTimeout: tcb.userTimeout,
     sndWnd: tcb.snd.wnd,
     rcvWnd: tcb.rcv.wnd,
     maxSegment: tcb.mss,

@@ -11,11 +11,14 @@ import { after, before, beforeOrAt } from '../../../src/kernel/sequence.ts'
 import { acknowledge } from './ack.ts'
 import { beQuickAfterTrouble } from './ack-policy.ts'
 import { deliver, finArrives } from './deliver.ts'
+import { restartRetransmit } from './loss-timer.ts'
 import { updateMss } from './output.ts'
 import type { DropReason } from './reasons.ts'
 import { ACK, CWR, ECE, FIN, RST, type Segment, SYN } from './segment.ts'
-import { ESTABLISHED, type Failure, NEVER, type Tcb } from './tcb.ts'
+import { ESTABLISHED, type Failure, NEVER, type Tcb, WRITABLE } from './tcb.ts'
 import { startKeepAlive } from './timers.ts'
+import { heedUserTimeout } from './user-timeout.ts'
+import { offerFirstWindow } from './window.ts'
 
 /** What became of a segment. */
 export type Verdict =
@@ -68,6 +71,7 @@ function isPredicted(tcb: Tcb, seg: Segment): boolean {
     tcb.state === 'ESTABLISHED' &&
     seg.hasTimestamps === tcb.timestamps &&
     seg.length <= tcb.rcv.wnd &&
+    seg.userTimeout < 0 &&
     ((seg.ack - tcb.snd.una) | 0) >= 0 &&
     ((tcb.snd.nxt - seg.ack) | 0) >= 0 &&
     (!seg.hasTimestamps || ((seg.tsval - tcb.tsRecent) | 0) >= 0)
@@ -135,6 +139,7 @@ export function acceptSyn(tcb: Tcb, seg: Segment, now: Instant): void {
   tcb.ecn = agreesOnEcn(tcb, seg)
   if (seg.windowShift >= 0 && rcv.shift >= 0) snd.shift = seg.windowShift
   else rcv.shift = -1
+  if (seg.userTimeout >= 0) heedUserTimeout(tcb, seg.userTimeout)
   updateMss(tcb)
   // The window of a SYN is never scaled (RFC 7323 §2.2)
   snd.wnd = snd.maxWnd = seg.wnd
@@ -161,14 +166,20 @@ function establish(tcb: Tcb, seg: Segment, now: Instant): void {
   } else if (tcb.lostSyns > 0) {
     tcb.rtt.rto = RTO_AFTER_LOST_SYN
   }
-  snd.una = seg.ack
+  if (!tcb.early) snd.una = seg.ack
+  tcb.fastOpen?.answered(tcb, seg, now)
   tcb.retransmits = tcb.backoff = 0
   tcb.synDue = false
   tcb.deadlines.retransmit = NEVER
   tcb.softFailure = null
   tcb.state = 'ESTABLISHED'
   tcb.established = true
-  tcb.events |= ESTABLISHED
+  // With Fast Open it has been accepted before.
+  if (!tcb.early) tcb.events |= ESTABLISHED
+  if (tcb.wantsWritable && !tcb.early) {
+    tcb.wantsWritable = false
+    tcb.events |= WRITABLE
+  }
   startKeepAlive(tcb, now)
 }
 
@@ -183,6 +194,7 @@ function synchronized(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Ver
   tcb.lastReceivedAt = now
   const refused = ackArrives(tcb, seg, now)
   if (refused !== undefined) return refused
+  if (seg.userTimeout >= 0) heedUserTimeout(tcb, seg.userTimeout)
   // Not before: what PAWS stands on must not come from who does not know what we have sent.
   if (seg.hasTimestamps && tcb.timestamps) rememberTimestamp(tcb, seg, now)
   return text(tcb, seg, packet, now)
@@ -291,13 +303,14 @@ function synArrives(tcb: Tcb, now: Instant): Verdict {
 function ackArrives(tcb: Tcb, seg: Segment, now: Instant): Verdict | undefined {
   const { snd } = tcb
   if (tcb.state === 'SYN-RECEIVED') {
-    if (beforeOrAt(seg.ack, snd.una) || after(seg.ack, snd.nxt)) return 'reset'
+    if (beforeOrAt(seg.ack, snd.iss) || after(seg.ack, snd.nxt)) return 'reset'
     establish(tcb, seg, now)
     // The window of a SYN is never scaled (RFC 7323 §2.2)
     snd.wnd = snd.maxWnd = (seg.flags & SYN) !== 0 ? seg.wnd : seg.wnd << snd.shift
     snd.wl1 = seg.seq
     snd.wl2 = seg.ack
     if (tcb.finQueued) tcb.state = 'FIN-WAIT-1'
+    if (tcb.early) acknowledgeEarly(tcb, seg, now)
     return undefined
   }
   // What was never sent, or is older than any window, is a blind guess (RFC 5961 §5.2)
@@ -308,6 +321,13 @@ function ackArrives(tcb: Tcb, seg: Segment, now: Instant): Verdict | undefined {
   acknowledge(tcb, seg, now)
   if (tcb.finAcked) finAcknowledged(tcb, now)
   return undefined
+}
+
+/** What was sent before the handshake was complete (RFC 7413 §4.2.2) is outstanding from now on, or acknowledged. */
+function acknowledgeEarly(tcb: Tcb, seg: Segment, now: Instant): void {
+  if (tcb.outstanding > 0) restartRetransmit(tcb, now)
+  acknowledge(tcb, seg, now)
+  if (tcb.finAcked) finAcknowledged(tcb, now)
 }
 
 function finAcknowledged(tcb: Tcb, now: Instant): void {
@@ -377,4 +397,21 @@ function challenge(tcb: Tcb, now: Instant): void {
   if (tcb.challenges >= CHALLENGES_PER_SECOND) return
   tcb.challenges++
   tcb.ackNow = true
+}
+
+// ── Fast Open
+
+/** The data of a SYN whose cookie is good is delivered at once (RFC 7413 §4.2.2). Takes ownership of `packet`. */
+export function earlyData(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): void {
+  offerFirstWindow(tcb)
+  tcb.events |= ESTABLISHED
+  if (seg.length === 0) {
+    packet.release()
+    return
+  }
+  seg.flags &= ~SYN
+  seg.seq = (seg.seq + 1) | 0
+  packet.pull(seg.headerOctets)
+  if (packet.length > tcb.rcv.wnd) packet.trim(tcb.rcv.wnd)
+  if (deliver(tcb, seg, packet, now) !== 'kept') packet.release()
 }

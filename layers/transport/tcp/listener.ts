@@ -3,8 +3,13 @@
  * accepted. Both are bounded: a SYN that finds no room is dropped, and the peer tries again.
  */
 import type { ConnectionOptions, Endpoint, Listener, ListenHandler } from '../../../src/api/sockets.ts'
+import type { Instant } from '../../../src/kernel/clock.ts'
+import type { Packet } from '../../../src/kernel/packet.ts'
 import { Queue } from '../../../src/kernel/queue.ts'
 import type { Acceptor, TcpConnection } from './connection.ts'
+import { PendingFastOpens } from './fast-open-server.ts'
+import { earlyData } from './input.ts'
+import type { Segment } from './segment.ts'
 
 /** What a listener needs of the layer. */
 export interface ListenerOwner {
@@ -25,6 +30,8 @@ export class TcpListener implements Listener, Acceptor {
   /** Connections in SYN-RECEIVED. */
   readonly handshakes: Set<TcpConnection> = new Set()
   closed = false
+  /** Those of them, and of the complete ones, that began with data (RFC 7413). */
+  readonly fastOpens: PendingFastOpens
   private readonly owner: ListenerOwner
   private readonly backlog: number
   /** Complete since this batch of segments: they have a place in the backlog that they take when it is done. */
@@ -46,6 +53,7 @@ export class TcpListener implements Listener, Acceptor {
     this.options = options
     this.handler = handler
     this.owner = owner
+    this.fastOpens = new PendingFastOpens(options.fastOpen)
     this.complete = new Queue(backlog, backlog)
   }
 
@@ -83,8 +91,17 @@ export class TcpListener implements Listener, Acceptor {
     }
   }
 
+  /** The data of a connection's SYN is delivered, and it can be accepted (RFC 7413 §4.2.2). Takes ownership of `packet`. */
+  openEarly(connection: TcpConnection, seg: Segment, packet: Packet, now: Instant): void {
+    this.fastOpens.begun()
+    connection.fastOpens = this.fastOpens
+    earlyData(connection.tcb, seg, packet, now)
+    this.progressed(connection)
+  }
+
   progressed(connection: TcpConnection): void {
-    if (connection.tcb.established && this.handshakes.delete(connection)) this.completing.add(connection)
+    const { established, early } = connection.tcb
+    if ((established || early) && this.handshakes.delete(connection)) this.completing.add(connection)
   }
 
   completed(connection: TcpConnection): void {

@@ -27,7 +27,7 @@ export function restartRetransmit(tcb: Tcb, now: Instant): void {
 
 /** No later than the user timeout, so that it is kept to. */
 export function withinUserTimeout(tcb: Tcb, now: Instant, wait: Duration): Instant {
-  const { userTimeout } = tcb.options
+  const { userTimeout } = tcb
   return userTimeout > 0 ? Math.min(now + wait, Math.max(tcb.unackedSince + userTimeout, now)) : now + wait
 }
 
@@ -66,6 +66,8 @@ function untilTimeout(tcb: Tcb, s: Sender, now: Instant): Duration {
 
 /** Arms the timer for a tail loss probe, if one is due before the timeout (RFC 8985 §7.2). */
 function armProbe(tcb: Tcb, s: Sender, timeout: Duration, now: Instant): boolean {
+  // Until the handshake is complete, it is the SYN-ACK that goes again (RFC 7413 §4.2.2).
+  if (tcb.state === 'SYN-RECEIVED') return false
   if (!tcb.settings.tailLossProbe || !tcb.sack || s.probing || (s.state !== 'open' && s.state !== 'cwr')) return false
   const { srtt } = tcb.rtt
   const wait = tcb.outstanding <= tcb.mss ? WORST_DELAYED_ACK : PROBE_SLACK

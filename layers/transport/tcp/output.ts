@@ -37,10 +37,15 @@ export function output(tcb: Tcb, now: Instant): Packet | null {
       return tcb.synDue ? syn(tcb, SYN, now) : null
     case 'SYN-RECEIVED':
       if (tcb.synDue) return syn(tcb, SYN | ACK, now)
-      return tcb.ackNow ? emptySegment(tcb, tcb.snd.nxt, now) : null
+      // With Fast Open the answer need not wait for the handshake (RFC 7413 §4.2.2).
+      return (tcb.early ? dataToSend(tcb, now) : null) ?? acknowledgment(tcb, now)
     default:
-      return dataToSend(tcb, now) ?? probe(tcb, now) ?? (tcb.ackNow ? emptySegment(tcb, tcb.snd.nxt, now) : null)
+      return dataToSend(tcb, now) ?? probe(tcb, now) ?? acknowledgment(tcb, now)
   }
+}
+
+function acknowledgment(tcb: Tcb, now: Instant): Packet | null {
+  return tcb.ackNow || tcb.userTimeoutDue ? emptySegment(tcb, tcb.snd.nxt, now) : null
 }
 
 function dataToSend(tcb: Tcb, now: Instant): Packet | null {
@@ -96,16 +101,25 @@ export function updateMss(tcb: Tcb): void {
 function syn(tcb: Tcb, flags: number, now: Instant): Packet {
   const { snd } = tcb
   tcb.synDue = false
-  const packet = synSegment(tcb, flags | ecnFlags(tcb, flags), now)
+  const first = snd.nxt === snd.iss
+  // What goes again goes without Fast Open: its option or data may be why the SYN was lost (RFC 7413 §4.1.3.1).
+  const fastOpen = first ? tcb.fastOpen : null
+  const data = flags === SYN && fastOpen !== null ? (snd.end - snd.iss - 1) | 0 : 0
+  const packet = synSegment(tcb, flags | ecnFlags(tcb, flags), fastOpen, data, now)
   if (tcb.retransmits > 0) {
     tcb.note = NOTE_SYN
     tcb.retransmitted++
     tcb.timedAt = -1
-  } else if (snd.nxt === snd.iss) {
+  } else if (first) {
     tcb.timedAt = now
     tcb.unackedSince = now
   }
-  snd.nxt = (snd.iss + 1) | 0
+  if (first) {
+    snd.nxt = (snd.iss + 1 + data) | 0
+    if (fastOpen !== null) fastOpen.sent = data
+    // As if it had been acknowledged: data that follows it is outstanding, it is not.
+    if (tcb.early) snd.una = snd.nxt
+  }
   startRetransmit(tcb, now)
   tcb.lastSentAt = now
   return packet

@@ -1,5 +1,6 @@
 /**
- * The TCP segment on the wire (RFC 9293 §3.1, options of §3.2, RFC 7323 §2.2, §3.2 and RFC 2018): checked once, then read.
+ * The TCP segment on the wire (RFC 9293 §3.1, options of §3.2, RFC 7323 §2.2, §3.2, RFC 2018, 5482 and 7413): checked once,
+ * then read.
  *
  *    0                   1                   2                   3
  *    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -46,6 +47,16 @@ const KIND_WINDOW_SCALE = 3
 const KIND_SACK_PERMITTED = 4
 const KIND_SACK = 5
 const KIND_TIMESTAMPS = 8
+const KIND_USER_TIMEOUT = 28
+const KIND_FAST_OPEN = 34
+/** Shared by experiments, which are told apart by what follows (RFC 6994); that of Fast Open (RFC 7413 appendix A). */
+const KIND_EXPERIMENT = 254
+const FAST_OPEN_EXPERIMENT = 0xf989
+/** Octets of a user timeout option. */
+export const USER_TIMEOUT_OCTETS = 4
+/** Sizes of a Fast Open cookie; all are even (RFC 7413 §4.1.1). */
+const LEAST_COOKIE_OCTETS = 4
+export const MOST_COOKIE_OCTETS = 16
 /** NOP, NOP, timestamps, length 10: how nearly every peer sends it. */
 const TIMESTAMPS_WORD = 0x0101_080a
 /** SACK permitted, then timestamps: how a SYN has them. */
@@ -84,6 +95,16 @@ export class Segment {
   /** Blocks of the SACK option: left and right edge of each in turn (RFC 2018 §3). */
   sackCount = 0
   readonly sackEdges: Int32Array = new Int32Array(2 * MOST_SACK_BLOCKS)
+  /** The user timeout option as it stands on the wire; -1 when there is none (RFC 5482 §3). */
+  userTimeout = -1
+  /**
+   * The Fast Open option: octets of the cookie, which begins at `cookieStart` of the slab; 0: a cookie is asked for; -1: there
+   * is none; -2: it is one that cannot be.
+   */
+  cookieOctets = -1
+  cookieStart = 0
+  /** It came as the experiment that it was at first. */
+  cookieExperimental = false
   /** The ECN field of the packet it came in; set by the receiver (RFC 3168 §5). */
   ecn = 0
 
@@ -113,7 +134,7 @@ export function decode(packet: Packet, into: Segment): SegmentFault | undefined 
   into.length = octets - headerOctets
   into.hasTimestamps = into.sackPermitted = false
   into.mss = into.sackCount = 0
-  into.windowShift = -1
+  into.windowShift = into.userTimeout = into.cookieOctets = -1
   if (headerOctets === HEADER_OCTETS) return undefined
   return decodeOptions(view, at + HEADER_OCTETS, at + headerOctets, into)
 }
@@ -156,7 +177,22 @@ function decodeOption(view: DataView, at: number, kind: number, length: number, 
   } else if (kind === KIND_SACK && length >= 10 && (length & 7) === 2) {
     into.sackCount = Math.min((length - 2) >> 3, MOST_SACK_BLOCKS)
     for (let i = 0; i < 2 * into.sackCount; i++) into.sackEdges[i] = view.getInt32(at + 2 + 4 * i)
+  } else if (kind === KIND_USER_TIMEOUT && length === USER_TIMEOUT_OCTETS) {
+    into.userTimeout = view.getUint16(at + 2)
+  } else if (kind === KIND_FAST_OPEN) {
+    decodeCookie(at + 2, length - 2, false, into)
+  } else if (kind === KIND_EXPERIMENT && length >= 4 && view.getUint16(at + 2) === FAST_OPEN_EXPERIMENT) {
+    decodeCookie(at + 4, length - 4, true, into)
   }
+}
+
+/** (RFC 7413 §4.1.1); a length that is odd is passed over. */
+function decodeCookie(start: number, octets: number, experimental: boolean, into: Segment): void {
+  if ((octets & 1) !== 0) return
+  const possible = octets === 0 || (octets >= LEAST_COOKIE_OCTETS && octets <= MOST_COOKIE_OCTETS)
+  into.cookieOctets = possible ? octets : -2
+  into.cookieStart = start
+  into.cookieExperimental = experimental
 }
 
 /** The sum of the pseudo-header, as `sum` continues it (RFC 9293 §3.1; RFC 8200 §8.1). @param length of the segment. */
@@ -215,16 +251,30 @@ export interface SynOffer {
   tsecr: number
   /** Negative: window scaling is not offered. */
   windowShift: number
+  /** The user timeout option; negative: none. */
+  userTimeout: number
+  /** The Fast Open cookie, empty to ask for one; null: no such option. */
+  cookie: Uint8Array | null
+  cookieExperimental: boolean
 }
 
 /** Octets of the options of a SYN: the MSS always, the others as they are offered. */
-export function synOptionsOctets({ sack, timestamps, windowShift }: SynOffer): number {
-  return 4 + (timestamps ? TIMESTAMPS_OCTETS : sack ? 4 : 0) + (windowShift >= 0 ? 4 : 0)
+export function synOptionsOctets({
+  sack,
+  timestamps,
+  windowShift,
+  userTimeout,
+  cookie,
+  cookieExperimental,
+}: SynOffer): number {
+  const shared = 4 + (timestamps ? TIMESTAMPS_OCTETS : sack ? 4 : 0) + (windowShift >= 0 ? 4 : 0)
+  const fastOpen = cookie === null ? 0 : (cookie.length + (cookieExperimental ? 7 : 5)) & ~3
+  return shared + fastOpen + (userTimeout >= 0 ? USER_TIMEOUT_OCTETS : 0)
 }
 
 /**
- * Writes the options of a SYN in the order `mss, SACK permitted, timestamps, nop, window scale`; two NOPs take the place
- * of SACK permitted or stand before it, so that all is aligned.
+ * Writes the options of a SYN in the order `mss, SACK permitted, timestamps, nop, window scale, Fast Open, user timeout`; two
+ * NOPs take the place of SACK permitted or stand before it, and some behind a cookie, so that all is aligned.
  */
 export function writeSynOptions(view: DataView, from: number, mss: number, offer: SynOffer): void {
   let at = from
@@ -239,7 +289,32 @@ export function writeSynOptions(view: DataView, from: number, mss: number, offer
     at += 4
   }
   const { windowShift } = offer
-  if (windowShift >= 0) view.setInt32(at, (KIND_NOP << 24) | (KIND_WINDOW_SCALE << 16) | (3 << 8) | windowShift)
+  if (windowShift >= 0) {
+    view.setInt32(at, (KIND_NOP << 24) | (KIND_WINDOW_SCALE << 16) | (3 << 8) | windowShift)
+    at += 4
+  }
+  if (offer.cookie !== null) at = writeCookie(view, at, offer.cookie, offer.cookieExperimental)
+  if (offer.userTimeout >= 0) writeUserTimeout(view, at, offer.userTimeout)
+}
+
+/** @returns where it ends, padded. */
+function writeCookie(view: DataView, from: number, cookie: Uint8Array, experimental: boolean): number {
+  let at = from
+  view.setUint8(at, experimental ? KIND_EXPERIMENT : KIND_FAST_OPEN)
+  view.setUint8(at + 1, cookie.length + (experimental ? 4 : 2))
+  at += 2
+  if (experimental) {
+    view.setUint16(at, FAST_OPEN_EXPERIMENT)
+    at += 2
+  }
+  for (let i = 0; i < cookie.length; i++) view.setUint8(at++, cookie[i] as number)
+  while (((at - from) & 3) !== 0) view.setUint8(at++, KIND_NOP)
+  return at
+}
+
+/** Writes the user timeout option. @param word as it is to stand there (RFC 5482 §3). */
+export function writeUserTimeout(view: DataView, at: number, word: number): void {
+  view.setInt32(at, (KIND_USER_TIMEOUT << 24) | (USER_TIMEOUT_OCTETS << 16) | word)
 }
 
 /**

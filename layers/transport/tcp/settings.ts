@@ -2,6 +2,7 @@
 import type { CongestionControl, ConnectionOptions } from '../../../src/api/sockets.ts'
 import { type Duration, ms, seconds } from '../../../src/kernel/clock.ts'
 import { inRange, integer, invalidType, invalidValue } from '../../../src/kernel/errors.ts'
+import { type FastOpenOptions, type FastOpenSettings, fastOpenSettings } from './fast-open-settings.ts'
 
 export type EcnMode = 'off' | 'accept' | 'on'
 
@@ -50,6 +51,15 @@ export interface TcpOptions {
   readonly maxSendBuffer?: number | undefined
   /** Octets by which windows and send queues of all connections together may grow by themselves. Default 256 MiB. */
   readonly maxBufferGrowth?: number | undefined
+  /** What Fast Open can be told (RFC 7413); connections and listeners take part by their option `fastOpen`. */
+  readonly fastOpen?: FastOpenOptions | undefined
+  /** What a peer's user timeout option can bring ours to, at the least and at the most (RFC 5482 §3.1). Default 100 s, 1 hour. */
+  readonly leastUserTimeout?: Duration | undefined
+  readonly mostUserTimeout?: Duration | undefined
+  /**
+   * Retransmissions of the same segment before the network and the application are told (R1 of RFC 9293 §3.8.3). Default 3.
+   */
+  readonly reportRetries?: number | undefined
   /** Retransmissions of the same segment before a connection is given up (R2 of RFC 9293 §3.8.3). Default 15. */
   readonly retries?: number | undefined
   /** Retransmissions of a SYN-ACK. Default 5. */
@@ -64,14 +74,16 @@ export interface TcpOptions {
 
 /** The options with every field present. */
 export type TcpSettings = {
-  readonly [Name in keyof Omit<TcpOptions, 'connection'>]-?: Exclude<TcpOptions[Name], undefined>
-} & { readonly connection: Readonly<ConnectionOptions> }
+  readonly [Name in keyof Omit<TcpOptions, 'connection' | 'fastOpen'>]-?: Exclude<TcpOptions[Name], undefined>
+} & { readonly connection: Readonly<ConnectionOptions>; readonly fastOpen: FastOpenSettings }
 
 const CONNECTION_DEFAULTS: Readonly<ConnectionOptions> = Object.freeze({
   noDelay: false,
   cork: false,
   maxSegment: 0,
   userTimeout: 0,
+  advertisedTimeout: 0,
+  fastOpen: 0,
   keepAlive: false,
   keepAliveIdle: seconds(7200),
   keepAliveInterval: seconds(75),
@@ -119,6 +131,10 @@ export function tcpSettings(options: TcpOptions): TcpSettings {
     maxReceiveBuffer: integer('maxReceiveBuffer', options.maxReceiveBuffer ?? 15_728_640, 4096, MAX_BUFFER),
     maxSendBuffer: integer('maxSendBuffer', options.maxSendBuffer ?? 8_388_608, 1, MAX_BUFFER),
     maxBufferGrowth: integer('maxBufferGrowth', options.maxBufferGrowth ?? 268_435_456, 0, 2 ** 31),
+    fastOpen: fastOpenSettings(options.fastOpen),
+    leastUserTimeout: inRange('leastUserTimeout', options.leastUserTimeout ?? seconds(100), 0, LONGEST),
+    mostUserTimeout: inRange('mostUserTimeout', options.mostUserTimeout ?? seconds(3600), 1, LONGEST),
+    reportRetries: integer('reportRetries', options.reportRetries ?? 3, 1, 255),
     retries: integer('retries', options.retries ?? 15, 0, 255),
     synAckRetries: integer('synAckRetries', options.synAckRetries ?? 5, 0, 255),
     slowStartAfterIdle: options.slowStartAfterIdle ?? true,
@@ -175,7 +191,11 @@ function check(name: keyof ConnectionOptions, value: unknown): void {
     case 'keepAliveInterval':
       inRange(name, value as number, 1, LONGEST)
       return
+    case 'fastOpen':
+      integer(name, value as number, 0, 2 ** 20)
+      return
     case 'userTimeout':
+    case 'advertisedTimeout':
       inRange(name, value as number, 0, LONGEST)
       return
     case 'linger':

@@ -8,9 +8,10 @@
  */
 import type { ConnectionOptions, ConnectionState, Endpoint } from '../../../src/api/sockets.ts'
 import { IpAddress } from '../../../src/kernel/address.ts'
-import type { Instant } from '../../../src/kernel/clock.ts'
+import type { Duration, Instant } from '../../../src/kernel/clock.ts'
 import { Path } from '../../network/service.ts'
 import { congestion } from './congestion.ts'
+import type { FastOpen } from './fast-open.ts'
 import { Growth, type GrowthBudget } from './growth.ts'
 import { Reassembly, type ReassemblyBudget } from './reassembly.ts'
 import type { ReceiveQueue } from './receive-queue.ts'
@@ -39,6 +40,8 @@ export const DRAINED = 8
 export const SOFT_ERROR = 16
 /** Over: `Tcb.failure` says why. */
 export const OVER = 32
+/** Sent again R1 times without an answer (RFC 9293 §3.8.3). */
+export const UNANSWERED = 64
 
 /** Why a connection is over; becomes a NetError once somebody wants to hear it. */
 export interface Failure {
@@ -176,6 +179,13 @@ export class Tcb {
   /** The application has called `close`; data that still comes resets the connection (RFC 2525 §2.17). */
   orphan = false
 
+  /** Only with Fast Open (RFC 7413). */
+  fastOpen: FastOpen | null = null
+  /** User timeout by the peer's option; 0: none (RFC 5482 §3.1). */
+  adoptedTimeout = 0
+  /** Ours has changed: the option goes with the next ACK. */
+  userTimeoutDue = false
+
   /** SYNs or SYN-ACKs that had to be sent again. */
   lostSyns = 0
   timer: RetransmitTimer = 'rto'
@@ -263,6 +273,16 @@ export class Tcb {
     this.settings = settings
     this.budgets = budgets
     if (!remote.address.isIpv4) this.mss = this.peerMss = DEFAULT_MSS_IPV6
+  }
+
+  /** Data is delivered and sent in SYN-RECEIVED (RFC 7413 §4.2.2). */
+  get early(): boolean {
+    return this.fastOpen?.early === true
+  }
+
+  /** How long sent data may stay unacknowledged; 0: by retransmissions. */
+  get userTimeout(): Duration {
+    return this.options.userTimeout > 0 ? this.options.userTimeout : this.adoptedTimeout
   }
 
   /** Octets of the network header without options. */

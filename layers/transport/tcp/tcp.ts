@@ -35,6 +35,7 @@ import type { Timers } from '../../../src/kernel/timers.ts'
 import { type ErrorReport, NetworkAddressing, type NetworkService, PROTOCOL } from '../../network/service.ts'
 import type { TcpConnection } from './connection.ts'
 import { Connections, cannot } from './connections.ts'
+import { judgeSyn } from './fast-open-server.ts'
 import { errorArrives } from './icmp-error.ts'
 import { input } from './input.ts'
 import { Interception, type InterceptOwner, type PendingRequest } from './intercept.ts'
@@ -184,7 +185,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
   private toConnection(connection: TcpConnection, packet: Packet, from: NetworkAddressing): void {
     const { seg } = this
     const { tcb } = connection
-    if (tcb.state === 'SYN-RECEIVED' && connection.acceptor?.full === true && (seg.flags & RST) === 0) {
+    if (tcb.state === 'SYN-RECEIVED' && connection.acceptor?.full === true && !tcb.early && (seg.flags & RST) === 0) {
       // Its SYN-ACK is sent again later on, and then there may be room.
       this.boundary.drop(packet, 'backlogFull')
       return
@@ -281,7 +282,10 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     const connection = this.connections.accept(seg, flow, listener.link, listener.options, NO_HANDLER)
     connection.acceptor = listener
     listener.handshakes.add(connection)
-    packet.release()
+    const fastOpen = judgeSyn(seg, flow, listener.fastOpens, this.settings.fastOpen, this.connections.fastOpenKeys, now)
+    connection.tcb.fastOpen = fastOpen
+    if (fastOpen?.early === true) listener.openEarly(connection, seg, packet, now)
+    else packet.release()
   }
 
   /** An ACK in LISTEN that may bring back a cookie. @returns false when it does not; else it has the packet. */

@@ -4,7 +4,7 @@ import { ackOverdue } from './ack-policy.ts'
 import { enterLoss, reorderTimeout } from './loss.ts'
 import { armForHead, restartRetransmit, withinUserTimeout } from './loss-timer.ts'
 import type { Sender } from './sender.ts'
-import { type Failure, NEVER, type Tcb } from './tcb.ts'
+import { type Failure, NEVER, type Tcb, UNANSWERED } from './tcb.ts'
 
 const GIVEN_UP: Failure = {
   code: 'ETIMEDOUT',
@@ -90,6 +90,9 @@ function expireRetransmit(tcb: Tcb, now: Instant): Expiry {
   }
   tcb.retransmits++
   tcb.backoff++
+  // R1 (RFC 9293 §3.8.3 MUST-20): the network and the application hear of it
+  if (tcb.retransmits === tcb.settings.reportRetries) tcb.events |= UNANSWERED
+  tcb.fastOpen?.timedOut(tcb.retransmits, now)
   restartRetransmit(tcb, now)
   return undefined
 }
@@ -101,20 +104,20 @@ function retriesOf(tcb: Tcb): number {
 
 /** The user timeout, where there is one, takes the place of counting (RFC 5482; RFC 9293 §3.8.3 MUST-20, MUST-21). */
 function gaveUp(tcb: Tcb, attempts: number, limit: number, now: Instant): boolean {
-  const { userTimeout } = tcb.options
+  const { userTimeout } = tcb
   return userTimeout > 0 ? now - tcb.unackedSince >= userTimeout : attempts >= limit
 }
 
 /** A timeout is blamed on the ICMP error that announced it, if any (RFC 1122 §4.2.3.9). */
 function blame(tcb: Tcb, now: Instant): Failure {
   if (tcb.softFailure !== null) return tcb.softFailure
-  const { userTimeout } = tcb.options
+  const { userTimeout } = tcb
   return userTimeout > 0 && now - tcb.unackedSince >= userTimeout ? USER_TIMEOUT : GIVEN_UP
 }
 
 /** (RFC 9293 §3.8.6.1): probe for ever as long as the peer answers (MUST-37), at growing intervals (SHLD-30). */
 function expirePersist(tcb: Tcb, now: Instant): Expiry {
-  const { userTimeout } = tcb.options
+  const { userTimeout } = tcb
   // Whoever sets a user timeout, or has closed the connection, does not want to wait for a peer that never reads.
   const timedOut =
     (userTimeout > 0 && now - tcb.unackedSince >= userTimeout) || (tcb.orphan && tcb.backoff >= ORPHAN_BACKOFF)
@@ -146,8 +149,7 @@ function expireKeepAlive(tcb: Tcb, now: Instant): Expiry {
     if (idle >= options.keepAliveIdle) deadlines.keepAlive = now + options.keepAliveIdle
     return undefined
   }
-  const gone =
-    options.userTimeout > 0 ? idle >= options.userTimeout && tcb.probes > 0 : tcb.probes >= options.keepAliveCount
+  const gone = tcb.userTimeout > 0 ? idle >= tcb.userTimeout && tcb.probes > 0 : tcb.probes >= options.keepAliveCount
   if (gone) return { reset: true, failure: tcb.softFailure ?? SILENT }
   tcb.probes++
   tcb.probeDue = true

@@ -37,6 +37,8 @@ export class NetworkDouble implements NetworkService {
   declared: string[] = []
   /** How often TCP vouched for a next hop. */
   confirmed = 0
+  /** How often TCP said that a next hop may be gone. */
+  doubted = 0
   private errorListener: ((report: ErrorReport) => void) | undefined
   private changeListener: (() => void) | undefined
   private addresses: IpAddress[]
@@ -72,6 +74,10 @@ export class NetworkDouble implements NetworkService {
 
   confirm(): void {
     this.confirmed++
+  }
+
+  doubt(): void {
+    this.doubted++
   }
 
   isLocal(address: IpAddress): boolean {
