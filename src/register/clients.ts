@@ -23,7 +23,9 @@ export function patchClients(): void {
   Object.assign(http2, { connect: undelayed(http2.connect) })
 }
 
+/** A number is a descriptor. */
 function socketClass([options]: readonly unknown[]): SocketClass | undefined {
+  if (typeof options === 'number') return undefined
   return nodeFor('connect', typeof options === 'object' && options !== null ? { ...options } : {})?.net.Socket
 }
 

@@ -1,4 +1,5 @@
 /** The many ways to call `connect` and `listen`, brought into one form, and checked as Node checks them. */
+import { ADDRCONFIG, ALL, V4MAPPED } from 'node:dns'
 import type net from 'node:net'
 import { type IpAddress, tryParseAddress } from '../../kernel/address.ts'
 import { outOfRange } from '../../kernel/errors.ts'
@@ -6,6 +7,7 @@ import type { ConnectionOptions } from '../sockets.ts'
 import {
   coded,
   invalidArgType,
+  invalidArgument,
   invalidArgValue,
   missingArgs,
   requireFunction,
@@ -73,7 +75,7 @@ export function connectPlan(options: Unchecked): ConnectPlan {
   requireHostname(host)
   requireAutoSelection(options)
   const isLiteral = typeof host === 'string' && tryParseAddress(host) !== undefined
-  if (lookup !== undefined && lookup !== null && !isLiteral) requireFunction(lookup, 'options.lookup')
+  if (!isLiteral) requireLookup(lookup, hints)
   if (localPort !== undefined && localPort !== null) requireNumber(localPort, 'options.localPort')
   return {
     host: host || 'localhost',
@@ -91,6 +93,12 @@ export function connectPlan(options: Unchecked): ConnectPlan {
 /** As Node, which takes whatever is falsy for no name. */
 function requireHostname(host: unknown): asserts host is string | null | undefined | false | 0 {
   if (host && typeof host !== 'string') throw invalidArgType('options.host', 'of type string', host)
+}
+
+/** What is only looked at where there is a name to look up. */
+function requireLookup(lookup: unknown, hints: unknown): void {
+  if (lookup !== undefined && lookup !== null) requireFunction(lookup, 'options.lookup')
+  else if (hints && (Number(hints) & ~(ADDRCONFIG | ALL | V4MAPPED)) !== 0) throw invalidArgument('hints', hints)
 }
 
 /** What concerns the choice between families has no effect here, but is checked. */
@@ -112,13 +120,14 @@ function requireAutoSelection({ autoSelectFamily, autoSelectFamilyAttemptTimeout
 export function listenPlan(args: readonly unknown[]): [ListenPlan, Callback | undefined] {
   const [options, callback] = splitArguments(args)
   const { port, path, host, fd, signal } = options
-  if (path !== undefined && path !== null) throw invalidArgValue('options.path', NO_LOCAL_SOCKETS, path)
+  const hasPort = typeof port === 'number' || typeof port === 'string'
+  if (!hasPort && path !== undefined && path !== null) throw invalidArgValue('options.path', NO_LOCAL_SOCKETS, path)
   if (fd !== undefined || '_handle' in options) {
     throw invalidArgValue('options', 'must not hold a descriptor or handle: those belong to the host', fd ?? 'handle')
   }
   const anyPort =
     args.length === 0 || typeof args[0] === 'function' || ('port' in options && (port === undefined || port === null))
-  if (!anyPort && typeof port !== 'number' && typeof port !== 'string') {
+  if (!anyPort && !hasPort) {
     throw invalidArgValue('options', 'must have the property "port" or "path"', port)
   }
   requireHostname(host)

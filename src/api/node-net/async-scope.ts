@@ -21,6 +21,11 @@ export class ScopedHandler implements ConnectionHandler {
     this.handler = handler
   }
 
+  /** Calls something else in that context. */
+  run<Args extends unknown[]>(call: (...args: Args) => void, ...args: Args): void {
+    this.scope.runInAsyncScope(call, undefined, ...args)
+  }
+
   established(connection: Connection): void {
     this.scope.runInAsyncScope(this.handler.established, this.handler, connection)
   }
@@ -39,9 +44,5 @@ export class ScopedHandler implements ConnectionHandler {
 
   softError(connection: Connection, error: NetError): void {
     this.scope.runInAsyncScope(this.handler.softError, this.handler, connection, error)
-  }
-
-  unanswered(connection: Connection): void {
-    this.scope.runInAsyncScope(this.handler.unanswered, this.handler, connection)
   }
 }

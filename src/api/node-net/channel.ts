@@ -110,8 +110,6 @@ export class Channel implements ConnectionHandler {
   attach(connection: Connection): void {
     this.connection = connection
     if (!this.connecting) this.hold()
-    // With Fast Open, what was written before goes with the SYN as far as it fits.
-    else if (connection.get('fastOpen') > 0) this.flush()
   }
 
   setNoDelay(enable: boolean): void {
@@ -201,11 +199,10 @@ export class Channel implements ConnectionHandler {
   /** The stream is destroyed: lets the connection go, orderly unless it is to be reset. */
   destroy(error: Error | null): void {
     this.context.host.touched()
-    const { connection } = this
-    const wasConnecting = this.connecting
+    const { connection, connecting, over } = this
     this.connecting = false
     this.idle?.stop()
-    if (connection !== null && !this.over) {
+    if (connection !== null && !over) {
       if (this.held) this.linger(connection)
       else connection.handler = UNHEARD
       if (this.resetting) connection.abort()
@@ -214,7 +211,8 @@ export class Channel implements ConnectionHandler {
     this.letGo()
     this.connection = null
     this.over = true
-    this.abandonWrite(error, wasConnecting)
+    // As in Node: a write that is given up with its socket tells of no error, unless the connection had one.
+    this.abandonWrite(connecting ? neverConnected() : over ? error : null)
   }
 
   established(): void {
@@ -259,17 +257,12 @@ export class Channel implements ConnectionHandler {
     this.end()
     this.over = true
     this.letGo()
-    this.abandonWrite(coded(new Error('write EPIPE: the connection has been closed'), 'EPIPE'), false)
+    this.abandonWrite(coded(new Error('write EPIPE: the connection has been closed'), 'EPIPE'))
   }
 
   softError(_connection: Connection, error: NetError): void {
     this.context.host.touched()
     this.socket.emit('icmp', asCall(error, 'icmp'))
-  }
-
-  unanswered(): void {
-    this.context.host.touched()
-    this.socket.emit('unanswered')
   }
 
   private pump(): void {
@@ -355,19 +348,11 @@ export class Channel implements ConnectionHandler {
     callback()
   }
 
-  private abandonWrite(error: Error | null, wasConnecting: boolean): void {
+  private abandonWrite(error: Error | null): void {
     const { callback } = this
     if (callback === null) return
     this.queue = this.callback = null
-    callback(
-      error ??
-        (wasConnecting
-          ? coded(
-              new Error('Socket closed before the connection was established'),
-              'ERR_SOCKET_CLOSED_BEFORE_CONNECTION',
-            )
-          : coded(new Error('Cannot call write after a stream was destroyed'), 'ERR_STREAM_DESTROYED')),
-    )
+    callback(error)
   }
 
   /** The send queue moving is a sign of life, too. */
@@ -404,6 +389,13 @@ export class Channel implements ConnectionHandler {
     connection.handler = new Lingering(this.context)
     connection.notifyDrained()
   }
+}
+
+function neverConnected(): Error {
+  return coded(
+    new Error('Socket closed before the connection was established'),
+    'ERR_SOCKET_CLOSED_BEFORE_CONNECTION',
+  )
 }
 
 /** Nobody listens any more. */

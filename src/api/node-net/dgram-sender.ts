@@ -55,16 +55,19 @@ export class DgramSender {
   resolve(host: string = this.loopback, then: (error: Error | null, address: IpAddress | undefined) => void): void {
     const { names, host: node } = this.context
     const family = this.options.type === 'udp4' ? 4 : 6
-    const found = names.resolve(host, family)
     const { lookup } = this.options
-    if (lookup !== undefined && (NetError.is(found) || found.toString() !== host)) {
-      askLookup(lookup, host, family, 0, (error, address) => {
+    if (lookup !== undefined) {
+      // Of datagram sockets, it is asked about addresses too, and told the family as a number.
+      askLookup(lookup, host, family, (error, address) => {
         node.touched()
         const usable = address === undefined ? undefined : names.supported(address)
         if (NetError.is(usable)) then(usable, undefined)
         else then(error, usable)
       })
-    } else if (NetError.is(found)) then(found, undefined)
+      return
+    }
+    const found = names.resolve(host, family)
+    if (NetError.is(found)) then(found, undefined)
     else then(null, found)
   }
 

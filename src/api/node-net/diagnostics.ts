@@ -4,11 +4,12 @@
  *   diagnostics_channel.subscribe('netstrata.tcp.drop', ({ boundary, reason, rfc, octets }) => …)
  *   diagnostics_channel.subscribe('netstrata.tcp.retransmission', …)      whatever a layer notes, by its own name
  *   diagnostics_channel.subscribe('netstrata.net.connect', ({ socket }) => …)      also accept, error and close
+ *   diagnostics_channel.subscribe('net.client.socket', …)      Node's own channels of sockets and servers, for tools that know those
  *   NODE_DEBUG=netstrata:tcp,netstrata:arp node …                          the same drops and notes as lines; or netstrata:*
  *
  * Drops and notes are rare events; a packet that passes costs nothing, and nothing is made for channels without subscribers.
  */
-import { type Channel, channel } from 'node:diagnostics_channel'
+import { type Channel, channel, type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
 import { type DebugLogger, debuglog } from 'node:util'
 import { setWitness, type Witness } from '../../kernel/boundary.ts'
 import type { Packet } from '../../kernel/packet.ts'
@@ -93,4 +94,15 @@ export const NET_EVENTS: {
   accept: channel('netstrata.net.accept'),
   error: channel('netstrata.net.error'),
   close: channel('netstrata.net.close'),
+}
+
+/** Node's own channels of `net`: { socket }; of a server's call of `listen` { server, options }, { server } or { server, error }. */
+export const NODE_EVENTS: {
+  readonly clientSocket: Channel
+  readonly serverSocket: Channel
+  readonly listen: Pick<TracingChannel, 'asyncStart' | 'asyncEnd' | 'error'>
+} = {
+  clientSocket: channel('net.client.socket'),
+  serverSocket: channel('net.server.socket'),
+  listen: tracingChannel('net.server.listen'),
 }

@@ -5,7 +5,7 @@ import type { ConnectionHandler, ConnectionOptions } from '../sockets.ts'
 import type { ConnectPlan } from './arguments.ts'
 import type { Channel } from './channel.ts'
 import type { Context, NetStreams } from './context.ts'
-import { asCall, netError } from './errors.ts'
+import { asCall, coded, netError } from './errors.ts'
 import { askLookup } from './names.ts'
 import type { Socket } from './socket.ts'
 
@@ -20,10 +20,15 @@ export function dial(
   if (!channel.connecting) return
   const found = context.names.resolve(plan.host, plan.family)
   if (plan.lookup !== undefined && (NetError.is(found) || found.toString() !== plan.host)) {
-    askLookup(plan.lookup, plan.host, plan.family, plan.hints, (error, address, text) => {
+    const { family, hints } = plan
+    askLookup(plan.lookup, plan.host, { family, hints, all: false }, (error, address, text, answered) => {
       context.host.touched()
       if (!channel.connecting) return
       socket.emit('lookup', error, text === '' ? undefined : text, address?.isIpv4 === false ? 6 : 4, plan.host)
+      if (address !== undefined && answered !== undefined && answered !== 4 && answered !== 6) {
+        socket.destroy(invalidFamily(answered, plan))
+        return
+      }
       const usable = address === undefined ? error : context.names.supported(address)
       if (usable instanceof IpAddress) open(channel, socket, context, plan, handler, usable)
       else socket.destroy(usable ?? undefined)
@@ -67,6 +72,11 @@ function open(
     socket.emit('connectionAttemptFailed', place.address, place.port, address.isIpv4 ? 4 : 6, failure)
     socket.destroy(failure)
   }
+}
+
+function invalidFamily(family: unknown, { host, port }: ConnectPlan): Error {
+  const error = new RangeError(`Invalid address family: ${String(family)} ${host}:${port}`)
+  return Object.assign(coded(error, 'ERR_INVALID_ADDRESS_FAMILY'), { host, port })
 }
 
 /** @returns the error as one of the local address that was asked for, where it is. */

@@ -11,7 +11,10 @@ export function coded<E extends Error>(error: E, code: string): E & { code: stri
   return Object.assign(error, { code })
 }
 
-/** @returns a NetError with Node's number for its code; its message starts as Node's does: 'bind EADDRINUSE 10.0.0.1:80'. */
+/**
+ * @param place where; port 0 is none, as in Node.
+ * @returns a NetError with Node's number for its code; its message starts as Node's does: 'bind EADDRINUSE 10.0.0.1:80'.
+ */
 export function netError(
   code: string,
   syscall: string,
@@ -19,12 +22,12 @@ export function netError(
   place: { address?: string | undefined; port?: number | undefined } = {},
   from?: NetError,
 ): NetError {
-  const where =
-    place.address === undefined ? '' : ` ${place.address}${place.port === undefined ? '' : `:${place.port}`}`
+  const port = place.port || undefined
+  const where = place.address === undefined ? '' : ` ${place.address}${port === undefined ? '' : `:${port}`}`
   const error = new NetError(code, `${syscall} ${code}${where}${detail === '' ? '' : ` (${detail})`}`, {
     syscall,
     address: place.address,
-    port: place.port,
+    port,
     layer: from?.layer,
     reason: from?.reason,
     rfc: from?.rfc,
@@ -71,6 +74,11 @@ function described(value: unknown): string {
 
 export function invalidArgValue(name: string, why: string, value: unknown): TypeError {
   return coded(new TypeError(`The property '${name}' ${why}. Received ${String(value)}`), 'ERR_INVALID_ARG_VALUE')
+}
+
+/** As `invalidArgValue`, of an argument that has a name of its own. */
+export function invalidArgument(name: string, value: unknown): TypeError {
+  return coded(new TypeError(`The argument '${name}' is invalid. Received ${inspect(value)}`), 'ERR_INVALID_ARG_VALUE')
 }
 
 export function missingArgs(message: string): TypeError {

@@ -73,28 +73,30 @@ function isLocalhost(name: string): boolean {
   return /(^|\.)localhost\.?$/i.test(name)
 }
 
-/** Told what a `lookup` function said: an address, or an error. */
-export type Looked = (error: Error | null, address: IpAddress | undefined, text: string) => void
+/** Told what a `lookup` function said: an address with its family, or an error. */
+export type Looked = (error: Error | null, address: IpAddress | undefined, text: string, family: unknown) => void
 
 /**
- * Asks a custom lookup function, in either of the forms such functions have.
+ * Asks a custom lookup function, in either of the forms such functions answer.
+ * @param options what it is given between the name and the callback.
  * @param then called once, when the function calls back.
  */
-export function askLookup(lookup: LookupFunction, name: string, family: Family, hints: number, then: Looked): void {
+export function askLookup(lookup: LookupFunction, name: string, options: unknown, then: Looked): void {
   let answered = false
-  lookup(name, { family, hints, all: false }, (error, answer) => {
+  lookup(name, options, (error, answer, family) => {
     if (answered) return
     answered = true
     if (error !== null && error !== undefined) {
-      then(asCall(error, 'getaddrinfo', { address: name }), undefined, '')
+      then(asCall(error, 'getaddrinfo', { address: name }), undefined, '', undefined)
       return
     }
-    const text: unknown = Array.isArray(answer) ? answer[0]?.address : answer
+    const first = Array.isArray(answer) ? answer[0] : { address: answer, family }
+    const text: unknown = first?.address
     const address = typeof text === 'string' ? tryParseAddress(text) : undefined
     if (address === undefined) {
       const bad = new TypeError(`Invalid IP address: ${String(text)}`)
-      then(coded(bad, 'ERR_INVALID_IP_ADDRESS'), undefined, '')
-    } else then(null, address, text as string)
+      then(coded(bad, 'ERR_INVALID_IP_ADDRESS'), undefined, '', undefined)
+    } else then(null, address, text as string, first.family)
   })
 }
 

@@ -6,6 +6,7 @@ import type { TLSSocket } from 'node:tls'
 import type { ConnectExtras, ServerOptions, SocketOptions } from './arguments.ts'
 import { splitArguments } from './arguments.ts'
 import { type ApiHost, Context, type NetStreams } from './context.ts'
+import { NODE_EVENTS } from './diagnostics.ts'
 import { requireSignal } from './errors.ts'
 import { type Intercept, interceptor } from './intercept.ts'
 import { asNames, type Hosts, type Names } from './names.ts'
@@ -136,6 +137,7 @@ export function createNet(below: NetStreams, host: ApiHost, hosts: Hosts | Names
     const [options, listener] = splitArguments(args)
     const { timeout, signal } = options as Partial<NetConnectOptions>
     const socket = new NodeSocket(options as SocketOptions)
+    if (NODE_EVENTS.clientSocket.hasSubscribers) NODE_EVENTS.clientSocket.publish({ socket })
     if (timeout) socket.setTimeout(timeout)
     // Node connects all the same, after 'close'.
     if (signal?.aborted) return socket

@@ -5,11 +5,18 @@ import type net from 'node:net'
 import { IpAddress } from '../../kernel/address.ts'
 import { NetError } from '../../kernel/errors.ts'
 import type { Connection, Listener, ListenHandler } from '../sockets.ts'
-import { type ConnectExtras, type ListenPlan, listenPlan, type ServerOptions, type SocketOptions } from './arguments.ts'
+import {
+  type ConnectExtras,
+  type ListenPlan,
+  listenPlan,
+  type ServerOptions,
+  type SocketOptions,
+  splitArguments,
+} from './arguments.ts'
 import { scopeOf } from './async-scope.ts'
 import { placeOf } from './channel.ts'
 import type { Context, NetStreams } from './context.ts'
-import { NET_EVENTS } from './diagnostics.ts'
+import { NET_EVENTS, NODE_EVENTS } from './diagnostics.ts'
 import { connectionOptions } from './dial.ts'
 import { asCall, coded, invalidArgType, requireNumber, requireSignal } from './errors.ts'
 import type { Socket } from './socket.ts'
@@ -109,6 +116,8 @@ export class Server extends EventEmitter implements net.Server {
         'ERR_SERVER_ALREADY_LISTEN',
       )
     }
+    const { asyncStart } = NODE_EVENTS.listen
+    if (asyncStart.hasSubscribers) asyncStart.publish({ server: this, options: splitArguments(args)[0] })
     const [plan, listener] = listenPlan(args)
     if (plan.signal !== undefined) this.#closeWith(plan.signal)
     this.#context.host.touched()
@@ -186,8 +195,10 @@ export class Server extends EventEmitter implements net.Server {
       )
       this.#listener = this.#context.below.stream.listen({ address, port, backlog, link, options }, this.#ears)
     } catch (error) {
-      const place = { address: (address ?? new IpAddress()).toString(), port }
-      process.nextTick(emitError, this, asCall(error, 'listen', place))
+      const failure = asCall(error, 'listen', { address: (address ?? new IpAddress()).toString(), port })
+      const { error: failed } = NODE_EVENTS.listen
+      if (failed.hasSubscribers) failed.publish({ server: this, error: failure })
+      process.nextTick(emitError, this, failure)
       return
     }
     this.#hold()
@@ -213,6 +224,7 @@ export class Server extends EventEmitter implements net.Server {
     socket.once('close', this.#left)
     if (NET_EVENTS.accept.hasSubscribers) NET_EVENTS.accept.publish({ socket, server: this })
     this.emit('connection', socket)
+    if (NODE_EVENTS.serverSocket.hasSubscribers) NODE_EVENTS.serverSocket.publish({ socket })
     socket.begin()
   }
 
@@ -292,7 +304,10 @@ function serverOptions(options: ServerOptions | ((socket: Socket) => void) | und
 
 function emitListening(server: Server): void {
   // It may have been closed in the same tick.
-  if (server.listening) server.emit('listening')
+  if (!server.listening) return
+  const { asyncEnd } = NODE_EVENTS.listen
+  if (asyncEnd.hasSubscribers) asyncEnd.publish({ server })
+  server.emit('listening')
 }
 
 function emitError(server: Server, error: Error): void {

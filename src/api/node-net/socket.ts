@@ -29,9 +29,12 @@ export class Socket extends Duplex implements net.Socket {
   server: unknown = null
   readonly #context: Context<NetStreams>
   readonly #channel: Channel
+  /** Of the newest connection. */
+  #handler: ScopedHandler | undefined
 
   /** Applications use `new node.net.Socket(options)`, which knows its node. */
   constructor(context: Context<NetStreams>, given?: SocketOptions | null) {
+    requireNoHandle(given)
     const options = given ?? {}
     super(duplexOptions(options))
     this.#context = context
@@ -147,7 +150,7 @@ export class Socket extends Duplex implements net.Socket {
     if (Object.hasOwn(this, 'write')) Reflect.deleteProperty(this, 'write')
     if (this.destroyed) revive(this)
     this.#channel.begin()
-    process.nextTick(dial, this.#channel, this, this.#context, plan, new ScopedHandler(this.#channel))
+    process.nextTick(dial, this.#channel, this, this.#context, plan, this.#listen())
     return this
   }
 
@@ -225,7 +228,7 @@ export class Socket extends Duplex implements net.Socket {
   /** For a server: the connection it accepted. Reads from it once `connection` listeners have run; see `Channel.read`. */
   adopt(connection: Connection, paused: boolean): this {
     this.#channel.attach(connection)
-    connection.handler = new ScopedHandler(this.#channel)
+    connection.handler = this.#listen()
     if (paused) {
       this.#channel.reading = false
       super.pause()
@@ -241,7 +244,7 @@ export class Socket extends Duplex implements net.Socket {
   /** For an interception: the handler of a connection to be, whose handshake is under way. */
   expect(take: (handler: ConnectionHandler, channel: Channel) => Connection): this {
     this.#channel.begin()
-    this.#channel.attach(take(new ScopedHandler(this.#channel), this.#channel))
+    this.#channel.attach(take(this.#listen(), this.#channel))
     return this
   }
 
@@ -262,6 +265,12 @@ export class Socket extends Duplex implements net.Socket {
     else this.#channel.shutdown(callback)
   }
 
+  /** What is heard of a connection is told in the async context of now. */
+  #listen(): ScopedHandler {
+    this.#handler = new ScopedHandler(this.#channel)
+    return this.#handler
+  }
+
   /** There is a connection, or one under way. */
   get #isUsed(): boolean {
     return this.connecting || !this.pending
@@ -272,7 +281,8 @@ export class Socket extends Duplex implements net.Socket {
     this.#channel.destroy(error)
     if (error && NET_EVENTS.error.hasSubscribers) NET_EVENTS.error.publish({ socket: this, error })
     callback(error)
-    process.nextTick(emitClose, this, isUsed ? error !== null && error !== undefined : undefined)
+    if (isUsed && this.#handler !== undefined) process.nextTick(emitCloseIn, this.#handler, this, Boolean(error))
+    else process.nextTick(emitClose, this, undefined)
   }
 }
 
@@ -290,6 +300,22 @@ function duplexOptions(options: SocketOptions): StreamOptions {
   if (options.readableHighWaterMark !== undefined) made.readableHighWaterMark = options.readableHighWaterMark
   if (options.writableHighWaterMark !== undefined) made.writableHighWaterMark = options.writableHighWaterMark
   return made
+}
+
+/** Node's checks of a descriptor; and one that is none of ours to use. */
+function requireNoHandle(given: unknown): void {
+  const { fd, handle } = (typeof given === 'number' ? { fd: given } : (given ?? {})) as {
+    fd?: unknown
+    handle?: unknown
+  }
+  if (fd !== undefined) {
+    requireNumber(fd, 'fd')
+    if (!Number.isInteger(fd)) throw outOfRange('fd', 'an integer', fd)
+    if (fd < 0 || fd > 0x7fff_ffff) throw outOfRange('fd', '>= 0 && <= 2147483647', fd)
+  }
+  if (fd === undefined && !handle) return
+  const name = fd === undefined ? 'handle' : 'fd'
+  throw invalidArgValue(`options.${name}`, 'is not supported: descriptors and handles belong to the host', fd ?? 'one')
 }
 
 function isOnRead(onread: net.OnReadOpts | undefined): onread is net.OnReadOpts {
@@ -310,6 +336,10 @@ function writeAfterEnd(this: Socket, chunk: unknown, encoding?: unknown, callbac
   if (typeof done === 'function') process.nextTick(done as (error: Error) => void, error)
   this.destroy(error)
   return false
+}
+
+function emitCloseIn(handler: ScopedHandler, socket: Socket, hadError: boolean): void {
+  handler.run(emitClose, socket, hadError)
 }
 
 /** @param hadError undefined where there was nothing to close: Node says nothing then. */

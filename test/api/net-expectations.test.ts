@@ -1,0 +1,129 @@
+/** What Node's own tests of `net` expect, and a user could tell: arguments, errors, and what is told when. */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { tmpdir } from 'node:os'
+import type { Socket } from '../../src/api/node-net.ts'
+import { once, pair, pattern } from './events.ts'
+import { check } from './subjects.ts'
+
+type Failure = Error & { code: string; address?: string; port?: number }
+type LooseSocket = new (options: unknown) => Socket
+
+check('a descriptor is refused as Node refuses what is none', async (t, { client }) => {
+  const Loose = client.Socket as LooseSocket
+  t.throws(() => new Loose({ fd: -1 }), { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => new Loose({ fd: 'foo' }), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' })
+  t.throws(() => new Loose({ fd: 1.5 }), { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => new Loose(-1), { code: 'ERR_OUT_OF_RANGE' })
+})
+
+check('hints are those of dns.lookup', async (t, { client, address }) => {
+  t.throws(() => client.connect({ port: 1, host: 'localhost', hints: 1 }), {
+    name: 'TypeError',
+    code: 'ERR_INVALID_ARG_VALUE',
+    message: "The argument 'hints' is invalid. Received 1",
+  })
+  const socket = client.connect({ port: 1, host: address, hints: 1 })
+  socket.on('error', () => {})
+  t.ok(socket.connecting, 'an address needs no lookup')
+  socket.destroy()
+})
+
+check('a lookup that answers with a family there is not', async (t, { client }) => {
+  const lookup = (_name: string, { all }: { all?: boolean }, tell: (...answer: unknown[]) => void): void => {
+    if (all) tell(null, [{ address: '127.0.0.1', family: 100 }])
+    else tell(null, '127.0.0.1', 100)
+  }
+  const socket = client.connect({ port: 9, host: 'somewhere', lookup: lookup as never })
+  t.match(await once(socket, 'error'), {
+    name: 'RangeError',
+    code: 'ERR_INVALID_ADDRESS_FAMILY',
+    message: 'Invalid address family: 100 somewhere:9',
+    host: 'somewhere',
+    port: 9,
+  })
+})
+
+check('port 0 is no port to name in an error', async (t, subject) => {
+  const socket = subject.client.connect(0, subject.address)
+  const error = await once<Failure>(socket, 'error')
+  t.match(error, { code: 'ECONNREFUSED', address: subject.address, port: undefined })
+  t.match(error.message, new RegExp(`^connect ECONNREFUSED ${subject.address}( |$)`))
+  const server = subject.server.createServer().listen(0, '198.51.100.1')
+  t.match(await once<Failure>(server, 'error'), { code: 'EADDRNOTAVAIL', address: '198.51.100.1', port: undefined })
+})
+
+check('where there is a port, listen has no eyes for a path', async (t, subject) => {
+  const server = subject.server.createServer()
+  const path = `${tmpdir()}/netstrata-not-made.sock`
+  t.throws(() => server.listen({ port: -1, path }), { code: 'ERR_SOCKET_BAD_PORT' })
+  server.listen({ port: 0, path })
+  await once(server, 'listening')
+  t.match(server.address(), { port: Number })
+  server.close()
+})
+
+check('a write under way when the socket is destroyed fails nobody', async (t, subject) => {
+  const { server, near, far } = await pair(subject)
+  far.on('error', () => {}).pause()
+  const told: unknown[] = []
+  near.write(pattern(32 << 20), (error) => told.push(error ?? null))
+  near.write('more', (error) => told.push((error as Failure).code))
+  near.destroy()
+  await once(near, 'close')
+  await subject.sleep(5)
+  t.strictSame(told, [null, 'ERR_STREAM_DESTROYED'])
+  far.destroy()
+  server.close()
+})
+
+check("'close' comes in the context of connect", async (t, subject) => {
+  const storage = new AsyncLocalStorage<string>()
+  const seen: unknown[] = []
+  const note = (): void => {
+    seen.push(storage.getStore())
+  }
+  const { server, near, far } = await storage.run('made', () => pair(subject))
+  near.on('close', note)
+  storage.run('destroyed', () => near.destroy())
+  await once(near, 'close')
+  t.strictSame(seen, ['made'])
+  far.destroy()
+  server.close()
+})
+
+check('a write before a connection that fails', async (t, subject) => {
+  const socket = subject.client.connect(0, subject.address)
+  const written = new Promise<Failure>((resolve) => socket.write('x', (error) => resolve(error as Failure)))
+  t.match(await once(socket, 'error'), { code: 'ECONNREFUSED' })
+  t.equal((await written).code, 'ERR_SOCKET_CLOSED_BEFORE_CONNECTION')
+})
+
+check("Node's diagnostics channels tell of sockets and listens", async (t, subject) => {
+  const seen: string[] = []
+  const hear = (message: unknown, name: string | symbol): void => {
+    seen.push(`${String(name)} ${Object.keys(message as object)}`)
+  }
+  const names = ['net.client.socket', 'net.server.socket', ...['asyncStart', 'asyncEnd', 'error'].map(traced)]
+  for (const name of names) subscribe(name, hear)
+  const { server, near, far, port } = await pair(subject)
+  const second = subject.server.createServer()
+  second.listen(port, subject.address)
+  await once(second, 'error')
+  for (const name of names) unsubscribe(name, hear)
+  // Over the host's sockets these tell of themselves, too.
+  t.strictSame(
+    [...new Set(seen)],
+    [
+      `${traced('asyncStart')} server,options`,
+      `${traced('asyncEnd')} server`,
+      'net.client.socket socket',
+      'net.server.socket socket',
+      `${traced('error')} server,error`,
+    ],
+  )
+  for (const socket of [near, far]) socket.destroy()
+  server.close()
+})
+
+const traced = (event: string): string => `tracing:net.server.listen:${event}`
