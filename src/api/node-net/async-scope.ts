@@ -45,4 +45,8 @@ export class ScopedHandler implements ConnectionHandler {
   softError(connection: Connection, error: NetError): void {
     this.scope.runInAsyncScope(this.handler.softError, this.handler, connection, error)
   }
+
+  unanswered(connection: Connection): void {
+    this.scope.runInAsyncScope(this.handler.unanswered, this.handler, connection)
+  }
 }

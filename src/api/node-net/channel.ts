@@ -110,6 +110,8 @@ export class Channel implements ConnectionHandler {
   attach(connection: Connection): void {
     this.connection = connection
     if (!this.connecting) this.hold()
+    // With Fast Open, what was written before goes with the SYN as far as it fits.
+    else if (connection.get('fastOpen') > 0) this.flush()
   }
 
   setNoDelay(enable: boolean): void {
@@ -263,6 +265,11 @@ export class Channel implements ConnectionHandler {
   softError(_connection: Connection, error: NetError): void {
     this.context.host.touched()
     this.socket.emit('icmp', asCall(error, 'icmp'))
+  }
+
+  unanswered(): void {
+    this.context.host.touched()
+    this.socket.emit('unanswered')
   }
 
   private pump(): void {
