@@ -4,12 +4,6 @@
  */
 export const KNOWN: ReadonlyMap<string, string> = new Map([
   [
-    'rcv-rst-close-wait-right-edge-secure-ipv4.pkt',
-    'A RST at 65699 octets beyond rcv.nxt, on a connection without window scaling, where no window reaches beyond 65535: ' +
-      'outside of it a RST is dropped in silence (RFC 5961 §3.2 (1), RFC 9293 §3.10.7.4). The script wants a challenge ' +
-      'ACK: Linux and FreeBSD keep a window rounded up to full segments, more than the header can say.',
-  ],
-  [
     'blocking-write.pkt',
     'When a blocked write() goes on depends on how Linux counts the memory of a queued segment (truesize, not octets).',
   ],

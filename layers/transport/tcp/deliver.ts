@@ -100,7 +100,6 @@ function finInOrder(tcb: Tcb): void {
   tcb.finSeen = false
   tcb.finReceived = true
   tcb.rcv.nxt = (tcb.rcv.nxt + 1) | 0
-  if (tcb.rcv.wnd > 0) tcb.rcv.wnd--
   tcb.ackNow = true
   tellReadable(tcb)
   switch (tcb.state) {

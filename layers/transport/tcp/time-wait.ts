@@ -37,7 +37,7 @@ export class TimeWaitRecord implements Flow {
     this.remote = tcb.remote
     this.sndNxt = tcb.snd.nxt
     this.rcvNxt = tcb.rcv.nxt
-    this.rcvWnd = tcb.rcv.wnd >> Math.max(tcb.rcv.shift, 0)
+    this.rcvWnd = Math.min(tcb.rcv.wnd >> Math.max(tcb.rcv.shift, 0), 0xffff)
     this.timestamps = tcb.timestamps
     this.tsOffset = tcb.tsOffset
     this.tsRecent = tcb.tsRecent

@@ -3,10 +3,13 @@ import type { Tcb } from './tcb.ts'
 
 /**
  * Room for data that is not there yet, as far as a window can say it; negative while the last unit of a scaled window
- * lies beyond the buffer.
+ * lies beyond the buffer. The largest that a header can say is kept as whole segments, rounded up, where there is room:
+ * who fills it need not cut the last one, and the RST of a peer that counts so is challenged (RFC 5961 §3.2).
  */
 function freeOctets(tcb: Tcb): number {
-  return Math.min(tcb.receiveLimit - tcb.readableOctets, 0xffff << Math.max(tcb.rcv.shift, 0))
+  const { announcedMss, rcv, receiveLimit, readableOctets } = tcb
+  const largest = 0xffff << Math.max(rcv.shift, 0)
+  return Math.min(receiveLimit - readableOctets, largest + announcedMss - 1 - ((largest - 1) % announcedMss))
 }
 
 /**
@@ -18,11 +21,14 @@ export function offerWindow(tcb: Tcb): number {
   const free = freeOctets(tcb)
   const shift = Math.max(rcv.shift, 0)
   // Receiver's silly window avoidance (RFC 9293 §3.8.6.2.2): open it by a segment or half the buffer, else not at all.
-  if (free - rcv.wnd >= Math.min(tcb.receiveLimit >> 1, tcb.rcvMss)) rcv.wnd = free
+  // What the header cannot say cannot be silly.
+  const more = rcv.wnd >= 0xffff << shift ? 1 : Math.min(tcb.receiveLimit >> 1, tcb.rcvMss)
+  if (free - rcv.wnd >= more) rcv.wnd = free
   const unit = 1 << shift
   // Rounding down would move the right edge to the left (RFC 7323 §2.4); rounding up costs at most one unit of memory.
   let units = (rcv.wnd + unit - 1) >> shift
-  if (units << shift >= free + unit || units > 0xffff) units = rcv.wnd >> shift
+  if (units > 0xffff) return 0xffff
+  if (units << shift >= free + unit) units = rcv.wnd >> shift
   else rcv.wnd = units << shift
   return units
 }
