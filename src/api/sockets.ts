@@ -78,6 +78,8 @@ export interface ConnectionOptions {
   linger: Duration | undefined
   /** Decides how much may be in flight. Default 'cubic'. */
   congestionControl: CongestionControl
+  /** Octets of data a second to send at the most, what goes again included; 0: as fast as the path allows. Default 0. */
+  maxPacingRate: number
 }
 
 /** CUBIC (RFC 9438), Reno (RFC 5681), or none at all: only for paths that cannot be congested. */
@@ -111,6 +113,8 @@ export interface ConnectionInfo {
   /** Octets that the peer has received, and how many a second of late. */
   readonly delivered: number
   readonly deliveryRate: number
+  /** Octets a second at which what is sent leaves now; 0: as soon as it may. */
+  readonly pacingRate: number
   /** Timeouts in a row, and the exponent they have left for `rto`. */
   readonly timeouts: number
   readonly backoff: number

@@ -17,7 +17,8 @@ export function figureLines(info: ConnectionInfo): string[] {
     `${info.congestionControl} (${info.congestionState}), cwnd ${size(info.cwnd)}, ssthresh ${threshold}, mss ${info.maxSegment}`,
     `rtt ${milliseconds(info.srtt)} ± ${milliseconds(info.rttvar)}, least ${milliseconds(info.minRtt)}, rto ${milliseconds(info.rto)} ms`,
     `in flight ${size(info.flightSize)}, lost ${size(info.lost)}, sent again ${info.retransmits}, reordering ${info.reordering}`,
-    `windows ${size(info.sndWnd)} out, ${size(info.rcvWnd)} in, delivers ${size(info.deliveryRate)}/s`,
+    `windows ${size(info.sndWnd)} out, ${size(info.rcvWnd)} in`,
+    `delivers ${size(info.deliveryRate)}/s, ${info.pacingRate === 0 ? 'not paced' : `paced at ${size(info.pacingRate)}/s`}`,
     `${size(info.octetsSent)} in ${info.segmentsSent} out, ${size(info.octetsReceived)} in ${info.segmentsReceived} in`,
     ...(agreed.length > 0 ? [`with ${agreed.join(', ')}`] : []),
   ]

@@ -3,6 +3,7 @@ import type { ConnectionInfo } from '../../../src/api/sockets.ts'
 import type { Duration } from '../../../src/kernel/clock.ts'
 import { NetError } from '../../../src/kernel/errors.ts'
 import { UNLIMITED } from './congestion.ts'
+import { pacingRate } from './pacing.ts'
 import { DUP_THRESHOLD } from './rack.ts'
 import type { Failure, Tcb } from './tcb.ts'
 
@@ -27,6 +28,7 @@ export function infoOf(tcb: Tcb): ConnectionInfo {
     minRtt: leastRoundTrip(tcb),
     delivered: sender === null ? 0 : sender.rate.delivered,
     deliveryRate: sender === null ? 0 : sender.rate.perSecond,
+    pacingRate: sender === null ? 0 : finite(Math.round(pacingRate(tcb, sender) * 1_000_000)),
     timeouts: tcb.retransmits,
     backoff: tcb.backoff,
     probes: tcb.probes,
@@ -51,9 +53,14 @@ export function infoOf(tcb: Tcb): ConnectionInfo {
   }
 }
 
+/** 0 for what has no bound, or is not known. */
+function finite(value: number): number {
+  return Number.isFinite(value) ? value : 0
+}
+
 function leastRoundTrip({ sender, rtt }: Tcb): Duration {
   const least = sender === null ? rtt.srtt : sender.minRtt.value
-  return Number.isFinite(least) ? Math.round(least) : 0
+  return Math.round(finite(least))
 }
 
 /** A failure as the application hears it. */

@@ -11,6 +11,7 @@ import { noteAnswer } from './ack-policy.ts'
 import { dataSegment, emptySegment, optionOctets, synSegment } from './build.ts'
 import { restartAfterIdle, validateWindow } from './cwnd-validation.ts'
 import { armAfterSending, startRetransmit } from './loss-timer.ts'
+import { charge, heldBack } from './pacing.ts'
 import { resendLost, resendTail } from './resend.ts'
 import { ACK, CWR, ECE, FIN, HEADER_OCTETS, PSH, SYN } from './segment.ts'
 import type { Sender } from './sender.ts'
@@ -40,12 +41,18 @@ export function output(tcb: Tcb, now: Instant): Packet | null {
       // With Fast Open the answer need not wait for the handshake (RFC 7413 §4.2.2).
       return (tcb.early ? dataToSend(tcb, now) : null) ?? acknowledgment(tcb, now)
     default:
-      return dataToSend(tcb, now) ?? probe(tcb, now) ?? acknowledgment(tcb, now)
+      return pacedData(tcb, now) ?? probe(tcb, now) ?? acknowledgment(tcb, now)
   }
 }
 
 function acknowledgment(tcb: Tcb, now: Instant): Packet | null {
   return tcb.ackNow || tcb.userTimeoutDue ? emptySegment(tcb, tcb.snd.nxt, now) : null
+}
+
+/** What is paced goes in its time. */
+function pacedData(tcb: Tcb, now: Instant): Packet | null {
+  const { sender } = tcb
+  return sender !== null && heldBack(tcb, sender, now) ? null : dataToSend(tcb, now)
 }
 
 function dataToSend(tcb: Tcb, now: Instant): Packet | null {
@@ -180,7 +187,7 @@ function ofUnit(tcb: Tcb, s: Sender, most: number, single: boolean): number {
     return Math.min(most, tcb.mss)
   }
   if (s.unitLeft === 0) {
-    s.unitLeft = unitOctets(s, most, tcb.settings.minTsoSegments)
+    s.unitLeft = unitOctets(tcb, s, most)
     s.unitIsLong = s.unitLeft > tcb.mss
   }
   const data = Math.min(wholeSegments(tcb, most), Math.max(s.unitLeft, tcb.mss))
@@ -195,6 +202,7 @@ function sent(tcb: Tcb, s: Sender, seq: number, pipe: number, more: boolean, all
   const record = s.board.append(seq, snd.nxt, tcb.mss, more, all && pipe + octets < s.cwnd, now)
   if (record !== 0) s.rate.sent(record, pipe === 0, now)
   if (s.reducing) s.prrOut += octets
+  charge(tcb, s, octets, now)
   validateWindow(tcb, s, pipe + octets, now)
   tcb.lastSentAt = now
   if (tcb.persisting) endPersist(tcb)

@@ -5,6 +5,7 @@ import { after } from '../../../src/kernel/sequence.ts'
 import { dataSegment } from './build.ts'
 import { restartRetransmit, startRetransmit } from './loss-timer.ts'
 import { wholeSegments } from './output.ts'
+import { charge } from './pacing.ts'
 import { records, SACKED } from './records.ts'
 import { FIN, PSH } from './segment.ts'
 import type { Sender } from './sender.ts'
@@ -76,6 +77,7 @@ function resend(tcb: Tcb, s: Sender, i: number, now: Instant): Packet {
   const push = s.unitLeft === 0 && s.unitIsLong ? PSH : 0
   const data = fin ? octets - 1 : octets
   const packet = dataSegment(tcb, seq, data, (fin ? FIN : 0) | (data > 0 ? push : 0), now)
+  charge(tcb, s, octets, now)
   tcb.lastSentAt = now
   tcb.retransmitted += s.segments(octets)
   if (s.reducing) s.prrOut += octets

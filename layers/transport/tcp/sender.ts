@@ -101,6 +101,8 @@ export class Sender implements CongestionWindow {
   /** Octets of the current unit that are still to be sent, and whether it is more than one segment (`unit.ts`). */
   unitLeft = 0
   unitIsLong = false
+  /** When the next unit may go (`pacing.ts`). */
+  nextUnitAt: Instant = 0
 
   constructor(algorithm: Congestion, mss: number, cwnd: number, una: number) {
     this.algorithm = algorithm

@@ -38,6 +38,8 @@ export interface TcpOptions {
   readonly initialWindow?: number | undefined
   /** Segments that are sent in one piece at the least, where there is as much to send. Default 2. */
   readonly minTsoSegments?: number | undefined
+  /** Spread a window over its round trip where that takes 4 ms or more, so that short queues lose less. Default true. */
+  readonly pacing?: boolean | undefined
   /** Offer timestamps (RFC 7323 §3). Default true. */
   readonly timestamps?: boolean | undefined
   /** Offer window scaling (RFC 7323 §2). Default true. */
@@ -96,6 +98,7 @@ const CONNECTION_DEFAULTS: Readonly<ConnectionOptions> = Object.freeze({
   pathMtuDiscovery: true,
   linger: undefined,
   congestionControl: 'cubic',
+  maxPacingRate: 0,
 })
 
 const ECN_MODES: readonly EcnMode[] = ['off', 'accept', 'on']
@@ -126,6 +129,7 @@ export function tcpSettings(options: TcpOptions): TcpSettings {
     ecn: oneOf('ecn', options.ecn ?? 'accept', ECN_MODES),
     initialWindow: integer('initialWindow', options.initialWindow ?? 10, 1, 1000),
     minTsoSegments: integer('minTsoSegments', options.minTsoSegments ?? 2, 1, 44),
+    pacing: options.pacing ?? true,
     timestamps: options.timestamps ?? true,
     windowScaling: options.windowScaling ?? true,
     maxReceiveBuffer: integer('maxReceiveBuffer', options.maxReceiveBuffer ?? 15_728_640, 4096, MAX_BUFFER),
@@ -200,6 +204,9 @@ function check(name: keyof ConnectionOptions, value: unknown): void {
       return
     case 'linger':
       if (value !== undefined) inRange(name, value as number, 0, LONGEST)
+      return
+    case 'maxPacingRate':
+      inRange(name, value as number, 0, Number.MAX_SAFE_INTEGER)
       return
     case 'congestionControl':
       oneOf(name, value as CongestionControl, CONGESTION_CONTROLS)

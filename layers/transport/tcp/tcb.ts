@@ -100,6 +100,8 @@ class Deadlines {
   keepAlive: Instant = NEVER
   /** Linger, or FIN-WAIT-2 of an orphan. */
   closing: Instant = NEVER
+  /** A unit waits for its time. */
+  pacing: Instant = NEVER
 }
 
 export class Tcb {
@@ -420,7 +422,7 @@ export class Tcb {
     this.sendSpace?.release()
     this.sendSpace = null
     const { deadlines } = this
-    deadlines.retransmit = deadlines.delayedAck = deadlines.keepAlive = deadlines.closing = NEVER
+    deadlines.retransmit = deadlines.delayedAck = deadlines.keepAlive = deadlines.closing = deadlines.pacing = NEVER
     this.synDue = this.ackNow = this.probeDue = this.tailProbeDue = false
     this.sender?.board.clear()
   }

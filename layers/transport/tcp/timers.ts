@@ -41,13 +41,14 @@ export type Expiry =
   | { readonly reset: boolean; readonly failure: Failure | null }
 
 export function nextDeadline(tcb: Tcb): Instant {
-  const { retransmit, delayedAck, keepAlive, closing } = tcb.deadlines
-  return Math.min(retransmit, delayedAck, keepAlive, closing)
+  const { retransmit, delayedAck, keepAlive, closing, pacing } = tcb.deadlines
+  return Math.min(retransmit, delayedAck, keepAlive, closing, pacing)
 }
 
 /** Sees to every deadline that has passed. @returns how the connection ends, if it does. */
 export function expireTimers(tcb: Tcb, now: Instant): Expiry {
   const { deadlines } = tcb
+  if (deadlines.pacing <= now) deadlines.pacing = NEVER
   if (deadlines.delayedAck <= now) ackOverdue(tcb)
   if (deadlines.closing <= now) {
     deadlines.closing = NEVER

@@ -24,6 +24,7 @@ const DEFAULTS: Readonly<ConnectionOptions> = {
   pathMtuDiscovery: true,
   linger: undefined,
   congestionControl: 'cubic',
+  maxPacingRate: 0,
 }
 
 /** `new` for each socket, whether it is connecting or was accepted. */
@@ -160,6 +161,7 @@ export class HostConnection implements Connection {
       minRtt: 0,
       delivered: 0,
       deliveryRate: 0,
+      pacingRate: 0,
       timeouts: 0,
       backoff: 0,
       probes: 0,

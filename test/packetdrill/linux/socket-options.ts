@@ -45,6 +45,7 @@ const OPTIONS: Readonly<Record<string, SocketOption>> = {
     get: (socket) => socket.connection?.info().maxSegment ?? (current(socket, 'maxSegment') || 536),
   },
   TCP_USER_TIMEOUT: time('userTimeout', ms),
+  SO_MAX_PACING_RATE: count('maxPacingRate'),
   TCP_SYNCNT: count('synRetries'),
   TCP_KEEPIDLE: time('keepAliveIdle', seconds),
   TCP_KEEPINTVL: time('keepAliveInterval', seconds),

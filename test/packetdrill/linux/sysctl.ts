@@ -125,7 +125,8 @@ const number = (value: string, index: number): number => Number(value.trim().spl
 /** The settings a node boots with. They are fixed then: set to what they are, they may be said again. */
 export class Sysctls {
   private readonly values = new Map<string, string>()
-  private readonly settings: Settings = { tcp: {}, connection: {} }
+  /** The queue of a tun device does not pace, unless a socket asks for it. */
+  private readonly settings: Settings = { tcp: { pacing: false }, connection: {} }
   private booted = false
 
   /** @param name what follows `net.ipv4.`. @throws Unsupported — no such setting or value, or the node runs. */

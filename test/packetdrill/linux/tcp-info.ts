@@ -89,6 +89,7 @@ const FIGURES: Readonly<Record<string, Figure>> = {
   tcpi_retransmits: ({ timeouts }) => timeouts,
   tcpi_backoff: ({ backoff }) => backoff,
   tcpi_probes: ({ probes }) => probes,
+  tcpi_pacing_rate: ({ pacingRate }) => pacingRate,
   tcpi_delivery_rate: ({ deliveryRate }) => deliveryRate,
   tcpi_total_retrans: ({ retransmits }) => retransmits,
   tcpi_segs_out: ({ segmentsSent }) => segmentsSent,
