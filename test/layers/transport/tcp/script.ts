@@ -347,7 +347,8 @@ export class Script {
     view.setInt32(at + 12, (header << 26) | (bits << 16) | Number(win ?? 65_535))
     view.setInt32(at + 16, 0)
     packet.octets.set(options, at + 20)
-    for (let i = 0; i < length; i++) packet.octets[at + header + i] = octetAt(Number(seq) - 1 + i)
+    const first = Number(seq) - (flags.includes('S') ? 0 : 1)
+    for (let i = 0; i < length; i++) packet.octets[at + header + i] = octetAt(first + i)
     const pseudo = pseudoHeaderIpv4(this.peer.w3, this.net.local.w3, 6, header + length)
     view.setUint16(at + 16, checksum(at, header + length, pseudo))
     return packet

@@ -44,6 +44,9 @@ export function encodeOptions(text: string, base = 0): Uint8Array {
     else if (name === 'nop') octets.push(1)
     else if (name === 'eol') octets.push(0)
     else if (name === 'unknown') octets.push(n, 4, 0xde, 0xad)
+    else if (name === 'fo') octets.push(34, 2 + hex(a).length, ...hex(a))
+    else if (name === 'foexp') octets.push(254, 4 + hex(a).length, 0xf9, 0x89, ...hex(a))
+    else if (name === 'uto') octets.push(28, 4, n >> 8, n & 255)
     else if (name === 'sack') octets.push(...sackOption(option.trim().split(' ').slice(1), base))
     else if (name === 'ts') octets.push(8, 10, ...word(n), ...word(Number(b)))
     else throw new Error(`no such option: ${option}`)
@@ -52,12 +55,16 @@ export function encodeOptions(text: string, base = 0): Uint8Array {
   return Uint8Array.from(octets)
 }
 
+const hex = (text = ''): number[] => [...Buffer.from(text, 'hex')]
 const word = (n: number) => [(n >>> 24) & 255, (n >>> 16) & 255, (n >>> 8) & 255, n & 255]
 
 function sackOption(blocks: string[], base: number): number[] {
   const edges = blocks.flatMap((block) => block.split(':').map((edge) => (base + Number(edge)) | 0))
   return [5, 2 + 4 * edges.length, ...edges.flatMap(word)]
 }
+
+const text = (octets: Uint8Array, from: number, to: number): string =>
+  Buffer.from(octets.subarray(from, to)).toString('hex')
 
 /** @param base sequence number that SACK blocks count from. */
 export function decodeOptions(octets: Uint8Array, base = 0): string {
@@ -76,6 +83,9 @@ export function decodeOptions(octets: Uint8Array, base = 0): string {
     else if (kind === 3) names.push(`ws ${octets[at + 2]}`)
     else if (kind === 8) names.push(`ts ${view.getUint32(at + 2)} ${view.getUint32(at + 6)}`)
     else if (kind === 4) names.push('sackOK')
+    else if (kind === 28) names.push(`uto ${view.getUint16(at + 2)}`)
+    else if (kind === 34) names.push(`fo ${text(octets, at + 2, at + length)}`.trimEnd())
+    else if (kind === 254) names.push(`foexp ${text(octets, at + 4, at + length)}`.trimEnd())
     else if (kind === 5) {
       const edge = (i: number) => (view.getInt32(at + 2 + 4 * i) - base) | 0
       const blocks = Array.from({ length: (length - 2) / 8 }, (_, i) => `${edge(2 * i)}:${edge(2 * i + 1)}`)
