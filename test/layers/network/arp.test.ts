@@ -224,6 +224,18 @@ t.test('a hint from above keeps a neighbour reachable without probes', async (t)
   await sim.close()
 })
 
+t.test('a doubt from above asks the neighbour at once', async (t) => {
+  const { sim, segment, a } = await pair({ reachable: seconds(100) })
+  a.send('10.0.0.2', 1)
+  await sim.run(seconds(1))
+  segment.log.length = 0
+  a.arp.doubt(parseAddress('10.0.0.2'))
+  await sim.run(ms(10))
+  t.equal(segment.log.filter((line) => line.includes('who has')).length, 1)
+  t.match(a.arp.list(), [{ state: 'reachable' }], 'it has answered')
+  await sim.close()
+})
+
 t.test('an announcement updates who is known, and enters nobody', async (t) => {
   const { sim, a } = await pair()
   a.send('10.0.0.2', 1)

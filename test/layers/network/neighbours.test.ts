@@ -98,6 +98,33 @@ t.test('confirmation renews what it is told of, no more often than it has to', (
   t.end()
 })
 
+t.test('who is doubted is asked at once, and forgotten when he does not answer (RFC 9293 §3.8.3)', (t) => {
+  const cache = made({ reachable: seconds(30), retransmit: seconds(1), tries: 3 })
+  cache.doubt(host(1), 0)
+  t.equal(stateOf(cache, host(1)), undefined, 'it makes no entry')
+  for (const confirmed of [true, false]) {
+    cache.learn(host(1), 5, false, true, 0)
+    if (confirmed) cache.confirm(host(1), 0)
+    drain(cache)
+    cache.doubt(host(1), 0)
+    t.equal(stateOf(cache, host(1)), 'probe')
+    t.equal(cache.output()?.linkAddress, 5)
+    t.equal(cache.usable(host(1)), 5, 'used meanwhile')
+    cache.doubt(host(1), 0)
+    t.equal(cache.output(), undefined, 'asked once')
+    cache.learn(host(1), 5, true, false, 0)
+    t.equal(stateOf(cache, host(1)), 'reachable')
+    cache.doubt(host(1), 0)
+    for (let at = 1; at <= 3; at++) cache.expire(seconds(at))
+    t.equal(stateOf(cache, host(1)), undefined)
+    drain(cache)
+  }
+  cache.setPermanent(host(2), 6, 0)
+  cache.doubt(host(2), 0)
+  t.equal(stateOf(cache, host(2)), 'permanent')
+  t.end()
+})
+
 t.test('both families are kept apart, also where their last words agree', (t) => {
   const cache = made()
   const six = new IpAddress(0xfd00_0000, 0, 0, 0x0a00_0001)
