@@ -16,6 +16,7 @@ import {
   ipv4,
   loopback,
   type Simulation,
+  serial,
   sockets,
   stack,
   tapDevice,
@@ -25,7 +26,6 @@ import {
   udpTunnel,
 } from '../src/index.ts'
 
-declare function serial(path: string): Blueprint<PhysicalService<'octets'>>
 declare function hdlc(): Layer<PhysicalService<'octets' | 'frames'>, import('../src/index.ts').LinkService>
 declare function naming(): <Below extends Sockets>(below: Below, env: import('../src/index.ts').Env) => Below & Naming
 declare function rpc(): Layer<Sockets & Naming, { call(method: string): void }>

@@ -1,5 +1,8 @@
 /** The whole physical tier: what `netstrata/physical` has, and the media of a real machine. Needs Node. */
 export * from './index.ts'
+export type { OctetDrop, OctetPortOptions } from './octets/port.ts'
+export { type SerialOptions, serial } from './octets/serial.ts'
+export { type OctetStream, stream } from './octets/stream.ts'
 export type { DeviceOptions, DeviceService } from './tap-device.ts'
 export { tapDevice } from './tap-device.ts'
 export { tunDevice } from './tun-device.ts'

@@ -86,7 +86,7 @@ export const IMPORTS: readonly ImportRule[] = [
   },
   {
     name: 'a medium that needs no machine needs no Node',
-    files: /^layers\/physical\/(loopback|cable|hub|impair|line|cut|medium)(?:\.ts$|\/)/,
+    files: /^layers\/physical\/(loopback|cable|hub|impair|line|serial-line|cut|medium)(?:\.ts$|\/)/,
     may: [KERNEL, ...MEDIA, 'layers/offload/', 'layers/physical/$1'],
   },
   {
