@@ -55,7 +55,7 @@ t.test('a user timeout of the application stays as it is', async (t) => {
   t.equal(c.info().userTimeout, seconds(20))
 })
 
-t.test('it ends the connection', async () => {
+t.test('it ends the connection', async (t) => {
   const s = new Script({ tcp: PLAIN })
   const c = s.connect({ advertisedTimeout: seconds(120) })
   s.skip()
@@ -66,6 +66,7 @@ t.test('it ends the connection', async () => {
   s.tells()
   s.run(seconds(1))
   s.tells('closed ETIMEDOUT userTimeout')
+  t.equal(c.state, 'CLOSED')
 })
 
 t.test('a change is said by the next ACK, beside SACK blocks and timestamps, and heard in any segment', async (t) => {
