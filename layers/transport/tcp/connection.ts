@@ -38,6 +38,7 @@ import {
 } from './tcb.ts'
 import { expireTimers, nextDeadline, startKeepAlive } from './timers.ts'
 import { windowUpdateDue } from './window.ts'
+import { canWrite, writeLimit } from './writing.ts'
 
 /** Segments a connection may send before others get their turn. */
 const PUMP_SEGMENTS = 64
@@ -271,7 +272,7 @@ export class TcpConnection implements Connection, Timed, Pump {
   }
 
   get writableOctets(): number {
-    return this.canWrite() ? Math.max(this.writeLimit - this.tcb.queuedOctets, 0) : 0
+    return canWrite(this.tcb) ? Math.max(writeLimit(this.tcb) - this.tcb.queuedOctets, 0) : 0
   }
 
   get queuedOctets(): number {
@@ -283,10 +284,10 @@ export class TcpConnection implements Connection, Timed, Pump {
     if (!(octets instanceof Uint8Array)) throw invalidType('octets', 'an instance of Uint8Array', octets)
     integer('start', start, 0, octets.length)
     integer('length', length, 0, octets.length - start)
-    if (!this.canWrite()) throw notWritable(tcb, 'write')
+    if (!canWrite(tcb)) throw notWritable(tcb, 'write')
     this.outlet.env.touched()
     if (length > tcb.sendLimit - tcb.queuedOctets) tcb.growSending()
-    const taken = Math.min(length, Math.max(this.writeLimit - tcb.queuedOctets, 0))
+    const taken = Math.min(length, Math.max(writeLimit(tcb) - tcb.queuedOctets, 0))
     if (taken < length) tcb.wantsWritable = true
     if (taken === 0) return 0
     tcb.sendBuffer ??= new SendBuffer()
@@ -408,20 +409,6 @@ export class TcpConnection implements Connection, Timed, Pump {
 
   info(): ConnectionInfo {
     return infoOf(this.tcb)
-  }
-
-  private canWrite(): boolean {
-    const { state, finQueued, orphan } = this.tcb
-    if (finQueued || orphan) return false
-    if (state === 'ESTABLISHED' || state === 'CLOSE-WAIT') return true
-    return state === 'SYN-SENT' ? this.tcb.options.fastOpen > 0 : state === 'SYN-RECEIVED' && this.tcb.early
-  }
-
-  /** Octets that the send queue may hold; while the SYN has not been sent, what it may hold (RFC 7413 §4.1.3). */
-  private get writeLimit(): number {
-    const { tcb } = this
-    if (tcb.state !== 'SYN-SENT') return tcb.sendLimit
-    return tcb.fastOpen?.isOpen(tcb) === true ? Math.min(tcb.fastOpen.room, tcb.sendLimit) : 0
   }
 
   /** (RFC 9293 §3.10.4): after the data, FIN. */

@@ -96,7 +96,7 @@ t.test('data that the SYN-ACK leaves out is sent again at once, wholly or in par
   }
 })
 
-t.test('more than was sent is not acknowledged', async () => {
+t.test('more than was sent is not acknowledged', async (t) => {
   const s = script()
   warm(s)
   const c = s.connect({ fastOpen: 1 })
@@ -104,6 +104,7 @@ t.test('more than was sent is not acknowledged', async () => {
   s.skip()
   s.in('S. 0:0 ack 12 <mss 1000>')
   s.out('R 12:12')
+  t.equal(c.state, 'SYN-SENT')
 })
 
 t.test('a SYN that goes again has neither option nor data; a late answer to the first one counts still', async (t) => {
@@ -187,7 +188,7 @@ t.test('three timeouts in a row pause it for everybody, twice as long each time'
   t.equal(isPaused(), false)
 })
 
-t.test('cookies: 4 to 16 octets, even; what is none changes nothing; an unsolicited one is not kept', async () => {
+t.test('cookies: 4 to 16 octets, even; what is none changes nothing; an unsolicited one is not kept', async (t) => {
   const s = script()
   warm(s, 'mss 1000,fo 00000000')
   const next = (cookie: string, answer: string) => {
@@ -207,10 +208,11 @@ t.test('cookies: 4 to 16 octets, even; what is none changes nothing; an unsolici
   const other = { address: parseAddress('10.0.0.3') }
   const c = s.connect({}, other)
   s.out('S 0:0 <mss 1460>')
+  t.equal(c.get('fastOpen'), 0)
   abort(s, c)
 })
 
-t.test('a server that does not answer is asked once in the format of the experiment', async () => {
+t.test('a server that does not answer is asked once in the format of the experiment', async (t) => {
   const s = script()
   const next = (option: string, answer: string) => {
     const c = s.connect({ fastOpen: 1 })
@@ -224,6 +226,7 @@ t.test('a server that does not answer is asked once in the format of the experim
   next('fo,nop,nop', 'nop')
   next('fo,nop,nop', 'foexp aabbccdd')
   next('foexp aabbccdd', 'nop')
+  t.equal(s.packets, 0)
 })
 
 t.test('servers are remembered up to a bound, the one used longest ago gives way', async (t) => {

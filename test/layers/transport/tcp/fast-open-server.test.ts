@@ -106,7 +106,7 @@ t.test('a cookie without data opens early, too: the server may speak first', asy
   s.out('P. 1:11 ack 1')
 })
 
-t.test('until the handshake is complete it is the SYN-ACK that goes again, then the data', async () => {
+t.test('until the handshake is complete it is the SYN-ACK that goes again, then the data', async (t) => {
   const s = listening(2, withKeys)
   s.in(`S 0:10 <mss 1000,fo ${COOKIE}>`)
   s.skip()
@@ -120,6 +120,7 @@ t.test('until the handshake is complete it is the SYN-ACK that goes again, then 
   s.out()
   s.run(seconds(3))
   s.out('P. 1:101 ack 11')
+  t.equal(s.accepted.length, 1)
 })
 
 t.test('the key before is good still, and the new cookie is told; any other cookie is none', async (t) => {
