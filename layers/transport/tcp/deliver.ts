@@ -25,7 +25,10 @@ export function deliver(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): V
   if (tcb.ecn) heedMarks(tcb, seg)
   if (seg.seq !== rcv.nxt) return outOfOrder(tcb, seg, packet)
   const verdict = append(tcb, packet, length)
-  if (tcb.reassembly !== null && !tcb.reassembly.isEmpty) drainReassembly(tcb)
+  if (tcb.reassembly !== null && !tcb.reassembly.isEmpty) {
+    if (tcb.settings.dsack) tcb.sackBlocks?.overlap(seg.seq, rcv.nxt)
+    drainReassembly(tcb)
+  }
   if (tcb.finSeen && rcv.nxt === tcb.finSeq) finInOrder(tcb)
   scheduleAck(tcb, whole, now)
   return verdict
@@ -65,6 +68,7 @@ function outOfOrder(tcb: Tcb, seg: Segment, packet: Packet): Verdict {
   const end = (seg.seq + packet.length) | 0
   const outcome = tcb.reassemble().insert(packet, seg.seq, 2 * tcb.receiveLimit)
   if (outcome === 'kept') {
+    if (tcb.settings.dsack) tcb.sackBlocks?.overlap(seg.seq, end)
     tcb.sackOutOfOrder(seg.seq, end)
     return 'kept'
   }

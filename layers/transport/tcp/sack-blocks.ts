@@ -4,7 +4,7 @@
  *
  *   NOP │ NOP │ kind 5 │ length 2 + 8n │ left edge │ right edge │ …
  */
-import { afterOrAt, beforeOrAt, earliest, latest } from '../../../src/kernel/sequence.ts'
+import { afterOrAt, before, beforeOrAt, earliest, latest } from '../../../src/kernel/sequence.ts'
 
 /** Octets of the option's head with the two NOPs that align it. */
 export const SACK_HEAD_OCTETS = 4
@@ -71,6 +71,17 @@ export class SackBlocks {
     this.hasDuplicate = true
     this.duplicateStart = seq
     this.duplicateEnd = end
+  }
+
+  /** [seq, end) has arrived: the first part of it that waited already is a duplicate (RFC 2883 §4.2.2). */
+  overlap(seq: number, end: number): void {
+    if (this.hasDuplicate) return
+    const { edges } = this
+    for (let i = 0; i < this.count; i++) {
+      const start = latest(edges[2 * i] as number, seq)
+      const stop = earliest(edges[2 * i + 1] as number, end)
+      if (before(start, stop) && (!this.hasDuplicate || before(start, this.duplicateStart))) this.duplicate(start, stop)
+    }
   }
 
   /** Writes the option with as many blocks as `room` octets hold. @returns its octets, 0 when nothing is due. */

@@ -82,6 +82,18 @@ t.test('what came twice is the first block, once (RFC 2883 §4.1)', async (t) =>
   t.equal(off.lastPacket?.options, '')
 })
 
+t.test('of a segment that was received in part, the first such part is a duplicate (RFC 2883 §4.2.2)', async (t) => {
+  const s = receiver('mss 8000,sackOK')
+  for (const range of ['1001:2001', '2001:3001', '4001:5001', '7001:8001']) s.in(`. ${range} ack 1`)
+  t.equal(s.skip(), 4)
+  s.in('. 1:6001 ack 1')
+  s.out('. 1:1 ack 6001 <nop,nop,sack 1001:3001 7001:8001>')
+  s.in('. 6501:7501 ack 1')
+  s.out('. 1:1 ack 6001 <nop,nop,sack 7001:7501 6501:8001>')
+  s.in('. 6001:8001 ack 1')
+  s.out('. 1:1 ack 8001 <nop,nop,sack 6501:8001>')
+})
+
 t.test('nothing of this without an agreement', async (t) => {
   const s = receiver('mss 1000')
   s.in('. 1001:2001 ack 1')
