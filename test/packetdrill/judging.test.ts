@@ -34,6 +34,33 @@ t.test('a script that says what happens passes', async (t) => {
   leaks.assert()
 })
 
+t.test('what Linux does about calls that TCP has no part in', async (t) => {
+  const shut = `${ACCEPTED}+0 shutdown(4, SHUT_RD) = 0
++0 read(4, ..., 1000) = 0
++0 < . 1:1001(1000) ack 1 win 257
++0 > . 1:1(0) ack 1001
++0 read(4, ..., 1000) = 1000
+`
+  t.equal(await why(shut), 'ok', 'SHUT_RD leaves what arrives to be read')
+  const bad = `${ACCEPTED}+0 write(4, NULL, 10) = -1 EFAULT (Bad address)
++0 read(4, NULL, 10) = -1 EFAULT (Bad address)
++0 setsockopt(4, SOL_SOCKET, SO_ZEROCOPY, [1], 4) = 0
++0 send(4, ..., 10, MSG_ZEROCOPY) = 10
++0 > P. 1:11(10) ack 1
+`
+  t.equal(await why(bad), 'ok')
+})
+
+t.test('with --mss, more data than that arrives as merged segments', async (t) => {
+  const merged = `--mss=1000
+${ACCEPTED}+0 < . 1:10001(10000) ack 1 win 257
++0 > . 1:1(0) ack 10001
++0 %{ assert tcpi_rcv_mss == 1000, tcpi_rcv_mss }%
+`
+  t.equal(await why(merged), 'ok')
+  t.match(await why(merged.replace('--mss=1000\n', '')), /tcpi_rcv_mss == 1000/)
+})
+
 t.test('packets that are not as expected', async (t) => {
   const cases: [expected: string, why: string | RegExp][] = [
     [
@@ -243,7 +270,7 @@ t.test('what is out of scope is no pass', async (t) => {
     ['`echo 1 > /proc/sys/net/ipv4/tcp_no_such`\n0 close(3) = 0', /^line 1: unsupported: net\.ipv4\.tcp_no_such=1/],
     ['`echo 1 > /etc/passwd`\n0 close(3) = 0', /^line 1: unsupported: the shell line echo 1 > \/etc\/passwd/],
     ['`tc qdisc add dev tun0 root netem loss 1%`\n0 close(3) = 0', /unsupported: the shell line tc/],
-    ['`sysctl -q net.core.x=1`\n0 close(3) = 0', /unsupported: the sysctl net\.core\.x/],
+    ['`sysctl -q net.mptcp.x=1`\n0 close(3) = 0', /unsupported: the sysctl net\.mptcp\.x/],
     [`${ACCEPTED}+0 \`sysctl -w net.ipv4.tcp_timestamps=0\``, /changed while the node runs/],
     ['--ip_version=ipv6\n0 close(3) = 0', /^line 1: unsupported: --ip_version=ipv6/],
     ['0 close(3) = ', /^line 2: syntax: /],

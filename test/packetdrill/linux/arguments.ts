@@ -31,6 +31,12 @@ export class Arguments {
     return value.name
   }
 
+  /** NULL, where there should be memory. */
+  isNull(index: number): boolean {
+    const value = this.at(index)
+    return value.kind === 'word' && value.name === 'NULL'
+  }
+
   /** The first of a list such as `[1]`, or the value itself. */
   first(index: number): Value {
     const value = this.at(index)

@@ -201,8 +201,8 @@ export class Calls {
     const { connection } = socket
     if (connection === undefined || socket.over) return failed('ENOTCONN')
     const how = args.word(1)
+    // To Linux's TCP, SHUT_RD means nothing: what arrives is acknowledged and can be read all the same.
     try {
-      if (how !== 'SHUT_WR') connection.shutdown('read')
       if (how !== 'SHUT_RD') connection.shutdown('write')
     } catch (error) {
       return outcomeOf(error)

@@ -6,7 +6,15 @@ export const O_NONBLOCK = 0x800
 
 export const POLL = { IN: 0x1, OUT: 0x4, ERR: 0x8, HUP: 0x10, RDHUP: 0x2000 } as const
 
-export const MSG = { PEEK: 0x2, DONTWAIT: 0x40, EOR: 0x80, WAITALL: 0x100, NOSIGNAL: 0x4000, MORE: 0x8000 } as const
+export const MSG = {
+  PEEK: 0x2,
+  DONTWAIT: 0x40,
+  EOR: 0x80,
+  WAITALL: 0x100,
+  NOSIGNAL: 0x4000,
+  MORE: 0x8000,
+  ZEROCOPY: 0x4000000,
+} as const
 
 const NUMBERS: Readonly<Record<string, number>> = {
   O_RDONLY: 0,
@@ -32,6 +40,7 @@ const NUMBERS: Readonly<Record<string, number>> = {
   MSG_WAITALL: MSG.WAITALL,
   MSG_NOSIGNAL: MSG.NOSIGNAL,
   MSG_MORE: MSG.MORE,
+  MSG_ZEROCOPY: MSG.ZEROCOPY,
   IP_PMTUDISC_DONT: 0,
   IP_PMTUDISC_WANT: 1,
   IP_PMTUDISC_DO: 2,

@@ -30,9 +30,12 @@ const DEFAULTS: readonly (readonly [name: string, value: string])[] = [
 const HARMLESS: readonly RegExp[] = [
   /^$/,
   /^(?:true|:|echo|modprobe|ethtool)(?: [^>|]*)?$/,
-  /^nstat(?: -\w+)*$/,
+  // Looking at the machine is not judged: packets and calls are.
+  /^(?:nstat|grep|cat|ss|netstat|ip (?:route|link|addr) show)\b[^>]*$/,
   /^tc qdisc (?:add|replace|del|delete) dev tun0 root(?: (?:p?fifo|fq))?$/,
   /^ip tcp_metrics flush\b/,
+  // Both ways of Linux's HyStart to leave slow start, which is its default.
+  /^echo [13] > \/sys\/module\/tcp_cubic\/parameters\/hystart(?:_detect)?$/,
   /sysctl_restore_/,
 ]
 
@@ -55,11 +58,18 @@ export function runShell(text: string, line: number, sysctls: Sysctls): void {
   }
 }
 
+/** Products of numbers: `$((32*1024*1024))`. */
+const computed = (value: string): string =>
+  value.replace(/\$\(\(([\d\s*]+)\)\)/g, (_, factors: string) =>
+    String(factors.split('*').reduce((product, factor) => product * Number(factor), 1)),
+  )
+
 /** `sysctl -q net.ipv4.a=1 net.ipv4.b="1 2"` and `set_sysctls.py /proc/sys/net/ipv4/a=1`. */
 function setAll(command: string, line: number, sysctls: Sysctls): void {
   for (const [, key = '', quoted, plain] of command.matchAll(/([\w./]+)\s?=\s?(?:"([^"]*)"|(\S+))/g)) {
     const name = key.replace(/^\/proc\/sys\//, '').replaceAll('/', '.')
+    if (/^net\.(?:ipv6|core)\./.test(name)) continue // Bounds of the machine, and what no script here speaks.
     if (!name.startsWith('net.ipv4.')) throw new Unsupported(line, `the sysctl ${name}`)
-    sysctls.set(name.slice('net.ipv4.'.length), quoted ?? plain ?? '', line)
+    sysctls.set(name.slice('net.ipv4.'.length), computed(quoted ?? plain ?? ''), line)
   }
 }

@@ -18,6 +18,10 @@ type NameOf<Type> = {
 const OPTIONS: Readonly<Record<string, SocketOption>> = {
   SO_REUSEADDR: { set: () => {}, get: () => 1 },
   SO_REUSEPORT: { set: () => {}, get: () => 1 },
+  // What is written is copied in any case.
+  SO_ZEROCOPY: { set: () => {}, get: () => 1 },
+  // Every address of the node can be bound to.
+  IP_FREEBIND: { set: () => {}, get: () => 1 },
   SO_KEEPALIVE: flag('keepAlive'),
   // Linux doubles them, for its bookkeeping, and says so. Of a receive buffer it offers half as window.
   SO_SNDBUF: {

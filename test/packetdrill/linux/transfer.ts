@@ -6,11 +6,13 @@ import { type Attempt, at, failed, type Outcome, outcomeOf } from './outcome.ts'
 import type { LinuxSocket } from './socket.ts'
 
 const READING: number = MSG.DONTWAIT | MSG.WAITALL
-const WRITING: number = MSG.DONTWAIT | MSG.NOSIGNAL | MSG.MORE
+/** Without copying (MSG_ZEROCOPY) is a hint: Linux copies, too, where it cannot do without. */
+const WRITING: number = MSG.DONTWAIT | MSG.NOSIGNAL | MSG.MORE | MSG.ZEROCOPY
 
 /** Reads up to `count` octets: some at once, or all with MSG_WAITALL; 0 at the end. @throws Unsupported — a flag. */
 export function receive(socket: LinuxSocket, count: number, flags: number, args: Arguments): Attempt {
   checkFlags(flags, READING, args)
+  if (args.isNull(1)) return at(failed('EFAULT'))
   const { connection } = socket
   if (connection === undefined) return at(failed('ENOTCONN'))
   const mayWait = !socket.nonBlocking && (flags & MSG.DONTWAIT) === 0
@@ -67,6 +69,7 @@ function read(into: Uint8Array, got: number, args: Arguments): Outcome {
 /** Writes all of `octets`, or what there is room for without waiting. @throws Unsupported — a flag. */
 export function send(socket: LinuxSocket, octets: Uint8Array, flags: number, args: Arguments): Attempt {
   checkFlags(flags, WRITING, args)
+  if (args.isNull(1)) return at(failed('EFAULT'))
   const { connection } = socket
   if (connection === undefined) return at(failed('EPIPE'))
   const mayWait = !socket.nonBlocking && (flags & MSG.DONTWAIT) === 0

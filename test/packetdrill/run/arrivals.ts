@@ -2,6 +2,7 @@
 import { Failure } from '../failure.ts'
 import type { IcmpBody, PacketAction, TcpBody } from '../language/script.ts'
 import { encodeIcmpError, encodeTcpPacket, type IpHeader } from '../wire/packet.ts'
+import type { Config } from './config.ts'
 import type { Conversations } from './conversations.ts'
 import type { NodeUnderTest } from './node.ts'
 import type { Outbox } from './outbox.ts'
@@ -13,20 +14,23 @@ export class Arrivals {
   private readonly conversations: Conversations
   private readonly outbox: Outbox
   private readonly scaledEcho: boolean
+  private readonly mss: number
 
-  /** @param scaledEcho timestamps to echo may be such that were never sent. */
-  constructor(node: NodeUnderTest, conversations: Conversations, outbox: Outbox, scaledEcho: boolean) {
+  /** @param config timestamps to echo may be such that were never sent; more data than an MSS was merged. */
+  constructor(node: NodeUnderTest, conversations: Conversations, outbox: Outbox, { scaledEcho, mss }: Config) {
     this.node = node
     this.conversations = conversations
     this.outbox = outbox
     this.scaledEcho = scaledEcho
+    this.mss = mss
   }
 
   /** @throws Failure — it has a timestamp to echo that was never sent, or is about no conversation. */
   arrive({ body, ip: { tos, ttl = DEFAULT_TTL } }: PacketAction, line: number): void {
     const { remote: source, local: destination } = this.node
     const ip = { source, destination, tos: tos?.value ?? 0, ttl, dontFragment: false }
-    this.node.link.inject(body.kind === 'tcp' ? this.segment(body, ip, line) : this.error(body, ip, line))
+    if (body.kind === 'icmp') this.node.link.inject(this.error(body, ip, line), 0)
+    else this.node.link.inject(this.segment(body, ip, line), body.length > this.mss ? this.mss : 0)
   }
 
   private segment(body: TcpBody, ip: IpHeader, line: number): Uint8Array {

@@ -14,6 +14,8 @@ export interface Config {
   /** A packet of the script is one on the wire. */
   readonly strictSegments: boolean
   readonly mtu: number
+  /** Data of more octets arrives as if a link had merged segments of so many; 0: as one segment, whatever its length. */
+  readonly mss: number
   readonly bindPort: number
   readonly connectPort: number
 }
@@ -25,6 +27,7 @@ const DEFAULTS: Config = {
   scaledEcho: false,
   strictSegments: false,
   mtu: 1500,
+  mss: 0,
   bindPort: 8080,
   connectPort: 8080,
 }
@@ -34,6 +37,7 @@ const NUMBERS: Readonly<Record<string, keyof Config>> = {
   tolerance_percent: 'tolerancePercent',
   tcp_ts_tick_usecs: 'timestampUs',
   mtu: 'mtu',
+  mss: 'mss',
   bind_port: 'bindPort',
   connect_port: 'connectPort',
 }

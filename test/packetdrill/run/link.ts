@@ -1,6 +1,8 @@
 /** The link double: keeps what the node sends, with the instant, and hands in what the script says arrives. */
 import type { Blueprint, Boundary, Env, Instant, Offload, Packet, PhysicalService } from '../../../src/index.ts'
 
+const IP_OCTETS = 20
+
 export interface Captured {
   readonly at: Instant
   readonly octets: Uint8Array
@@ -20,9 +22,9 @@ export class ScriptLink {
     }
   }
 
-  /** A packet arrives. */
-  inject(octets: Uint8Array): void {
-    this.service?.arrive(octets)
+  /** A packet arrives. @param segmentOctets of data in each of the segments that it was merged from; 0: it was not. */
+  inject(octets: Uint8Array, segmentOctets: number): void {
+    this.service?.arrive(octets, segmentOctets)
   }
 }
 
@@ -51,9 +53,19 @@ class LinkDouble implements PhysicalService<'ip'> {
     return true
   }
 
-  arrive(octets: Uint8Array): void {
+  arrive(octets: Uint8Array, segmentOctets: number): void {
     const packet = this.env.packet(0, octets.length)
     packet.append(octets)
+    if (segmentOctets > 0) merged(packet, segmentOctets)
     if (!this.boundary.up(packet, undefined, 0)) this.boundary.drop(packet, 'noUser')
   }
+}
+
+/** Makes it a super-segment, as links hand them in that merge: our packets have no options of IP. */
+function merged(packet: Packet, segmentOctets: number): void {
+  packet.segmentOctets = segmentOctets
+  packet.checksum = 'verified'
+  packet.checksumStart = packet.start + IP_OCTETS
+  packet.checksumOffset = 16
+  packet.headerOctets = (packet.view.getUint8(packet.checksumStart + 12) >> 4) * 4
 }

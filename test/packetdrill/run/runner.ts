@@ -86,14 +86,14 @@ class Run implements CallListener, Time {
   private underTest: LinuxSocket | undefined
 
   constructor(node: NodeUnderTest, config: Config, sysctls: Sysctls, options: RunOptions, trace: Trace) {
-    const { bindPort, connectPort, timestampUs, toleranceUs, strictSegments, scaledEcho } = config
+    const { bindPort, connectPort, timestampUs, toleranceUs, strictSegments } = config
     this.node = node
     this.config = config
     this.sysctls = sysctls
     this.trace = trace
     this.conversations = new Conversations(bindPort)
     this.outbox = new Outbox(node.link.sent, (instant) => node.since(instant))
-    this.arrivals = new Arrivals(node, this.conversations, this.outbox, scaledEcho)
+    this.arrivals = new Arrivals(node, this.conversations, this.outbox, config)
     const timestampTolerance = timestampUs === 0 ? undefined : toleranceUs / timestampUs
     const comparison = { ignorePsh: options.ignorePsh ?? false, timestampTolerance }
     this.departures = new Departures(this, this.outbox, this.conversations, comparison, strictSegments, trace)
