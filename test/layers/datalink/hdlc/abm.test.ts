@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import t from 'tap'
+import { type AbmOptions, AX25, LAPB, LLC2, type Variant } from '../../../../layers/datalink/hdlc/abm/variant.ts'
+import { ms } from '../../../../src/kernel/clock.ts'
+import { packetsInUse, poisonReleased } from '../../../../src/kernel/packet.ts'
+import { holds } from '../../../property.ts'
+import { closeAll, converse, Station } from './machines.ts'
+
+poisonReleased(true)
+
+const QUICK: AbmOptions = { t1: ms(50), n2: 255, receiveQueue: 4, queue: 16 }
+
+/** Variants with windows that are safe on a line that duplicates. */
+const KINDS: readonly [string, Variant, AbmOptions][] = [
+  ['LAPB, modulo 8', LAPB, { ...QUICK, modulus: 8, k: 7 }],
+  ['LAPB, modulo 8, k 1', LAPB, { ...QUICK, modulus: 8, k: 1 }],
+  ['LAPB, modulo 128', LAPB, { ...QUICK, modulus: 128, k: 127 }],
+  ['LLC2', LLC2, { ...QUICK, k: 32 }],
+  ['AX.25, SREJ', AX25, { ...QUICK, modulus: 8, k: 4, recovery: 'srej' }],
+  ['AX.25, multi-SREJ', AX25, { ...QUICK, modulus: 128, k: 64, recovery: 'multi-srej' }],
+  ['AX.25, multi-SREJ, modulo 8', AX25, { ...QUICK, modulus: 8, k: 4, recovery: 'multi-srej' }],
+]
+
+const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
+
+for (const [name, variant, options] of KINDS) {
+  t.test(`${name}: everything arrives, once, in order`, async (t) => {
+    holds(
+      t,
+      name,
+      fc.property(
+        fc.record({
+          seed: fc.integer(),
+          loss: fc.double({ min: 0, max: 0.4, noNaN: true }),
+          duplication: fc.double({ min: 0, max: 0.3, noNaN: true }),
+          reading: fc.constantFrom(1, 0.5, 0.05),
+          batch: fc.integer({ min: 1, max: 10 }),
+          jitter: fc.constantFrom(0, 3000, 40_000),
+          rate: fc.constantFrom(1, 3, 1000),
+        }),
+        fc.integer({ min: 1, max: 150 }),
+        (line, count) => {
+          const before = packetsInUse()
+          const stations = [new Station(variant, options), new Station(variant, options)] as const
+          stations[0].abm.connect(0)
+          assert.notEqual(converse(stations, count, line), -1, 'a stall')
+          for (const { got, events } of stations) {
+            assert.deepEqual(got, numbers(count))
+            assert.deepEqual(
+              events.map(({ state }) => state),
+              ['up'],
+            )
+          }
+          closeAll(stations)
+          assert.equal(packetsInUse(), before)
+        },
+      ),
+      { numRuns: 300 },
+    )
+  })
+}
