@@ -144,6 +144,12 @@ export interface ConnectionInfo {
   /** Octets written and not yet acknowledged; octets received and not yet read. */
   readonly sendQueue: number
   readonly receiveQueue: number
+  /** How long ago data last arrived; as long as none has, anything. */
+  readonly sinceReceived: Duration
+  /** How long something was queued or in flight; of this, how long the peer's window, or our full send queue, was in the way. */
+  readonly busyTime: Duration
+  readonly windowLimitedTime: Duration
+  readonly bufferLimitedTime: Duration
 }
 
 /** What happens on a connection. Every method is optional; each is called from the stack, never within a call to it. */

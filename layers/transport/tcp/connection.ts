@@ -21,6 +21,7 @@ import { resetSegment } from './build.ts'
 import { congestion } from './congestion.ts'
 import type { PendingFastOpens } from './fast-open-server.ts'
 import { failureError, infoOf, notWritable } from './figures.ts'
+import { noteLimit } from './limits.ts'
 import type { Outlet } from './outlet.ts'
 import { output, retryLater, updateMss } from './output.ts'
 import { SendBuffer } from './send-buffer.ts'
@@ -150,7 +151,10 @@ export class TcpConnection implements Connection, Timed, Pump {
     if (tcb.sender !== null) tcb.sender.unitLeft = 0
     for (let n = 0; n < PUMP_SEGMENTS; n++) {
       const packet = output(tcb, now)
-      if (packet === null) return
+      if (packet === null) {
+        if (tcb.sender !== null) noteLimit(tcb, tcb.sender, now)
+        return
+      }
       tcb.segmentsSent += packet.segments
       if (!this.outlet.transmit(this, packet)) return
     }
@@ -408,7 +412,7 @@ export class TcpConnection implements Connection, Timed, Pump {
   }
 
   info(): ConnectionInfo {
-    return infoOf(this.tcb)
+    return infoOf(this.tcb, this.outlet.now())
   }
 
   /** (RFC 9293 §3.10.4): after the data, FIN. */

@@ -1,6 +1,6 @@
 /** What a connection looks like from outside: its figures, and its failures as errors. */
 import type { ConnectionInfo } from '../../../src/api/sockets.ts'
-import type { Duration } from '../../../src/kernel/clock.ts'
+import type { Duration, Instant } from '../../../src/kernel/clock.ts'
 import { NetError } from '../../../src/kernel/errors.ts'
 import { UNLIMITED } from './congestion.ts'
 import { pacingRate } from './pacing.ts'
@@ -8,7 +8,7 @@ import { DUP_THRESHOLD } from './rack.ts'
 import type { Failure, Tcb } from './tcb.ts'
 
 /** The figures of a connection, now. */
-export function infoOf(tcb: Tcb): ConnectionInfo {
+export function infoOf(tcb: Tcb, now: Instant): ConnectionInfo {
   const { sender } = tcb
   return {
     state: tcb.state,
@@ -50,6 +50,10 @@ export function infoOf(tcb: Tcb): ConnectionInfo {
     segmentsReceived: tcb.segmentsReceived,
     sendQueue: tcb.queuedOctets,
     receiveQueue: tcb.readableOctets,
+    sinceReceived: now - (tcb.lastDataAt < 0 ? tcb.lastReceivedAt : tcb.lastDataAt),
+    busyTime: sender === null ? 0 : sender.limits.busy(now),
+    windowLimitedTime: sender === null ? 0 : sender.limits.window(now),
+    bufferLimitedTime: sender === null ? 0 : sender.limits.buffer(now),
   }
 }
 

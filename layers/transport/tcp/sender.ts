@@ -6,6 +6,7 @@ import type { Duration, Instant } from '../../../src/kernel/clock.ts'
 import { seconds } from '../../../src/kernel/clock.ts'
 import { before } from '../../../src/kernel/sequence.ts'
 import { type Congestion, type CongestionWindow, UNLIMITED } from './congestion.ts'
+import { Limits } from './limits.ts'
 import { Rack } from './rack.ts'
 import { DeliveryRate } from './rate.ts'
 import { Scoreboard } from './scoreboard.ts'
@@ -53,6 +54,7 @@ export class Sender implements CongestionWindow {
   readonly rack: Rack = new Rack()
   readonly rate: DeliveryRate = new DeliveryRate()
   readonly minRtt: LeastRoundTrip = new LeastRoundTrip()
+  readonly limits: Limits = new Limits()
   algorithm: Congestion
   cwnd: number
   ssthresh: number = UNLIMITED

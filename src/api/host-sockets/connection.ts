@@ -183,6 +183,10 @@ export class HostConnection implements Connection {
       segmentsReceived: 0,
       sendQueue: this.socket.writableLength,
       receiveQueue: this.socket.readableLength,
+      sinceReceived: 0,
+      busyTime: 0,
+      windowLimitedTime: 0,
+      bufferLimitedTime: 0,
     }
   }
 

@@ -95,6 +95,10 @@ const FIGURES: Readonly<Record<string, Figure>> = {
   tcpi_segs_out: ({ segmentsSent }) => segmentsSent,
   tcpi_segs_in: ({ segmentsReceived }) => segmentsReceived,
   tcpi_bytes_received: ({ octetsReceived }) => octetsReceived,
+  tcpi_last_data_recv: ({ sinceReceived }) => Math.floor(sinceReceived / 1000),
+  tcpi_busy_time: ({ busyTime }) => busyTime,
+  tcpi_rwnd_limited: ({ windowLimitedTime }) => windowLimitedTime,
+  tcpi_sndbuf_limited: ({ bufferLimitedTime }) => bufferLimitedTime,
   tcpi_notsent_bytes: ({ sendQueue, outstanding }) => Math.max(sendQueue - outstanding, 0),
 }
 
