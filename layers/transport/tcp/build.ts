@@ -55,7 +55,7 @@ export function synSegment(tcb: Tcb, flags: number, fastOpen: FastOpen | null, d
   // Where both do not fit, the cookie is worth more.
   if (synOptionsOctets(OFFER) > OPTION_OCTETS) OFFER.userTimeout = -1
   const header = HEADER_OCTETS + synOptionsOctets(OFFER)
-  const packet = take(tcb, header, data)
+  const packet = takeSegment(tcb, header, data)
   const { view, start } = packet
   writeHeader(view, start, tcb.ports, snd.iss, rcv.nxt, header, flags, offerFirstWindow(tcb))
   writeSynOptions(view, start + HEADER_OCTETS, tcb.announcedMss, OFFER)
@@ -71,7 +71,7 @@ export function dataSegment(tcb: Tcb, seq: number, data: number, flags: number, 
   const options = optionOctets(tcb)
   const sack = sackOctets(tcb, tcb.mss - data)
   const header = HEADER_OCTETS + options + sack
-  const packet = take(tcb, header, data)
+  const packet = takeSegment(tcb, header, data)
   const push = data > 0 && ((seq + data) | 0) === tcb.pushEnd ? PSH : 0
   const told = sack > 0 || !sackDue(tcb)
   writeSegment(tcb, packet, seq, header, flags | push | ACK, now)
@@ -108,7 +108,7 @@ export function emptySegment(tcb: Tcb, seq: number, now: Instant): Packet {
   const options = optionOctets(tcb)
   const sack = sackOctets(tcb, room - options)
   const header = HEADER_OCTETS + options + sack + (timeout < 0 ? 0 : USER_TIMEOUT_OCTETS)
-  const packet = take(tcb, header, 0)
+  const packet = takeSegment(tcb, header, 0)
   writeSegment(tcb, packet, seq, header, ACK, now)
   if (sack > 0) tcb.sackBlocks?.write(packet.view, packet.start + HEADER_OCTETS + options, sack)
   if (timeout >= 0) writeUserTimeout(packet.view, packet.start + header - USER_TIMEOUT_OCTETS, timeout)
@@ -121,14 +121,15 @@ export function emptySegment(tcb: Tcb, seq: number, now: Instant): Packet {
 /** The segment that resets the connection from our side (RFC 9293 §3.10.5). */
 export function resetSegment(tcb: Tcb, now: Instant): Packet {
   const header = HEADER_OCTETS + optionOctets(tcb)
-  const packet = take(tcb, header, 0)
+  const packet = takeSegment(tcb, header, 0)
   writeSegment(tcb, packet, tcb.snd.nxt, header, RST | ACK, now)
   tcb.ect = false
   complete(tcb, packet, header)
   return packet
 }
 
-function take(tcb: Tcb, header: number, data: number): Packet {
+/** A packet for a segment: room for the network's header, and `header + data` octets with undefined contents. */
+export function takeSegment(tcb: Tcb, header: number, data: number): Packet {
   const packet = Packet.take(tcb.path.headroom, header + data + tcb.path.tailroom)
   packet.put(header + data)
   return packet

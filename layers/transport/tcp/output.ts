@@ -9,6 +9,7 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import { after } from '../../../src/kernel/sequence.ts'
 import { noteAnswer } from './ack-policy.ts'
 import { dataSegment, emptySegment, optionOctets, synSegment } from './build.ts'
+import { beginBurst, nextOfBurst } from './burst.ts'
 import { restartAfterIdle, validateWindow } from './cwnd-validation.ts'
 import { armAfterSending, startRetransmit } from './loss-timer.ts'
 import { charge, heldBack } from './pacing.ts'
@@ -52,7 +53,8 @@ function acknowledgment(tcb: Tcb, now: Instant): Packet | null {
 /** What is paced goes in its time. */
 function pacedData(tcb: Tcb, now: Instant): Packet | null {
   const { sender } = tcb
-  return sender !== null && heldBack(tcb, sender, now) ? null : dataToSend(tcb, now)
+  if (sender === null) return dataToSend(tcb, now)
+  return nextOfBurst(tcb, sender, now) ?? (heldBack(tcb, sender, now) ? null : dataToSend(tcb, now))
 }
 
 function dataToSend(tcb: Tcb, now: Instant): Packet | null {
@@ -176,6 +178,7 @@ function newSegment(tcb: Tcb, s: Sender, now: Instant, beyond = false): Packet |
   if (data > 0) noteAnswer(tcb, now)
   if (flight === 0) tcb.unackedSince = now
   sent(tcb, s, seq, pipe, more, left === 0, now)
+  if (flight > 0) beginBurst(tcb, s, packet, now)
   return packet
 }
 

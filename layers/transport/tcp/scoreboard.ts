@@ -87,6 +87,11 @@ export class Scoreboard {
     return i
   }
 
+  /** More of the unit has been sent for the first time, right behind the last record and together with it: up to `end`. */
+  extend(end: number): void {
+    records.end[this.tail] = end
+  }
+
   /** Nothing has been sent after it, nor is anything known of it. */
   private isFresh(i: number): boolean {
     return this.newest === i && ((records.flags[i] as number) & ~LIMITED) === 0

@@ -205,7 +205,8 @@ function addressSum({ w0, w1, w2, w3 }: IpAddress): number {
   return halves(w0) + halves(w1) + halves(w2) + halves(w3)
 }
 
-const halves = (word: number): number => (word >>> 16) + (word & 0xffff)
+/** The sum of the two halves of a word: a partial sum. */
+export const halves = (word: number): number => (word >>> 16) + (word & 0xffff)
 
 /** Is the checksum right, or vouched for by the medium? (RFC 9293 §3.1 MUST-3) */
 export function checksumHolds(packet: Packet, source: IpAddress, destination: IpAddress): boolean {
@@ -331,6 +332,11 @@ export function writeChecksum(
   const { start } = packet
   const partial = pseudoHeader(source, destination, packet.end - start) + payloadSum
   packet.view.setUint16(start + CHECKSUM_OFFSET, ~fold(sum(start, headerOctets, partial)) & 0xffff)
+}
+
+/** Writes the checksum of the segment that fills `packet`, whose partial sum is known. */
+export function writeSum(packet: Packet, partial: number): void {
+  packet.view.setUint16(packet.start + CHECKSUM_OFFSET, ~fold(partial) & 0xffff)
 }
 
 /** Leaves the checksum to the link: the pseudo-header's sum goes into the field. */
