@@ -135,7 +135,11 @@ export interface ConnectionInfo {
   readonly userTimeout: Duration
   readonly sndWnd: number
   readonly rcvWnd: number
+  /** Largest payload of a segment that is sent. */
   readonly maxSegment: number
+  /** Largest packet that the path is taken to carry whole, in octets; and segments sent to find out whether it carries more. */
+  readonly pathMtu: number
+  readonly mtuProbes: number
   readonly retransmits: number
   readonly octetsSent: number
   readonly octetsReceived: number

@@ -14,7 +14,8 @@ export function figureLines(info: ConnectionInfo): string[] {
   ].filter((name) => name !== false)
   const threshold = info.ssthresh < LARGEST_WINDOW ? size(info.ssthresh) : 'none yet'
   return [
-    `${info.congestionControl} (${info.congestionState}), cwnd ${size(info.cwnd)}, ssthresh ${threshold}, mss ${info.maxSegment}`,
+    `${info.congestionControl} (${info.congestionState}), cwnd ${size(info.cwnd)}, ssthresh ${threshold}`,
+    `mss ${info.maxSegment}, path mtu ${info.pathMtu}${info.mtuProbes > 0 ? ` (${info.mtuProbes} probes)` : ''}`,
     `rtt ${milliseconds(info.srtt)} ± ${milliseconds(info.rttvar)}, least ${milliseconds(info.minRtt)}, rto ${milliseconds(info.rto)} ms`,
     `in flight ${size(info.flightSize)}, lost ${size(info.lost)}, sent again ${info.retransmits}, reordering ${info.reordering}`,
     `windows ${size(info.sndWnd)} out, ${size(info.rcvWnd)} in`,

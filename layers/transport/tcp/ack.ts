@@ -4,6 +4,7 @@ import { after, before } from '../../../src/kernel/sequence.ts'
 import { UNLIMITED } from './congestion.ts'
 import { assess, assessProbe, forgetDuplicates, takeBlocks } from './loss.ts'
 import { armAfterAck } from './loss-timer.ts'
+import { probeAcked } from './mtu-probe.ts'
 import { endPersist } from './output.ts'
 import { Progress } from './progress.ts'
 import { DUP_THRESHOLD } from './rack.ts'
@@ -71,7 +72,10 @@ function currentAck(tcb: Tcb, s: Sender, seg: Segment, acked: number, now: Insta
   if (tcb.snd.wnd === 0 && !tcb.orphan) tcb.retransmits = 0
   if (seg.sackCount > 0 && tcb.sack) takeBlocks(tcb, s, seg.ack, seg.sackEdges, seg.sackCount, TOLD)
   if (TOLD.dsack) TOLD.duplicate = false
-  if (acked > 0) advance(tcb, s, seg, now)
+  if (acked > 0) {
+    advance(tcb, s, seg, now)
+    if (tcb.search !== null) probeAcked(tcb, tcb.search, now)
+  }
   learn(tcb, s, seg, now)
   if (s.probing) assessProbe(tcb, s, seg.ack, TOLD)
   const dubious = TOLD.duplicate || TOLD.sacked || TOLD.congested || TOLD.dsack || s.state !== 'open'

@@ -23,7 +23,8 @@ import type { PendingFastOpens } from './fast-open-server.ts'
 import { failureError, infoOf, notWritable } from './figures.ts'
 import { noteLimit } from './limits.ts'
 import type { Outlet } from './outlet.ts'
-import { output, retryLater, updateMss } from './output.ts'
+import { output, retryLater } from './output.ts'
+import { updateMss } from './path-mtu.ts'
 import { SendBuffer } from './send-buffer.ts'
 import { withOption } from './settings.ts'
 import {
@@ -396,7 +397,7 @@ export class TcpConnection implements Connection, Timed, Pump {
       // What is queued goes once, even if corked, as on Linux.
       tcb.more = false
       if (tcb.hasUnsent) tcb.override = true
-    } else if (name === 'maxSegment' && tcb.path.mtu > 0) {
+    } else if ((name === 'maxSegment' || name === 'pathMtuDiscovery') && tcb.path.mtu > 0) {
       updateMss(tcb)
     } else if (name === 'advertisedTimeout') {
       tcb.userTimeoutDue = tcb.established && tcb.options.advertisedTimeout > 0

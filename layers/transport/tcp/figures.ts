@@ -4,6 +4,7 @@ import type { Duration, Instant } from '../../../src/kernel/clock.ts'
 import { NetError } from '../../../src/kernel/errors.ts'
 import { UNLIMITED } from './congestion.ts'
 import { pacingRate } from './pacing.ts'
+import { currentMtu } from './path-mtu.ts'
 import { DUP_THRESHOLD } from './rack.ts'
 import type { Failure, Tcb } from './tcb.ts'
 
@@ -43,6 +44,8 @@ export function infoOf(tcb: Tcb, now: Instant): ConnectionInfo {
     sndWnd: tcb.snd.wnd,
     rcvWnd: tcb.rcv.wnd,
     maxSegment: tcb.mss,
+    pathMtu: currentMtu(tcb),
+    mtuProbes: tcb.mtuProbes,
     retransmits: tcb.retransmitted,
     octetsSent: tcb.octetsSent,
     octetsReceived: tcb.octetsReceived,

@@ -5,8 +5,8 @@
  */
 import { before, beforeOrAt } from '../../../src/kernel/sequence.ts'
 import type { ErrorReport } from '../../network/service.ts'
-import { loseAllToPath } from './loss.ts'
-import { updateMss } from './output.ts'
+import { loseAllToPath, loseProbeToPath } from './loss.ts'
+import { toldMtu, updateMss } from './path-mtu.ts'
 import { records } from './records.ts'
 import { type Failure, SOFT_ERROR, type Tcb } from './tcb.ts'
 
@@ -46,11 +46,17 @@ export function errorArrives(tcb: Tcb, report: ErrorReport, seq: number, own: bo
 
 /** The path is narrower than we thought: send what is outstanding again in smaller segments (RFC 1191 §6.4). */
 function packetTooBig(tcb: Tcb, mtu: number, seq: number): void {
-  const known = tcb.pathMtu > 0 ? Math.min(tcb.pathMtu, tcb.path.mtu) : tcb.path.mtu
-  if (mtu >= MIN_MTU && mtu < known) tcb.pathMtu = mtu
+  const { snd, sender, search } = tcb
+  const told = mtu >= MIN_MTU && mtu < toldMtu(tcb)
+  if (told) tcb.pathMtu = mtu
+  const refused = told && search !== null && search.size > mtu && search.seq === seq
+  if (told) search?.narrow(mtu)
   updateMss(tcb)
-  const { snd } = tcb
-  const { sender } = tcb
+  if (refused && sender !== null) {
+    // What is smaller than the probe is on its way, unless another report says otherwise.
+    loseProbeToPath(tcb, sender, search)
+    return
+  }
   if (!beforeOrAt(snd.una, seq) || sender === null || sender.board.head === 0) return
   // Sent in segments that fit by now.
   if ((records.mss[sender.board.head] as number) <= tcb.mss) return

@@ -8,6 +8,8 @@
 import { type Instant, ms } from '../../../src/kernel/clock.ts'
 import { after, afterOrAt, before } from '../../../src/kernel/sequence.ts'
 import { armReorder } from './loss-timer.ts'
+import { blackHoleDisproved, giveProbeUp, isProbeLost } from './mtu-probe.ts'
+import type { MtuSearch } from './mtu-search.ts'
 import { Progress } from './progress.ts'
 import { records } from './records.ts'
 import {
@@ -22,7 +24,10 @@ import {
   wasDelayed,
 } from './reduction.ts'
 import type { Sender } from './sender.ts'
-import type { Tcb } from './tcb.ts'
+import type { SegmentNote, Tcb } from './tcb.ts'
+
+const NOTE_TOO_LARGE: SegmentNote = { event: 'retransmit', reason: 'pathMtu', rfc: 'RFC 1191 §6.4' }
+const NOTE_PROBE_LOST: SegmentNote = { event: 'retransmit', reason: 'pathMtuProbe', rfc: 'RFC 4821 §7.6.2' }
 
 /** What the timer of reordering has to tell: nothing but what is lost. */
 const NOTHING = new Progress()
@@ -155,8 +160,8 @@ function inOrder(tcb: Tcb, s: Sender, told: Progress): void {
   }
   if (s.state !== 'cwr') undoByDsack(s)
   identify(tcb, s, told, false)
-  if (s.board.lost > 0) enterRecovery(tcb, s, told)
-  else open(tcb, s, told)
+  if (s.board.lost === 0) open(tcb, s, told)
+  else if (s.state === 'cwr' || told.congested || !repairProbe(tcb, s, told.now)) enterRecovery(tcb, s, told)
 }
 
 function open(tcb: Tcb, s: Sender, told: Progress): void {
@@ -177,7 +182,8 @@ function keepOpen(tcb: Tcb, s: Sender): void {
 function identify(tcb: Tcb, s: Sender, told: Progress, partial: boolean): void {
   if (s.board.isEmpty) return
   if (!tcb.sack) {
-    loseFirst(s, told, partial)
+    // What was too large has been seen to; the duplicates that follow tell of it alone.
+    if (s.state !== 'loss' || !s.tooLarge) loseFirst(s, told, partial)
     return
   }
   const wait = s.rack.detect(s, told)
@@ -245,6 +251,7 @@ export function reorderTimeout(tcb: Tcb, s: Sender, now: Instant): void {
   if (wait > 0) armReorder(tcb, wait, now)
   if (NOTHING.lost === 0) return
   if (s.state !== 'recovery' && s.state !== 'loss') {
+    if (s.state !== 'cwr' && repairProbe(tcb, s, now)) return
     enterRecovery(tcb, s, NOTHING)
     NOTHING.octets = s.mss
     reduceWindow(tcb, s, NOTHING)
@@ -271,6 +278,8 @@ export function enterLoss(tcb: Tcb, s: Sender, now: Instant): void {
   s.setCwnd(board.pipe(tcb.outstanding) + s.mss)
   s.frto = tcb.settings.forwardRto && (s.state !== 'loss' && s.state !== 'recovery' ? true : again)
   s.frtoTrial = s.probing = tcb.tailProbeDue = false
+  s.lossNote = null
+  s.tooLarge = false
   s.state = 'loss'
   s.recover = snd.nxt
   tcb.cwrDue = tcb.ecn
@@ -295,6 +304,30 @@ export function loseAllToPath(tcb: Tcb, s: Sender): void {
   const { board } = s
   board.unmarkSacked()
   while (board.oldest !== 0) board.markLost(board.oldest)
+  enterRepair(tcb, s, NOTE_TOO_LARGE)
+}
+
+/** A probe of the path's MTU is missing, and nothing else: it goes again in segments of the usual size (RFC 4821 §7.6.2). */
+function repairProbe(tcb: Tcb, s: Sender, now: Instant): boolean {
+  const { search } = tcb
+  if (search === null || !isProbeLost(search, s)) return false
+  giveProbeUp(search, s)
+  search.failed(now)
+  enterRepair(tcb, s, NOTE_PROBE_LOST)
+  return true
+}
+
+/** A router says that the probe is too large. */
+export function loseProbeToPath(tcb: Tcb, s: Sender, search: MtuSearch): void {
+  giveProbeUp(search, s)
+  // While something else is being repaired, this is so with it.
+  if (s.state === 'open' || s.state === 'disorder') enterRepair(tcb, s, NOTE_PROBE_LOST)
+}
+
+/** What is taken as lost goes again, and cwnd stays. */
+function enterRepair(tcb: Tcb, s: Sender, note: SegmentNote): void {
+  s.lossNote = note
+  s.tooLarge = true
   s.ssthresh = currentSsthresh(s)
   s.priorSsthresh = 0
   s.undoable = s.frto = s.frtoTrial = false
@@ -306,10 +339,10 @@ function inLoss(tcb: Tcb, s: Sender, told: Progress): void {
   s.frtoTrial = false
   processLoss(tcb, s, told)
   identify(tcb, s, told, false)
-  if (s.state === 'open' || told.lostAgain) inOrderAfterLoss(tcb, s, told)
+  if (s.state === 'open' || told.lostAgain || (s.tooLarge && told.lost > 0)) inOrderAfterLoss(tcb, s, told)
 }
 
-/** The timeout was undone, or a retransmission was lost in its turn. */
+/** The timeout was undone, or a retransmission was lost in its turn, or something besides what was too large. */
 function inOrderAfterLoss(tcb: Tcb, s: Sender, told: Progress): void {
   if (s.board.lost > 0) enterRecovery(tcb, s, told)
   else open(tcb, s, told)
@@ -357,6 +390,7 @@ function undoLoss(tcb: Tcb, s: Sender): void {
   s.frto = false
   s.state = 'open'
   tcb.spuriousTimeouts++
+  if (tcb.search !== null) blackHoleDisproved(tcb, tcb.search)
 }
 
 // ── tail loss probes

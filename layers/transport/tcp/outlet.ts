@@ -10,7 +10,7 @@ import { Timer } from '../../../src/kernel/timers.ts'
 import { NetworkAddressing, type NetworkService, type NoPath, PROTOCOL } from '../../network/service.ts'
 import type { TcpConnection } from './connection.ts'
 import type { TcpListener } from './listener.ts'
-import { updateMss } from './output.ts'
+import { updateMss } from './path-mtu.ts'
 import type { DropReason } from './reasons.ts'
 import { ECN_FIELD, ECT_0 } from './segment.ts'
 import type { Failure, Tcb } from './tcb.ts'
@@ -96,6 +96,7 @@ export class Outlet {
   route(tcb: Tcb): boolean {
     const { network } = this
     if (tcb.pathGeneration === network.generation) return true
+    const { link } = tcb.path
     const none = network.path(tcb.remote.address, tcb.local.address, tcb.link, tcb.path)
     if (none !== undefined) {
       tcb.softFailure = NO_PATH[none]
@@ -103,6 +104,8 @@ export class Outlet {
     }
     tcb.pathGeneration = network.generation
     tcb.pathMtu = 0
+    // What was found out about another path is worth nothing here.
+    if (tcb.path.link !== link) tcb.search = null
     updateMss(tcb)
     return true
   }

@@ -12,17 +12,19 @@ import { dataSegment, emptySegment, optionOctets, synSegment } from './build.ts'
 import { beginBurst, nextOfBurst } from './burst.ts'
 import { restartAfterIdle, validateWindow } from './cwnd-validation.ts'
 import { armAfterSending, startRetransmit } from './loss-timer.ts'
+import { probeOctets, probeSent } from './mtu-probe.ts'
+import type { MtuSearch } from './mtu-search.ts'
 import { charge, heldBack } from './pacing.ts'
 import { resendLost, resendTail } from './resend.ts'
 import { ACK, CWR, ECE, FIN, HEADER_OCTETS, PSH, SYN } from './segment.ts'
 import type { Sender } from './sender.ts'
-import { MIN_MSS } from './settings.ts'
 import { NEVER, type SegmentNote, type Tcb } from './tcb.ts'
 import { unitOctets } from './unit.ts'
 
 const NOTE_SYN: SegmentNote = { event: 'retransmit', reason: 'synTimeout', rfc: 'RFC 9293 §3.8.3' }
 const NOTE_PERSIST: SegmentNote = { event: 'probe', reason: 'zeroWindow', rfc: 'RFC 9293 §3.8.6.1' }
 const NOTE_KEEP_ALIVE: SegmentNote = { event: 'probe', reason: 'keepAlive', rfc: 'RFC 9293 §3.8.4' }
+const NOTE_PATH_MTU: SegmentNote = { event: 'probe', reason: 'pathMtu', rfc: 'RFC 4821 §7.5' }
 const NOTE_TAIL: SegmentNote = { event: 'probe', reason: 'tailLoss', rfc: 'RFC 8985 §7.3' }
 
 /** @returns the next segment, or null when there is nothing to send now. The caller owns it. */
@@ -61,7 +63,9 @@ function dataToSend(tcb: Tcb, now: Instant): Packet | null {
   const { sender } = tcb
   if (sender === null) return tcb.hasUnsent ? newSegment(tcb, tcb.sending(now), now) : null
   if (tcb.tailProbeDue) return tailProbe(tcb, sender, now)
-  if (sender.board.due === 0) return newSegment(tcb, sender, now)
+  if (sender.board.due === 0) {
+    return tcb.search === null ? newSegment(tcb, sender, now) : probeOrNew(tcb, sender, tcb.search, now)
+  }
   return sender.frtoTrial ? trial(tcb, sender, now) : resendLost(tcb, sender, now)
 }
 
@@ -90,19 +94,6 @@ function tailProbe(tcb: Tcb, s: Sender, now: Instant): Packet | null {
   s.probeResent = !fresh
   s.probeEnd = tcb.snd.nxt
   return packet
-}
-
-/** The effective send MSS (RFC 9293 §3.7.1 MUST-16, RFC 6691). */
-export function updateMss(tcb: Tcb): void {
-  const mtu = tcb.pathMtu > 0 ? Math.min(tcb.pathMtu, tcb.path.mtu) : tcb.path.mtu
-  const byPath = mtu - tcb.networkHeaderOctets - HEADER_OCTETS
-  const limit = tcb.options.maxSegment > 0 ? Math.min(tcb.options.maxSegment, byPath) : byPath
-  // Options are part of what a segment may hold (MUST-16): both sides count them against its data.
-  // A tiny value would cost us more than it saves the peer.
-  const mss = Math.max(Math.min(tcb.peerMss, limit), MIN_MSS) - optionOctets(tcb)
-  if (mss === tcb.mss) return
-  tcb.mss = mss
-  tcb.sender?.setMss(mss)
 }
 
 // ── the handshake
@@ -177,8 +168,34 @@ function newSegment(tcb: Tcb, s: Sender, now: Instant, beyond = false): Packet |
   tcb.octetsSent += data
   if (data > 0) noteAnswer(tcb, now)
   if (flight === 0) tcb.unackedSince = now
-  sent(tcb, s, seq, pipe, more, left === 0, now)
+  sent(tcb, s, seq, pipe, tcb.mss, more, left === 0, now)
   if (flight > 0) beginBurst(tcb, s, packet, now)
+  return packet
+}
+
+/** While the path's MTU is being searched for. */
+function probeOrNew(tcb: Tcb, s: Sender, search: MtuSearch, now: Instant): Packet | null {
+  const octets = probeOctets(tcb, s, search, now)
+  if (octets === 0) return newSegment(tcb, s, now)
+  return octets < 0 ? null : mtuProbe(tcb, s, search, octets, now)
+}
+
+/** One segment that is larger than the others, of data that is to be sent anyway (RFC 4821 §7.5). */
+function mtuProbe(tcb: Tcb, s: Sender, search: MtuSearch, octets: number, now: Instant): Packet {
+  const { snd, mss } = tcb
+  const seq = snd.nxt
+  const pipe = s.board.pipe(tcb.outstanding)
+  // What is larger than MSS is a super-segment otherwise.
+  tcb.mss = octets
+  const packet = dataSegment(tcb, seq, octets, 0, now)
+  tcb.mss = mss
+  tcb.note = NOTE_PATH_MTU
+  tcb.ect = tcb.ecn
+  snd.nxt = (seq + octets) | 0
+  tcb.octetsSent += octets
+  noteAnswer(tcb, now)
+  probeSent(tcb, search, seq, octets)
+  sent(tcb, s, seq, pipe, octets, false, false, now)
   return packet
 }
 
@@ -198,11 +215,20 @@ function ofUnit(tcb: Tcb, s: Sender, most: number, single: boolean): number {
   return data
 }
 
-/** [seq, SND.NXT) has been sent for the first time. */
-function sent(tcb: Tcb, s: Sender, seq: number, pipe: number, more: boolean, all: boolean, now: Instant): void {
+/** [seq, SND.NXT) has been sent for the first time. @param full payload of its full segments. */
+function sent(
+  tcb: Tcb,
+  s: Sender,
+  seq: number,
+  pipe: number,
+  full: number,
+  more: boolean,
+  all: boolean,
+  now: Instant,
+): void {
   const { snd } = tcb
   const octets = (snd.nxt - seq) | 0
-  const record = s.board.append(seq, snd.nxt, tcb.mss, more, all && pipe + octets < s.cwnd, now)
+  const record = s.board.append(seq, snd.nxt, full, more, all && pipe + octets < s.cwnd, now)
   if (record !== 0) s.rate.sent(record, pipe === 0, now)
   if (s.reducing) s.prrOut += octets
   charge(tcb, s, octets, now)

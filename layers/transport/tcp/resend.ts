@@ -4,6 +4,7 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import { after } from '../../../src/kernel/sequence.ts'
 import { dataSegment } from './build.ts'
 import { restartRetransmit, startRetransmit } from './loss-timer.ts'
+import { sentAgain } from './mtu-probe.ts'
 import { wholeSegments } from './output.ts'
 import { charge } from './pacing.ts'
 import { records, SACKED } from './records.ts'
@@ -60,7 +61,7 @@ export function resendTail(tcb: Tcb, s: Sender, now: Instant): Packet | null {
 }
 
 function noteOf(tcb: Tcb, s: Sender, seq: number): SegmentNote {
-  if (s.state === 'loss') return NOTE_TIMEOUT
+  if (s.state === 'loss') return s.lossNote ?? NOTE_TIMEOUT
   if (tcb.sack) return NOTE_RACK
   return seq === s.undoMarker ? NOTE_FAST : NOTE_PARTIAL
 }
@@ -71,6 +72,7 @@ function resend(tcb: Tcb, s: Sender, i: number, now: Instant): Packet {
   const seq = records.seq[i] as number
   const end = records.end[i] as number
   const octets = (end - seq) | 0
+  if (tcb.search !== null) sentAgain(tcb.search, seq, end)
   board.repeated(i, tcb.mss, now)
   s.rate.sent(i, false, now)
   const fin = after(end, snd.end)

@@ -10,6 +10,7 @@ import { Limits } from './limits.ts'
 import { Rack } from './rack.ts'
 import { DeliveryRate } from './rate.ts'
 import { Scoreboard } from './scoreboard.ts'
+import type { SegmentNote } from './tcb.ts'
 
 /** What loss recovery is doing, as Linux names it. */
 export type LossState =
@@ -83,6 +84,12 @@ export class Sender implements CongestionWindow {
   /** Our timestamp when something was first sent again; only while `hasResentStamp`. */
   resentStamp = 0
   hasResentStamp = false
+
+  // What was lost, and is sent again in state 'loss', when no timeout says so or a timeout is not all there is to say
+  /** Told to taps in place of the timeout. */
+  lossNote: SegmentNote | null = null
+  /** It was too large for the path, and nothing says that the network is congested: another loss still would. */
+  tooLarge = false
 
   // The tail loss probe under way (RFC 8985 §7)
   probing = false

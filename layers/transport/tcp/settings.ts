@@ -5,6 +5,7 @@ import { inRange, integer, invalidType, invalidValue } from '../../../src/kernel
 import { type FastOpenOptions, type FastOpenSettings, fastOpenSettings } from './fast-open-settings.ts'
 
 export type EcnMode = 'off' | 'accept' | 'on'
+export type MtuProbing = 'off' | 'blackHole' | 'always'
 
 /** What `tcp()` takes; everything has a default. */
 export interface TcpOptions {
@@ -66,6 +67,15 @@ export interface TcpOptions {
   readonly retries?: number | undefined
   /** Retransmissions of a SYN-ACK. Default 5. */
   readonly synAckRetries?: number | undefined
+  /**
+   * Search for the path's MTU by segments of growing size (RFC 4821), where routers do not say or their word is lost: never, once
+   * timeouts suggest it, or on every connection from `baseSegment` up. Default 'blackHole', which costs nothing before.
+   */
+  readonly mtuProbing?: MtuProbing | undefined
+  /** Octets of a segment, options included, that nearly every path takes: where a search begins. Default 1024 (RFC 4821 §7.2). */
+  readonly baseSegment?: number | undefined
+  /** What segments are made smaller to at the least when not even those get through. Default 512. */
+  readonly leastSegment?: number | undefined
   /** Begin with the initial window again after an idle time (RFC 5681 §4.1). Default true. */
   readonly slowStartAfterIdle?: boolean | undefined
   /** How long a connection whose application has closed it waits in FIN-WAIT-2 for the peer's FIN. Default 60 s. */
@@ -102,6 +112,7 @@ const CONNECTION_DEFAULTS: Readonly<ConnectionOptions> = Object.freeze({
 })
 
 const ECN_MODES: readonly EcnMode[] = ['off', 'accept', 'on']
+const MTU_PROBING: readonly MtuProbing[] = ['off', 'blackHole', 'always']
 const CONGESTION_CONTROLS: readonly CongestionControl[] = ['cubic', 'reno', 'none']
 
 /** Largest send or receive buffer: the largest window there is (RFC 7323 §2.3). */
@@ -141,6 +152,9 @@ export function tcpSettings(options: TcpOptions): TcpSettings {
     reportRetries: integer('reportRetries', options.reportRetries ?? 3, 1, 255),
     retries: integer('retries', options.retries ?? 15, 0, 255),
     synAckRetries: integer('synAckRetries', options.synAckRetries ?? 5, 0, 255),
+    mtuProbing: oneOf('mtuProbing', options.mtuProbing ?? 'blackHole', MTU_PROBING),
+    baseSegment: integer('baseSegment', options.baseSegment ?? 1024, MIN_MSS, 65_495),
+    leastSegment: integer('leastSegment', options.leastSegment ?? 512, MIN_MSS, 65_495),
     slowStartAfterIdle: options.slowStartAfterIdle ?? true,
     finWait2Timeout: inRange('finWait2Timeout', options.finWait2Timeout ?? seconds(60), 0, LONGEST),
     delayedAck: inRange('delayedAck', options.delayedAck ?? ms(40), 0, ms(499)),

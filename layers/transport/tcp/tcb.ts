@@ -13,6 +13,7 @@ import { Path } from '../../network/service.ts'
 import { congestion } from './congestion.ts'
 import type { FastOpen } from './fast-open.ts'
 import { Growth, type GrowthBudget } from './growth.ts'
+import type { MtuSearch } from './mtu-search.ts'
 import { Reassembly, type ReassemblyBudget } from './reassembly.ts'
 import type { ReceiveQueue } from './receive-queue.ts'
 import { ReceiveSpace } from './receive-space.ts'
@@ -147,6 +148,9 @@ export class Tcb {
   announcedMss: number = DEFAULT_MSS_IPV4
   /** Path MTU learnt for this connection alone, from an ICMP error; 0: the path's. */
   pathMtu = 0
+  /** What probes say of the path's MTU; null as long as nothing makes us doubt what the network says. */
+  search: MtuSearch | null = null
+  mtuProbes = 0
 
   /** Both sides may send SACK blocks (RFC 2018 §2). */
   sack = false

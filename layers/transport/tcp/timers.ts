@@ -3,6 +3,7 @@ import type { Instant } from '../../../src/kernel/clock.ts'
 import { ackOverdue } from './ack-policy.ts'
 import { enterLoss, reorderTimeout } from './loss.ts'
 import { armForHead, restartRetransmit, withinUserTimeout } from './loss-timer.ts'
+import { pathTimedOut } from './mtu-probe.ts'
 import type { Sender } from './sender.ts'
 import { type Failure, NEVER, type Tcb, UNANSWERED } from './tcb.ts'
 
@@ -87,7 +88,10 @@ function expireRetransmit(tcb: Tcb, now: Instant): Expiry {
     tcb.timedAt = -1
     tcb.lostSyns++
   } else if (tcb.sender !== null) {
-    enterLoss(tcb, tcb.sender, now)
+    const { sender } = tcb
+    const note = pathTimedOut(tcb, sender, now)
+    enterLoss(tcb, sender, now)
+    sender.lossNote = note
   }
   tcb.retransmits++
   tcb.backoff++

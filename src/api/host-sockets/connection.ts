@@ -176,6 +176,8 @@ export class HostConnection implements Connection {
       sndWnd: 0,
       rcvWnd: 0,
       maxSegment: 0,
+      pathMtu: 0,
+      mtuProbes: 0,
       retransmits: 0,
       octetsSent: this.socket.bytesWritten,
       octetsReceived: this.socket.bytesRead,

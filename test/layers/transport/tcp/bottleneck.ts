@@ -39,6 +39,8 @@ export interface Hardship {
   lose: (n: number) => boolean
   /** Nothing arrives between these instants; all that is due then comes at the second. */
   stall: readonly [from: Instant, until: Instant]
+  /** Largest IPv4 packet that is carried at that instant; what is larger is lost without a word. */
+  mtu: (now: Instant) => number
   /** More delay for the data packet with this number. */
   late: (n: number) => Duration
 }
@@ -51,6 +53,7 @@ const NONE: Hardship = {
   loss: 0,
   lose: () => false,
   stall: [0, 0],
+  mtu: () => Number.POSITIVE_INFINITY,
   late: () => 0,
 }
 
@@ -75,12 +78,12 @@ class Direction {
 
   /** @returns whether the packet is to be released: it was dropped. */
   private carry(packet: Packet, to: NetworkAddressing): boolean {
-    const { rate, queue, markAbove, loss, lose, late, stall, delay } = this.hardship
+    const { rate, queue, markAbove, loss, lose, mtu, late, stall, delay } = this.hardship
     const hasData = packet.length > (packet.view.getUint8(packet.start + 12) >> 4) * 4
     const n = hasData ? this.count++ : -1
     const now = this.sim.now()
     const waiting = rate === 0 ? 0 : (Math.max(this.busyUntil - now, 0) * rate) / seconds(1)
-    const lost = below(this.random, 10_000) < loss || (hasData && lose(n))
+    const lost = below(this.random, 10_000) < loss || (hasData && lose(n)) || octetsOnWire(packet) > mtu(now)
     if (lost || waiting + packet.length > queue) {
       this.dropped++
       return true
@@ -104,6 +107,12 @@ class Direction {
   }
 }
 
+/** Of the largest packet that it becomes. */
+function octetsOnWire(packet: Packet): number {
+  if (packet.segmentOctets === 0) return 20 + packet.length
+  return 20 + Math.min(packet.length, packet.headerOctets + packet.segmentOctets)
+}
+
 export interface Flow {
   readonly seed?: number
   readonly octets: number
@@ -124,6 +133,8 @@ export interface Outcome {
   readonly took: Duration
   /** Octets a second. */
   readonly goodput: number
+  /** The longest time in which nothing arrived in order. */
+  readonly silence: Duration
   /** Reasons of what was sent again, and how often. */
   readonly again: Readonly<Record<string, number>>
   readonly info: ConnectionInfo
@@ -209,8 +220,11 @@ export async function transfer(flow: Flow): Promise<Outcome> {
   const { sim, a, b, address, forth, again } = testbed(flow)
   let got = 0
   const buffer = new Uint8Array(65_536)
+  let [silence, lastAt] = [0, 0]
   const readable = (c: Connection): void => {
     for (let n = c.read(buffer); n > 0; n = c.read(buffer)) {
+      silence = Math.max(silence, sim.now() - lastAt)
+      lastAt = sim.now()
       for (let i = 0; i < n; i++) if (buffer[i] !== octetAt(got + i)) throw new Error(`octet ${got + i} is wrong`)
       got += n
     }
@@ -252,5 +266,5 @@ export async function transfer(flow: Flow): Promise<Outcome> {
   const info = connection.info()
   await sim.close()
   const goodput = (flow.octets * seconds(1)) / took
-  return { took, goodput, again, info, dropped: forth.dropped, marked: forth.marked }
+  return { took, goodput, silence, again, info, dropped: forth.dropped, marked: forth.marked }
 }
