@@ -3,7 +3,8 @@ import type { Connection, IpAddress, StreamSockets } from '../../../src/index.ts
 import { Failure, Unsupported } from '../failure.ts'
 import type { CallAction, Value } from '../language/script.ts'
 import { Arguments, numberOf } from './arguments.ts'
-import { O_NONBLOCK, O_RDWR } from './constants.ts'
+import { MSG, O_NONBLOCK, O_RDWR } from './constants.ts'
+import { deferConnect, FAST_OPEN, sendOpening } from './fast-open.ts'
 import { type Attempt, at, DONE, failed, type Outcome, outcomeOf } from './outcome.ts'
 import { type After, pollSockets } from './poll.ts'
 import { LinuxSocket } from './socket.ts'
@@ -15,6 +16,8 @@ export interface Place {
   readonly remote: IpAddress
   readonly bindPort: number
   readonly connectPort: number
+  /** net.ipv4.tcp_fastopen. */
+  readonly fastOpen: number
 }
 
 /** What the interpreter wants to know. */
@@ -55,7 +58,7 @@ export class Calls {
     shutdown: (args) => at(this.shutdown(args)),
     fcntl: (args) => at(this.fcntl(args)),
     ioctl: (args) => at(this.ioctl(args)),
-    setsockopt: (args) => at(setSocketOption(this.of(args), args)),
+    setsockopt: (args) => at(this.setOption(args)),
     getsockopt: (args) => at(getSocketOption(this.of(args), args)),
     poll: (args) =>
       pollSockets(
@@ -68,9 +71,9 @@ export class Calls {
     recvfrom: (args) => receive(this.of(args), args.number(2), args.number(3), args),
     readv: (args) => receive(this.of(args), this.total(args.list(1), args), 0, args),
     recvmsg: (args) => receiveMessage(this.of(args), this.total(this.vectors(args), args), args.number(2), args),
-    write: (args) => send(this.of(args), args.octets(1, args.number(2)), 0, args),
-    send: (args) => send(this.of(args), args.octets(1, args.number(2)), args.number(3), args),
-    sendto: (args) => send(this.of(args), args.octets(1, args.number(2)), args.number(3), args),
+    write: (args) => this.send(args.octets(1, args.number(2)), 0, args),
+    send: (args) => this.send(args.octets(1, args.number(2)), args.number(3), args),
+    sendto: (args) => this.send(args.octets(1, args.number(2)), args.number(3), args),
     writev: (args) => send(this.of(args), new Uint8Array(this.total(args.list(1), args)), 0, args),
     sendmsg: (args) => this.sendMessage(args),
   }
@@ -125,9 +128,18 @@ export class Calls {
   private listen(args: Arguments): Outcome {
     const socket = this.of(args)
     if (socket.listener !== undefined) return DONE
-    const port = socket.bound ?? 0
     // Linux lets one more than the backlog wait.
-    const backlog = args.number(1) + 1
+    socket.backlog = args.number(1) + 1
+    const { server, listeners } = FAST_OPEN
+    if ((this.place.fastOpen & (server | listeners)) === (server | listeners) && !socket.options.has('fastOpen')) {
+      socket.set('fastOpen', socket.backlog)
+    }
+    return this.beginListen(socket)
+  }
+
+  private beginListen(socket: LinuxSocket): Outcome {
+    const { backlog } = socket
+    const port = socket.bound ?? 0
     try {
       const handler = {
         acceptable: () => {
@@ -140,6 +152,36 @@ export class Calls {
     } catch (error) {
       return outcomeOf(error)
     }
+  }
+
+  private setOption(args: Arguments): Outcome {
+    const socket = this.of(args)
+    const outcome = setSocketOption(socket, args)
+    // What concerns those to come, for a listener of ours is said when it begins.
+    if (args.word(2) !== 'TCP_FASTOPEN' || socket.listener === undefined) return outcome
+    socket.listener.close()
+    return this.beginListen(socket)
+  }
+
+  private send(octets: Uint8Array, flags: number, args: Arguments): Attempt {
+    const socket = this.of(args)
+    const opens = socket.deferred || ((flags & MSG.FASTOPEN) !== 0 && socket.connection === undefined)
+    if (!opens) return send(socket, octets, flags, args)
+    if ((this.place.fastOpen & FAST_OPEN.client) === 0) return at(failed('EOPNOTSUPP'))
+    const mayWait = !socket.nonBlocking && (flags & MSG.DONTWAIT) === 0
+    const attempt = sendOpening(socket, octets, mayWait, () => this.open(socket, args, 4, true))
+    if (socket.connection !== undefined) this.listener.connecting(socket, socket.connection)
+    return attempt
+  }
+
+  private open(socket: LinuxSocket, args: Arguments, index: number, fastOpen: boolean): Connection {
+    const request = {
+      address: this.place.remote,
+      port: portOf(args, index) ?? this.place.connectPort,
+      localPort: socket.bound,
+      options: fastOpen ? { ...socket.initialOptions, fastOpen: 1 } : socket.initialOptions,
+    }
+    return this.stream.connect(request, socket.handler)
   }
 
   private accept(args: Arguments): Attempt {
@@ -173,14 +215,11 @@ export class Calls {
   }
 
   private beginConnect(socket: LinuxSocket, args: Arguments): Outcome | undefined {
-    const request = {
-      address: this.place.remote,
-      port: portOf(args, 1) ?? this.place.connectPort,
-      localPort: socket.bound,
-      options: socket.initialOptions,
-    }
+    const { fastOpenConnect } = socket
+    const deferred = fastOpenConnect ? deferConnect(socket, () => this.open(socket, args, 1, true)) : undefined
+    if (deferred !== undefined) return deferred
     try {
-      socket.connection = this.stream.connect(request, socket.handler)
+      socket.connection = this.open(socket, args, 1, fastOpenConnect)
     } catch (error) {
       return outcomeOf(error)
     }
@@ -235,7 +274,7 @@ export class Calls {
 
   private sendMessage(args: Arguments): Attempt {
     if (args.field(args.at(1), 'msg_control').kind !== 'any') throw args.unsupported('control messages')
-    return send(this.of(args), new Uint8Array(this.total(this.vectors(args), args)), args.number(2), args)
+    return this.send(new Uint8Array(this.total(this.vectors(args), args)), args.number(2), args)
   }
 
   /** The vectors of a struct msghdr. */

@@ -14,6 +14,7 @@ export const MSG = {
   NOSIGNAL: 0x4000,
   MORE: 0x8000,
   ZEROCOPY: 0x4000000,
+  FASTOPEN: 0x20000000,
 } as const
 
 const NUMBERS: Readonly<Record<string, number>> = {
@@ -40,6 +41,7 @@ const NUMBERS: Readonly<Record<string, number>> = {
   MSG_WAITALL: MSG.WAITALL,
   MSG_NOSIGNAL: MSG.NOSIGNAL,
   MSG_MORE: MSG.MORE,
+  MSG_FASTOPEN: MSG.FASTOPEN,
   MSG_ZEROCOPY: MSG.ZEROCOPY,
   IP_PMTUDISC_DONT: 0,
   IP_PMTUDISC_WANT: 1,

@@ -42,15 +42,19 @@ export function pollSockets(args: Arguments, find: (fd: number) => LinuxSocket |
   }
 }
 
+/** The peer's FIN has come, though there may be something to read before it. */
+const FIN_RECEIVED: ReadonlySet<string> = new Set(['CLOSE-WAIT', 'LAST-ACK', 'CLOSING', 'TIME-WAIT'])
+
 /** What poll() would say, whatever is asked for (tcp_poll of Linux). */
 function readiness(socket: LinuxSocket): number {
   const { connection, over } = socket
+  if (socket.deferred) return POLL.OUT
   if (connection === undefined) return socket.listener === undefined ? POLL.OUT | POLL.HUP : 0
   const ended = connection.ended || socket.readShut || over
   let bits = 0
   if (over || (socket.readShut && socket.writeShut)) bits |= POLL.HUP
   if (connection.readableOctets > 0 || ended) bits |= POLL.IN
-  if (ended) bits |= POLL.RDHUP
+  if (ended || FIN_RECEIVED.has(connection.state)) bits |= POLL.RDHUP
   if (socket.established && (connection.writableOctets > 0 || socket.writeShut || over)) bits |= POLL.OUT
   if (socket.pendingError !== undefined) bits |= POLL.ERR | POLL.IN | POLL.OUT
   return bits

@@ -24,6 +24,8 @@ const DEFAULTS: readonly (readonly [name: string, value: string])[] = [
   ['tcp_tso_win_divisor', '3'],
   ['tcp_ecn', '0'],
   ['tcp_syncookies', '1'],
+  ['tcp_fastopen', '0x70403'],
+  ['tcp_fastopen_key', 'a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4'],
 ]
 
 /** Without effect on a node with one link of its own and no caches between scripts. */

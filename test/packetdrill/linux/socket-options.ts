@@ -49,6 +49,13 @@ const OPTIONS: Readonly<Record<string, SocketOption>> = {
     get: (socket) => socket.connection?.info().maxSegment ?? (current(socket, 'maxSegment') || 536),
   },
   TCP_USER_TIMEOUT: time('userTimeout', ms),
+  TCP_FASTOPEN: count('fastOpen'),
+  TCP_FASTOPEN_CONNECT: {
+    set: (socket, value) => {
+      socket.fastOpenConnect = value !== 0
+    },
+    get: (socket) => (socket.fastOpenConnect ? 1 : 0),
+  },
   SO_MAX_PACING_RATE: count('maxPacingRate'),
   TCP_SYNCNT: count('synRetries'),
   TCP_KEEPIDLE: time('keepAliveIdle', seconds),

@@ -8,6 +8,7 @@ export class LinuxSocket {
   /** Port of bind(); undefined before. */
   bound: number | undefined
   listener: Listener | undefined
+  backlog = 0
   connection: Connection | undefined
   /** The handshake is complete, or was. */
   established = false
@@ -16,6 +17,9 @@ export class LinuxSocket {
   over = false
   readShut = false
   writeShut = false
+  /** TCP_FASTOPEN_CONNECT is set; connect() has been called, and waits for the first write. */
+  fastOpenConnect = false
+  deferred = false
   /** recvmsg() tells what is left to read (TCP_INQ). */
   tellsLeft = false
   /** SO_ERROR: told once. */

@@ -1,6 +1,7 @@
 /** Sysctls of net.ipv4 as options of `tcp()`. */
 import { type ConnectionOptions, seconds, type TcpOptions } from '../../../src/index.ts'
 import { Unsupported } from '../failure.ts'
+import { FAST_OPEN } from './fast-open.ts'
 
 type Writable<Type> = { -readonly [Name in keyof Type]: Type[Name] }
 type Apply = (settings: Settings, value: string, line: number) => void
@@ -49,6 +50,25 @@ const APPLY: Readonly<Record<string, Apply>> = {
   },
   tcp_synack_retries: ({ tcp }, value) => {
     tcp.synAckRetries = Number(value)
+  },
+  tcp_fastopen: ({ tcp }, value) => {
+    const without = FAST_OPEN.clientWithoutCookie | FAST_OPEN.serverWithoutCookie
+    tcp.fastOpen = { ...tcp.fastOpen, requireCookie: (Number(value) & without) === 0 }
+  },
+  // Of four words each, as a little-endian machine has them.
+  tcp_fastopen_key: ({ tcp }, value) => {
+    const keys = value.split(',').map((key) => {
+      const octets = Buffer.alloc(16)
+      for (const [i, word] of key.split('-').entries()) octets.writeUInt32LE(Number.parseInt(word, 16), 4 * i)
+      return octets
+    })
+    tcp.fastOpen = { ...tcp.fastOpen, keys }
+  },
+  tcp_fastopen_blackhole_timeout_sec: ({ tcp }, value) => {
+    tcp.fastOpen = { ...tcp.fastOpen, blackHolePause: seconds(Number(value)) }
+  },
+  tcp_retries1: ({ tcp }, value) => {
+    tcp.reportRetries = Number(value)
   },
   tcp_retries2: ({ tcp }, value) => {
     tcp.retries = Number(value)
@@ -101,8 +121,6 @@ const IGNORED: readonly string[] = [
   'tcp_mem',
   'tcp_pacing_ss_ratio',
   'tcp_pacing_ca_ratio',
-  'tcp_fastopen',
-  'tcp_fastopen_key',
   'tcp_notsent_lowat',
   'tcp_invalid_ratelimit',
   'tcp_challenge_ack_limit',
@@ -139,6 +157,11 @@ export class Sysctls {
       throw new Unsupported(line, `net.ipv4.${name}=${value}`)
     }
     this.values.set(name, value)
+  }
+
+  /** The bits of net.ipv4.tcp_fastopen; those of Linux before they are set. */
+  get fastOpen(): number {
+    return Number(this.values.get('tcp_fastopen') ?? FAST_OPEN.client)
   }
 
   /** For `tcp()`; from now on nothing changes. */

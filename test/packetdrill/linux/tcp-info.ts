@@ -68,8 +68,12 @@ const begun =
 const FIGURES: Readonly<Record<string, Figure>> = {
   tcpi_state: ({ state }) => STATES[state],
   tcpi_ca_state: ({ congestionState }) => CONGESTION_STATES[congestionState],
-  tcpi_options: ({ timestamps, selectiveAcks, windowScaling, ecn }) =>
-    Number(timestamps) | (Number(selectiveAcks) << 1) | (Number(windowScaling) << 2) | (Number(ecn) << 3),
+  tcpi_options: ({ timestamps, selectiveAcks, windowScaling, ecn, synDataAccepted }) =>
+    Number(timestamps) |
+    (Number(selectiveAcks) << 1) |
+    (Number(windowScaling) << 2) |
+    (Number(ecn) << 3) |
+    (Number(synDataAccepted) << 5),
   tcpi_rto: ({ rto }) => rto,
   tcpi_rtt: ({ srtt }) => srtt,
   tcpi_rttvar: ({ rttvar }) => rttvar,

@@ -7,13 +7,14 @@ import type { LinuxSocket } from './socket.ts'
 
 const READING: number = MSG.DONTWAIT | MSG.WAITALL
 /** Without copying (MSG_ZEROCOPY) is a hint: Linux copies, too, where it cannot do without. */
-const WRITING: number = MSG.DONTWAIT | MSG.NOSIGNAL | MSG.MORE | MSG.ZEROCOPY
+const WRITING: number = MSG.DONTWAIT | MSG.NOSIGNAL | MSG.MORE | MSG.ZEROCOPY | MSG.FASTOPEN
 
 /** Reads up to `count` octets: some at once, or all with MSG_WAITALL; 0 at the end. @throws Unsupported — a flag. */
 export function receive(socket: LinuxSocket, count: number, flags: number, args: Arguments): Attempt {
   checkFlags(flags, READING, args)
   if (args.isNull(1)) return at(failed('EFAULT'))
   const { connection } = socket
+  if (socket.deferred) return at(failed('EAGAIN'))
   if (connection === undefined) return at(failed('ENOTCONN'))
   const mayWait = !socket.nonBlocking && (flags & MSG.DONTWAIT) === 0
   const into = new Uint8Array(count)

@@ -18,6 +18,9 @@ export interface Config {
   readonly mss: number
   readonly bindPort: number
   readonly connectPort: number
+  /** Addresses of the node and its peer; empty: any. */
+  readonly localIp: string
+  readonly remoteIp: string
 }
 
 const DEFAULTS: Config = {
@@ -30,6 +33,8 @@ const DEFAULTS: Config = {
   mss: 0,
   bindPort: 8080,
   connectPort: 8080,
+  localIp: '',
+  remoteIp: '',
 }
 
 const NUMBERS: Readonly<Record<string, keyof Config>> = {
@@ -45,10 +50,9 @@ const FLAGS: Readonly<Record<string, keyof Config>> = {
   tcp_ts_ecr_scaled: 'scaledEcho',
   strict_segments: 'strictSegments',
 }
+const ADDRESSES: Readonly<Record<string, keyof Config>> = { local_ip: 'localIp', remote_ip: 'remoteIp' }
 /** They name addresses, which scripts do not see, or how the original is run. */
 const IGNORED: readonly string[] = [
-  'local_ip',
-  'remote_ip',
   'gateway_ip',
   'netmask_ip',
   'speed',
@@ -65,6 +69,7 @@ export function configOf(options: Script['options']): Config {
   const config: Record<string, unknown> = { ...DEFAULTS }
   for (const { name, value, line } of options) {
     if (NUMBERS[name] !== undefined) config[NUMBERS[name]] = Number(value)
+    else if (ADDRESSES[name] !== undefined) config[ADDRESSES[name]] = value
     else if (FLAGS[name] !== undefined) config[FLAGS[name]] = true
     else if (name === 'ip_version' ? !value.startsWith('ipv4') : !IGNORED.includes(name)) {
       throw new Unsupported(line, `--${name}${value === '' ? '' : `=${value}`}`)

@@ -22,12 +22,11 @@ import { ScriptLink } from './link.ts'
 /** A private network on our side, documentation addresses on the other (RFC 5737). */
 const LOCAL = '192.168.0.1'
 const REMOTE = '192.0.2.1'
-const LOCAL_PREFIX = `${LOCAL}/16`
 
 export class NodeUnderTest {
-  readonly local: number = parseAddress(LOCAL).w3 >>> 0
-  readonly remote: number = parseAddress(REMOTE).w3 >>> 0
-  readonly remoteAddress: IpAddress = IpAddress.ipv4(this.remote)
+  readonly local: number
+  readonly remote: number
+  readonly remoteAddress: IpAddress
   readonly link: ScriptLink
   readonly sockets: Sockets
   private readonly sim = new Simulation({ seed: 1 })
@@ -35,9 +34,15 @@ export class NodeUnderTest {
   /** When the script began. */
   private begin: Instant = 0
 
-  constructor(mtu: number, options: TcpOptions) {
-    this.link = new ScriptLink(mtu)
-    const network = ip(ipv4({ address: LOCAL_PREFIX, gateway: '192.168.0.2' }))
+  /** @param where addresses other than these, and the MTU. */
+  constructor(where: { mtu: number; localIp: string; remoteIp: string }, options: TcpOptions) {
+    const local = parseAddress(where.localIp === '' ? LOCAL : where.localIp)
+    this.remoteAddress = parseAddress(where.remoteIp === '' ? REMOTE : where.remoteIp)
+    this.local = local.w3 >>> 0
+    this.remote = this.remoteAddress.w3 >>> 0
+    this.link = new ScriptLink(where.mtu)
+    const gateway = IpAddress.ipv4(local.w3 ^ 0xff00).toString()
+    const network = ip(ipv4({ address: `${local}/16`, gateway }))
     this.node = this.sim.boot('A', stack(this.link.blueprint, direct(), network, sockets(tcp(options), udp())))
     this.sockets = this.node.top
   }

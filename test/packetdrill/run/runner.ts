@@ -62,7 +62,7 @@ async function execute(script: Script, options: RunOptions, trace: Trace): Promi
   for (const { action, line } of script.events.slice(0, Math.max(first, 0))) {
     if (action.kind === 'shell') runShell(action.text, line, sysctls)
   }
-  const node = new NodeUnderTest(config.mtu, sysctls.boot())
+  const node = new NodeUnderTest(config, sysctls.boot())
   try {
     await node.start()
     await new Run(node, config, sysctls, options, trace).run(script.events.slice(first))
@@ -97,7 +97,7 @@ class Run implements CallListener, Time {
     const timestampTolerance = timestampUs === 0 ? undefined : toleranceUs / timestampUs
     const comparison = { ignorePsh: options.ignorePsh ?? false, timestampTolerance }
     this.departures = new Departures(this, this.outbox, this.conversations, comparison, strictSegments, trace)
-    const place = { remote: node.remoteAddress, bindPort, connectPort }
+    const place = { remote: node.remoteAddress, bindPort, connectPort, fastOpen: sysctls.fastOpen }
     const calls = new Calls(node.sockets.stream, place, this, (duration, action) => node.after(duration, action))
     this.calls = new CallEvents(calls, this, trace)
     this.snippets = new Snippets(
