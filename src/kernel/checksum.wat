@@ -7,22 +7,28 @@
 ;; 2^16 = 1 (mod 2^16 - 1): halves, 32-bit words and lanes may be added in any order.
 ;;
 ;; A vector of 8 words widens to 4 lanes of 32 bits, each the sum of two words, at most 2 * 65535. A lane overflows
-;; after 2^32 / 131070 > 32768 vectors, so lanes are emptied into a 64-bit total every 16384 vectors (256 KiB).
+;; after 2^32 / 131070 > 32768 vectors. Before each run of 8192 vectors (128 KiB) but the last they are emptied into a
+;; 64-bit total, so they never hold more than two such runs and the octets behind them.
+;;
+;; Engines call these functions, they do not inline them: what happens for each segment is written out.
 (module
   (import "slab" "memory" (memory 1))
 
   ;; The folded sum of the run [at, at + length), carried on from `partial`: 0 to 0xffff.
   (func (export "sum") (param $at i32) (param $length i32) (param $partial i32) (result i32)
-    (local $lanes v128) (local $total i64) (local $stop i32) (local $end i32)
+    (local $lanes v128) (local $total i64) (local $run i32) (local $stop i32) (local $end i32)
     (local.set $end (i32.add (local.get $at) (local.get $length)))
     (block $vectorsDone
       (loop $block
-        ;; Whole runs of 64 octets, at most 256 KiB of them before the lanes are emptied.
-        (local.set $stop
-          (i32.add (local.get $at)
-            (call $atMost (i32.and (i32.sub (local.get $end) (local.get $at)) (i32.const -64)) (i32.const 0x40000))))
-        (br_if $vectorsDone (i32.eq (local.get $at) (local.get $stop)))
-        (local.set $lanes (v128.const i32x4 0 0 0 0))
+        ;; Whole runs of 64 octets.
+        (local.set $run (i32.and (i32.sub (local.get $end) (local.get $at)) (i32.const -64)))
+        (br_if $vectorsDone (i32.eqz (local.get $run)))
+        (if (i32.gt_u (local.get $run) (i32.const 0x20000))
+          (then
+            (local.set $total (i64.add (local.get $total) (call $across (local.get $lanes))))
+            (local.set $lanes (v128.const i32x4 0 0 0 0))
+            (local.set $run (i32.const 0x20000))))
+        (local.set $stop (i32.add (local.get $at) (local.get $run)))
         (loop $next
           (local.set $lanes
             (i32x4.add (local.get $lanes)
@@ -35,10 +41,8 @@
                   (i32x4.extadd_pairwise_i16x8_u (v128.load offset=48 (local.get $at)))))))
           (local.set $at (i32.add (local.get $at) (i32.const 64)))
           (br_if $next (i32.ne (local.get $at) (local.get $stop))))
-        (local.set $total (i64.add (local.get $total) (call $across (local.get $lanes))))
         (br $block)))
     ;; Fewer than 64 octets are left: 16 at a time, then 8, 4, 2 and 1.
-    (local.set $lanes (v128.const i32x4 0 0 0 0))
     (block $sixteensDone
       (loop $next
         (br_if $sixteensDone (i32.lt_u (i32.sub (local.get $end) (local.get $at)) (i32.const 16)))
@@ -68,16 +72,19 @@
   ;; The same for [from, from + length), copied to [to, to + length) on the way. The runs do not overlap.
   (func (export "copyAndSum")
     (param $from i32) (param $to i32) (param $length i32) (param $partial i32) (result i32)
-    (local $lanes v128) (local $total i64) (local $stop i32) (local $end i32)
+    (local $lanes v128) (local $total i64) (local $run i32) (local $stop i32) (local $end i32)
     (local $a v128) (local $b v128) (local $c v128) (local $d v128) (local $word i64)
     (local.set $end (i32.add (local.get $from) (local.get $length)))
     (block $vectorsDone
       (loop $block
-        (local.set $stop
-          (i32.add (local.get $from)
-            (call $atMost (i32.and (i32.sub (local.get $end) (local.get $from)) (i32.const -64)) (i32.const 0x40000))))
-        (br_if $vectorsDone (i32.eq (local.get $from) (local.get $stop)))
-        (local.set $lanes (v128.const i32x4 0 0 0 0))
+        (local.set $run (i32.and (i32.sub (local.get $end) (local.get $from)) (i32.const -64)))
+        (br_if $vectorsDone (i32.eqz (local.get $run)))
+        (if (i32.gt_u (local.get $run) (i32.const 0x20000))
+          (then
+            (local.set $total (i64.add (local.get $total) (call $across (local.get $lanes))))
+            (local.set $lanes (v128.const i32x4 0 0 0 0))
+            (local.set $run (i32.const 0x20000))))
+        (local.set $stop (i32.add (local.get $from) (local.get $run)))
         (loop $next
           (v128.store offset=0 (local.get $to) (local.tee $a (v128.load offset=0 (local.get $from))))
           (v128.store offset=16 (local.get $to) (local.tee $b (v128.load offset=16 (local.get $from))))
@@ -95,9 +102,7 @@
           (local.set $from (i32.add (local.get $from) (i32.const 64)))
           (local.set $to (i32.add (local.get $to) (i32.const 64)))
           (br_if $next (i32.ne (local.get $from) (local.get $stop))))
-        (local.set $total (i64.add (local.get $total) (call $across (local.get $lanes))))
         (br $block)))
-    (local.set $lanes (v128.const i32x4 0 0 0 0))
     (block $sixteensDone
       (loop $next
         (br_if $sixteensDone (i32.lt_u (i32.sub (local.get $end) (local.get $from)) (i32.const 16)))
@@ -135,9 +140,6 @@
         (local.set $total (i64.add (local.get $total) (local.get $word)))))
     (call $finish (local.get $total) (local.get $partial)))
 
-  (func $atMost (param $n i32) (param $most i32) (result i32)
-    (select (local.get $n) (local.get $most) (i32.lt_u (local.get $n) (local.get $most))))
-
   ;; The sum of the four lanes.
   (func $across (param $lanes v128) (result i64)
     (i64.add
@@ -148,18 +150,9 @@
         (i64.extend_i32_u (i32x4.extract_lane 2 (local.get $lanes)))
         (i64.extend_i32_u (i32x4.extract_lane 3 (local.get $lanes))))))
 
-  ;; Folds a total of little-endian words, swaps it to big-endian, adds the partial sum and folds again.
+  ;; Folds a total of little-endian words, swaps it to big-endian, adds the partial sum and folds again: by halves, each
+  ;; time with the carry that the halving leaves.
   (func $finish (param $total i64) (param $partial i32) (result i32)
-    (local $sum i32)
-    (local.set $sum (call $fold (local.get $total)))
-    (local.set $sum
-      (i32.or
-        (i32.shl (i32.and (local.get $sum) (i32.const 0xff)) (i32.const 8))
-        (i32.shr_u (local.get $sum) (i32.const 8))))
-    (call $fold (i64.add (i64.extend_i32_u (local.get $partial)) (i64.extend_i32_u (local.get $sum)))))
-
-  ;; 64 bits to 16: by halves, each time with the carry that the halving leaves.
-  (func $fold (param $total i64) (result i32)
     (local $sum i32)
     ;; Below 2^33 after the first step, so that two carries at most are left for the next.
     (local.set $total
@@ -168,6 +161,20 @@
       (i32.add
         (i32.and (i32.wrap_i64 (local.get $total)) (i32.const 0xffff))
         (i32.wrap_i64 (i64.shr_u (local.get $total) (i64.const 16)))))
+    (local.set $sum
+      (i32.add (i32.and (local.get $sum) (i32.const 0xffff)) (i32.shr_u (local.get $sum) (i32.const 16))))
+    (local.set $sum
+      (i32.add (i32.and (local.get $sum) (i32.const 0xffff)) (i32.shr_u (local.get $sum) (i32.const 16))))
+    (local.set $sum
+      (i32.or
+        (i32.shl (i32.and (local.get $sum) (i32.const 0xff)) (i32.const 8))
+        (i32.shr_u (local.get $sum) (i32.const 8))))
+    (local.set $sum
+      (i32.add
+        (local.get $sum)
+        (i32.add
+          (i32.and (local.get $partial) (i32.const 0xffff))
+          (i32.shr_u (local.get $partial) (i32.const 16)))))
     (local.set $sum
       (i32.add (i32.and (local.get $sum) (i32.const 0xffff)) (i32.shr_u (local.get $sum) (i32.const 16))))
     (i32.add (i32.and (local.get $sum) (i32.const 0xffff)) (i32.shr_u (local.get $sum) (i32.const 16)))))
