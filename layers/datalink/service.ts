@@ -1,5 +1,5 @@
 /** What the data link tier offers to the network tier: packets to the stations of one link. */
-import type { MacAddress } from '../../src/kernel/address.ts'
+import type { IpAddress, MacAddress } from '../../src/kernel/address.ts'
 import type { Service } from '../../src/kernel/layer.ts'
 
 /** A station on a link; for Ethernet its EUI-48. */
@@ -32,6 +32,18 @@ export interface LinkOffload {
   readonly merge?: boolean
 }
 
+/**
+ * Told of the network addresses that both ends of a link have agreed on: ours, and the peer's where it is known. They are
+ * the listener's to keep. Later ones of the same family take the place of earlier ones.
+ */
+export type NegotiatedListener = (local: IpAddress, peer: IpAddress | null) => void
+
+/** A link that negotiates network addresses, as PPP does: whoever stands on it follows. */
+export interface Negotiated {
+  /** Tells what is agreed on already, and whatever will be. @returns a function that stops it. */
+  follow(listener: NegotiatedListener): () => void
+}
+
 export interface LinkService extends Service<LinkAddressing> {
   readonly tier: 'datalink'
   /** Our own address on this link. */
@@ -39,4 +51,6 @@ export interface LinkService extends Service<LinkAddressing> {
   /** The address of all stations; null on a point-to-point link, where nothing needs resolving. */
   readonly broadcast: LinkAddress | null
   readonly offload: LinkOffload
+  /** Undefined for nearly all links: addresses are configured. */
+  readonly negotiated?: Negotiated
 }

@@ -22,8 +22,11 @@ import type { Packet } from '../../src/kernel/packet.ts'
 import type { LinkService } from '../datalink/service.ts'
 import { Control } from './control.ts'
 import type { Family, FamilyBlueprint, FamilyContext, Port, Refusal } from './family.ts'
-import { RouteTable } from './routes.ts'
+import { IPV4_BITS_BEFORE, Route, RouteTable } from './routes.ts'
 import type { ErrorReport, NetworkAddressing, NetworkService, NoPath, Path } from './service.ts'
+
+/** Bits of a whole address: that of one station. */
+const HOST_BITS = 128
 
 /** One link, which is called `eth0`, or several by name (see `beside`). */
 export type Links = LinkService | Readonly<Record<string, LinkService>>
@@ -65,6 +68,8 @@ class Network implements NetworkService, FamilyContext {
   private readonly families: readonly Family[]
   private readonly listeners = new Map<number, Listener[]>()
   private watchers: (() => void)[] = []
+  /** How to stop following what the links negotiate. */
+  private readonly following = new Map<Port, () => void>()
 
   constructor(below: Links, env: Env, blueprints: readonly FamilyBlueprint[]) {
     this.env = env
@@ -158,6 +163,7 @@ class Network implements NetworkService, FamilyContext {
     this.ports.push(port)
     try {
       for (const family of this.families) family.attach(port)
+      this.follow(port)
     } catch (error) {
       this.detach(name)
       throw error
@@ -168,6 +174,8 @@ class Network implements NetworkService, FamilyContext {
   detach(name: string): boolean {
     const port = this.ports.find((other) => other?.name === name)
     if (port === undefined) return false
+    this.following.get(port)?.()
+    this.following.delete(port)
     for (const family of this.families) family.detach(port)
     this.routes.removeWhere((route) => route.link === port.index)
     this.routes.setLink(port.index, true)
@@ -208,6 +216,30 @@ class Network implements NetworkService, FamilyContext {
     }
     report.foreign = foreign
     return true
+  }
+
+  /**
+   * The addresses a link has negotiated become ours, with a route to the peer, until others are: a link that is only down
+   * for a while keeps them, and connections survive it.
+   */
+  private follow(port: Port): void {
+    const known = new Map<Family, { local: IpAddress; route: Route | undefined }>()
+    const stop = port.link.negotiated?.follow((local, peer) => {
+      const family = this.familyOf(local)
+      if (family === undefined) return
+      const before = known.get(family)
+      if (before !== undefined) {
+        if (!before.local.equals(local)) family.removeAddress(port, before.local)
+        this.routes.removeWhere((route) => route === before.route)
+      }
+      const route = peer === null ? undefined : new Route(peer, HOST_BITS, null, port.index, 0, 'link', 'forward')
+      if (route !== undefined) this.routes.add(route)
+      known.set(family, { local, route })
+      if (!this.isLocal(local))
+        family.addAddress(port, local, family === this.v4 ? HOST_BITS - IPV4_BITS_BEFORE : HOST_BITS)
+      this.changed()
+    })
+    if (stop !== undefined) this.following.set(port, stop)
   }
 
   private familyOf(address: IpAddress): Family | undefined {

@@ -203,7 +203,7 @@ export class Capture {
       interfaceDescription({
         name,
         linkType: linkTypeOf(encapsulation) ?? LINKTYPE.raw,
-        fcsOctets: encapsulation === 'ethernet+fcs' ? 4 : 0,
+        fcsOctets: fcsOctetsOf(encapsulation),
       }),
     )
     return id
@@ -254,7 +254,13 @@ function hasNetworkHeader({ view, base, start, end, networkStart: at }: Packet):
 
 function linkTypeOf(encapsulation: Encapsulation): number | undefined {
   if (encapsulation === 'ethernet' || encapsulation === 'ethernet+fcs') return LINKTYPE.ethernet
+  if (encapsulation.startsWith('ppp')) return LINKTYPE.pppHdlc
   return encapsulation === 'ip' ? LINKTYPE.raw : undefined
+}
+
+function fcsOctetsOf(encapsulation: Encapsulation): number {
+  if (encapsulation === 'ppp+fcs16') return 2
+  return encapsulation === 'ethernet+fcs' || encapsulation === 'ppp+fcs32' ? 4 : 0
 }
 
 /**

@@ -6,7 +6,11 @@
  */
 
 /** Link-layer header types (LINKTYPE_…) of the encapsulations we write. */
-export const LINKTYPE: { readonly ethernet: 1; readonly raw: 101 } = { ethernet: 1, raw: 101 }
+export const LINKTYPE: { readonly ethernet: 1; readonly pppHdlc: 50; readonly raw: 101 } = {
+  ethernet: 1,
+  pppHdlc: 50,
+  raw: 101,
+}
 
 export const BLOCK: { readonly section: 0x0a0d0d0a; readonly interface: 1; readonly packet: 6; readonly simple: 3 } = {
   section: 0x0a0d0d0a,
@@ -34,7 +38,7 @@ const text = new TextEncoder()
 export interface InterfaceDescription {
   readonly name: string
   readonly linkType: number
-  /** 4 when frames carry their FCS, else 0. */
+  /** 2 or 4 when frames carry their FCS, else 0. */
   readonly fcsOctets: number
 }
 

@@ -16,6 +16,10 @@ export type Encapsulation =
   /** Ethernet frames with, or without, their FCS. */
   | 'ethernet+fcs'
   | 'ethernet'
+  /** PPP frames (RFC 1662) without flags and escapes, with an FCS of so many bits, or without. */
+  | 'ppp'
+  | 'ppp+fcs16'
+  | 'ppp+fcs32'
   /** IPv4 or IPv6 packets, told apart by their version field. */
   | 'ip'
   /** What a data link carries: the protocol is in the addressing. */

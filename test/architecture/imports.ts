@@ -127,6 +127,11 @@ export const IMPORTS: readonly ImportRule[] = [
   { name: "Node's CRC comes from zlib", files: /^layers\/datalink\/crc32\/node\.ts$/, may: ['node:zlib'] },
   { name: 'the portable CRC knows nothing', files: /^layers\/datalink\/crc32\//, may: [] },
   {
+    name: 'a data link knows the tier below; PPP knows digests, without which there is no CHAP',
+    files: /^layers\/datalink\/(ppp)\//,
+    may: [KERNEL, 'layers/physical/service.ts', ...LINKS, 'layers/datalink/$1', '@noble/hashes/'],
+  },
+  {
     name: 'a data link knows the tier below',
     files: /^layers\/datalink\/([\w-]+?)(?:\.ts$|\/)/,
     may: [KERNEL, 'layers/physical/service.ts', ...LINKS, 'layers/datalink/$1', 'buffer-layout'],
