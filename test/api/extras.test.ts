@@ -145,6 +145,7 @@ t.test('what keeps the process alive', async (t) => {
   const { port } = server.address() as { port: number }
   const accepted = once<Socket>(server, 'connection')
   const socket = net.connect(port, '127.0.0.1')
+  await once(socket, 'connectionAttempt')
   t.equal(host.holds, 1, 'a socket that connects')
   const far = await accepted
   far.unref()
@@ -154,10 +155,19 @@ t.test('what keeps the process alive', async (t) => {
   t.equal(host.holds, 0)
   socket.ref()
   t.equal(host.holds, 1)
+  far.write('read by nobody')
+  await once(socket, 'readable')
+  far.end()
+  while (socket.listenerCount('end') > 0 && !socket.connection?.ended) await new Promise((done) => setTimeout(done, 5))
+  t.equal(host.holds, 0, 'a socket that neither reads nor writes does not, as in Node')
   socket.end()
   socket.resume()
   await once(socket, 'close')
   t.equal(host.holds, 0, 'a socket that is closed does not')
+  const asking = net.connect({ port, host: 'name', lookup: () => {} })
+  await new Promise((done) => setTimeout(done, 5))
+  t.equal(host.holds, 0, 'nor does one that waits for a lookup function')
+  asking.destroy()
   const idle = new net.Socket().unref().ref()
   t.equal(host.holds, 0, 'nor does one that was never connected')
   idle.destroy()
@@ -189,6 +199,7 @@ t.test('a destroyed socket holds until its octets are acknowledged, or the conne
       ended: false,
       queuedOctets: 10,
       close() {},
+      get: () => 0,
       notifyDrained: () => true,
     }
     const stream = {
@@ -257,7 +268,12 @@ t.test('interception', async (t) => {
 
 t.test('an ICMP error that does not end the connection is an event', async (t) => {
   let handler: ConnectionHandler = {}
-  const connection = { remote: { address: parseAddress('10.0.0.9'), port: 80 }, close() {}, queuedOctets: 0 }
+  const connection = {
+    remote: { address: parseAddress('10.0.0.9'), port: 80 },
+    close() {},
+    get: () => 0,
+    notifyDrained: () => false,
+  }
   const stream = {
     connect(_request: object, given: ConnectionHandler) {
       handler = given

@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { tmpdir } from 'node:os'
 import type { Socket } from '../../src/api/node-net.ts'
-import { once, pair, pattern } from './events.ts'
+import { listen, once, pair, pattern } from './events.ts'
 import { check } from './subjects.ts'
 
 type Failure = Error & { code: string; address?: string; port?: number }
@@ -124,6 +124,44 @@ check("Node's diagnostics channels tell of sockets and listens", async (t, subje
   )
   for (const socket of [near, far]) socket.destroy()
   server.close()
+})
+
+check("a listener's exception is its own, and the sockets go on", async (t, subject) => {
+  const server = subject.server.createServer()
+  const port = await listen(server, subject)
+  const near = subject.client.connect(port, subject.address)
+  const far = await once<Socket>(server, 'connection')
+  const seen: unknown[] = []
+  let failures = 0
+  const both = new Promise<void>((resolve) => {
+    far.on('data', (octets: Buffer) => {
+      seen.push(String(octets))
+      if (seen.length === 2) resolve()
+      else throw new Error('of the listener')
+    })
+  })
+  process.setUncaughtExceptionCaptureCallback((error) => {
+    failures++
+    t.equal(error.message, 'of the listener')
+  })
+  near.write('one')
+  while (failures === 0) await subject.sleep(2)
+  process.setUncaughtExceptionCaptureCallback(null)
+  near.write('two')
+  await both
+  t.strictSame(seen, ['one', 'two'])
+  for (const socket of [near, far]) socket.destroy()
+  server.close()
+})
+
+check('an accepted socket has no listeners, and whoever removes all of them does no harm', async (t, subject) => {
+  const { server, near, far } = await pair(subject)
+  for (const event of ['close', 'error', 'data', 'drain', 'timeout']) t.equal(far.listenerCount(event), 0, event)
+  far.removeAllListeners('close')
+  far.destroy()
+  near.destroy()
+  server.close()
+  await once(server, 'close')
 })
 
 const traced = (event: string): string => `tracing:net.server.listen:${event}`

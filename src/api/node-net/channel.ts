@@ -18,6 +18,7 @@ import type { Context, NetStreams } from './context.ts'
 import { NET_EVENTS } from './diagnostics.ts'
 import { asCall, coded } from './errors.ts'
 import { IdleTimer } from './idle.ts'
+import { lingering, UNHEARD } from './lingering.ts'
 
 /** Largest chunk handed to a stream at once, as in Node. */
 const CHUNK_OCTETS = 65_536
@@ -44,7 +45,7 @@ export class Channel implements ConnectionHandler {
   bytesTaken = 0
   bytesUnderWay = 0
   /** The stream has room. */
-  reading = true
+  reading = false
   /** Reset instead of closing, at the end. */
   resetting = false
   noDelay = false
@@ -59,7 +60,7 @@ export class Channel implements ConnectionHandler {
   private over = false
   private pumping = false
   private sawEnd = false
-  /** Keeps the process alive while it is connected; and whether it does so now. */
+  /** Keeps the process alive while there is something to wait for; and whether it does so now. */
   private wantsHold = true
   private held = false
   /** What a write could not get rid of yet. */
@@ -96,22 +97,21 @@ export class Channel implements ConnectionHandler {
     return this.peer
   }
 
-  /** A `connect` has begun: from now on the process stays alive. */
+  /** A `connect` has begun. The process does not wait for lookup functions: what those wait for does. */
   begin(): void {
     this.connecting = true
     this.over = this.sawEnd = this.resetting = false
-    this.reading = true
+    this.reading = false
     this.peer = undefined
     this.bytesRead = this.bytesTaken = this.bytesUnderWay = 0
-    this.hold()
   }
 
   /** The connection is there: connecting still, or accepted and complete. */
   attach(connection: Connection): void {
     this.connection = connection
-    if (!this.connecting) this.hold()
+    this.weigh()
     // With Fast Open, what was written before goes with the SYN as far as it fits.
-    else if (connection.get('fastOpen') > 0) this.flush()
+    if (this.connecting && connection.get('fastOpen') > 0) this.flush()
   }
 
   setNoDelay(enable: boolean): void {
@@ -135,7 +135,7 @@ export class Channel implements ConnectionHandler {
 
   ref(): void {
     this.wantsHold = true
-    if ((this.connection !== null || this.connecting) && !this.over) this.hold()
+    this.weigh()
   }
 
   unref(): void {
@@ -147,6 +147,13 @@ export class Channel implements ConnectionHandler {
   read(): void {
     this.reading = true
     this.pump()
+    this.weigh()
+  }
+
+  /** The stream has none. */
+  stopReading(): void {
+    this.reading = false
+    this.weigh()
   }
 
   write(octets: Uint8Array, callback: Callback): void {
@@ -205,8 +212,7 @@ export class Channel implements ConnectionHandler {
     this.connecting = false
     this.idle?.stop()
     if (connection !== null && !over) {
-      if (this.held) this.linger(connection)
-      else connection.handler = UNHEARD
+      connection.handler = this.held && !this.resetting ? lingering(connection, this.context) : UNHEARD
       if (this.resetting) connection.abort()
       else connection.close()
     }
@@ -225,19 +231,26 @@ export class Channel implements ConnectionHandler {
     this.socket.emit('connect')
     this.socket.emit('ready')
     this.flush()
-    if (!this.socket.isPaused()) this.pump()
+    if (this.reading || !this.socket.isPaused()) this.read()
+    else this.weigh()
   }
 
   readable(): void {
     this.context.host.touched()
     this.idle?.refresh()
-    if (!this.connecting) this.pump()
+    if (this.connecting) return
+    this.pump()
+    if (!this.reading || this.sawEnd) this.weigh()
   }
 
   writable(): void {
     this.context.host.touched()
     this.idle?.refresh()
     if (!this.connecting) this.flush()
+  }
+
+  drained(): void {
+    this.weigh()
   }
 
   closed(connection: Connection, error: NetError | null): void {
@@ -276,8 +289,15 @@ export class Channel implements ConnectionHandler {
     const { connection } = this
     if (this.pumping || connection === null || this.over || this.connecting) return
     this.pumping = true
-    while (this.reading && this.connection === connection && connection.readableOctets > 0) this.take(connection)
-    this.pumping = false
+    try {
+      while (this.reading && this.connection === connection && connection.readableOctets > 0) this.take(connection)
+    } catch (error) {
+      // A listener's. The next octets are another event.
+      process.nextTick(() => this.pump())
+      throw error
+    } finally {
+      this.pumping = false
+    }
     if (connection.ended && this.connection === connection) this.end()
   }
 
@@ -331,6 +351,7 @@ export class Channel implements ConnectionHandler {
     this.queueAt = 0
     this.offset = offset
     this.callback = callback
+    this.weigh()
   }
 
   /** Goes on with a write that had to wait. */
@@ -348,6 +369,7 @@ export class Channel implements ConnectionHandler {
     const done = this.queueAt === queue.length
     this.queue = this.callback = null
     if (done) this.done(callback)
+    this.weigh()
   }
 
   private done(callback: Callback): void {
@@ -374,6 +396,15 @@ export class Channel implements ConnectionHandler {
     this.socket.emit('timeout')
   }
 
+  /** As a handle of the host's, it keeps the process alive to connect, to read, and until all is written. */
+  private weigh(): void {
+    const { connection } = this
+    if (connection === null || this.over) return
+    const reads = this.reading && !this.sawEnd
+    if (reads || this.connecting || this.queue !== null || connection.notifyDrained()) this.hold()
+    else this.letGo()
+  }
+
   private hold(): void {
     if (this.held || !this.wantsHold) return
     this.held = true
@@ -385,44 +416,10 @@ export class Channel implements ConnectionHandler {
     this.held = false
     this.context.release()
   }
-
-  /** What was written has yet to leave, as the host's kernel would see to: until then the process stays alive. */
-  private linger(connection: Connection): void {
-    if (this.resetting || connection.queuedOctets === 0) {
-      connection.handler = UNHEARD
-      return
-    }
-    this.context.hold()
-    connection.handler = new Lingering(this.context)
-    connection.notifyDrained()
-  }
 }
 
 function neverConnected(): Error {
-  return coded(
-    new Error('Socket closed before the connection was established'),
-    'ERR_SOCKET_CLOSED_BEFORE_CONNECTION',
-  )
-}
-
-/** Nobody listens any more. */
-const UNHEARD: ConnectionHandler = {}
-
-class Lingering implements ConnectionHandler {
-  private readonly context: Context<NetStreams>
-
-  constructor(context: Context<NetStreams>) {
-    this.context = context
-  }
-
-  drained(connection: Connection): void {
-    connection.handler = UNHEARD
-    this.context.release()
-  }
-
-  closed(): void {
-    this.context.release()
-  }
+  return coded(new Error('Socket closed before the connection was established'), 'ERR_SOCKET_CLOSED_BEFORE_CONNECTION')
 }
 
 /** @returns an endpoint in Node's form. */

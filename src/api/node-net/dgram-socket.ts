@@ -6,7 +6,7 @@ import type net from 'node:net'
 import { IpAddress } from '../../kernel/address.ts'
 import { NetError } from '../../kernel/errors.ts'
 import type { DatagramHandler, DatagramOptions, DatagramSocket, Endpoint } from '../sockets.ts'
-import { scopeOf } from './async-scope.ts'
+import { scopeOf, tell, throwLater } from './async-scope.ts'
 import { placeOf } from './channel.ts'
 import type { Context } from './context.ts'
 import {
@@ -363,13 +363,17 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
 
   readonly #ears: DatagramHandler = {
     message: (_socket, octets, start, length, from) => {
-      this.#scope.runInAsyncScope(this.#arrived, this, octets, start, length, from)
+      try {
+        this.#scope.runInAsyncScope(this.#arrived, this, octets, start, length, from)
+      } catch (error) {
+        throwLater(error)
+      }
     },
     writable: () => {
       this.#context.host.touched()
       this.#sender.outbox.empty()
     },
-    error: (_socket, error, remote) => this.#scope.runInAsyncScope(this.#failed, this, error, remote),
+    error: (_socket, error, remote) => tell(this.#scope, this.#failed, this, error, remote),
   }
 
   #arrived(octets: Uint8Array, start: number, length: number, from: Endpoint): void {

@@ -2,7 +2,7 @@
 import type { AsyncResource } from 'node:async_hooks'
 import type { Duration, Instant } from '../../kernel/clock.ts'
 import { type Expiring, Timer } from '../../kernel/timers.ts'
-import { scopeOf } from './async-scope.ts'
+import { scopeOf, tell } from './async-scope.ts'
 import type { ApiHost } from './context.ts'
 
 /**
@@ -50,7 +50,7 @@ export class IdleTimer implements Expiring {
   expire(now: Instant): void {
     if (this.deadline <= now) {
       this.deadline = Number.POSITIVE_INFINITY
-      if (this.scope !== undefined) this.scope.runInAsyncScope(this.idle)
+      if (this.scope !== undefined) tell(this.scope, this.idle, undefined)
     } else if (this.deadline !== Number.POSITIVE_INFINITY) {
       this.host.timers.arm(this.timer, this.deadline)
     }

@@ -13,7 +13,7 @@ import {
   type SocketOptions,
   splitArguments,
 } from './arguments.ts'
-import { scopeOf } from './async-scope.ts'
+import { scopeOf, tell, throwLater } from './async-scope.ts'
 import { placeOf } from './channel.ts'
 import type { Context, NetStreams } from './context.ts'
 import { NET_EVENTS, NODE_EVENTS } from './diagnostics.ts'
@@ -47,8 +47,8 @@ export class Server extends EventEmitter implements net.Server {
   readonly #SocketClass: SocketClass
   readonly #socketOptions: SocketOptions
   readonly #ears: ListenHandler = {
-    acceptable: (listener) => this.#scope.runInAsyncScope(this.#accept, this, listener),
-    closed: (_listener, error) => this.#scope.runInAsyncScope(this.#lost, this, error),
+    acceptable: (listener) => tell(this.#scope, this.#accept, this, listener),
+    closed: (_listener, error) => tell(this.#scope, this.#lost, this, error),
   }
   /** Of the call of `listen`. */
   #scope: AsyncResource = scopeOf('SERVER')
@@ -218,12 +218,16 @@ export class Server extends EventEmitter implements net.Server {
 
   #welcome(connection: Connection): void {
     const socket = new this.#SocketClass(this.#socketOptions)
-    socket.adopt(connection, this.pauseOnConnect)
+    socket.adopt(connection, this.pauseOnConnect, this.#left)
     this.#connections++
     socket.server = this
-    socket.once('close', this.#left)
     if (NET_EVENTS.accept.hasSubscribers) NET_EVENTS.accept.publish({ socket, server: this })
-    this.emit('connection', socket)
+    try {
+      this.emit('connection', socket)
+    } catch (error) {
+      // The next connection is another event.
+      throwLater(error)
+    }
     if (NODE_EVENTS.serverSocket.hasSubscribers) NODE_EVENTS.serverSocket.publish({ socket })
     socket.begin()
   }

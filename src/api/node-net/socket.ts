@@ -31,6 +31,8 @@ export class Socket extends Duplex implements net.Socket {
   readonly #channel: Channel
   /** Of the newest connection. */
   #handler: ScopedHandler | undefined
+  /** Of the server that accepted it. */
+  #left: (() => void) | undefined
 
   /** Applications use `new node.net.Socket(options)`, which knows its node. */
   constructor(context: Context<NetStreams>, given?: SocketOptions | null) {
@@ -216,7 +218,7 @@ export class Socket extends Duplex implements net.Socket {
   }
 
   override pause(): this {
-    if (this.#channel.onread !== null) this.#channel.reading = false
+    if (this.#channel.onread !== null) this.#channel.stopReading()
     return super.pause()
   }
 
@@ -225,14 +227,16 @@ export class Socket extends Duplex implements net.Socket {
     return super.resume()
   }
 
-  /** For a server: the connection it accepted. Reads from it once `connection` listeners have run; see `Channel.read`. */
-  adopt(connection: Connection, paused: boolean): this {
+  /**
+   * For a server: the connection it accepted. Reads from it once `connection` listeners have run; see `Channel.read`.
+   * @param left told when it closes, whatever becomes of the listeners.
+   */
+  adopt(connection: Connection, paused: boolean, left: () => void): this {
+    this.#left = left
+    this.#channel.reading = !paused
     this.#channel.attach(connection)
     connection.handler = this.#listen()
-    if (paused) {
-      this.#channel.reading = false
-      super.pause()
-    }
+    if (paused) super.pause()
     return this
   }
 
@@ -281,6 +285,8 @@ export class Socket extends Duplex implements net.Socket {
     this.#channel.destroy(error)
     if (error && NET_EVENTS.error.hasSubscribers) NET_EVENTS.error.publish({ socket: this, error })
     callback(error)
+    this.#left?.()
+    this.#left = undefined
     if (isUsed && this.#handler !== undefined) process.nextTick(emitCloseIn, this.#handler, this, Boolean(error))
     else process.nextTick(emitClose, this, undefined)
   }
