@@ -1,5 +1,6 @@
 /** Every bench by its name, in the order of `docs/performance.md`. */
 import { connectBench } from './connect.ts'
+import { connections } from './connections.ts'
 import { fairness } from './fairness.ts'
 import { forward } from './forward.ts'
 import { goodput } from './goodput.ts'
@@ -26,6 +27,7 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   connect: connectBench,
   rtt,
   memory,
+  connections,
   sim,
   goodput,
   fairness,
