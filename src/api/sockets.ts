@@ -205,6 +205,11 @@ export interface Connection {
   write(octets: Uint8Array, start?: number, length?: number, more?: boolean): number
   /** Copies octets out of the receive queue. @returns how many; 0 when there are none (see `ended`). */
   read(into: Uint8Array, start?: number, length?: number): number
+  /**
+   * What is written from here on shares no segment with what was written before (Linux's MSG_EOR); a record does not wait for
+   * more. Of more than 1024 records not acknowledged, the further ones may be joined.
+   */
+  endRecord(): void
   /** Asks for `drained` once. @returns false when nothing is queued already. */
   notifyDrained(): boolean
   /** 'write' sends FIN after the data. 'read' discards what still comes. */

@@ -130,6 +130,7 @@ export function releaseData(tcb: Tcb): void {
     tcb.wantsWritable = false
     tcb.events |= WRITABLE
   }
+  if (tcb.sender?.recordEnds?.acknowledged(snd.una) === true) tcb.sender.recordEnds = null
   if (tcb.wantsDrained && kept === 0) {
     tcb.wantsDrained = false
     tcb.events |= DRAINED

@@ -330,6 +330,11 @@ export class TcpConnection implements Connection, Timed, Pump {
     return n
   }
 
+  endRecord(): void {
+    const { tcb } = this
+    if (canWrite(tcb)) tcb.sending(this.outlet.now()).endRecord(tcb.snd.end)
+  }
+
   notifyDrained(): boolean {
     if (this.tcb.queuedOctets === 0) return false
     this.tcb.wantsDrained = true

@@ -143,7 +143,9 @@ function newSegment(tcb: Tcb, s: Sender, now: Instant, beyond = false): Packet |
   const pipe = s.board.pipe(flight)
   const room = beyond ? tcb.mss : s.cwnd - pipe
   const usable = snd.wnd - flight
-  const most = sendable(tcb, unsent, usable, room)
+  const { recordEnds } = s
+  const record = recordEnds === null ? unsent : recordEnds.within(snd.nxt, unsent)
+  const most = sendable(tcb, record, record < unsent, usable, room)
   if (most < 0) {
     if (flight === 0 && tcb.deadlines.retransmit === NEVER) startPersist(tcb, now)
     return null
@@ -155,6 +157,7 @@ function newSegment(tcb: Tcb, s: Sender, now: Instant, beyond = false): Packet |
   let flags = s.unitLeft === 0 && s.unitIsLong ? PSH : 0
   const fin = left === 0 && tcb.finQueued
   if (fin) flags |= FIN
+  if (data === record && left > 0) flags |= PSH
   if (tcb.cwrDue && data > 0) {
     // (RFC 3168 §6.1.2)
     flags |= CWR
@@ -240,13 +243,16 @@ function sent(
 
 const whole = (octets: number, mss: number): number => octets - (octets % mss)
 
-/** Octets of data that may be sent now; 0 for a FIN alone; -1: none. */
-function sendable(tcb: Tcb, unsent: number, usable: number, room: number): number {
+/**
+ * Octets of data that may be sent now; 0 for a FIN alone; -1: none.
+ * @param complete no more can be added to what is unsent.
+ */
+function sendable(tcb: Tcb, unsent: number, complete: boolean, usable: number, room: number): number {
   const { mss } = tcb
   const window = Math.min(usable, room)
   if (unsent >= mss && window >= mss) return whole(Math.min(unsent, window), mss)
   if (room < Math.min(unsent, mss) || usable < 1) return -1
-  if (unsent <= usable) return tcb.override || mayGoSmall(tcb) ? unsent : -1
+  if (unsent <= usable) return tcb.override || complete || mayGoSmall(tcb) ? unsent : -1
   // Only the peer's window is in the way: a silly one unless it is half of the largest seen (RFC 9293 §3.8.6.2.1).
   return tcb.override || usable >= tcb.snd.maxWnd / 2 ? Math.min(usable, mss) : -1
 }

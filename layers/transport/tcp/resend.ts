@@ -23,7 +23,7 @@ export function resendLost(tcb: Tcb, s: Sender, now: Instant): Packet | null {
   const i = s.board.nextDue()
   if (i === 0) return null
   const seq = records.seq[i] as number
-  s.board.fill(i, mss)
+  if (s.recordEnds === null) s.board.fill(i, mss)
   const octets = s.board.octets(i)
   const ahead = (seq - snd.una) | 0
   // The first segment goes even into a window that has shrunk to nothing (RFC 9293 §3.8.6 SHLD-16, MAY-7).
@@ -76,7 +76,8 @@ function resend(tcb: Tcb, s: Sender, i: number, now: Instant): Packet {
   board.repeated(i, tcb.mss, now)
   s.rate.sent(i, false, now)
   const fin = after(end, snd.end)
-  const push = s.unitLeft === 0 && s.unitIsLong ? PSH : 0
+  const pushed = (s.unitLeft === 0 && s.unitIsLong) || s.recordEnds?.has(end) === true
+  const push = pushed ? PSH : 0
   const data = fin ? octets - 1 : octets
   const packet = dataSegment(tcb, seq, data, (fin ? FIN : 0) | (data > 0 ? push : 0), now)
   charge(tcb, s, octets, now)

@@ -9,6 +9,7 @@ import { type Congestion, type CongestionWindow, UNLIMITED } from './congestion.
 import { Limits } from './limits.ts'
 import { Rack } from './rack.ts'
 import { DeliveryRate } from './rate.ts'
+import { RecordEnds } from './record-ends.ts'
 import { Scoreboard } from './scoreboard.ts'
 import type { SegmentNote } from './tcb.ts'
 
@@ -113,6 +114,9 @@ export class Sender implements CongestionWindow {
   /** When the next unit may go (`pacing.ts`). */
   nextUnitAt: Instant = 0
 
+  /** Ends of records that are not acknowledged; null: there are none. */
+  recordEnds: RecordEnds | null = null
+
   constructor(algorithm: Congestion, mss: number, cwnd: number, una: number) {
     this.algorithm = algorithm
     this.mss = mss
@@ -146,6 +150,12 @@ export class Sender implements CongestionWindow {
     if (algorithm.name === 'none') this.cwnd = this.ssthresh = UNLIMITED
     else if (this.algorithm.name === 'none') this.cwnd = initialWindow
     this.algorithm = algorithm
+  }
+
+  /** The record that the application has written up to `end` is complete. */
+  endRecord(end: number): void {
+    this.recordEnds ??= new RecordEnds()
+    this.recordEnds.add(end)
   }
 
   /** Segments that so many octets are, at the least. */

@@ -99,6 +99,9 @@ export class HostConnection implements Connection {
     return n
   }
 
+  /** The host's segments are its own affair. */
+  endRecord(): void {}
+
   notifyDrained(): boolean {
     this.wantsDrained = this.socket.writableLength > 0
     return this.wantsDrained

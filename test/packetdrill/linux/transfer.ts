@@ -7,7 +7,7 @@ import type { LinuxSocket } from './socket.ts'
 
 const READING: number = MSG.DONTWAIT | MSG.WAITALL
 /** Without copying (MSG_ZEROCOPY) is a hint: Linux copies, too, where it cannot do without. */
-const WRITING: number = MSG.DONTWAIT | MSG.NOSIGNAL | MSG.MORE | MSG.ZEROCOPY | MSG.FASTOPEN
+const WRITING: number = MSG.DONTWAIT | MSG.NOSIGNAL | MSG.EOR | MSG.MORE | MSG.ZEROCOPY | MSG.FASTOPEN
 
 /** Reads up to `count` octets: some at once, or all with MSG_WAITALL; 0 at the end. @throws Unsupported — a flag. */
 export function receive(socket: LinuxSocket, count: number, flags: number, args: Arguments): Attempt {
@@ -83,7 +83,10 @@ export function send(socket: LinuxSocket, octets: Uint8Array, flags: number, arg
     } catch (error) {
       return done > 0 ? { result: done } : outcomeOf(error)
     }
-    if (done === octets.length) return { result: done }
+    if (done === octets.length) {
+      if ((flags & MSG.EOR) !== 0) connection.endRecord()
+      return { result: done }
+    }
     return mayWait ? undefined : done > 0 ? { result: done } : failed('EAGAIN')
   }
 }
