@@ -139,7 +139,8 @@ function newSegment(tcb: Tcb, s: Sender, now: Instant, beyond = false): Packet |
   const unsent = (snd.end - snd.nxt) | 0
   if (unsent < 0 || (unsent === 0 && !tcb.finQueued)) return null
   const flight = (snd.nxt - snd.una) | 0
-  if (flight === 0) restartAfterIdle(tcb, s, now)
+  // While the peer's window is closed it is not us who are idle.
+  if (flight === 0 && snd.wnd > 0) restartAfterIdle(tcb, s, now)
   const pipe = s.board.pipe(flight)
   const room = beyond ? tcb.mss : s.cwnd - pipe
   const usable = snd.wnd - flight
