@@ -14,6 +14,12 @@ export const ETHERTYPE: { readonly ipv4: 0x0800; readonly arp: 0x0806; readonly 
   ipv6: 0x86dd,
 }
 
+/**
+ * The selector, and the protocol, of frames received with a length in place of a type: their payload is IEEE 802.2 LLC.
+ * One that is sent has its length as its protocol.
+ */
+export const LLC_SELECTOR = 0
+
 /** Where a packet goes to or came from on its link. Scratch: owned by the caller, valid during the call. */
 export class LinkAddressing {
   /** Sending: the destination. Receiving: the source. */

@@ -16,7 +16,7 @@ import type { Layer, LinkState, User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Random } from '../../../src/kernel/random.ts'
 import type { Offload, PhysicalService } from '../../physical/service.ts'
-import { type LinkAddress, LinkAddressing, type LinkOffload, type LinkService } from '../service.ts'
+import { type LinkAddress, LinkAddressing, type LinkOffload, type LinkService, LLC_SELECTOR } from '../service.ts'
 import {
   BROADCAST,
   CUSTOMER_TAG,
@@ -58,9 +58,6 @@ export type EthernetDrop =
   | 'llc'
   | 'vlan'
   | 'unknownProtocol'
-
-/** The selector, and the protocol, of frames with a length in place of a type: their payload is IEEE 802.2 LLC. */
-export const LLC_SELECTOR = 0
 
 const REASONS: Reasons<EthernetDrop> = {
   truncated: 'IEEE 802.3 §3.4',

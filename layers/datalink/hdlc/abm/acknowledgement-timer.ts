@@ -7,8 +7,8 @@ import { type Duration, type Instant, ms, seconds } from '../../../../src/kernel
 
 const MIN_T1: Duration = ms(20)
 const MAX_T1: Duration = seconds(60)
-/** Doublings at the most. */
-const MAX_BACKOFF = 6
+/** Doublings at the most: what is late on a line is lost, there is nobody to make way for. */
+const MAX_BACKOFF = 2
 const NONE = -1
 
 export class AcknowledgementTimer {

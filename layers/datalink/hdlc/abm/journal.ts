@@ -23,6 +23,8 @@ export type AbmDrop =
   | 'reset'
   /** To be sent, and the link went down. */
   | 'linkDown'
+  /** More was sent than the queue takes, after `send` had returned false. */
+  | 'queueFull'
 
 /** Every reason with its section, by those of X.25; the others of the family have the same under other numbers. */
 export const ABM_REASONS: Readonly<Record<AbmDrop, string>> = Object.freeze({
@@ -38,6 +40,7 @@ export const ABM_REASONS: Readonly<Record<AbmDrop, string>> = Object.freeze({
   repeatedReject: 'X.25 §2.4.5.6',
   reset: 'X.25 §2.4.7.1',
   linkDown: '',
+  queueFull: '',
 })
 
 /** Told at once; must not call the machine back. */

@@ -88,9 +88,9 @@ export class Abm implements Timed {
     return this.transfer.idle
   }
 
-  /** True once, each time the queue has fallen to half after having been full. */
-  drained(): boolean {
-    return this.pending.drained()
+  /** At most half the queue is taken. */
+  get relieved(): boolean {
+    return 2 * this.pending.length <= this.parameters.queue
   }
 
   /** Sets the link up, where it is not; else does nothing. */

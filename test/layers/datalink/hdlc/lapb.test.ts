@@ -1,0 +1,70 @@
+import t from 'tap'
+import { lapb } from '../../../../layers/datalink/hdlc/lapb.ts'
+import { ETHERTYPE, LinkAddressing } from '../../../../layers/datalink/service.ts'
+import { cable } from '../../../../layers/physical/cable.ts'
+import { ms, seconds } from '../../../../src/kernel/clock.ts'
+import { poisonReleased } from '../../../../src/kernel/packet.ts'
+import { linkConformance } from '../../../conformance/link.ts'
+import { linkDrops, payloadFor, stationOver, stationsOn } from '../stations.ts'
+
+poisonReleased(true)
+
+const near = lapb({ role: 'dte' })
+const far = lapb({ role: 'dce' })
+
+await linkConformance(t, 'LAPB over a cable', { connected: true, make: () => stationsOn(cable(), near, far) })
+await linkConformance(t, 'LAPB over a slow line', {
+  connected: true,
+  make: () => stationsOn(cable({ rate: 10_000_000, delay: ms(1) }), near, far),
+})
+await linkConformance(t, 'LAPB, modulo 8', {
+  connected: true,
+  make: () => stationsOn(cable(), lapb({ role: 'dte', modulus: 8 }), lapb({ role: 'dce', modulus: 8 })),
+})
+
+t.test('a link that is set up, used and cut: up, down and up again, with reasons', async (t) => {
+  const media = cable({ delay: ms(1) })
+  const pair = stationsOn(media, lapb({ role: 'dte', t1: ms(100), n2: 3, t3: seconds(1) }), far)
+  const states: string[] = []
+  pair.near.boundary.attach({
+    receive: (packet) => packet.release(),
+    linkChanged: (state, reason) => states.push(`${state} ${reason}`),
+  })
+  await pair.sim.run(seconds(1))
+  t.strictSame(states, ['up connected'])
+  const cut = media.link.cut()
+  await pair.sim.run(seconds(5))
+  t.strictSame(states, ['up connected', 'down noAnswer'])
+  cut.heal()
+  await pair.sim.run(seconds(10))
+  t.strictSame(states, ['up connected', 'down noAnswer', 'up connected'])
+  await pair.close()
+})
+
+t.test('the frames of a set-up, and of a packet', async (t) => {
+  const { sim, link, sent, arrive } = stationOver('frames', lapb({ role: 'dte', fcs: 'none' }))
+  await sim.run(ms(1))
+  t.strictSame([...(sent[0] ?? [])], [0x01, 0x7f]) // SABME with P, for B
+  arrive(Uint8Array.of(0x01, 0x73)) // UA with F, from B
+  const to = new LinkAddressing()
+  to.protocol = ETHERTYPE.ipv4
+  link.send(payloadFor(link, Uint8Array.of(0x45)), to)
+  t.strictSame([...(sent[1] ?? [])], [0x01, 0, 0, 0x00, 0x21, 0x45])
+  await sim.close()
+})
+
+t.test('every reason to drop that is the layer’s own', async (t) => {
+  const { sim, link, arrive } = stationOver('frames', lapb({ role: 'dte', fcs: 'none' }))
+  await sim.run(ms(1))
+  arrive(Uint8Array.of(0x01, 0x73))
+  arrive(Uint8Array.of(0x55, 0x01))
+  arrive(Uint8Array.of(0x03, 0x00, 0x00, 0xc0, 0x21, 1)) // LCP
+  arrive(Uint8Array.of(0x03, 0x02, 0x00, 0x00, 0x57, 0x60)) // IPv6, which nobody takes
+  const to = new LinkAddressing()
+  to.protocol = ETHERTYPE.arp
+  link.send(payloadFor(link, Uint8Array.of(1)), to)
+  to.protocol = ETHERTYPE.ipv4
+  link.send(payloadFor(link, new Uint8Array(link.mtu + 1)), to)
+  t.strictSame(linkDrops(link), { badAddress: 1, badProtocol: 2, tooLongToSend: 1, unknownProtocol: 1 })
+  await sim.close()
+})
