@@ -7,6 +7,8 @@ export type { DeviceOptions, DeviceService } from './tap-device.ts'
 export { tapDevice } from './tap-device.ts'
 export { tunDevice } from './tun-device.ts'
 export type { TunDropReason } from './tun-port.ts'
+export { GENEVE_PORT } from './udp-tunnel/geneve.ts'
+export { L2TP_PORT, type L2tpv3Options } from './udp-tunnel/l2tpv3.ts'
 export {
   type EngineKind,
   type UdpTunnelCodec,

@@ -13,8 +13,11 @@ import { Reassembly } from '../../layers/network/ipv4/reassembly.ts'
 import { NeighbourCache } from '../../layers/network/neighbour-cache.ts'
 import { ErrorReport } from '../../layers/network/service.ts'
 import { pullVnetHeader, pushVnetHeader } from '../../layers/physical/tun-vnet-header.ts'
+import type { Codec } from '../../layers/physical/udp-tunnel/codec.ts'
+import { geneve } from '../../layers/physical/udp-tunnel/geneve.ts'
+import { l2tpv3 } from '../../layers/physical/udp-tunnel/l2tpv3.ts'
 import { MacTable } from '../../layers/physical/udp-tunnel/mac-table.ts'
-import { vxlanFault } from '../../layers/physical/udp-tunnel/vxlan.ts'
+import { vxlan } from '../../layers/physical/udp-tunnel/vxlan.ts'
 import { decode as decodeSegment, Segment } from '../../layers/transport/tcp/segment.ts'
 import * as udpHeader from '../../layers/transport/udp/header.ts'
 import { CaptureReader, IpAddress, ms, parseMac, seconds } from '../../src/index.ts'
@@ -108,6 +111,16 @@ function inPacket(octets: Uint8Array, offset: number, use: (packet: Packet) => b
   }
 }
 
+/** The codec of a tunnel on a good header, half of the time with one octet of it changed, and any octets behind it. */
+function encapsulated(codec: Codec, good: readonly number[]): Decoder {
+  return (octets, random) => {
+    const header = Uint8Array.from(good)
+    if (below(random, 2) === 0) header[below(random, header.length)] = below(random, 256)
+    const datagram = Uint8Array.from([...header, ...octets]).subarray(0, below(random, 40))
+    return inPacket(datagram, 0, (packet) => codec.pull(packet) === undefined)
+  }
+}
+
 const DECODERS: Readonly<Record<string, (random: Random) => Decoder>> = {
   ethernet: () => (octets, random) =>
     inPacket(below(random, 2) === 0 ? withFcs(octets) : octets, 0, (packet) => {
@@ -135,13 +148,9 @@ const DECODERS: Readonly<Record<string, (random: Random) => Decoder>> = {
         return true
       })
   },
-  vxlan: () => (octets, random) => {
-    const header = Uint8Array.from([8, 0, 0, 0, 0, 0, 1, 0])
-    if (below(random, 2) === 0) header[below(random, 8)] = below(random, 256)
-    return inPacket(Uint8Array.from([...header, ...octets]).subarray(0, below(random, 40)), 0, (packet) => {
-      return vxlanFault(packet, 1) === undefined
-    })
-  },
+  vxlan: () => encapsulated(vxlan(1), [8, 0, 0, 0, 0, 0, 1, 0]),
+  geneve: () => encapsulated(geneve(1), [1, 0, 0x65, 0x58, 0, 0, 1, 0]),
+  l2tpv3: () => encapsulated(l2tpv3({ session: 1, peerSession: 2 }), [0, 3, 0, 0, 0, 0, 0, 1]),
   'vnet header': () => (octets, random) => {
     const medium = below(random, 2) === 0 ? 'ethernet' : 'ip'
     return inPacket(octets, 0, (packet) => {

@@ -29,6 +29,7 @@ const PACKAGES = {
   'nats-server': 'nats-server',
   nft: 'nftables',
   nmap: 'nmap',
+  'ovs-vswitchd': 'openvswitch-switch',
   openssl: 'openssl',
   pg_ctlcluster: 'postgresql',
   ping: 'iputils-ping',

@@ -20,6 +20,7 @@ import {
   sockets,
   stack,
   tcp,
+  type UdpTunnelOptions,
   udp,
   udpTunnel,
 } from '../../src/index.ts'
@@ -36,16 +37,38 @@ const LIMIT_MS = 240_000
 
 t.setTimeout(LIMIT_MS + 120_000)
 
-t.test(
-  'a virtual machine over raw datagrams',
-  { skip: oracle('qemu-system-x86_64', 'busybox', 'cpio', 'apt-get') },
-  async (t) => {
+const SESSION = {
+  session: 0x11,
+  peerSession: 0x22,
+  cookie: Buffer.from('0123456789abcdef', 'hex'),
+  peerCookie: Buffer.from('fedcba9876543210', 'hex'),
+}
+
+/** How the machine's network card is joined to our tunnel. */
+const CODECS = {
+  raw: {
+    tunnel: { codec: 'raw' },
+    netdev:
+      `dgram,id=n0,local.type=inet,local.host=${HOST},local.port=${GUEST_PORT},` +
+      `remote.type=inet,remote.host=${HOST},remote.port=${OUR_PORT}`,
+  },
+  l2tpv3: {
+    tunnel: { codec: 'l2tpv3', l2tpv3: SESSION },
+    netdev:
+      `l2tpv3,id=n0,udp=on,src=${HOST},srcport=${GUEST_PORT},dst=${HOST},dstport=${OUR_PORT},` +
+      'rxsession=0x22,txsession=0x11,cookie64=on,txcookie=0x0123456789abcdef,rxcookie=0xfedcba9876543210',
+  },
+} as const satisfies Record<string, { tunnel: UdpTunnelOptions; netdev: string }>
+
+for (const [codec, { tunnel: coded, netdev }] of Object.entries(CODECS)) {
+  const skip = oracle('qemu-system-x86_64', 'busybox', 'cpio', 'apt-get')
+  t.test(`a virtual machine over datagrams of the codec ${codec}`, { skip }, async (t) => {
     if (!existsSync(join(guest, 'vmlinuz'))) {
       const built = await run(join(here, 'guest/build'), guest)
       t.equal(built.code, 0, `the guest is built: ${built.output}`)
     }
     const tunnel = udpTunnel({
-      codec: 'raw',
+      ...coded,
       local: { host: HOST, port: OUR_PORT },
       peers: [{ host: HOST, port: GUEST_PORT }],
       mtu: 1500,
@@ -61,7 +84,7 @@ t.test(
     node.net.attach(server).listen(80)
 
     const said = new Map<string, string>()
-    for await (const line of console(t)) {
+    for await (const line of console(t, netdev)) {
       const [what, value] = report(line)
       said.set(what, value)
       if (what !== 'serving') continue
@@ -71,8 +94,8 @@ t.test(
     for (const size of [56, 1472, 20_000]) t.equal(said.get(`ping ${size}`), '3', `three pings of ${size} octets`)
     t.equal(said.get('download'), sha256(data), 'what we serve arrives exactly')
     t.ok(said.has('over'), 'it switched itself off')
-  },
-)
+  })
+}
 
 /** 'guest: ping 56 3' is the value '3' of 'ping 56'. */
 function report(line: string): [what: string, value: string] {
@@ -82,15 +105,14 @@ function report(line: string): [what: string, value: string] {
 }
 
 /** Runs the machine; its console, line by line, until it switches itself off. */
-async function* console(t: { teardown(cleanup: () => void): void }): AsyncGenerator<string> {
-  const net = `dgram,id=n0,local.type=inet,local.host=${HOST},local.port=${GUEST_PORT}`
+async function* console(t: { teardown(cleanup: () => void): void }, netdev: string): AsyncGenerator<string> {
   const machine = spawn(
     'qemu-system-x86_64',
     [
       ...['-accel', 'tcg', '-cpu', 'max', '-m', '256', '-nographic', '-no-reboot'],
       ...['-kernel', join(guest, 'vmlinuz'), '-initrd', join(guest, 'initrd.gz')],
       ...['-append', 'console=ttyS0 quiet panic=-1 net.ifnames=0'],
-      ...['-netdev', `${net},remote.type=inet,remote.host=${HOST},remote.port=${OUR_PORT}`],
+      ...['-netdev', netdev],
       ...['-device', 'virtio-net-pci,netdev=n0,mac=02:00:00:00:00:01'],
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },

@@ -52,7 +52,7 @@ const enticing = fc
     fragment: fc.constantFrom(0, 0, 0, 0x2000, 0x0001),
     length: fc.integer({ min: 0, max: 200 }),
     rest: fc.uint8Array({ maxLength: 160 }),
-    port: fc.constantFrom(4789, 80),
+    port: fc.constantFrom(4789, 6081, 80),
   })
   .map(({ type, first, protocol, fragment, length, rest, port }) => {
     const octets = new Uint8Array(14 + 20 + 8 + rest.length)
@@ -63,7 +63,7 @@ const enticing = fc
     view.setUint16(16, length)
     view.setUint16(20, fragment)
     view.setUint8(23, protocol)
-    // A type of ICMP, or the ports of TCP and UDP: VXLAN leads to Ethernet again.
+    // A type of ICMP, or the ports of TCP and UDP: VXLAN and Geneve lead to Ethernet again.
     view.setUint16(34, port)
     view.setUint16(36, port)
     view.setUint16(38, octets.length - 34)

@@ -26,6 +26,11 @@ t.test('the forms of the help text', async (t) => {
     codec: 'vxlan',
     engine: undefined,
     vni: 1,
+    l2tpv3: undefined,
+  })
+  t.match(parseLinkSpec('udp:7000,codec=l2tpv3,session=1,peer-session=4294967295,cookie=01020304,sublayer'), {
+    codec: 'l2tpv3',
+    l2tpv3: { session: 1, peerSession: 4_294_967_295, cookie: Uint8Array.from([1, 2, 3, 4]), sublayer: true },
   })
   t.match(parseLinkSpec('udp:127.0.0.1:7000,codec=raw,engine=dgram,loss=1%,delay=20ms,rate=10mbit,reorder=0.5'), {
     codec: 'raw',
@@ -44,7 +49,11 @@ t.test('what is wrong is quoted, and what would be right is said', async (t) => 
     ['tap:a-name-that-is-too-long', /1 to 15 characters/],
     ['udp:70000', /port up to 65535/],
     ['udp:1,peer=2', /'2' is not HOST:PORT/],
-    ['udp:1,codec=gre', /codec is 'vxlan' or 'raw'/],
+    ['udp:1,codec=gre', /codec is 'vxlan', 'raw', 'geneve' or 'l2tpv3', not 'gre'/],
+    ['udp:1,codec=l2tpv3,session=5', /needs session=N.* and peer-session=N/],
+    ['udp:1,codec=l2tpv3,session=5,peer-session=0', /'peer-session' is a number from 1 to 4294967295/],
+    ['udp:1,codec=l2tpv3,session=5,peer-session=6,cookie=12', /'cookie' has 8 or 16 hexadecimal digits/],
+    ['udp:1,codec=geneve,session=5', /'session' is no option of this kind of link/],
     ['udp:1,engine=fast', /engine is 'dgram' or 'native'/],
     ['udp:1,vni=16777216', /from 0 to 16777215/],
     ['udp:1,vni=1,vni=2', /given twice/],

@@ -121,8 +121,12 @@ function deviceOptions({ device, netns, vnetHdr, mtu }: DeviceSpec): Parameters<
 }
 
 /** A tunnel without peers waits for them: whoever sends first becomes one. */
-function tunnelOptions({ local, peers, codec, engine, vni, mtu }: UdpSpec): Parameters<typeof udpTunnel>[0] {
-  const given = { ...(engine === undefined ? {} : { engine }), ...(mtu === undefined ? {} : { mtu }) }
+function tunnelOptions({ local, peers, codec, engine, vni, l2tpv3, mtu }: UdpSpec): Parameters<typeof udpTunnel>[0] {
+  const given = {
+    ...(engine === undefined ? {} : { engine }),
+    ...(l2tpv3 === undefined ? {} : { l2tpv3 }),
+    ...(mtu === undefined ? {} : { mtu }),
+  }
   return { local, peers, codec, vni, learnPeers: peers.length === 0, ...given }
 }
 

@@ -3,11 +3,14 @@
  *
  *   [NAME=]tap:DEV[,netns=NAME][,vnet-hdr][,mtu=N]
  *   [NAME=]tun:DEV[,netns=NAME][,mtu=N]
- *   [NAME=]udp:[HOST:]PORT[,peer=HOST:PORT]…[,codec=vxlan|raw][,vni=N][,engine=dgram|native][,mtu=N]
+ *   [NAME=]udp:[HOST:]PORT[,peer=HOST:PORT]…[,codec=vxlan|raw|geneve][,vni=N][,engine=dgram|native][,mtu=N]
+ *   [NAME=]udp:…,codec=l2tpv3,session=N,peer-session=N[,cookie=HEX][,peer-cookie=HEX][,sublayer]
  *
  * Each also takes `mac=02:…` (not tun), and impairments of what it sends and receives:
  * `loss=1%`, `delay=20ms`, `jitter=5ms`, `rate=10mbit`, `duplicate=1%`, `reorder=1%`, `corrupt=1%`.
  */
+
+import type { L2tpv3Options, UdpTunnelCodec } from '../../src/index.ts'
 
 /** Impairments, each direction; fractions are 0 to 1, times microseconds, the rate bits per second. */
 export interface ImpairmentSpec {
@@ -43,9 +46,11 @@ export interface UdpSpec extends CommonSpec {
   readonly type: 'udp'
   readonly local: HostPort
   readonly peers: readonly HostPort[]
-  readonly codec: 'vxlan' | 'raw'
+  readonly codec: UdpTunnelCodec
   readonly engine: 'dgram' | 'native' | undefined
   readonly vni: number
+  /** With the codec l2tpv3. */
+  readonly l2tpv3: L2tpv3Options | undefined
 }
 
 export type LinkSpec = DeviceSpec<'tap'> | DeviceSpec<'tun'> | UdpSpec
@@ -64,6 +69,7 @@ const DURATIONS: ReadonlyMap<string, keyof ImpairmentSpec> = new Map([
   ['jitter', 'jitter'],
 ])
 const VNI_MAX = 0xff_ffff
+const SESSION_MAX = 0xffff_ffff
 /** What every IPv4 link must carry (RFC 791 §3.2). */
 const MTU_MIN = 68
 const MTU_MAX = 65_521
@@ -82,20 +88,46 @@ export function parseLinkSpec(text: string): LinkSpec {
     const vnetHdr = type === 'tap' && options.flag('vnet-hdr')
     spec = { ...common, mac, type, device: main, netns: options.take('netns'), vnetHdr }
   } else if (type === 'udp') {
-    const codec = options.take('codec') ?? 'vxlan'
-    if (codec !== 'vxlan' && codec !== 'raw') fail(text, `codec is 'vxlan' or 'raw', not '${codec}'`)
-    const engine = options.take('engine')
-    if (engine !== undefined && engine !== 'dgram' && engine !== 'native')
-      fail(text, `engine is 'dgram' or 'native', not '${engine}'`)
-    const peers = options.takeAll('peer').map((peer) => hostPort(text, peer, undefined))
-    const local = hostPort(text, main, '0.0.0.0')
-    const vni = options.integer('vni', 0, VNI_MAX) ?? 1
-    spec = { ...common, mac: macOf(text, options), type, local, peers, codec, engine, vni }
+    spec = { ...common, mac: macOf(text, options), ...tunnelOf(text, main, options) }
   } else {
     fail(text, `a link is of type 'udp', 'tap' or 'tun', not '${type}'`)
   }
   options.none()
   return spec
+}
+
+function tunnelOf(text: string, main: string, options: Options): Omit<UdpSpec, keyof CommonSpec> {
+  const codec = options.oneOf('codec', ['vxlan', 'raw', 'geneve', 'l2tpv3']) ?? 'vxlan'
+  const engine = options.oneOf('engine', ['dgram', 'native'])
+  const peers = options.takeAll('peer').map((peer) => hostPort(text, peer, undefined))
+  const local = hostPort(text, main, '0.0.0.0')
+  const vni = options.integer('vni', 0, VNI_MAX) ?? 1
+  const l2tpv3 = codec === 'l2tpv3' ? sessionOf(text, options) : undefined
+  return { type: 'udp', local, peers, codec, engine, vni, l2tpv3 }
+}
+
+/** Both ends must be told what the other uses: there is no control connection that would agree on it. */
+function sessionOf(text: string, options: Options): L2tpv3Options {
+  const session = options.integer('session', 1, SESSION_MAX)
+  const peerSession = options.integer('peer-session', 1, SESSION_MAX)
+  if (session === undefined || peerSession === undefined)
+    fail(text, 'l2tpv3 needs session=N, its number at this end, and peer-session=N')
+  const cookie = cookieOf(text, options, 'cookie')
+  const peerCookie = cookieOf(text, options, 'peer-cookie')
+  return {
+    session,
+    peerSession,
+    ...(cookie && { cookie }),
+    ...(peerCookie && { peerCookie }),
+    sublayer: options.flag('sublayer'),
+  }
+}
+
+function cookieOf(text: string, options: Options, key: string): Uint8Array | undefined {
+  const hex = options.take(key)
+  if (hex === undefined) return undefined
+  if (!/^([0-9a-f]{8}){1,2}$/i.test(hex)) fail(text, `'${key}' has 8 or 16 hexadecimal digits`)
+  return Uint8Array.from(Buffer.from(hex, 'hex'))
 }
 
 /** '1%' or '0.01' as a fraction. @throws LinkSpecError */
@@ -191,6 +223,16 @@ class Options {
   take(key: string): string | undefined {
     const [value, second] = this.takeAll(key)
     if (second !== undefined) fail(this.text, `'${key}' is given twice`)
+    return value
+  }
+
+  oneOf<Value extends string>(key: string, values: readonly Value[]): Value | undefined {
+    const text = this.take(key)
+    const value = values.find((value) => value === text)
+    if (text !== undefined && value === undefined) {
+      const quoted = values.map((value) => `'${value}'`)
+      fail(this.text, `${key} is ${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}, not '${text}'`)
+    }
     return value
   }
 

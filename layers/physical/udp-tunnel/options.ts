@@ -1,28 +1,31 @@
 /** What a UDP tunnel can be told, and what it makes of that. */
 import { inRange, integer, invalidValue } from '../../../src/kernel/errors.ts'
+import { type Codec, codecOf } from './codec.ts'
 import { type Endpoint, endpoint, familyOf } from './endpoint.ts'
 import type { EngineKind, EngineOptions } from './engine.ts'
-import { MAX_VNI, VXLAN_OCTETS, VXLAN_PORT } from './vxlan.ts'
+import type { L2tpv3Options } from './l2tpv3.ts'
 
 /** How frames lie in datagrams. */
-export type UdpTunnelCodec = 'raw' | 'vxlan'
+export type UdpTunnelCodec = 'raw' | 'vxlan' | 'geneve' | 'l2tpv3'
 
 /** An address and a port as the user gives them; `host` is numeric. */
 export interface UdpTunnelEndpoint {
   readonly host: string
-  /** Default: 4789 with the codec vxlan; with raw, any for the local end, and required of a peer. */
+  /** Default: the port assigned to the codec; with raw, any for the local end, and required of a peer. */
   readonly port?: number
 }
 
 export interface UdpTunnelOptions {
-  /** Where to listen, and to send from. Default: all addresses; port 4789 with vxlan, any with raw. */
+  /** Where to listen, and to send from. Default: all addresses; the codec's port, any with raw. */
   readonly local?: Partial<UdpTunnelEndpoint>
   /** The other ends, all of one address family. Default none: see `learnPeers` and `addPeer`. */
   readonly peers?: readonly UdpTunnelEndpoint[]
   /** Default 'vxlan'. */
   readonly codec?: UdpTunnelCodec
-  /** VXLAN network identifier, 0 to 2^24 - 1. Default 1, as on the command line. */
+  /** Network identifier of vxlan and geneve, 0 to 2^24 - 1. Default 1, as on the command line. */
   readonly vni?: number
+  /** The session of l2tpv3; required with it, and for it alone. */
+  readonly l2tpv3?: L2tpv3Options
   /**
    * Largest IP packet inside, in octets: 68 to 65485. Default: what fits an outer packet of 1500, so with vxlan 1450
    * over IPv4 and 1430 over IPv6. The service's `mtu` counts the 14 octets of the Ethernet header too.
@@ -39,8 +42,8 @@ export interface UdpTunnelOptions {
   /** Seconds until a station, or a learned peer, that is not heard from is forgotten: 1 to 10^6. Default 300. */
   readonly ageing?: number
   /**
-   * Source ports over which flows are spread, 1 to 64 (RFC 7348 §5); only towards peers at port 4789, which do not care
-   * where datagrams come from. 1: all leave from the local port. Default 4.
+   * Source ports over which flows are spread, 1 to 64 (RFC 7348 §5, RFC 8926 §3.3); only with vxlan and geneve
+   * towards peers at the assigned port, which do not care where datagrams come from. 1: all leave from the local port. Default 4.
    */
   readonly sourcePorts?: number
   /** Octets of the sockets' buffers, as far as the system grants them: 4096 to 2^30. Default 4 MiB. */
@@ -58,6 +61,9 @@ export interface UdpTunnelOptions {
 /** Octets of an Ethernet header. */
 export const ETHERNET_OCTETS = 14
 const UDP_OCTETS = 8
+/** 24 bits. */
+const MAX_VNI = 0xff_ffff
+const CODECS: readonly UdpTunnelCodec[] = ['raw', 'vxlan', 'geneve', 'l2tpv3']
 const OUTER_MTU = 1500
 const MAX_DATAGRAM_OCTETS = 65_507
 
@@ -66,8 +72,7 @@ export interface Settings extends EngineOptions {
   readonly peers: readonly Endpoint[]
   /** Undefined: the fastest that can be had. */
   readonly engine: EngineKind | undefined
-  readonly vxlan: boolean
-  readonly vni: number
+  readonly codec: Codec
   readonly mtu: number
   readonly learnPeers: boolean
   readonly maxPeers: number
@@ -77,42 +82,40 @@ export interface Settings extends EngineOptions {
 
 /** @throws TypeError, RangeError — options that make no sense. */
 export function settingsOf(options: UdpTunnelOptions): Settings {
-  const codec = options.codec ?? 'vxlan'
-  if (codec !== 'raw' && codec !== 'vxlan') throw invalidValue('codec', "'raw' or 'vxlan'", codec)
+  const name = options.codec ?? 'vxlan'
+  if (!CODECS.includes(name)) throw invalidValue('codec', `one of '${CODECS.join("', '")}'`, name)
+  const codec = codecOf(name, integer('vni', options.vni ?? 1, 0, MAX_VNI), options.l2tpv3)
   const { engine } = options
   if (engine !== undefined && engine !== 'dgram' && engine !== 'native') {
     throw invalidValue('engine', "'dgram' or 'native'", engine)
   }
-  const vxlan = codec === 'vxlan'
-  const defaultPort = vxlan ? VXLAN_PORT : 0
-  const peers = (options.peers ?? []).map((peer, i) => endpoint(`peers[${i}]`, peer, defaultPort, 1))
+  const peers = (options.peers ?? []).map((peer, i) => endpoint(`peers[${i}]`, peer, codec.port, 1))
   const first = options.local?.host ?? peers[0]?.host ?? '0.0.0.0'
   const local = endpoint(
     'local',
     { host: options.local?.host ?? (first.includes(':') ? '::' : '0.0.0.0'), ...portOf(options.local) },
-    defaultPort,
+    codec.port,
     0,
   )
   const family = familyOf(local.host)
   for (const peer of peers) checkFamily(peer, family)
   const learnPeers = options.learnPeers ?? false
-  const overhead = (vxlan ? VXLAN_OCTETS : 0) + UDP_OCTETS + (family === 6 ? 40 : 20)
+  const overhead = codec.octets + UDP_OCTETS + (family === 6 ? 40 : 20)
   const sourcePorts = integer('sourcePorts', options.sourcePorts ?? 4, 1, 64)
   // Before any peer is known, they are taken to be where peers usually are.
-  const assigned = peers.length === 0 || peers.some((peer) => peer.port === VXLAN_PORT)
-  const spread = vxlan && sourcePorts > 1 && assigned
+  const assigned = peers.length === 0 || peers.some((peer) => peer.port === codec.port)
+  const spread = codec.spreads && sourcePorts > 1 && assigned
   return {
     local,
     family,
     peers,
     engine,
-    vxlan,
-    vni: integer('vni', options.vni ?? 1, 0, MAX_VNI),
+    codec,
     mtu: integer(
       'mtu',
       options.mtu ?? OUTER_MTU - overhead - ETHERNET_OCTETS,
       68,
-      MAX_DATAGRAM_OCTETS - VXLAN_OCTETS - ETHERNET_OCTETS,
+      MAX_DATAGRAM_OCTETS - codec.octets - ETHERNET_OCTETS,
     ),
     learnPeers,
     maxPeers: integer('maxPeers', options.maxPeers ?? 1024, Math.max(1, peers.length), 65_536),

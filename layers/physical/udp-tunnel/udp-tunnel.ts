@@ -3,6 +3,8 @@
  *
  *   raw     the datagram is the frame, as with QEMU's `-netdev dgram` and socat
  *   vxlan   RFC 7348: 8 octets with the network identifier (VNI) in front, as the Linux kernel and switches speak it
+ *   geneve  RFC 8926: the same with options, as Open vSwitch speaks it
+ *   l2tpv3  RFC 3931 over UDP: 8 octets and a cookie in front, as User-mode Linux, QEMU and routers speak it
  *
  * With several peers the tunnel is one end of a small Ethernet: it learns behind which peer a station is, and sends
  * to all peers what goes to many, or to a station it does not know (RFC 7348 §4.2, head-end replication). Frames are
@@ -19,6 +21,7 @@ import { complete } from '../../offload/complete.ts'
 import { checksumInside } from '../../offload/header.ts'
 import { Segmenter } from '../../offload/segment.ts'
 import { NO_OFFLOAD, type Offload, type PhysicalService } from '../service.ts'
+import type { CodecFault } from './codec.ts'
 import { dgramEngine } from './dgram-engine.ts'
 import { type Endpoint, endpoint } from './endpoint.ts'
 import type { Engine, EngineKind, EngineUser } from './engine.ts'
@@ -34,7 +37,6 @@ import {
   type UdpTunnelOptions,
 } from './options.ts'
 import { type Peer, Peers } from './peers.ts'
-import { pushVxlan, VXLAN_OCTETS, VXLAN_PORT, vxlanFault } from './vxlan.ts'
 
 export type { EngineKind } from './engine.ts'
 export type { UdpTunnelCodec, UdpTunnelEndpoint, UdpTunnelOptions } from './options.ts'
@@ -73,12 +75,8 @@ export type UdpTunnelDrop =
   | 'sendFailed'
   /** Receiving: from somebody who is no peer. */
   | 'unknownPeer'
-  /** Receiving: too short for the header and an Ethernet header. */
-  | 'truncated'
-  /** Receiving: the flag that says that there is a VNI is not set. */
-  | 'badFlags'
-  /** Receiving: of another VXLAN segment. */
-  | 'wrongVni'
+  /** Receiving: not a frame for us, by its header. */
+  | CodecFault
   /** Nobody is attached above. */
   | 'noUser'
 
@@ -93,7 +91,13 @@ const REASONS: Reasons<UdpTunnelDrop> = {
   unknownPeer: '',
   truncated: 'RFC 7348 §5',
   badFlags: 'RFC 7348 §5',
+  badVersion: 'RFC 8926 §3.4',
+  badType: 'RFC 8926 §3.4',
+  control: 'RFC 8926 §3.4',
+  criticalOption: 'RFC 8926 §3.4',
   wrongVni: 'RFC 7348 §4.1',
+  wrongSession: 'RFC 3931 §4.1',
+  wrongCookie: 'RFC 3931 §4.1',
   noUser: '',
 }
 
@@ -139,13 +143,13 @@ class UdpTunnel implements UdpTunnelService, EngineUser {
     this.env = env
     this.settings = settings
     this.mtu = settings.mtu + ETHERNET_OCTETS
-    this.headroom = settings.vxlan ? VXLAN_OCTETS : 0
+    this.headroom = settings.codec.octets
     this.boundary = env.boundary('udp-tunnel', 'ethernet', REASONS)
     const random = env.random('udp-tunnel')
     this.flowKey = hashKey(random.octets(16))
     const ageing = seconds(settings.ageing)
     this.stations = new MacTable(settings.macTableSize, ageing, random.uint32())
-    this.known = new Peers(settings.maxPeers, ageing, !settings.vxlan)
+    this.known = new Peers(settings.maxPeers, ageing, !settings.codec.spreads)
     for (const peer of settings.peers) this.known.add(peer, true, env.clock.now())
     this.sockets = engineOf(env, settings, this)
     this.offload = this.sockets.batches ? BATCH_OFFLOAD : NO_OFFLOAD
@@ -209,7 +213,6 @@ class UdpTunnel implements UdpTunnelService, EngineUser {
       this.boundary.drop(packet, 'unknownPeer')
       return
     }
-    if (this.settings.vxlan) packet.pull(VXLAN_OCTETS)
     this.learnStation(packet, from, at)
     if (!this.boundary.up(packet, undefined, 0)) this.boundary.drop(packet, 'noUser')
   }
@@ -252,8 +255,7 @@ class UdpTunnel implements UdpTunnelService, EngineUser {
   }
 
   private sendFrame(packet: Packet, peer: Peer | null, flow: number): boolean {
-    const { vxlan, vni } = this.settings
-    if (vxlan) pushVxlan(packet, vni)
+    this.settings.codec.push(packet)
     return peer === null ? this.flood(packet, flow) : this.sendTo(peer, packet, flow)
   }
 
@@ -277,19 +279,17 @@ class UdpTunnel implements UdpTunnelService, EngineUser {
   }
 
   private sendTo(peer: Peer, packet: Packet, flow: number): boolean {
-    return this.sockets.send(packet, peer, peer.port === VXLAN_PORT ? flow : 0)
+    return this.sockets.send(packet, peer, peer.port === this.settings.codec.port ? flow : 0)
   }
 
   private fault(packet: Packet): UdpTunnelDrop | undefined {
-    const { vxlan, vni } = this.settings
-    const fault = vxlan ? vxlanFault(packet, vni) : undefined
-    if (fault !== undefined) return fault
-    return packet.length < this.headroom + ETHERNET_OCTETS ? 'truncated' : undefined
+    return this.settings.codec.pull(packet) ?? (packet.length < ETHERNET_OCTETS ? 'truncated' : undefined)
   }
 
-  /** With VXLAN the source port is noise: datagrams go to the assigned port (RFC 7348 §5). */
+  /** Where source ports tell flows apart, datagrams go to the assigned port (RFC 7348 §5, RFC 8926 §3.3). */
   private learnPeer(host: string, port: number, at: Instant): Peer | null {
-    const to = { host, port: this.settings.vxlan ? VXLAN_PORT : port }
+    const { spreads, port: assigned } = this.settings.codec
+    const to = { host, port: spreads ? assigned : port }
     const peer = this.known.add(to, false, at)
     if (peer !== null) this.boundary.note(null, 'peerLearned', host, '')
     return peer
@@ -303,7 +303,7 @@ class UdpTunnel implements UdpTunnelService, EngineUser {
   }
 
   private peerOf(peer: UdpTunnelEndpoint): Endpoint {
-    const checked = endpoint('peer', peer, this.settings.vxlan ? VXLAN_PORT : 0, 1)
+    const checked = endpoint('peer', peer, this.settings.codec.port, 1)
     checkFamily(checked, this.settings.family)
     return checked
   }

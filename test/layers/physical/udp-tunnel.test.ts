@@ -29,6 +29,11 @@ function frame(destination: number, source: number, octets = 60, mark = 0): Buff
   return data
 }
 
+/** Both ends of a session, with all that there may be in front of a frame one way. */
+const COOKIE = Uint8Array.from([1, 2, 3, 4, 5, 6, 7, 8])
+const NEAR = { session: 0xffff_fffe, peerSession: 5, cookie: COOKIE, sublayer: true }
+const FAR = { session: 5, peerSession: 0xffff_fffe, peerCookie: COOKIE, sublayer: true }
+
 function vxlan(vni: number, inner: Buffer, flags = 0x08): Buffer {
   const header = Buffer.alloc(8, 0xff) // the reserved bits are to be ignored
   header[0] = flags | 0x77
@@ -93,6 +98,8 @@ async function settled(...services: UdpTunnelService[]): Promise<void> {
   for (let seen = -1; seen !== events(); ) {
     seen = events()
     await new Promise((resolve) => setTimeout(resolve, 25))
+    // On a busy machine the time may be over before the loop has asked for what is there.
+    for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve))
   }
 }
 
@@ -100,7 +107,12 @@ t.test('options that make no sense are refused at once', async (t) => {
   const value = { code: 'ERR_INVALID_ARG_VALUE' }
   const range = { code: 'ERR_OUT_OF_RANGE' }
   // @ts-expect-error: no such codec
-  t.throws(() => udpTunnel({ codec: 'geneve' }), value)
+  t.throws(() => udpTunnel({ codec: 'gue' }), value)
+  const session = { session: 1, peerSession: 2 }
+  t.throws(() => udpTunnel({ codec: 'l2tpv3' }), { code: 'ERR_INVALID_ARG_TYPE' }, 'whose session?')
+  t.throws(() => udpTunnel({ codec: 'l2tpv3', l2tpv3: { ...session, session: 0 } }), range)
+  t.throws(() => udpTunnel({ codec: 'l2tpv3', l2tpv3: { ...session, peerSession: 2 ** 32 } }), range)
+  t.throws(() => udpTunnel({ codec: 'l2tpv3', l2tpv3: { ...session, cookie: new Uint8Array(5) } }), value)
   t.throws(() => udpTunnel({ peers: [{ host: 'example.com' }] }), value)
   t.throws(() => udpTunnel({ peers: [{ host: '10.0.0.256' }] }), value)
   t.throws(() => udpTunnel({ peers: [{ host: '10.0.0.1' }, { host: '::1' }] }), value)
@@ -122,12 +134,13 @@ async function suite(t: Test, engine: EngineKind): Promise<void> {
     return node.top
   }
 
-  for (const codec of ['raw', 'vxlan'] as const) {
+  for (const codec of ['raw', 'vxlan', 'geneve', 'l2tpv3'] as const) {
+    const [near, far] = codec === 'l2tpv3' ? [{ l2tpv3: NEAR }, { l2tpv3: FAR }] : [{}, {}]
     await physicalConformance(t, `a UDP tunnel, ${codec},`, {
       make: async () => {
         const local = { host: LOOPBACK, port: 0 }
-        const b = await boot(udpTunnel({ engine, codec, local }))
-        const a = await boot(udpTunnel({ engine, codec, local, peers: [b.top.local] }))
+        const b = await boot(udpTunnel({ engine, codec, local, ...far }))
+        const a = await boot(udpTunnel({ engine, codec, local, peers: [b.top.local], ...near }))
         b.top.addPeer(a.top.local)
         return {
           near: a.top,
@@ -145,12 +158,12 @@ async function suite(t: Test, engine: EngineKind): Promise<void> {
     })
 
     t.test(`${codec}: frames cross both ways, unchanged and in order`, async (t) => {
-      const a = await tunnel(t, { codec, vni: 42 })
-      const b = await tunnel(t, { codec, vni: 42, peers: [a.local] })
+      const a = await tunnel(t, { codec, vni: 42, ...near })
+      const b = await tunnel(t, { codec, vni: 42, peers: [a.local], ...far })
       a.addPeer(b.local)
       const atA = listen(a)
       const atB = listen(b)
-      const sizes = [14, 15, 60, 1400, a.mtu]
+      const sizes = [14, 15, 60, 1400, Math.min(a.mtu, b.mtu)]
       for (const [i, size] of sizes.entries()) {
         sendTo(a, frame(B, A, size, i))
         sendTo(b, frame(A, B, size, 100 + i))
@@ -180,6 +193,57 @@ async function suite(t: Test, engine: EngineKind): Promise<void> {
     t.same(peer.heard[0], frame(B, A))
     t.same(peer.heard[1], Buffer.concat([Buffer.from('08000000abcdef00', 'hex'), frame(B, A)]))
     t.same([...peer.ports], [raw.local.port, vx.local.port], 'peers elsewhere than 4789 hear from the local port')
+  })
+
+  t.test('one of geneve has 8 octets in front, one of l2tpv3 those of its session', async (t) => {
+    const peer = await plain(t)
+    const peers = [{ host: LOOPBACK, port: peer.port }]
+    sendTo(await tunnel(t, { codec: 'geneve', vni: 0xabcdef, peers }), frame(B, A))
+    await until(() => peer.heard.length === 1, 'geneve')
+    t.same(peer.heard[0], Buffer.concat([Buffer.from('00006558abcdef00', 'hex'), frame(B, A)]))
+    sendTo(await tunnel(t, { codec: 'l2tpv3', l2tpv3: FAR, peers }), frame(B, A))
+    await until(() => peer.heard.length === 2, 'l2tpv3')
+    const header = '00030000' + 'fffffffe' + '0102030405060708' + '00000000'
+    t.same(peer.heard[1], Buffer.concat([Buffer.from(header, 'hex'), frame(B, A)]))
+  })
+
+  t.test('headers of geneve and l2tpv3 that are not for us are counted; unknown options are passed over', async (t) => {
+    const peer = await plain(t)
+    const peers = [{ host: LOOPBACK, port: peer.port }]
+    const send = (to: UdpTunnelService, header: string, inner = frame(A, B)) =>
+      peer.socket.send(Buffer.concat([Buffer.from(header, 'hex'), inner]), to.local.port, LOOPBACK)
+    const g = await tunnel(t, { codec: 'geneve', vni: 7, peers })
+    const atG = listen(g)
+    send(g, '0000655800000700')
+    send(g, `023f6558000007ff${'0102030405060708'}`) // reserved bits, and two words of options
+    send(g, '4000655800000700')
+    send(g, '0080655800000700')
+    send(g, '01406558000007000000000000')
+    send(g, '0000080000000700')
+    send(g, '0000655800000800')
+    send(g, '3f00655800000700')
+    await until(() => g.boundary.drops.get('truncated') === 1 && atG.frames.length === 2, 'geneve')
+    t.same(atG.frames, [frame(A, B), frame(A, B)])
+    t.match(Object.fromEntries(g.boundary.drops), {
+      badVersion: 1,
+      control: 1,
+      criticalOption: 1,
+      badType: 1,
+      wrongVni: 1,
+    })
+
+    const l = await tunnel(t, { codec: 'l2tpv3', l2tpv3: NEAR, peers })
+    const atL = listen(l)
+    const tail = '010203040506070800000000'
+    send(l, `00030000fffffffe${tail}`)
+    send(l, `80030000fffffffe${tail}`)
+    send(l, `00020000fffffffe${tail}`)
+    send(l, `00030000fffffffd${tail}`)
+    send(l, '00030000fffffffe010203040506070900000000')
+    send(l, '00030000fffffffe0102030405060708', Buffer.alloc(3))
+    await until(() => l.boundary.drops.get('truncated') === 1 && atL.frames.length === 1, 'l2tpv3')
+    t.same(atL.frames, [frame(A, B)])
+    t.match(Object.fromEntries(l.boundary.drops), { control: 1, badVersion: 1, wrongSession: 1, wrongCookie: 1 })
   })
 
   t.test('what is no frame of ours is counted, with its reason', async (t) => {

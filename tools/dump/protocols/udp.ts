@@ -1,10 +1,11 @@
-/** UDP (RFC 768) and VXLAN (RFC 7348) within it. */
+/** UDP (RFC 768), and VXLAN (RFC 7348) and Geneve (RFC 8926) within it. */
 import { type Decoded, data, Fields, hex, type Scope, truncated } from '../model.ts'
 import { checksumFault, pseudoHeader } from './checksum.ts'
 import { ethernet } from './ethernet.ts'
 
 const HEADER_OCTETS = 8
 const VXLAN_PORT = 4789
+const GENEVE_PORT = 6081
 const UDP = 17
 
 export function udp(scope: Scope): Decoded {
@@ -33,7 +34,7 @@ export function udp(scope: Scope): Decoded {
       faults,
     },
     next: {
-      protocol: destination === VXLAN_PORT ? vxlan : data,
+      protocol: destination === VXLAN_PORT ? vxlan : destination === GENEVE_PORT ? geneve : data,
       scope: { ...scope, start: scope.start + HEADER_OCTETS },
     },
   }
@@ -55,5 +56,33 @@ function vxlan(scope: Scope): Decoded {
       faults: flags & 0x08 ? [] : ['the VNI is not valid'],
     },
     next: { protocol: ethernet(0), scope: { ...scope, start: scope.start + HEADER_OCTETS } },
+  }
+}
+
+const ETHERNET_TYPE = 0x6558
+
+function geneve(scope: Scope): Decoded {
+  if (scope.end - scope.start < HEADER_OCTETS) return truncated('Geneve', scope, HEADER_OCTETS)
+  const fields = new Fields(scope)
+  const first = fields.u8('version and option length', 0, (value) => `${value >> 6}, ${(value & 0x3f) * 4} octets`)
+  const flags = fields.u8('flags', 1, (value) => hex(value, 2))
+  const type = fields.u16('protocol type', 2, (value) => hex(value, 4))
+  const vni = scope.view.getUint32(scope.start + 4) >>> 8
+  fields.add('VNI', vni, 4, 3)
+  const octets = HEADER_OCTETS + (first & 0x3f) * 4
+  const faults: string[] = []
+  if (first >> 6 !== 0) faults.push(`version ${first >> 6}`)
+  if (octets > scope.end - scope.start) faults.push('the options go beyond the end')
+  const inner = faults.length === 0 && type === ETHERNET_TYPE ? ethernet(0) : data
+  return {
+    layer: {
+      protocol: 'Geneve',
+      offset: scope.start,
+      octets: Math.min(octets, scope.end - scope.start),
+      fields: fields.list,
+      summary: `Geneve ${vni}${flags & 0x80 ? ' control' : ''}`,
+      faults,
+    },
+    next: { protocol: inner, scope: { ...scope, start: Math.min(scope.start + octets, scope.end) } },
   }
 }
