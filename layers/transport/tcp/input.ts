@@ -10,6 +10,7 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import { after, before, beforeOrAt } from '../../../src/kernel/sequence.ts'
 import { acknowledge } from './ack.ts'
 import { beQuickAfterTrouble } from './ack-policy.ts'
+import { mayChallenge } from './challenge.ts'
 import { deliver, finArrives } from './deliver.ts'
 import { restartRetransmit } from './loss-timer.ts'
 import { updateMss } from './path-mtu.ts'
@@ -31,8 +32,6 @@ export type Verdict =
   /** The same, and a reset answers it (`resetFor`). */
   | 'reset'
 
-/** Challenge ACKs, and ACKs of segments outside the window, per connection and second (RFC 5961 §7). */
-const CHALLENGES_PER_SECOND = 10
 /** Once the handshake was slow, data is given more time, until round trips have been measured (RFC 6298 §5.7). */
 const RTO_AFTER_LOST_SYN: Duration = seconds(3)
 /** (RFC 7323 §2.3) */
@@ -291,7 +290,7 @@ function isClosingCleanly(tcb: Tcb): boolean {
 
 /** Fourth: a SYN in a synchronized state is challenged wherever it lies (RFC 5961 §4.2). */
 function synArrives(tcb: Tcb, now: Instant): Verdict {
-  if (tcb.state === 'SYN-RECEIVED' && tcb.passive) {
+  if (tcb.state === 'SYN-RECEIVED' && tcb.passive && !tcb.early) {
     tcb.end(RESET)
     return 'synInWindow'
   }
@@ -390,13 +389,7 @@ function answer(tcb: Tcb, seg: Segment, now: Instant): void {
 }
 
 function challenge(tcb: Tcb, now: Instant): void {
-  if (now - tcb.challengeAt >= seconds(1)) {
-    tcb.challengeAt = now
-    tcb.challenges = 0
-  }
-  if (tcb.challenges >= CHALLENGES_PER_SECOND) return
-  tcb.challenges++
-  tcb.ackNow = true
+  if (mayChallenge(tcb, now)) tcb.ackNow = true
 }
 
 // ── Fast Open

@@ -48,7 +48,7 @@ import { ACK, checksumHolds, decode, ECN_FIELD, FIN, RST, Segment, SYN } from '.
 import { type TcpOptions, type TcpSettings, tcpSettings, withOptions } from './settings.ts'
 import type { Flow } from './table.ts'
 import { endpoint, type Failure } from './tcb.ts'
-import { inTimeWait, type TimeWaitRecord } from './time-wait.ts'
+import { inTimeWait, isAnswered, type TimeWaitRecord } from './time-wait.ts'
 
 const DEFAULT_BACKLOG = 511
 /** How often an advancing connection vouches for its next hop. */
@@ -239,7 +239,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     const verdict = inTimeWait(record, this.seg)
     if (verdict === 'reopen') return true
     if (verdict === 'restart') this.connections.timeWait.restart(record, now)
-    if (verdict === 'restart' || verdict === 'acknowledge') {
+    if (isAnswered(record, verdict, this.seg, now)) {
       const to = this.outlet.back(from)
       to.ttl = record.ttl
       to.trafficClass = record.trafficClass

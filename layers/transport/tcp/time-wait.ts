@@ -9,6 +9,7 @@ import type { Duration, Instant } from '../../../src/kernel/clock.ts'
 import type { HashKey } from '../../../src/kernel/keyed-hash.ts'
 import { after, before } from '../../../src/kernel/sequence.ts'
 import { Timer, type Timers } from '../../../src/kernel/timers.ts'
+import { type Challenger, mayChallenge } from './challenge.ts'
 import { ACK, FIN, RST, type Segment, SYN } from './segment.ts'
 import { type Flow, FlowTable } from './table.ts'
 import type { Tcb } from './tcb.ts'
@@ -17,7 +18,7 @@ import type { Tcb } from './tcb.ts'
 const REUSE_AFTER_MS = 1000
 
 /** What is left of a connection. */
-export class TimeWaitRecord implements Flow {
+export class TimeWaitRecord implements Flow, Challenger {
   readonly local: Endpoint
   readonly remote: Endpoint
   readonly sndNxt: number
@@ -28,6 +29,8 @@ export class TimeWaitRecord implements Flow {
   readonly tsRecent: number
   readonly ttl: number
   readonly trafficClass: number
+  challengeAt: Instant = 0
+  challenges = 0
   expiresAt: Instant = 0
   prev: TimeWaitRecord | null = null
   next: TimeWaitRecord | null = null
@@ -71,6 +74,12 @@ export function inTimeWait(record: TimeWaitRecord, seg: Segment): TimeWaitVerdic
   }
   const expected = seg.length === 0 && seg.seq === record.rcvNxt && (seg.flags & ACK) !== 0 && seg.ack === record.sndNxt
   return expected ? 'ignore' : 'acknowledge'
+}
+
+/** Is it answered? What has neither data nor FIN may be part of a loop of ACKs, and is answered so often only (RFC 5961 §7). */
+export function isAnswered(record: TimeWaitRecord, verdict: TimeWaitVerdict, seg: Segment, now: Instant): boolean {
+  if (verdict === 'restart') return true
+  return verdict === 'acknowledge' && (seg.length > 0 || (seg.flags & FIN) !== 0 || mayChallenge(record, now))
 }
 
 export class TimeWait {

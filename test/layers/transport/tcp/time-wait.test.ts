@@ -130,3 +130,18 @@ t.test('a connection that takes over from TIME-WAIT starts above all its sequenc
   s.out('S. 0:0 ack 101')
   t.ok(((s.rawSeq(0) - before) | 0) > 0)
 })
+
+t.test(
+  'TIME-WAIT: what may be part of a loop of ACKs is answered ten times a second, data and FIN each time',
+  async (t) => {
+    const s = new Script()
+    timeWait(s)
+    for (let i = 0; i < 100; i++) s.in(i % 2 === 0 ? '. 1:1 ack 2' : 'S 1:1')
+    t.equal(s.skip(), 10)
+    for (let i = 0; i < 30; i++) s.in('. 2:12 ack 2', 'F. 1:1 ack 2')
+    t.equal(s.skip(), 60)
+    s.run(seconds(1))
+    for (let i = 0; i < 100; i++) s.in('. 1:1 ack 2')
+    t.equal(s.skip(), 10)
+  },
+)
