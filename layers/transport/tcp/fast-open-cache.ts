@@ -4,7 +4,8 @@
  *
  * - a server that does not answer our option is asked once more in the format of the experiment;
  * - a server to which data in SYNs was lost twice in a row is spared it for a while, twice as long each time;
- * - a connection that times out three times in a row pauses all of it: something on the way may swallow even what follows.
+ * - a connection that, after the handshake, times out three times in a row before anything was received pauses all of it: something
+ *   on the way may swallow even what follows.
  */
 import type { IpAddress } from '../../../src/kernel/address.ts'
 import { type Duration, type Instant, seconds } from '../../../src/kernel/clock.ts'
@@ -89,6 +90,7 @@ export class FastOpenCache {
     }
   }
 
+  /** @param nth timeouts in a row. */
   timedOut(nth: number, now: Instant): void {
     if (nth !== BLACK_HOLE_TIMEOUTS || this.settings.blackHolePause === 0) return
     this.pausedUntil = now + this.settings.blackHolePause * 2 ** Math.min(this.pauses, MOST_SHIFTS)

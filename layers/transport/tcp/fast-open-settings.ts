@@ -16,8 +16,8 @@ export interface FastOpenOptions {
   /** Servers whose cookies are remembered, at the most; the one used longest ago gives way. Default 1024. */
   readonly servers?: number | undefined
   /**
-   * How long no Fast Open is tried after a connection with it has timed out three times in a row; twice as long each time in a
-   * row, up to 64 times. 0: never. Default 1 hour.
+   * How long no Fast Open is tried after a connection with it was answered by a SYN-ACK and then by nothing, for three timeouts in
+   * a row; twice as long each time in a row, up to 64 times. 0: never. Default 1 hour.
    */
   readonly blackHolePause?: Duration | undefined
 }

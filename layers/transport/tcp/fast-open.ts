@@ -69,9 +69,12 @@ export class FastOpen {
     this.cache.answered(tcb.remote.address, this, seg, taken, tcb.lostSyns > 0, now)
   }
 
-  /** A retransmission timeout, the `nth` in a row. */
-  timedOut(nth: number, now: Instant): void {
-    this.cache?.timedOut(nth, now)
+  /**
+   * A retransmission timeout. Nothing is learnt from a server that never answered, which may just be down; one that answered the
+   * SYN, and then is never heard of again, may be so because of it.
+   */
+  timedOut(tcb: Tcb, now: Instant): void {
+    if (tcb.established && tcb.octetsReceived === 0) this.cache?.timedOut(tcb.retransmits, now)
   }
 }
 

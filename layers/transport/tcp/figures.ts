@@ -73,7 +73,7 @@ function leastRoundTrip({ sender, rtt }: Tcb): Duration {
 /** A failure as the application hears it. */
 export function failureError(tcb: Tcb, failure: Failure): NetError {
   return new NetError(failure.code, failure.message, {
-    syscall: tcb.established ? 'read' : 'connect',
+    syscall: tcb.established || tcb.early ? 'read' : 'connect',
     address: tcb.remote.address.toString(),
     port: tcb.remote.port,
     layer: 'tcp',

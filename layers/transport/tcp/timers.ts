@@ -97,7 +97,7 @@ function expireRetransmit(tcb: Tcb, now: Instant): Expiry {
   tcb.backoff++
   // R1 (RFC 9293 §3.8.3 MUST-20): the network and the application hear of it
   if (tcb.retransmits === tcb.settings.reportRetries) tcb.events |= UNANSWERED
-  tcb.fastOpen?.timedOut(tcb.retransmits, now)
+  tcb.fastOpen?.timedOut(tcb, now)
   restartRetransmit(tcb, now)
   return undefined
 }
