@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { tmpdir } from 'node:os'
 import type { Socket } from '../../src/api/node-net.ts'
-import { listen, once, pair, pattern } from './events.ts'
+import { listen, once, pair, pattern, readAll } from './events.ts'
 import { check } from './subjects.ts'
 
 type Failure = Error & { code: string; address?: string; port?: number }
@@ -162,6 +162,35 @@ check('an accepted socket has no listeners, and whoever removes all of them does
   near.destroy()
   server.close()
   await once(server, 'close')
+})
+
+check('what was read is dealt with before the end is told', async (t, subject) => {
+  const { server, near, far } = await pair(subject)
+  const log: string[] = []
+  far.on('data', () => {
+    log.push('data')
+    const later = (ticks: number): void => {
+      if (ticks > 0) process.nextTick(later, ticks - 1)
+      else log.push('dealt with')
+    }
+    later(20)
+  })
+  far.on('end', () => log.push('end'))
+  near.end('all at once')
+  await once(far, 'end')
+  t.strictSame(log, ['data', 'dealt with', 'end'])
+  near.destroy()
+  server.close()
+})
+
+check('what arrived before the connection closed can be read long after', async (t, subject) => {
+  const { server, near, far } = await pair(subject, { allowHalfOpen: true })
+  near.pause().end()
+  await once(far.resume(), 'end')
+  far.end(pattern(300_000))
+  if (!subject.real) await subject.sleep(500)
+  t.equal((await readAll(near.resume() as Socket)).length, 300_000)
+  server.close()
 })
 
 const traced = (event: string): string => `tracing:net.server.listen:${event}`

@@ -320,9 +320,20 @@ export class Channel implements ConnectionHandler {
     if (onread.callback(n, buffer) === false) this.reading = false
   }
 
+  /**
+   * On a turn of its own, as Node's: what was read before has been dealt with then. An HTTP server has written its answer to a
+   * client that ends with its request; the end would stop it.
+   */
   private end(): void {
     if (this.sawEnd) return
     this.sawEnd = true
+    setImmediate(pushEnd, this)
+  }
+
+  /** Not for a connection that followed in the meantime. */
+  tellEnd(): void {
+    if (!this.sawEnd || this.socket.destroyed) return
+    this.context.host.touched()
     this.socket.push(null)
     // Nobody may be reading; the end of an empty stream needs no reader.
     this.socket.read(0)
@@ -416,6 +427,10 @@ export class Channel implements ConnectionHandler {
     this.held = false
     this.context.release()
   }
+}
+
+function pushEnd(channel: Channel): void {
+  channel.tellEnd()
 }
 
 function neverConnected(): Error {
