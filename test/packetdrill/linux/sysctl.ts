@@ -36,6 +36,15 @@ const APPLY: Readonly<Record<string, Apply>> = {
   tcp_congestion_control: ({ connection }, value, line) => {
     connection.congestionControl = oneOf('tcp_congestion_control', value, line, { cubic: 'cubic', reno: 'reno' })
   },
+  tcp_mtu_probing: ({ tcp }, value, line) => {
+    tcp.mtuProbing = oneOf('tcp_mtu_probing', value, line, { 0: 'off', 1: 'blackHole', 2: 'always' })
+  },
+  tcp_base_mss: ({ tcp }, value) => {
+    tcp.baseSegment = Number(value)
+  },
+  tcp_mtu_probe_floor: ({ tcp }, value) => {
+    tcp.leastSegment = Number(value)
+  },
   tcp_window_scaling: ({ tcp }, value) => {
     tcp.windowScaling = value !== '0'
   },
@@ -109,6 +118,8 @@ const FIXED: Readonly<Record<string, readonly string[]>> = {
   tcp_fack: ['0'],
   tcp_reordering: ['3'],
   tcp_recovery: ['1'],
+  tcp_probe_interval: ['600'],
+  tcp_probe_threshold: ['8'],
 }
 
 /** They tune what only Linux has: super-segments, caches between connections, memory of the machine. */
@@ -143,8 +154,8 @@ const number = (value: string, index: number): number => Number(value.trim().spl
 /** The settings a node boots with. They are fixed then: set to what they are, they may be said again. */
 export class Sysctls {
   private readonly values = new Map<string, string>()
-  /** The queue of a tun device does not pace, unless a socket asks for it. */
-  private readonly settings: Settings = { tcp: { pacing: false }, connection: {} }
+  /** Where Linux's defaults are not ours; and the queue of a tun device does not pace, unless a socket asks for it. */
+  private readonly settings: Settings = { tcp: { pacing: false, mtuProbing: 'off' }, connection: {} }
   private booted = false
 
   /** @param name what follows `net.ipv4.`. @throws Unsupported — no such setting or value, or the node runs. */
