@@ -61,8 +61,10 @@ export class Packet {
   id = 0
   private readonly sizeClass: number
   private live = false
-  /** What `bytes` gave last: packets of a flow lie in their slots alike, so it nearly always serves again. */
+  /** What `bytes` gave last, and of which octets: packets of a flow lie in their slots alike, so it often serves again. */
   private lastBytes: Uint8Array | null = null
+  private lastStart = 0
+  private lastEnd = 0
 
   private constructor(octets: Uint8Array, view: DataView, base: number, sizeClass: number) {
     this.octets = octets
@@ -185,7 +187,9 @@ export class Packet {
   /** The data as a view, for those who copy it out of the slab. Valid while the caller owns the packet. */
   bytes(): Uint8Array {
     const { lastBytes, start, end } = this
-    if (lastBytes !== null && lastBytes.byteOffset === start && lastBytes.length === end - start) return lastBytes
+    if (lastBytes !== null && this.lastStart === start && this.lastEnd === end) return lastBytes
+    this.lastStart = start
+    this.lastEnd = end
     this.lastBytes = this.octets.subarray(start, end)
     return this.lastBytes
   }

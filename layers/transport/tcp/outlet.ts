@@ -37,6 +37,8 @@ export class Outlet {
   private readonly full = new Set<number>()
   private readonly flush: Timer = new Timer(this)
   private readonly addressing = new NetworkAddressing()
+  /** Whose addresses are in it; null: those of a segment that no connection stands behind. */
+  private addressed: Tcb | null = null
 
   /** @param defaultTtl of segments that no connection stands behind. */
   constructor(
@@ -122,13 +124,16 @@ export class Outlet {
     const { addressing } = this
     const { tcb } = connection
     const { options, note } = tcb
-    addressing.source.set(tcb.local.address)
-    addressing.destination.set(tcb.remote.address)
-    addressing.protocol = PROTOCOL.tcp
+    if (this.addressed !== tcb) {
+      this.addressed = tcb
+      addressing.source.set(tcb.local.address)
+      addressing.destination.set(tcb.remote.address)
+      addressing.protocol = PROTOCOL.tcp
+      addressing.link = tcb.link
+    }
     addressing.ttl = options.ttl
     addressing.trafficClass = (options.trafficClass & ~ECN_FIELD) | (tcb.ect ? ECT_0 : 0)
     addressing.dontFragment = options.pathMtuDiscovery
-    addressing.link = tcb.link
     if (note !== null) this.boundary.note(packet, note.event, note.reason, note.rfc)
     this.boundary.down(packet, addressing)
     if (this.network.send(packet, addressing)) return true
@@ -151,6 +156,7 @@ export class Outlet {
   /** The way back to where a segment came from. Scratch, until the next segment is sent. */
   back(from: NetworkAddressing): NetworkAddressing {
     const { addressing } = this
+    this.addressed = null
     addressing.source.set(from.destination)
     addressing.destination.set(from.source)
     addressing.protocol = PROTOCOL.tcp
