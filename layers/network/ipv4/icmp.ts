@@ -10,6 +10,7 @@ import { adjust, checksum } from '../../../src/kernel/checksum.ts'
 import type { Env } from '../../../src/kernel/env.ts'
 import { inRange } from '../../../src/kernel/errors.ts'
 import { Packet } from '../../../src/kernel/packet.ts'
+import { TokenBucket } from '../../../src/kernel/token-bucket.ts'
 import { complete } from '../../offload/complete.ts'
 import type { FamilyContext } from '../family.ts'
 import { ErrorReport, NetworkAddressing, PROTOCOL } from '../service.ts'
@@ -20,7 +21,6 @@ import { CODE, type Complaints, explain, ICMP_OCTETS, isQuery, TYPE } from './ic
 import type { Output } from './output.ts'
 import type { PathMtu } from './path-mtu.ts'
 import type { Ipv4Boundary } from './reasons.ts'
-import { TokenBucket } from './token-bucket.ts'
 
 /** Octets of an error, IP header included, at the most (RFC 1812 §4.3.2.3). */
 const LONGEST_ERROR = 576

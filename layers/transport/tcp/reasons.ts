@@ -13,6 +13,8 @@ export type DropReason =
   | 'synQueueFull'
   | 'backlogFull'
   | 'connectionLimit'
+  | 'resetLimit'
+  | 'cookieLimit'
   | 'interceptQueueFull'
   | 'interceptPending'
   | 'intercepted'
@@ -45,6 +47,8 @@ export const REASONS: Readonly<Record<DropReason, string>> = {
   synQueueFull: 'RFC 4987 §2.2',
   backlogFull: '',
   connectionLimit: '',
+  resetLimit: '',
+  cookieLimit: '',
   interceptQueueFull: '',
   interceptPending: '',
   intercepted: '',

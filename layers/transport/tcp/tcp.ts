@@ -32,6 +32,7 @@ import type { Layer, User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { slab } from '../../../src/kernel/slab.ts'
 import type { Timers } from '../../../src/kernel/timers.ts'
+import { TokenBucket } from '../../../src/kernel/token-bucket.ts'
 import { type ErrorReport, NetworkAddressing, type NetworkService, PROTOCOL } from '../../network/service.ts'
 import type { TcpConnection } from './connection.ts'
 import { Connections, cannot } from './connections.ts'
@@ -85,6 +86,9 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
   private readonly connections: Connections
   private readonly listeners: Listeners
   private readonly interception: Interception
+  /** Of what is sent on behalf of no connection: anyone may provoke it. */
+  private readonly resets: TokenBucket
+  private readonly cookies: TokenBucket
   private readonly seg = new Segment()
 
   constructor(network: NetworkService, env: Env, settings: TcpSettings) {
@@ -94,6 +98,8 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     this.timers = env.timers
     this.boundary = env.boundary('tcp', 'transport', REASONS)
     this.outlet = new Outlet(network, env, this.boundary, settings.connection.ttl)
+    this.resets = bucket(settings.maxResets)
+    this.cookies = bucket(settings.maxCookies)
     this.listeners = new Listeners(network)
     const random = env.random('tcp')
     this.connections = new Connections(this.outlet, this.listeners, settings, random)
@@ -269,6 +275,10 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     }
     const full = listener.full ? 'backlogFull' : this.connections.limit
     if (full === 'synQueueFull' && this.settings.synCookies) {
+      if (!this.cookies.take(now)) {
+        this.boundary.drop(packet, 'cookieLimit')
+        return
+      }
       const answer = this.connections.cookieFor(seg, flow, listener.link, listener.options)
       if (answer !== null) this.outlet.reply(answer, this.outlet.back(from))
       this.boundary.count(full)
@@ -308,9 +318,13 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     return true
   }
 
-  /** Answers with a reset, unless it is one, and drops. */
+  /** Answers with a reset, unless it is one or there are too many, and drops. */
   private reject(packet: Packet, from: NetworkAddressing, reason: DropReason): void {
     if ((this.seg.flags & RST) === 0) {
+      if (!this.resets.take(this.outlet.now())) {
+        this.boundary.drop(packet, 'resetLimit')
+        return
+      }
       const to = this.outlet.back(from)
       this.outlet.reply(resetReply(this.seg, to, this.network), to)
     }
@@ -417,6 +431,8 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     this.connections.timeWait.clear()
   }
 }
+
+const bucket = (perSecond: number): TokenBucket => new TokenBucket(perSecond, Math.ceil(perSecond / 10))
 
 function flowOf({ sourcePort, destinationPort }: Segment, { source, destination }: NetworkAddressing): Flow {
   return { local: endpoint(destination, destinationPort), remote: endpoint(source, sourcePort) }

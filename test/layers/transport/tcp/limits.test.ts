@@ -1,49 +1,31 @@
-/** What keeps a sender from sending, and for how long: `busyTime`, `windowLimitedTime`, `bufferLimitedTime` of `info()`. */
+/** What anyone may provoke, and what may linger, is bounded. */
 import t from 'tap'
-import { ms } from '../../../../src/kernel/clock.ts'
+import { ms, seconds } from '../../../../src/kernel/clock.ts'
 import { Script } from './script.ts'
 
-t.test('the peer may be in the way', async (t) => {
-  const s = new Script()
-  const c = s.established({}, 1000, 500)
-  t.equal(c.info().busyTime, 0)
-  s.write(c, 1500)
-  s.run(ms(100))
-  t.equal(c.info().windowLimitedTime, ms(100))
-  s.in('. 1:1 ack 1 win 5000')
-  t.equal(s.skip(), 2)
-  s.run(ms(20))
-  s.in('. 1:1 ack 1501 win 5000')
-  s.run(ms(500))
-  t.equal(c.info().windowLimitedTime, ms(100))
-  t.equal(c.info().busyTime, ms(120))
+t.test('resets are limited by the second', async (t) => {
+  const s = new Script({ tcp: { maxResets: 100 } })
+  for (let i = 0; i < 50; i++) s.in('S 0:0', '. 1:1 ack 1')
+  t.equal(s.skip(), 10, 'a tenth at once')
+  t.equal(s.drops('resetLimit'), 90)
+  s.run(ms(50))
+  for (let i = 0; i < 50; i++) s.in('S 0:0')
+  t.equal(s.skip(), 5, 'and as many as the time allows')
+  s.run(seconds(10))
+  for (let i = 0; i < 50; i++) s.in('R 0:0')
+  s.in('S 0:0')
+  t.equal(s.skip(), 1, 'what is not answered takes none')
 })
 
-t.test('so may the send queue, and the application may have nothing to send', async (t) => {
-  const s = new Script()
-  const c = s.established({ sendBuffer: 4000 }, 1000)
-  s.write(c, 3000)
-  t.equal(s.skip(), 3)
-  s.run(ms(10))
-  t.equal(c.info().bufferLimitedTime, 0)
-  t.equal(c.write(new Uint8Array(2000)), 1000)
-  s.run(0)
-  t.equal(s.skip(), 1)
-  s.run(ms(10))
-  t.equal(c.info().bufferLimitedTime, ms(10))
-  s.in('. 1:1 ack 4001 win 60000')
-  s.run(ms(10))
-  t.equal(c.info().bufferLimitedTime, ms(10))
-  t.equal(c.info().busyTime, ms(20))
-})
-
-t.test('when data last arrived', async (t) => {
-  const s = new Script()
-  const c = s.established()
-  s.run(ms(30))
-  s.in('. 1:101 ack 1')
-  s.run(ms(40))
-  t.equal(c.info().sinceReceived, ms(40))
-  s.in('. 101:101 ack 1')
-  t.equal(c.info().sinceReceived, ms(40), 'an ACK is no data')
+t.test('SYN-ACKs with cookies are limited by the second', async (t) => {
+  const s = new Script({ tcp: { maxSynReceived: 1, maxCookies: 100 } })
+  s.listen()
+  s.in('S 0:0')
+  s.ports[1] = 40_001
+  for (let i = 0; i < 50; i++) s.in('S 0:0')
+  t.equal(s.skip(), 11, 'one that is remembered, and a tenth')
+  t.equal(s.drops('cookieLimit'), 40)
+  s.run(ms(50))
+  for (let i = 0; i < 50; i++) s.in('S 0:0')
+  t.equal(s.skip(), 5)
 })

@@ -1,5 +1,5 @@
-/** A token bucket: so many at once, so many a second on average (RFC 1812 §4.3.2.8 asks for one on ICMP errors). */
-import type { Instant } from '../../../src/kernel/clock.ts'
+/** A token bucket: so many at once, so many a second on average. For what anyone may provoke, as RFC 1812 §4.3.2.8 asks for. */
+import type { Instant } from './clock.ts'
 
 const SECOND_US = 1_000_000
 
