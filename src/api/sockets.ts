@@ -80,6 +80,11 @@ export interface ConnectionOptions {
   congestionControl: CongestionControl
   /** Octets of data a second to send at the most, what goes again included; 0: as fast as the path allows. Default 0. */
   maxPacingRate: number
+  /**
+   * Octets written and not yet sent that make `write` take no more (Linux's TCP_NOTSENT_LOWAT); 0: what the send queue holds.
+   * `writable` follows when half of them have left. What is written stays current, however much is in flight. Default 0.
+   */
+  notSentLowWater: number
 }
 
 /** CUBIC (RFC 9438), Reno (RFC 5681), or none at all: only for paths that cannot be congested. */

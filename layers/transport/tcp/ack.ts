@@ -126,7 +126,8 @@ export function releaseData(tcb: Tcb): void {
   if (data <= 0) return
   buffer.release(data)
   if (kept === 0) tcb.sendBuffer = null
-  if (tcb.wantsWritable && kept * 2 <= tcb.sendLimit) {
+  // With a low-water mark it is known only once something has been sent (`noteUnsent`).
+  if (tcb.wantsWritable && kept * 2 <= tcb.sendLimit && tcb.options.notSentLowWater === 0) {
     tcb.wantsWritable = false
     tcb.events |= WRITABLE
   }

@@ -21,7 +21,7 @@ import { resetSegment } from './build.ts'
 import { congestion } from './congestion.ts'
 import type { PendingFastOpens } from './fast-open-server.ts'
 import { failureError, infoOf, notWritable } from './figures.ts'
-import { noteLimit } from './limits.ts'
+import { allSent } from './limits.ts'
 import type { Outlet } from './outlet.ts'
 import { output, retryLater } from './output.ts'
 import { updateMss } from './path-mtu.ts'
@@ -40,7 +40,7 @@ import {
 } from './tcb.ts'
 import { expireTimers, nextDeadline, startKeepAlive } from './timers.ts'
 import { windowUpdateDue } from './window.ts'
-import { canWrite, writeLimit } from './writing.ts'
+import { canWrite, writeRoom } from './writing.ts'
 
 /** Segments a connection may send before others get their turn. */
 const PUMP_SEGMENTS = 64
@@ -153,7 +153,7 @@ export class TcpConnection implements Connection, Timed, Pump {
     for (let n = 0; n < PUMP_SEGMENTS; n++) {
       const packet = output(tcb, now)
       if (packet === null) {
-        if (tcb.sender !== null) noteLimit(tcb, tcb.sender, now)
+        allSent(tcb, now)
         return
       }
       tcb.segmentsSent += packet.segments
@@ -277,7 +277,7 @@ export class TcpConnection implements Connection, Timed, Pump {
   }
 
   get writableOctets(): number {
-    return canWrite(this.tcb) ? Math.max(writeLimit(this.tcb) - this.tcb.queuedOctets, 0) : 0
+    return canWrite(this.tcb) ? writeRoom(this.tcb) : 0
   }
 
   get queuedOctets(): number {
@@ -292,7 +292,7 @@ export class TcpConnection implements Connection, Timed, Pump {
     if (!canWrite(tcb)) throw notWritable(tcb, 'write')
     this.outlet.env.touched()
     if (length > tcb.sendLimit - tcb.queuedOctets) tcb.growSending()
-    const taken = Math.min(length, Math.max(writeLimit(tcb) - tcb.queuedOctets, 0))
+    const taken = Math.min(length, writeRoom(tcb))
     if (taken < length) tcb.wantsWritable = true
     if (taken === 0) return 0
     tcb.sendBuffer ??= new SendBuffer()

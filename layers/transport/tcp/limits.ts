@@ -6,6 +6,7 @@
 import type { Duration, Instant } from '../../../src/kernel/clock.ts'
 import type { Sender } from './sender.ts'
 import type { Tcb } from './tcb.ts'
+import { noteUnsent } from './writing.ts'
 
 type Limit = 'idle' | 'busy' | 'window' | 'buffer'
 
@@ -50,9 +51,11 @@ export class Limits {
   }
 }
 
-/** All that may be sent now has been. */
-export function noteLimit(tcb: Tcb, s: Sender, now: Instant): void {
-  s.limits.note(limitOf(tcb, s), now)
+/** All that may be sent now has been: what is in the way, and may the application write on? */
+export function allSent(tcb: Tcb, now: Instant): void {
+  const { sender } = tcb
+  if (sender !== null) sender.limits.note(limitOf(tcb, sender), now)
+  noteUnsent(tcb)
 }
 
 function limitOf(tcb: Tcb, s: Sender): Limit {

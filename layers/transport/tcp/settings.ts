@@ -113,6 +113,7 @@ const CONNECTION_DEFAULTS: Readonly<ConnectionOptions> = Object.freeze({
   linger: undefined,
   congestionControl: 'cubic',
   maxPacingRate: 0,
+  notSentLowWater: 0,
 })
 
 const ECN_MODES: readonly EcnMode[] = ['off', 'accept', 'on']
@@ -214,6 +215,9 @@ function check(name: keyof ConnectionOptions, value: unknown): void {
     case 'keepAliveIdle':
     case 'keepAliveInterval':
       inRange(name, value as number, 1, LONGEST)
+      return
+    case 'notSentLowWater':
+      integer(name, value as number, 0, 0xffff_ffff)
       return
     case 'fastOpen':
       integer(name, value as number, 0, 2 ** 20)

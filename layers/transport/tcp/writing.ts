@@ -1,5 +1,5 @@
 /** Whether the application may write now, and how much (RFC 9293 §3.10.2, RFC 7413 §4.1.3). */
-import type { Tcb } from './tcb.ts'
+import { type Tcb, WRITABLE } from './tcb.ts'
 
 export function canWrite(tcb: Tcb): boolean {
   const { state } = tcb
@@ -9,7 +9,25 @@ export function canWrite(tcb: Tcb): boolean {
 }
 
 /** Octets that the send queue may hold; until the handshake is complete, what the SYN may, and nothing once it has left. */
-export function writeLimit(tcb: Tcb): number {
+function writeLimit(tcb: Tcb): number {
   if (tcb.state !== 'SYN-SENT') return tcb.sendLimit
   return tcb.fastOpen?.isOpen(tcb) === true ? Math.min(tcb.fastOpen.room, tcb.sendLimit) : 0
 }
+
+/** Octets that may be written now. */
+export function writeRoom(tcb: Tcb): number {
+  const { notSentLowWater } = tcb.options
+  const room = writeLimit(tcb) - tcb.queuedOctets
+  return Math.max(notSentLowWater === 0 ? room : Math.min(room, notSentLowWater - unsentOctets(tcb)), 0)
+}
+
+/** All that may be sent now has been: may the application, which waits for that, write on? */
+export function noteUnsent(tcb: Tcb): void {
+  const { notSentLowWater } = tcb.options
+  if (!tcb.wantsWritable || notSentLowWater === 0) return
+  if (unsentOctets(tcb) * 2 > notSentLowWater || tcb.queuedOctets * 2 > tcb.sendLimit) return
+  tcb.wantsWritable = false
+  tcb.events |= WRITABLE
+}
+
+const unsentOctets = ({ snd }: Tcb): number => Math.max((snd.end - snd.nxt) | 0, 0)

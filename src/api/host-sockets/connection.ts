@@ -25,6 +25,7 @@ const DEFAULTS: Readonly<ConnectionOptions> = {
   linger: undefined,
   congestionControl: 'cubic',
   maxPacingRate: 0,
+  notSentLowWater: 0,
 }
 
 /** `new` for each socket, whether it is connecting or was accepted. */

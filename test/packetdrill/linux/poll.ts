@@ -1,5 +1,5 @@
 /** poll([{fd=4, events=POLLIN, revents=POLLIN}], 1, milliseconds) */
-import { type Duration, ms } from '../../../src/index.ts'
+import { type Connection, type Duration, ms } from '../../../src/index.ts'
 import { type Arguments, numberOf } from './arguments.ts'
 import { POLL } from './constants.ts'
 import type { Attempt, Outcome } from './outcome.ts'
@@ -55,9 +55,16 @@ function readiness(socket: LinuxSocket): number {
   if (over || (socket.readShut && socket.writeShut)) bits |= POLL.HUP
   if (connection.readableOctets > 0 || ended) bits |= POLL.IN
   if (ended || FIN_RECEIVED.has(connection.state)) bits |= POLL.RDHUP
-  if (socket.established && (connection.writableOctets > 0 || socket.writeShut || over)) bits |= POLL.OUT
+  if (socket.established && (roomy(connection) || socket.writeShut || over)) bits |= POLL.OUT
   if (socket.pendingError !== undefined) bits |= POLL.ERR | POLL.IN | POLL.OUT
   return bits
+}
+
+/** Is there so much room that it is worth waking a writer? Half of what is queued, or of what may be unsent. */
+function roomy(connection: Connection): boolean {
+  const { writableOctets, queuedOctets } = connection
+  const least = Math.max(connection.get('notSentLowWater'), 1)
+  return 2 * writableOctets >= queuedOctets && (2 * writableOctets > least || writableOctets >= least)
 }
 
 const hex = (value: number): string => `0x${value.toString(16)}`

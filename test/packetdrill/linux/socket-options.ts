@@ -48,6 +48,7 @@ const OPTIONS: Readonly<Record<string, SocketOption>> = {
     set: (socket, value) => socket.set('maxSegment', value),
     get: (socket) => socket.connection?.info().maxSegment ?? (current(socket, 'maxSegment') || 536),
   },
+  TCP_NOTSENT_LOWAT: count('notSentLowWater'),
   TCP_USER_TIMEOUT: time('userTimeout', ms),
   TCP_FASTOPEN: count('fastOpen'),
   TCP_FASTOPEN_CONNECT: {

@@ -97,6 +97,9 @@ const APPLY: Readonly<Record<string, Apply>> = {
   tcp_keepalive_probes: ({ connection }, value) => {
     connection.keepAliveCount = Number(value)
   },
+  tcp_notsent_lowat: ({ connection }, value) => {
+    connection.notSentLowWater = Number(value)
+  },
   ip_default_ttl: ({ connection }, value) => {
     connection.ttl = Number(value)
   },
@@ -132,7 +135,6 @@ const IGNORED: readonly string[] = [
   'tcp_mem',
   'tcp_pacing_ss_ratio',
   'tcp_pacing_ca_ratio',
-  'tcp_notsent_lowat',
   'tcp_invalid_ratelimit',
   'tcp_challenge_ack_limit',
 ]
