@@ -1,4 +1,5 @@
 /** Every bench by its name, in the order of `docs/performance.md`. */
+import { arq } from './arq.ts'
 import { connectBench } from './connect.ts'
 import { connections } from './connections.ts'
 import { fairness } from './fairness.ts'
@@ -32,6 +33,7 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   goodput,
   fairness,
   hdlc,
+  arq,
 }
 
 /** Those that take long, and so run only when they are named. */

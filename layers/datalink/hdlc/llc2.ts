@@ -244,11 +244,13 @@ class Llc implements Llc2Service, User<LinkAddressing>, ConnectionOwner, Connect
     const ssap = (packet.octets[at + 1] as number) & ~RESPONSE
     const { frame } = this
     frame.command = ((packet.octets[at + 1] as number) & RESPONSE) === 0
-    if (dsap !== SNAP && dsap !== NULL_SAP && !this.serves(peer, dsap, ssap)) return 'unknownSap'
     const fault = pullControl(packet, 128, frame)
     if (fault !== undefined) {
       if (fault === 'badControl') this.peers.find(peer, keyOf(ssap, dsap))?.inputUnknown(frame)
       return fault
+    }
+    if (dsap !== SNAP && dsap !== NULL_SAP && !this.serves(peer, dsap, ssap)) {
+      return frame.type === 'SABME' && cast === 'unicast' ? this.refuse(peer, dsap, ssap) : 'unknownSap'
     }
     if (frame.type === 'UI') return this.deliverUi(packet, peer, dsap, cast)
     if (frame.type === 'XID' || frame.type === 'TEST') return this.answer(packet, peer, dsap, ssap)

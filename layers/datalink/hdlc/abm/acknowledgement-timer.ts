@@ -41,6 +41,17 @@ export class AcknowledgementTimer {
     this.ns = ns
   }
 
+  /** An enquiry goes out, and not for the second time. */
+  polled(now: Instant): void {
+    this.began = now
+    this.ns = NONE
+  }
+
+  /** The answer to the enquiry is here. */
+  answered(now: Instant): void {
+    if (this.began !== NONE && this.ns === NONE) this.measure(now)
+  }
+
   /** V(A) has moved to `nr`: was the timed frame among what that acknowledges? @param count frames acknowledged. */
   acknowledged(nr: number, count: number, modulus: number, now: Instant): void {
     if (this.began === NONE || this.ns === NONE) return
@@ -48,9 +59,14 @@ export class AcknowledgementTimer {
     if (before > 0 && before <= count) this.measure(now)
   }
 
+  /** A frame goes out again: its acknowledgement tells nothing. */
+  repeated(ns: number): void {
+    if (this.ns === ns) this.forget()
+  }
+
   /** Nothing that was sent before tells the round trip any more (Karn). */
   forget(): void {
-    this.began = NONE
+    this.began = this.ns = NONE
   }
 
   private measure(now: Instant): void {

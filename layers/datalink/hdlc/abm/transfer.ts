@@ -237,6 +237,7 @@ export class Transfer {
   /** The answer to our enquiry is here. */
   private answered(now: Instant): void {
     this.polled = this.recovering = false
+    this.timer.answered(now)
     this.retries = 0
     this.restart(now)
   }
@@ -255,7 +256,7 @@ export class Transfer {
   private sendAgain(now: Instant, frame: Frame): boolean {
     const ns = this.sending.nextAgain()
     this.enquire = true
-    this.timer.forget()
+    this.timer.repeated(ns)
     this.inform(ns, now, frame)
     this.journal.note(this.sdu, 'retransmission', this.selective ? 'srej' : 'rej', this.standard)
     return true
@@ -275,7 +276,10 @@ export class Transfer {
   private poll(now: Instant, frame: Frame): boolean {
     this.pollOwed = this.enquire = false
     // Of an enquiry that is repeated, the answer to the first may still come: what it does not speak of stays the same.
-    if (!this.polled) this.pollOrder = this.sending.order
+    if (!this.polled) {
+      this.pollOrder = this.sending.order
+      if (this.retries === 0) this.timer.polled(now)
+    }
     this.polled = true
     this.t1At = now + this.timer.interval(this.retries)
     this.supervise(this.status, true, frame)
