@@ -11,6 +11,8 @@ export function figureLines(info: ConnectionInfo): string[] {
     info.selectiveAcks && 'sack',
     info.windowScaling && 'wscale',
     info.ecn && 'ecn',
+    info.synDataAccepted && 'data in the SYN',
+    info.userTimeout > 0 && `a user timeout of ${milliseconds(info.userTimeout)} ms`,
   ].filter((name) => name !== false)
   const threshold = info.ssthresh < LARGEST_WINDOW ? size(info.ssthresh) : 'none yet'
   return [
