@@ -35,7 +35,8 @@ const LEAST_MTU_IPV6 = 1280
 /** @returns octets of data that a probe is to carry now; 0: none is due; -1: the window must open a little further for it. */
 export function probeOctets(tcb: Tcb, s: Sender, search: MtuSearch, now: Instant): number {
   if (search.size > 0 || s.state !== 'open' || s.unitLeft > 0 || s.board.sacked > 0 || s.probing) return 0
-  if (!tcb.options.pathMtuDiscovery || tcb.cwrDue) return 0
+  // A probe would hold octets of several records.
+  if (!tcb.options.pathMtuDiscovery || tcb.cwrDue || s.recordEnds !== null) return 0
   const { snd, mss } = tcb
   const octets = search.next(mostMtu(tcb), now) - headerOctets(tcb) - optionOctets(tcb)
   if (octets <= mss) return 0

@@ -249,6 +249,12 @@ t.test('none without enough to send behind it, nor while something is amiss', as
   small.write(d, 20_000)
   small.skip()
   t.equal(d.info().mtuProbes, 0, 'a small window')
+  const { s: records, c: e } = open(searching)
+  records.write(e, 700)
+  e.endRecord()
+  records.write(e, 20_000, 700)
+  records.skip()
+  t.equal(e.info().mtuProbes, 0, 'no segment holds octets of two records')
 })
 
 // ── what routers say
