@@ -21,8 +21,9 @@ const MIN_MTU = 68
  */
 export function errorArrives(tcb: Tcb, report: ErrorReport, seq: number, own: boolean): Failure | undefined {
   const { snd } = tcb
-  // (RFC 5927 §4.1); a probe repeats the number before the first that is outstanding.
-  const first = tcb.probes > 0 ? (snd.una - 1) | 0 : snd.una
+  // (RFC 5927 §4.1); a probe repeats the number before the first that is outstanding, and so does, with Fast Open, a SYN-ACK.
+  const behind = tcb.probes > 0 || (tcb.early && tcb.state === 'SYN-RECEIVED')
+  const first = behind ? (snd.una - 1) | 0 : snd.una
   if (before(seq, first) || !before(seq, snd.nxt)) return undefined
   report.foreign = false
   if (report.code === 'EMSGSIZE') {
@@ -52,6 +53,12 @@ function packetTooBig(tcb: Tcb, mtu: number, seq: number): void {
   const refused = told && search !== null && search.size > mtu && search.seq === seq
   if (told) search?.narrow(mtu)
   updateMss(tcb)
+  if (told && tcb.state === 'SYN-SENT' && tcb.fastOpen !== null && tcb.fastOpen.sent > 0) {
+    // The data did not fit: the SYN goes again without it (RFC 7413 §4.1.3.1).
+    tcb.synDue = true
+    tcb.timedAt = -1
+    return
+  }
   if (refused && sender !== null) {
     // What is smaller than the probe is on its way, unless another report says otherwise.
     loseProbeToPath(tcb, sender, search)

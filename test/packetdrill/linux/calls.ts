@@ -166,7 +166,11 @@ export class Calls {
   private send(octets: Uint8Array, flags: number, args: Arguments): Attempt {
     const socket = this.of(args)
     const opens = socket.deferred || ((flags & MSG.FASTOPEN) !== 0 && socket.connection === undefined)
-    if (!opens) return send(socket, octets, flags, args)
+    if (!opens) {
+      const connecting = socket.connection !== undefined && !socket.established && !socket.over
+      if (connecting && (flags & MSG.FASTOPEN) !== 0) return at(failed('EALREADY'))
+      return send(socket, octets, flags, args)
+    }
     if ((this.place.fastOpen & FAST_OPEN.client) === 0) return at(failed('EOPNOTSUPP'))
     const mayWait = !socket.nonBlocking && (flags & MSG.DONTWAIT) === 0
     const attempt = sendOpening(socket, octets, mayWait, () => this.open(socket, args, 4, true))

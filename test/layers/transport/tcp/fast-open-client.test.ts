@@ -120,6 +120,19 @@ t.test('a SYN that goes again has neither option nor data; a late answer to the 
   t.equal(c.info().synDataAccepted, true)
 })
 
+t.test('a router for whose link the SYN is too long has it sent again at once, without the data', async (t) => {
+  const s = script()
+  warm(s)
+  const c = s.connect({ fastOpen: 1 })
+  s.write(c, 900)
+  s.out('S 0:900 <mss 1460,fo abcd1234,nop,nop>')
+  t.equal(s.icmp(0, { code: 'EMSGSIZE', reason: 'fragmentationNeeded', mtu: 840 }), true)
+  s.out('S 0:0 <mss 1460>')
+  s.in('S. 0:0 ack 1 <mss 1000>')
+  s.out('. 1:801 ack 1', 'P. 801:901 ack 1')
+  t.equal(c.info().synDataAccepted, false)
+})
+
 t.test('simultaneous open: the data goes after the handshake', async (t) => {
   const s = script()
   warm(s)

@@ -211,6 +211,19 @@ t.test('closing early sends FIN, or resets what is unread; a listener that close
   t.equal(s.packets, 0)
 })
 
+t.test('an ICMP error about the SYN-ACK ends what is not complete yet; a guess does not', async (t) => {
+  const s = listening(2, withKeys)
+  s.in(`S 0:10 <mss 1000,fo ${COOKIE}>`)
+  s.skip()
+  s.told = []
+  t.equal(s.icmp(1000, { code: 'ECONNREFUSED', reason: 'portUnreachable', hard: true }), false)
+  s.in('S 100:100 <mss 1000>')
+  s.out('. 1:1 ack 11')
+  t.equal(s.accepted[0]?.state, 'SYN-RECEIVED', 'nor does a SYN in the window')
+  t.equal(s.icmp(0, { code: 'ECONNREFUSED', reason: 'portUnreachable', hard: true }), true)
+  s.tells('closed ECONNREFUSED portUnreachable')
+})
+
 t.test('data beyond the window of the SYN-ACK is cut', async (t) => {
   const s = new Script({ tcp: { sack: false, timestamps: false, windowScaling: false, ...withKeys } })
   s.listen({ options: { fastOpen: 1, receiveBuffer: 4 } })

@@ -81,6 +81,13 @@ class Side implements ConnectionHandler {
     this.error = error === null ? null : String(error)
   }
 
+  /** The first octets go with the SYN, as many as fit (RFC 7413). */
+  open(c: Connection): void {
+    const n = Math.min(this.total, this.buffer.length)
+    for (let i = 0; i < n; i++) this.buffer[i] = octetAt(i)
+    this.put = c.write(this.buffer, 0, n)
+  }
+
   write(c: Connection): void {
     while (this.put < this.total) {
       const n = Math.min(1 + below(this.random, this.buffer.length), this.total - this.put)
@@ -141,7 +148,8 @@ async function run(plan: Plan): Promise<Outcome> {
       },
     },
   )
-  a.connect({ address: db.local, port: 80, options: plan.options }, sides[0])
+  const connection = a.connect({ address: db.local, port: 80, options: plan.options }, sides[0])
+  if (connection.get('fastOpen') > 0) sides[0].open(connection)
   await sim.runUntil(() => sides[0].error !== undefined && sides[1].error !== undefined, seconds(200_000))
   const took = sim.now()
   // What is left of the connections is TIME-WAIT; then nothing.
@@ -210,6 +218,7 @@ t.test('any trouble, any sizes, any pattern of reads and writes', async (t) => {
         options: fc.record({
           noDelay: fc.boolean(),
           congestionControl: fc.constantFrom('cubic', 'cubic', 'reno', 'none'),
+          fastOpen: fc.constantFrom(0, 0, 1),
           sendBuffer: fc.integer({ min: 100, max: 100_000 }),
           receiveBuffer: fc.integer({ min: 100, max: 100_000 }),
         }),
@@ -224,6 +233,7 @@ t.test('any trouble, any sizes, any pattern of reads and writes', async (t) => {
           initialWindow: fc.constantFrom(1, 10, 40),
           minTsoSegments: fc.constantFrom(1, 2, 10),
           retries: fc.constant(40),
+          fastOpen: fc.constant({ requireCookie: false }),
           // TIME-WAIT outlasts the longest RTO: else the last FIN of a peer that heard nothing may meet a reset.
           maxSegmentLifetime: fc.constant(seconds(125)),
         }),
