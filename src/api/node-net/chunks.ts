@@ -8,7 +8,13 @@
  * being enough: the pages of the next blocks then fault one by one (3 to 6 for 64 KB were counted). Both of its
  * thresholds grow with the largest piece that was mapped on its own and freed, up to 32 MB. So one is freed for that,
  * once blocks are in demand; it is never touched, and takes no memory. Other allocators do not mind.
+ *
+ * And V8 collects everything, not the young alone, when old objects and what was allocated outside of the heap since the
+ * last time exceed a limit that follows from the old objects. A young collection waits for 32 MB of buffers: in a program
+ * whose heap is small that exceeds it, and every other collection is a full one, at twice the processor time for all that
+ * is received. So once blocks are in demand, a small heap gets heavier by numbers that the collector need not look into.
  */
+import { getHeapStatistics } from 'node:v8'
 
 const BLOCK_OCTETS = 262_144
 /** Smaller ones must not keep a block alive. */
@@ -19,9 +25,16 @@ const MANY_BLOCKS = 16
 /** The largest piece that glibc learns from, with room for its own header. */
 const LESSON_OCTETS = 32 * 1024 * 1024 - 65_536
 
+/** A heap is small up to here; then so many pieces are put on it, one with each further block. 1 MB each. */
+const SMALL_HEAP_OCTETS = 33_554_432
+const BALLAST_PIECES = 16
+const PIECE_NUMBERS = 131_072
+
 let block: Buffer | undefined
 let used = 0
 let blocks = 0
+let pieces = 0
+const ballast: number[][] = []
 
 /** @returns a buffer of `length` octets with undefined contents. */
 export function cutChunk(length: number): Buffer {
@@ -29,10 +42,17 @@ export function cutChunk(length: number): Buffer {
   if (block === undefined || used + length > BLOCK_OCTETS) {
     block = Buffer.allocUnsafeSlow(BLOCK_OCTETS)
     used = 0
-    if (++blocks === MANY_BLOCKS) Buffer.allocUnsafeSlow(LESSON_OCTETS)
+    if (++blocks === MANY_BLOCKS) bulk()
+    if (ballast.length < pieces) ballast.push(new Array<number>(PIECE_NUMBERS).fill(0.5))
   }
   const chunk = block.subarray(used, used + length)
   // The next one begins at a multiple of 8, for those who read it as words.
   used = (used + length + 7) & ~7
   return chunk
+}
+
+/** A bulk transfer is going on. */
+function bulk(): void {
+  Buffer.allocUnsafeSlow(LESSON_OCTETS)
+  if (getHeapStatistics().used_heap_size < SMALL_HEAP_OCTETS) pieces = BALLAST_PIECES
 }
