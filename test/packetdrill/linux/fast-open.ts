@@ -21,6 +21,7 @@ export function deferConnect(socket: LinuxSocket, open: Open): Outcome | undefin
     // One that is closed before its turn is over sends nothing.
     const trial = open()
     const known = trial.writableOctets > 0
+    trial.handler = {}
     trial.close()
     if (!known) return undefined
   } catch (error) {
