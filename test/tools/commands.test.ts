@@ -113,7 +113,10 @@ t.test('nc carries stdin to the other end, and its end too', async (t) => {
   const talk = commands.start(['nc', '10.0.0.1', '7', '--name', 'mouth', ...second], 'over the wire\n')
   await listen.said(/over the wire/)
   const figures = await run('sockets', '@ear', '-i')
-  t.match(figures.out, /FIN-WAIT-2.*\n +cubic \(open\), cwnd 1[34][.\d]* kB, ssthresh none yet\n +mss 1398, path mtu 1450\n/)
+  t.match(
+    figures.out,
+    /FIN-WAIT-2.*\n +cubic \(open\), cwnd 1[34][.\d]* kB, ssthresh none yet\n +mss 1398, path mtu 1450\n/,
+  )
   t.match(
     figures.out,
     /\n +rtt [\d.]+ ± [\d.]+, least [\d.]+, rto [\d.]+ ms\n.*\n.*\n +delivers [\d.]+ k?B\/s, (not paced|paced at [\d.]+ .B\/s)\n +0 B in \d out, 14 B in \d in\n/,
