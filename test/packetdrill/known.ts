@@ -15,7 +15,7 @@ export const KNOWN: ReadonlyMap<string, string> = new Map([
   [
     'cubic-bulk-166k.pkt',
     'Round trips grow with each flight. By HyStart++ slow start is slowed down once eight of a round show it, at 32 segments ' +
-      '(RFC 9406 §4.2); the script wants the older HyStart of Linux, which goes on to 48.',
+      '(RFC 9406 §4.2); the script wants the older HyStart of Linux as long as it missed the first rounds: 48.',
   ],
   ['cubic-bulk-166k-idle-restart.pkt', 'The same.'],
 ])
