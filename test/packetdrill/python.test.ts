@@ -54,7 +54,10 @@ t.test('what holds', async (t) => {
 })
 
 t.test('what does not hold says what, and where', async (t) => {
-  t.throws(() => run('assert cwnd == 11, cwnd'), { line: 7, message: 'assertion failed: cwnd == 11 (10)' })
+  t.throws(() => run('assert cwnd == 11, cwnd'), {
+    line: 7,
+    message: 'assertion failed: cwnd == 11 (10), where cwnd = 10',
+  })
   t.throws(() => run("assert cwnd == 11, 'cwnd=%d' % cwnd"), { message: /\(cwnd=10\)/ })
   t.throws(() => run('assert cwnd < 5 < 20'), { message: 'assertion failed: cwnd < 5 < 20' })
   t.throws(() => run('assert cwnd == 10; assert state == 4'), { message: /state == 4/ })

@@ -24,6 +24,8 @@ class Snippet {
   private readonly line: number
   private readonly scope: Scope
   private at = 0
+  /** Names that the assertion at hand has asked for, and what they stand for. */
+  private readonly asked = new Map<string, PythonValue>()
   /** Within what is not evaluated: the side of `and` or `or` that does not matter. */
   private idle = 0
 
@@ -52,12 +54,15 @@ class Snippet {
 
   private assertion(): void {
     const start = this.at
+    this.asked.clear()
     const holds = truth(this.expression())
+    const values = [...this.asked].map(([name, value]) => `${name} = ${pythonText(value)}`)
     const source = this.tokens.slice(start, this.at).map(({ kind, text }) => (kind === 'string' ? `'${text}'` : text))
     const message = this.skip(',') ? this.expression() : undefined
     if (holds) return
     const shown = message === undefined ? '' : ` (${pythonText(message)})`
-    throw new Failure(this.line, `assertion failed: ${source.join(' ')}${shown}`)
+    const where = values.length === 0 ? '' : `, where ${values.join(', ')}`
+    throw new Failure(this.line, `assertion failed: ${source.join(' ')}${shown}${where}`)
   }
 
   private assignment(name: string): void {
@@ -152,7 +157,13 @@ class Snippet {
     if (kind !== 'name') throw this.error('a value', text)
     if (Object.hasOwn(CONSTANTS, text)) return CONSTANTS[text] as PythonValue
     if (this.skip('(')) return this.call(text, this.items(')'))
-    return this.idle > 0 ? 0 : this.scope.lookup(text)
+    return this.idle > 0 ? 0 : this.ask(text)
+  }
+
+  private ask(name: string): PythonValue {
+    const value = this.scope.lookup(name)
+    this.asked.set(name, value)
+    return value
   }
 
   /** `(a)` is a; `(a, b)` and `[a]` are sequences. */
