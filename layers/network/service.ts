@@ -28,6 +28,8 @@ export class Path {
   readonly source: IpAddress = new IpAddress()
   /** Largest packet that gets there unfragmented, by what is known now. */
   mtu = 0
+  /** Largest packet of the link itself, whatever the path beyond it: what may come the other way. */
+  linkMtu = 0
   /** Largest super-segment the link takes; 0 when none. */
   segment = 0
   /** The link completes transport checksums. */

@@ -286,8 +286,9 @@ class Ipv4 implements Family, PortOwner {
     const chosen = given ? source.w3 : this.hops.sourceFor(hop)
     if (chosen === 0 && hop.destination !== LIMITED_BROADCAST) return 'EADDRNOTAVAIL'
     path.source.setIpv4(chosen)
-    path.mtu = hop.mtu
     const { port } = hop
+    path.mtu = hop.mtu
+    path.linkMtu = port === null ? hop.mtu : port.mtu
     path.segment = port === null ? header.LONGEST_DATAGRAM_OCTETS : port.link.offload.segment
     path.checksum = port === null ? true : port.link.offload.checksum
     path.headroom = header.HEADER_OCTETS + (port?.link.headroom ?? 0)

@@ -221,8 +221,9 @@ export class Connections implements ConnectionOwner {
     const largest = Math.max(settings.maxReceiveBuffer, options.receiveBuffer)
     rcv.shift = settings.windowScaling ? windowShiftFor(largest) : -1
     this.outlet.route(tcb)
-    const byPath = tcb.path.mtu - tcb.networkHeaderOctets - HEADER_OCTETS
-    tcb.announcedMss = options.maxSegment > 0 ? Math.min(options.maxSegment, byPath) : byPath
+    // By the link: what routers say of the way out is nothing to the way in (RFC 2923 §2.3).
+    const byLink = tcb.path.linkMtu - tcb.networkHeaderOctets - HEADER_OCTETS
+    tcb.announcedMss = options.maxSegment > 0 ? Math.min(options.maxSegment, byLink) : byLink
   }
 
   private start(tcb: Tcb, handler: ConnectionHandler): TcpConnection {

@@ -24,6 +24,8 @@ export class NetworkDouble implements NetworkService {
   readonly boundary: Boundary<NetworkAddressing>
   readonly local: IpAddress
   mtu = 1500
+  /** Of the link, where the path is narrower. */
+  linkMtu = 0
   generation = 1
   /** What `path` says. */
   segment = 0
@@ -64,6 +66,7 @@ export class NetworkDouble implements NetworkService {
     if (this.none !== undefined) return this.none
     path.source.set(source.isUnspecified ? this.local : source)
     path.mtu = this.mtu
+    path.linkMtu = this.linkMtu || this.mtu
     path.segment = this.segment
     path.checksum = this.checksum
     path.headroom = this.headroom
