@@ -40,15 +40,11 @@ export interface ConnectionOptions {
   maxSegment: number
   /** How long sent data may stay unacknowledged before the connection is given up (RFC 5482); 0: by retransmissions. */
   userTimeout: Duration
-  /**
-   * Tell the peer by an option how long that is for us (RFC 5482), and follow what it tells, within the node's limits, unless
-   * `userTimeout` is set; whole seconds, or minutes. 0: neither. Default 0.
-   */
+  /** Said to the peer by an option (RFC 5482), whose own is followed then, unless `userTimeout` is set. 0: neither. Default 0. */
   advertisedTimeout: Duration
   /**
-   * Data with the SYN (TCP Fast Open, RFC 7413). For `connect` anything but 0: what is written in the same turn goes with the SYN
-   * as far as it fits, once the server has given out a cookie. For `listen`: how many connections that began so may wait for the
-   * end of their handshakes. Such data may be delivered twice: for requests that may be made again. Default 0: none.
+   * Data with the SYN (RFC 7413), which may be delivered twice. For `connect` anything but 0: what is written in the same turn goes
+   * with it as far as it fits, given a cookie. For `listen`: how many such may wait for the end of their handshakes. Default 0.
    */
   fastOpen: number
   /** Probe an idle peer. Default false. */
@@ -165,10 +161,7 @@ export interface ConnectionInfo {
 export interface ConnectionHandler {
   /** The handshake is complete. */
   established?(connection: Connection): void
-  /**
-   * The same segment has been sent again so often (R1 of RFC 9293 §3.8.3, `reportRetries` of `tcp()`) that something seems to be
-   * wrong with the way; the network has been asked to look. The connection goes on until R2 or the user timeout.
-   */
+  /** A segment was sent again `reportRetries` times (R1 of RFC 9293 §3.8.3): the network looks at the way, we go on until R2. */
   unanswered?(connection: Connection): void
   /** Octets, or the end of the stream, can be read. Told once until `read` has emptied the queue. */
   readable?(connection: Connection): void
