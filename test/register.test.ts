@@ -125,6 +125,23 @@ check('tls and https', async (t, hosts) => {
   }
 })
 
+check('tls: an alert after the end of the other side is no error', async (t, hosts) => {
+  const server = await onB(
+    hosts,
+    tls.createServer(SECURE, (socket) => socket.once('data', () => socket.destroy())),
+    443,
+  )
+  using _ = register(hosts.nodes.A)
+  const socket = tls.connect({ ...TRUST, host: 'B', port: 443 })
+  const told: string[] = []
+  socket.on('error', (error) => told.push(error.message))
+  await once(socket, 'secureConnect')
+  socket.write('go away')
+  await once(socket.resume(), 'close')
+  t.strictSame(told, [])
+  server.close()
+})
+
 check('http2, in clear and in TLS', async (t, hosts) => {
   const echo = (stream: http2.ServerHttp2Stream) => stream.respond({ ':status': 200 }) ?? stream.pipe(stream)
   const clear = await onB(hosts, http2.createServer().on('stream', echo), 80)

@@ -11,7 +11,7 @@ import { requireSignal } from './errors.ts'
 import { type Intercept, interceptor } from './intercept.ts'
 import { asNames, type Hosts, type Names } from './names.ts'
 import { introduce, isHttp2 } from './over-http2.ts'
-import { join } from './over-tls.ts'
+import { isTls, join, leaveEnd } from './over-tls.ts'
 import { settle } from './promises.ts'
 import { type ListenOptions, Server } from './server.ts'
 import { type ConnectOptions, Socket } from './socket.ts'
@@ -195,6 +195,7 @@ function attach(createServer: Net['createServer'], taker: ConnectionTaker): Serv
     },
     (socket) => {
       socket.server = taker
+      if (isTls(taker)) leaveEnd(socket)
       taker.emit('connection', socket)
     },
   )

@@ -10,6 +10,7 @@ const SETTINGS = ['setNoDelay', 'setKeepAlive', 'ref', 'unref'] as const
 
 /** Joins a TLS socket to the socket that it stands on. @returns the TLS socket. */
 export function joined(secured: TLSSocket, plain: Socket): TLSSocket {
+  leaveEnd(plain)
   for (const name of PLACES) Object.defineProperty(secured, name, { configurable: true, get: () => plain[name] })
   for (const name of SETTINGS) {
     const value = (...args: Parameters<Socket[typeof name]>): TLSSocket => {
@@ -20,6 +21,21 @@ export function joined(secured: TLSSocket, plain: Socket): TLSSocket {
   }
   Object.defineProperty(secured, 'address', { configurable: true, writable: true, value: () => plain.address() })
   return secured
+}
+
+/**
+ * Ends a socket under TLS a turn after the peer has ended it, not at once: TLS still has to say that it ends, and over one of
+ * Node's own it can. Without it, that would fail with EPIPE.
+ */
+export function leaveEnd(plain: Socket): void {
+  if (plain.allowHalfOpen) return
+  plain.allowHalfOpen = true
+  plain.once('end', () => setImmediate(() => plain.end()))
+}
+
+/** Whether a server is one of TLS. */
+export function isTls(server: object): boolean {
+  return 'setSecureContext' in server
 }
 
 /** A first listener of 'secureConnection', where only Node knows what the TLS socket stands on. */
