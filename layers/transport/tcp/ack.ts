@@ -46,11 +46,21 @@ function updateWindow(tcb: Tcb, seg: Segment): void {
 }
 
 function begin(tcb: Tcb, s: Sender, seg: Segment, now: Instant): void {
-  tcb.echoes = tcb.timestamps && seg.hasTimestamps && seg.tsecr !== 0
+  tcb.echoes = tcb.timestamps && seg.hasTimestamps && seg.tsecr !== 0 && mayEcho(tcb, seg, now)
   tcb.lastEcho = seg.tsecr
   // Timestamps are milliseconds: what echoes this one was sent before its millisecond was over.
   const echoedAt = tcb.echoes ? now - (((tcb.tsval(now) - seg.tsecr) | 0) - 1) * 1000 : -1
   TOLD.begin(tcb.snd.una, s.board, tcb.sack, s.recover, s.minRtt.value, echoedAt, now)
+}
+
+/**
+ * Can that be the time of something which is newly acknowledged (RFC 7323 §4.1)? All of it was sent a timeout at the most
+ * before SND.UNA came to where it stands.
+ */
+function mayEcho(tcb: Tcb, seg: Segment, now: Instant): boolean {
+  if (seg.ack === tcb.snd.una) return true
+  const elapsed = (tcb.tsval(now) - seg.tsecr) | 0
+  return elapsed >= 0 && elapsed * 1000 <= now - tcb.unackedSince + tcb.rtt.rto
 }
 
 /** Overtaken by another; what it has to say about holes may still be new. */

@@ -30,7 +30,7 @@ export class RoundTrip {
   sample(r: Duration, una: number, nxt: number): void {
     if (this.srtt === 0) {
       this.srtt = Math.max(r, 1)
-      this.rttvar = this.largest = this.lasting = r >> 1
+      this.rttvar = this.largest = this.lasting = r / 2
       this.roundEnd = nxt
     } else {
       this.follow(r)
