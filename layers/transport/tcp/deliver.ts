@@ -16,6 +16,7 @@ export function deliver(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): V
     // Nobody will read this, and the peer must know (RFC 9293 §3.6.1 SHLD-3, RFC 2525 §2.17)
     return 'dataAfterClose'
   }
+  if (tcb.finSeen && !endAtFin(tcb, seg, packet)) return 'beyondFin'
   const length = packet.length
   const whole = packet.segmentOctets > 0
   const full = whole ? packet.segmentOctets : length
@@ -32,6 +33,14 @@ export function deliver(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): V
   if (tcb.finSeen && rcv.nxt === tcb.finSeq) finInOrder(tcb)
   scheduleAck(tcb, whole, now)
   return verdict
+}
+
+/** The stream ends at a FIN that waits for its turn. @returns false when nothing of the packet lies before it. */
+function endAtFin(tcb: Tcb, seg: Segment, packet: Packet): boolean {
+  const room = (tcb.finSeq - seg.seq) | 0
+  if (room <= 0) tcb.ackNow = true
+  else if (packet.length > room) packet.trim(room)
+  return room > 0
 }
 
 /** A router's mark is echoed in every ACK until the sender says that it has slowed down (RFC 3168 §6.1.3). */
@@ -79,7 +88,10 @@ function outOfOrder(tcb: Tcb, seg: Segment, packet: Packet): Verdict {
 function drainReassembly(tcb: Tcb): void {
   const list = tcb.reassemble()
   for (let packet = list.take(tcb.rcv.nxt); packet !== undefined; packet = list.take(tcb.rcv.nxt)) {
+    const room = tcb.finSeen ? (tcb.finSeq - tcb.rcv.nxt) | 0 : packet.length
+    if (packet.length > room) packet.trim(room)
     if (append(tcb, packet, packet.length) !== 'kept') packet.release()
+    if (tcb.finSeen && tcb.rcv.nxt === tcb.finSeq) break
   }
   tcb.sackBlocks?.advance(tcb.rcv.nxt)
   // A hole was filled, wholly or in part: tell at once (RFC 5681 §4.2)
@@ -89,7 +101,8 @@ function drainReassembly(tcb: Tcb): void {
 /** A FIN at `finSeq`, in the window (RFC 9293 §3.10.7.4 eighth). */
 export function finArrives(tcb: Tcb, finSeq: number): void {
   tcb.ackNow = true
-  if (before(finSeq, tcb.rcv.nxt) || tcb.finReceived) return
+  // A stream ends once: another FIN elsewhere is none.
+  if (before(finSeq, tcb.rcv.nxt) || tcb.finReceived || (tcb.finSeen && finSeq !== tcb.finSeq)) return
   tcb.finSeen = true
   tcb.finSeq = finSeq
   if (tcb.rcv.nxt === finSeq) {
@@ -103,6 +116,11 @@ export function finArrives(tcb: Tcb, finSeq: number): void {
 function finInOrder(tcb: Tcb): void {
   tcb.finSeen = false
   tcb.finReceived = true
+  if (tcb.reassembly !== null && !tcb.reassembly.isEmpty) {
+    // It lies beyond the end.
+    tcb.reassembly.clear()
+    tcb.sackBlocks = null
+  }
   tcb.rcv.nxt = (tcb.rcv.nxt + 1) | 0
   tcb.ackNow = true
   tellReadable(tcb)

@@ -28,6 +28,7 @@ export type DropReason =
   | 'unacceptableAck'
   | 'unexpectedInSynSent'
   | 'dataAfterClose'
+  | 'beyondFin'
   | 'readShut'
   | 'duplicateData'
   | 'reassemblyFull'
@@ -62,6 +63,7 @@ export const REASONS: Readonly<Record<DropReason, string>> = {
   unacceptableAck: 'RFC 5961 §5.2',
   unexpectedInSynSent: 'RFC 9293 §3.10.7.3',
   dataAfterClose: 'RFC 2525 §2.17',
+  beyondFin: 'RFC 9293 §3.10.7.4',
   readShut: '',
   duplicateData: 'RFC 9293 §3.10.7.4',
   reassemblyFull: '',
