@@ -257,8 +257,10 @@ function synAgain(tcb: Tcb, seg: Segment, now: Instant): Verdict {
     return 'duplicateData'
   }
   // A simultaneous open: its ACK of our SYN is what is new (RFC 9293 §3.5 figure 7)
+  const refused = ackArrives(tcb, seg, now)
+  if (refused !== undefined) return refused
   tcb.ackNow = true
-  return ackArrives(tcb, seg, now) ?? 'done'
+  return 'done'
 }
 
 /** The four cases of RFC 9293 §3.4 table 6. */
