@@ -75,6 +75,13 @@ const ABORTED: Failure = {
   rfc: 'RFC 9293 §3.10.5',
 }
 
+const TOO_MANY_ORPHANS: Failure = {
+  code: 'ENOBUFS',
+  message: 'too many closed connections still have something to send',
+  reason: 'orphanLimit',
+  rfc: '',
+}
+
 /** Not for those above: the API gives it out as `Connection`. */
 export class TcpConnection implements Connection, Timed, Pump {
   handler: ConnectionHandler
@@ -114,7 +121,7 @@ export class TcpConnection implements Connection, Timed, Pump {
 
   /** Sees to the timers that have run out. Drive pumps afterwards. */
   expire(now: Instant): void {
-    const expiry = expireTimers(this.tcb, now)
+    const expiry = expireTimers(this.tcb, this.blocked, now)
     if (expiry === undefined) return
     if (expiry.reset) this.sendReset(now)
     this.tcb.end(expiry.failure)
@@ -358,7 +365,8 @@ export class TcpConnection implements Connection, Timed, Pump {
     }
     outlet.env.touched()
     if (tcb.state === 'SYN-SENT') tcb.end(null)
-    else if (tcb.options.linger === 0 || hasUnread(tcb) || !this.owner.orphan(this)) this.reset(null)
+    else if (tcb.options.linger === 0 || hasUnread(tcb)) this.reset(null)
+    else if (!this.owner.orphan(this)) this.reset(tcb.queuedOctets > 0 ? TOO_MANY_ORPHANS : null)
     else this.closeInBackground(outlet.now())
     outlet.schedule(this)
   }

@@ -63,6 +63,12 @@ const ADDRESS_GONE: Failure = {
   reason: 'addressRemoved',
   rfc: '',
 }
+const DATA_LOST: Failure = {
+  code: 'ECONNRESET',
+  message: 'the peer sent data that nobody reads, and what was written is lost',
+  reason: 'dataAfterClose',
+  rfc: 'RFC 2525 §2.17',
+}
 const NODE_CLOSED: Failure = { code: 'ECONNABORTED', message: 'the node was closed', reason: 'nodeClosed', rfc: '' }
 
 /**
@@ -209,7 +215,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     else if (verdict === 'reset') this.reject(packet, from, 'unacceptableAck')
     else if (verdict === 'dataAfterClose') {
       this.reject(packet, from, 'dataAfterClose')
-      tcb.end(null)
+      tcb.end(tcb.queuedOctets > 0 ? DATA_LOST : null)
     } else if (verdict !== 'kept') this.boundary.drop(packet, verdict)
     if (tcb.ackEach) connection.sendAcks(now)
     this.outlet.schedule(connection)

@@ -32,7 +32,7 @@ const LINGERED: Failure = {
   rfc: 'RFC 9293 §3.10.4',
 }
 
-/** How often the probes of a peer that never reads are put off before a connection without an application is given up. */
+/** How often a connection without an application is tried again, or probed, before it is given up. */
 const ORPHAN_BACKOFF = 8
 
 /** What the owner must do about an expiry besides sending. */
@@ -46,8 +46,12 @@ export function nextDeadline(tcb: Tcb): Instant {
   return Math.min(retransmit, delayedAck, keepAlive, closing, pacing)
 }
 
-/** Sees to every deadline that has passed. @returns how the connection ends, if it does. */
-export function expireTimers(tcb: Tcb, now: Instant): Expiry {
+/**
+ * Sees to every deadline that has passed.
+ * @param full the link takes no packets now. That is nobody's silence: nothing is counted, nor sent, until it does.
+ * @returns how the connection ends, if it does.
+ */
+export function expireTimers(tcb: Tcb, full: boolean, now: Instant): Expiry {
   const { deadlines } = tcb
   if (deadlines.pacing <= now) deadlines.pacing = NEVER
   if (deadlines.delayedAck <= now) ackOverdue(tcb)
@@ -56,12 +60,17 @@ export function expireTimers(tcb: Tcb, now: Instant): Expiry {
     // An orphan in FIN-WAIT-2 has nothing to lose; anything else is a linger time that was not enough.
     return tcb.state === 'FIN-WAIT-2' ? { reset: false, failure: null } : { reset: true, failure: LINGERED }
   }
+  const patient = full && !tcb.orphan && !userTimedOut(tcb, now)
   if (deadlines.keepAlive <= now) {
-    const expiry = expireKeepAlive(tcb, now)
+    const expiry = expireKeepAlive(tcb, patient, now)
     if (expiry !== undefined) return expiry
   }
   if (deadlines.retransmit > now) return undefined
   deadlines.retransmit = NEVER
+  if (patient) {
+    deadlines.retransmit = withinUserTimeout(tcb, now, tcb.rtt.rto)
+    return undefined
+  }
   if (tcb.persisting) return expirePersist(tcb, now)
   const { sender, timer } = tcb
   if (sender === null || timer === 'rto') return expireRetransmit(tcb, now)
@@ -104,28 +113,30 @@ function expireRetransmit(tcb: Tcb, now: Instant): Expiry {
 
 function retriesOf(tcb: Tcb): number {
   if (tcb.state === 'SYN-SENT') return tcb.options.synRetries
-  return tcb.state === 'SYN-RECEIVED' ? tcb.settings.synAckRetries : tcb.settings.retries
+  if (tcb.state === 'SYN-RECEIVED') return tcb.settings.synAckRetries
+  // Nobody waits any more; still longer than the 100 s of RFC 9293 §3.8.3 SHLD-11.
+  return tcb.orphan ? Math.min(tcb.settings.retries, ORPHAN_BACKOFF) : tcb.settings.retries
 }
 
 /** The user timeout, where there is one, takes the place of counting (RFC 5482; RFC 9293 §3.8.3 MUST-20, MUST-21). */
 function gaveUp(tcb: Tcb, attempts: number, limit: number, now: Instant): boolean {
-  const { userTimeout } = tcb
-  return userTimeout > 0 ? now - tcb.unackedSince >= userTimeout : attempts >= limit
+  return tcb.userTimeout > 0 ? userTimedOut(tcb, now) : attempts >= limit
 }
 
 /** A timeout is blamed on the ICMP error that announced it, if any (RFC 1122 §4.2.3.9). */
 function blame(tcb: Tcb, now: Instant): Failure {
   if (tcb.softFailure !== null) return tcb.softFailure
-  const { userTimeout } = tcb
-  return userTimeout > 0 && now - tcb.unackedSince >= userTimeout ? USER_TIMEOUT : GIVEN_UP
+  return userTimedOut(tcb, now) ? USER_TIMEOUT : GIVEN_UP
+}
+
+function userTimedOut({ userTimeout, unackedSince }: Tcb, now: Instant): boolean {
+  return userTimeout > 0 && now - unackedSince >= userTimeout
 }
 
 /** (RFC 9293 §3.8.6.1): probe for ever as long as the peer answers (MUST-37), at growing intervals (SHLD-30). */
 function expirePersist(tcb: Tcb, now: Instant): Expiry {
-  const { userTimeout } = tcb
   // Whoever sets a user timeout, or has closed the connection, does not want to wait for a peer that never reads.
-  const timedOut =
-    (userTimeout > 0 && now - tcb.unackedSince >= userTimeout) || (tcb.orphan && tcb.backoff >= ORPHAN_BACKOFF)
+  const timedOut = userTimedOut(tcb, now) || (tcb.orphan && tcb.backoff >= ORPHAN_BACKOFF)
   if (timedOut || tcb.probes >= tcb.settings.retries) return { reset: true, failure: blame(tcb, now) }
   if (tcb.snd.wnd > 0) {
     tcb.override = true
@@ -143,11 +154,15 @@ export function startKeepAlive(tcb: Tcb, now: Instant): void {
 }
 
 /** (RFC 9293 §3.8.4): lazily, from when something was last received. */
-function expireKeepAlive(tcb: Tcb, now: Instant): Expiry {
+function expireKeepAlive(tcb: Tcb, patient: boolean, now: Instant): Expiry {
   const { options, deadlines, snd } = tcb
   deadlines.keepAlive = NEVER
   if (!options.keepAlive) return undefined
   const idle = now - tcb.lastReceivedAt
+  if (patient) {
+    deadlines.keepAlive = now + options.keepAliveInterval
+    return undefined
+  }
   // Only when nothing is outstanding, which would be probing already (MUST-26)
   if (idle < options.keepAliveIdle || snd.una !== snd.nxt || tcb.persisting) {
     deadlines.keepAlive = Math.max(tcb.lastReceivedAt + options.keepAliveIdle, now + 1)

@@ -29,3 +29,65 @@ t.test('SYN-ACKs with cookies are limited by the second', async (t) => {
   for (let i = 0; i < 50; i++) s.in('S 0:0')
   t.equal(s.skip(), 5)
 })
+
+t.test('what closed connections still hold is bounded: one too many is reset, and says why', async () => {
+  const s = new Script({ tcp: { maxOrphans: 1 } })
+  const c = s.established()
+  s.write(c, 10)
+  s.call(() => c.close())
+  s.skip()
+  const d = s.established()
+  s.write(d, 10)
+  s.skip()
+  s.call(() => d.close())
+  s.out('R. 11:11 ack 1')
+  s.tells('closed ENOBUFS orphanLimit')
+})
+
+t.test('an orphan is given up sooner than who waits for it would give up', async (t) => {
+  const s = new Script()
+  const c = s.established()
+  s.write(c, 10)
+  s.call(() => c.close())
+  s.run(seconds(300))
+  s.tells('closed ETIMEDOUT retransmissionTimeout')
+  t.ok(s.skip() >= 9)
+  t.equal(s.chunks, 0)
+})
+
+t.test('segments out of order are bounded for all connections together', async (t) => {
+  const s = new Script({ tcp: { maxReassembly: 10 * 2048 } })
+  for (let i = 0; i < 4; i++) {
+    s.established()
+    for (let k = 0; k < 4; k++) s.in(`. ${3 + 2 * k}:${4 + 2 * k} ack 1`)
+  }
+  s.run(0)
+  t.equal(s.drops('reassemblyFull'), 6)
+})
+
+t.test('a full link is nobody to give up for, and nothing to back off from', async (t) => {
+  const s = new Script({ tcp: { retries: 3 } })
+  const c = s.established()
+  s.net.open = false
+  s.write(c, 10)
+  s.out('P. 1:11 ack 1')
+  s.run(seconds(3600))
+  t.equal(c.state, 'ESTABLISHED')
+  t.equal(c.info().timeouts, 0)
+  s.net.ready()
+  s.run(ms(250))
+  t.equal(s.skip(), 1, 'it goes again soon')
+  s.in('. 1:1 ack 11')
+  s.run(0)
+  t.equal(c.queuedOctets, 0)
+})
+
+t.test('a full link does not outlast the user timeout', async (t) => {
+  const s = new Script()
+  const c = s.established({ userTimeout: seconds(5) })
+  s.net.open = false
+  s.write(c, 10)
+  s.run(seconds(5))
+  t.equal(c.state, 'CLOSED')
+  s.tells('closed ETIMEDOUT userTimeout')
+})
