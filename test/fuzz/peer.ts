@@ -203,7 +203,8 @@ export class Peer {
       offered: below(random, 3) !== 0,
     }
     const fields = { flags: SYN, options: this.synOptions(flow.offered) }
-    const frame = this.segment(flow, fields)
+    const data = below(random, 8) === 0 ? random.octets(1 + below(random, 40)) : EMPTY
+    const frame = this.segment(flow, fields, data)
     flow.nxt = (flow.nxt + 1) | 0
     this.remember(`${node}:${nodePort}:${peer}:${flow.peerPort}`, flow)
     return frame
@@ -214,6 +215,9 @@ export class Peer {
     const octets = [2, 4, mss >> 8, mss & 255, 1, 3, 3, below(this.random, 16)]
     if (below(this.random, 2) === 0) octets.push(1, 1, 4, 2)
     if (timestamps) octets.push(1, 1, ...this.timestamps(0))
+    if (below(this.random, 4) === 0) octets.push(28, 4, below(this.random, 256), below(this.random, 256))
+    if (octets.length < 30 && below(this.random, 4) === 0) octets.push(34, 10, ...this.random.octets(8))
+    while (octets.length % 4 !== 0) octets.push(1)
     return Uint8Array.from(octets)
   }
 

@@ -72,7 +72,8 @@ const transports = () =>
       maxTimeWait: LIMITS.timeWait,
       maxOrphans: 16,
       maxReassembly: 49_152,
-      connection: { userTimeout: seconds(60) },
+      connection: { userTimeout: seconds(60), advertisedTimeout: seconds(60), fastOpen: 4 },
+      fastOpen: { requireCookie: false },
     }),
     udp(),
   )
