@@ -115,3 +115,35 @@ check('memberships of a closed socket', async (t, dgram) => {
     t.throws(() => socket[call]('224.0.0.1'), { code: 'ERR_SOCKET_DGRAM_NOT_RUNNING' }, call)
   }
 })
+
+check('what Node says of messages and buffers it cannot use', async (t, dgram) => {
+  const socket = dgram.createSocket('udp4')
+  t.throws(() => socket.send(['a', 23] as never, 9, '127.0.0.1'), {
+    code: 'ERR_INVALID_ARG_TYPE',
+    message: /^The "buffer list arguments" .* Received an instance of Array$/,
+  })
+  t.throws(() => socket.getRecvBufferSize(), {
+    name: 'SystemError',
+    code: 'ERR_SOCKET_BUFFER_SIZE',
+    message: 'Could not get or set buffer size: uv_recv_buffer_size returned EBADF (bad file descriptor)',
+    info: { code: 'EBADF', message: 'bad file descriptor', syscall: 'uv_recv_buffer_size' },
+  })
+  socket.close()
+})
+
+check('a lookup function is asked about addresses too, with the family as a number', async (t, dgram) => {
+  const asked: unknown[] = []
+  const lookup = (
+    host: string,
+    family: unknown,
+    tell: (error: null, address: string, family: number) => void,
+  ): void => {
+    asked.push([host, family])
+    tell(null, '127.0.0.1', 4)
+  }
+  const socket = dgram.createSocket({ type: 'udp4', lookup })
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.9', resolve))
+  t.strictSame(asked, [['127.0.0.9', 4]])
+  t.equal(socket.address().address, '127.0.0.1')
+  socket.close()
+})

@@ -104,14 +104,15 @@ function slice(message: unknown, offset: number, length: number): Uint8Array {
 
 function join(message: unknown): Uint8Array {
   if (!Array.isArray(message)) return part(message, 'buffer')
-  return Buffer.concat(message.map((piece: unknown) => part(piece, 'buffer list arguments')))
+  return Buffer.concat(message.map((piece: unknown) => part(piece, 'buffer list arguments', message)))
 }
 
-function part(message: unknown, name: string): Uint8Array {
+/** @param shown what the error is about. */
+function part(message: unknown, name: string, shown = message): Uint8Array {
   if (typeof message === 'string') return Buffer.from(message)
   if (message instanceof Uint8Array) return message
   if (ArrayBuffer.isView(message)) return new Uint8Array(message.buffer, message.byteOffset, message.byteLength)
-  throw invalidArgType(name, 'of type string or an instance of Buffer, TypedArray, or DataView', message)
+  throw invalidArgType(name, 'of type string or an instance of Buffer, TypedArray, or DataView', shown)
 }
 
 /** @returns a TTL. @throws NetError EINVAL — outside its range. TypeError ERR_INVALID_ARG_TYPE */

@@ -14,8 +14,9 @@ export function noMulticast(call: string): NetError {
 export function notBound(call: string): Error {
   const error = netError('EBADF', call, 'the socket is not bound yet')
   if (!call.startsWith('uv_')) return error
-  const { message, syscall, errno } = error
-  const told = new Error(`Could not get or set buffer size: ${call} returned EBADF (the socket is not bound yet)`)
-  const info = { code: 'EBADF', message, syscall, errno }
-  return Object.assign(coded(told, 'ERR_SOCKET_BUFFER_SIZE'), { info, syscall, errno })
+  const { syscall, errno } = error
+  const why = 'bad file descriptor'
+  const told = new Error(`Could not get or set buffer size: ${call} returned EBADF (${why})`)
+  const info = { errno, code: 'EBADF', message: why, syscall }
+  return Object.assign(coded(told, 'ERR_SOCKET_BUFFER_SIZE'), { name: 'SystemError', info, errno, syscall })
 }
