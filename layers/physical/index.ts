@@ -24,4 +24,14 @@ export {
 export type { LineOptions } from './line.ts'
 export { type LoopbackDrop, type LoopbackOptions, loopback } from './loopback.ts'
 export type { MediumOptions } from './medium.ts'
+export {
+  type LineCounts,
+  type LineNoise,
+  type SerialLine,
+  type SerialLineControl,
+  type SerialLineDrop,
+  type SerialLineEnd,
+  type SerialLineOptions,
+  serialLine,
+} from './serial-line.ts'
 export * from './service.ts'

@@ -85,8 +85,13 @@ export const IMPORTS: readonly ImportRule[] = [
     ],
   },
   {
+    name: 'a serial line in memory is a cable with noise',
+    files: /^layers\/physical\/serial-line\.ts$/,
+    may: [KERNEL, ...MEDIA, 'layers/physical/cable.ts'],
+  },
+  {
     name: 'a medium that needs no machine needs no Node',
-    files: /^layers\/physical\/(loopback|cable|hub|impair|line|serial-line|cut|medium)(?:\.ts$|\/)/,
+    files: /^layers\/physical\/(loopback|cable|hub|impair|line|cut|medium)(?:\.ts$|\/)/,
     may: [KERNEL, ...MEDIA, 'layers/offload/', 'layers/physical/$1'],
   },
   {
