@@ -1,0 +1,165 @@
+/**
+ * PPP with two other implementations: slirp's, in a process of its own, and Debian's pppd over Linux's, in User-mode Linux on
+ * a serial line. Each gives us an address, answers pings, and echoes a megabyte over TCP; tshark checks every FCS.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import {
+  type Blueprint,
+  boot,
+  impair,
+  ip,
+  ipv4,
+  type Node,
+  type PhysicalService,
+  type PppOptions,
+  ppp,
+  type Sockets,
+  serial,
+  sockets,
+  stack,
+  stream,
+  tcp,
+  udp,
+} from '../../src/index.ts'
+import { packetsInUse, poisonReleased } from '../../src/kernel/packet.ts'
+import { type Cleaning, oracle, run } from './helpers.ts'
+
+poisonReleased(true)
+t.setTimeout(300_000)
+
+const OCTETS = 1_048_576
+const MODULES = '/usr/lib/uml/modules'
+const GUEST = fileURLToPath(new URL('guest/uml-ppp', import.meta.url))
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+function folder(t: Cleaning): string {
+  const path = mkdtempSync(join(tmpdir(), 'netstrata-ppp-'))
+  t.teardown(() => rmSync(path, { recursive: true }))
+  return path
+}
+
+function ends(t: Cleaning, child: ChildProcess): void {
+  t.teardown(() => child.kill('SIGKILL'))
+}
+
+async function host(line: Blueprint<PhysicalService<'octets'>>, options: PppOptions): Promise<Node<Sockets>> {
+  return boot(stack(line, ppp({ ipv6: false, ...options }), ip(ipv4()), sockets(tcp(), udp())), 'A')
+}
+
+/** Until the peer has given us an address. */
+async function addressed({ top }: Node<Sockets>): Promise<string | undefined> {
+  for (let i = 0; i < 600 && !top.network.links().some(({ state, addresses }) => state === 'up' && addresses[0]); i++)
+    await sleep(50)
+  return top.network.addresses().find((address) => !address.startsWith('127.'))
+}
+
+/** Sends a megabyte to an echo. @returns how many octets came back as they should. */
+async function echoed(node: Node<Sockets>, address: string, port: number): Promise<number> {
+  const sent = Uint8Array.from({ length: OCTETS }, (_, i) => (Math.imul(i, 2_654_435_761) >>> 13) & 0xff)
+  const socket = await node.net.connect({ host: address, port })
+  socket.write(sent)
+  let right = 0
+  for await (const chunk of socket) {
+    for (const octet of chunk as Buffer) if (octet === sent[right]) right++
+    if (right === OCTETS) break
+  }
+  socket.destroy()
+  return right
+}
+
+/** What tshark finds of the FCS of each frame, and how often. */
+async function fcsOf(path: string): Promise<{ correct: number; incorrect: number }> {
+  const { output } = await run('tshark', '-n', '-r', path, '-o', 'ppp.fcs_type:16-Bit', '-V')
+  return {
+    correct: output.match(/FCS 16: 0x[0-9a-f]+ \[correct\]/g)?.length ?? 0,
+    incorrect: output.match(/FCS 16: 0x[0-9a-f]+ \[incorrect/g)?.length ?? 0,
+  }
+}
+
+t.test('slirp', { skip: oracle('slirp-fullbolt', 'socat', 'tshark') }, async (t) => {
+  const before = packetsInUse()
+  const slirp = spawn('socat', ['-', 'EXEC:slirp-fullbolt ppp,pty,raw,echo=0,setsid,ctty'], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  })
+  ends(t, slirp)
+  const line = stream({ readable: slirp.stdout, writable: slirp.stdin })
+  const node = await host(line, { peerAddress: '10.0.2.2' })
+  const path = join(folder(t), 'slirp.pcapng')
+  const capture = node.capture(path)
+  t.equal(await addressed(node), '10.0.2.15')
+  t.match(await node.icmp.ping('10.0.2.2'), { outcome: 'reply' })
+  const server = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1')
+  t.teardown(() => server.close())
+  await new Promise((resolve) => server.once('listening', resolve))
+  t.equal(await echoed(node, '10.0.2.2', (server.address() as { port: number }).port), OCTETS)
+  const frames = node.boundaries.find(({ name }) => name.endsWith('/ppp-frames'))
+  t.equal(frames?.drops.get('fcs'), 0)
+  await node.close()
+  await capture
+  const { correct, incorrect } = await fcsOf(path)
+  t.ok(correct > 1500, `${correct} frames with a good FCS`)
+  t.equal(incorrect, 0)
+  t.equal(packetsInUse(), before)
+})
+
+/** Boots the other end of a serial line. @returns our end's path. */
+async function pppd(t: Cleaning, options: string): Promise<string> {
+  const dir = folder(t)
+  mkdirSync(join(dir, 'lib/modules'), { recursive: true })
+  for (const version of readdirSync(MODULES)) symlinkSync(join(MODULES, version), join(dir, 'lib/modules', version))
+  const [ours, theirs] = [join(dir, 'ours'), join(dir, 'theirs')]
+  ends(t, spawn('socat', [`PTY,link=${ours},raw,echo=0`, `PTY,link=${theirs},raw,echo=0`], { stdio: 'ignore' }))
+  while (!existsSync(ours) || !existsSync(theirs)) await sleep(20)
+  const uml = spawn(
+    'linux.uml',
+    [
+      ...['mem=128M', 'rootfstype=hostfs', 'rootflags=/', 'ro', `init=${GUEST}`, `modules=${dir}`, `pppd="${options}"`],
+      ...[`umid=netstrata${process.pid}`, 'con=null', 'con0=null,fd:1', 'ssl=null'],
+      `ssl0=tty:${readlinkSync(theirs)}`,
+    ],
+    // A group of its own: all of its processes end with it.
+    { env: { ...process.env, HOME: dir, TMPDIR: dir }, stdio: 'ignore', detached: true },
+  )
+  t.teardown(() => process.kill(-(uml.pid as number), 'SIGKILL'))
+  return ours
+}
+
+const UML = oracle('linux.uml', 'pppd', 'socat', 'tshark', 'root')
+
+t.test('pppd, on a line that is good', { skip: UML }, async (t) => {
+  const line = serial(await pppd(t, 'noauth 10.7.0.1:10.7.0.2'))
+  const node = await host(line, {})
+  const path = join(folder(t), 'pppd.pcapng')
+  const capture = node.capture(path)
+  t.equal(await addressed(node), '10.7.0.2')
+  t.match(await node.icmp.ping('10.7.0.1'), { outcome: 'reply' })
+  await sleep(500)
+  t.equal(await echoed(node, '10.7.0.1', 7), OCTETS)
+  await node.close()
+  await capture
+  const { correct, incorrect } = await fcsOf(path)
+  t.ok(correct > 1500, `${correct} frames with a good FCS`)
+  t.equal(incorrect, 0)
+})
+
+t.test('pppd, which wants to know who we are, on a line with bit errors', { skip: UML }, async (t) => {
+  const line = stack(
+    serial(await pppd(t, 'auth require-chap name server 10.7.0.1:10.7.0.2')),
+    impair({ corruption: 0.03 }),
+  )
+  const node = await host(line, { chap: { name: 'client', secret: 'right' } })
+  t.equal(await addressed(node), '10.7.0.2')
+  await sleep(500)
+  t.equal(await echoed(node, '10.7.0.1', 7), OCTETS)
+  const frames = node.boundaries.find(({ name }) => name.endsWith('/ppp-frames'))
+  const damaged = ['fcs', 'aborted', 'tooLong'].reduce((sum, reason) => sum + (frames?.drops.get(reason) ?? 0), 0)
+  t.ok(damaged > 0, `${damaged} frames were damaged`)
+  await node.close()
+})
