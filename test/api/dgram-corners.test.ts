@@ -131,6 +131,17 @@ check('what Node says of messages and buffers it cannot use', async (t, dgram) =
   socket.close()
 })
 
+check('a connected socket refuses a port and an address', async (t, dgram) => {
+  const socket = dgram.createSocket('udp4')
+  await new Promise<void>((resolve) => socket.connect(9, '127.0.0.1', resolve))
+  const send = (...args: unknown[]) => (socket.send as Loose).apply(socket, args)
+  const refused = { code: 'ERR_SOCKET_DGRAM_IS_CONNECTED' }
+  t.throws(() => send('hello', 9, '127.0.0.1', () => {}), refused)
+  t.throws(() => send('hello', 1, 1, 9), refused)
+  t.doesNotThrow(() => send('hello', 9, '127.0.0.1'), 'which Node does not look at')
+  socket.close()
+})
+
 check('a lookup function is asked about addresses too, with the family as a number', async (t, dgram) => {
   const asked: unknown[] = []
   const lookup = (
