@@ -11,7 +11,7 @@ import { afterOrAt, before } from '../../../src/kernel/sequence.ts'
 import { optionOctets } from './build.ts'
 import { MtuSearch } from './mtu-search.ts'
 import { currentMtu, headerOctets, mostMtu, updateMss } from './path-mtu.ts'
-import { LOST, records } from './records.ts'
+import { LOST, records, SACKED } from './records.ts'
 import type { Sender } from './sender.ts'
 import type { SegmentNote, Tcb } from './tcb.ts'
 
@@ -22,8 +22,8 @@ const NOTE_BLACK_HOLE: SegmentNote = { event: 'retransmit', reason: 'blackHole',
  * fourth.
  */
 const TIMEOUTS = 3
-/** The same while they are no larger than nearly every path takes. */
-const TIMEOUTS_OF_BASE = 5
+/** The same while that is hard to believe: they are no larger than nearly every path takes, or others of the size have arrived. */
+const TIMEOUTS_OF_DOUBT = 5
 /** Segments that follow a probe: enough to show without a timeout that it was lost (RFC 4821 §7.4). */
 const FOLLOWERS = 4
 /** Every path takes as much (RFC 791 §3.2, RFC 8200 §5). */
@@ -123,14 +123,24 @@ function shrink(tcb: Tcb, s: Sender): boolean {
   const least = Math.max(leastSegment + headers, tcb.remote.address.isIpv4 ? LEAST_MTU_IPV4 : LEAST_MTU_IPV6)
   const base = Math.max(baseSegment + headers, least)
   const mtu = tcb.mss + optionOctets(tcb) + headers
-  if (mtu <= base && tcb.search === null && tcb.retransmits + 1 < TIMEOUTS_OF_BASE) return false
   const low = mtu > base ? base : Math.max(((mtu - headers) >> 1) + headers, least)
+  const doubtful = (mtu <= base && tcb.search === null) || hasArrived(s, low - headers)
+  if (doubtful && tcb.retransmits + 1 < TIMEOUTS_OF_DOUBT) return false
   const lost = Math.min(s.board.octets(head), records.mss[head] as number) + optionOctets(tcb) + headers
   if (lost <= low) return false
   tcb.search ??= new MtuSearch(Math.min(currentMtu(tcb), mtu))
   tcb.search.fall(low)
   updateMss(tcb)
   return true
+}
+
+/** Of what is outstanding, has the peer any segment of more than `octets`? */
+function hasArrived({ board }: Sender, octets: number): boolean {
+  const r = records
+  for (let i = board.head; i !== 0; i = r.next[i] as number) {
+    if (((r.flags[i] as number) & SACKED) !== 0 && (r.mss[i] as number) > octets) return true
+  }
+  return false
 }
 
 /** The timeouts were none: what was large has arrived, only late. */

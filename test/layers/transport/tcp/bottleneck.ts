@@ -20,7 +20,7 @@ import type { Packet } from '../../../../src/kernel/packet.ts'
 import { below, type SeededRandom } from '../../../../src/kernel/random.ts'
 import { Timer } from '../../../../src/kernel/timers.ts'
 import { Simulation } from '../../../../src/runtime/simulation.ts'
-import { NetworkDouble } from './network-double.ts'
+import { NetworkDouble, octetsOnWire } from './network-double.ts'
 import { octetAt } from './script.ts'
 
 /** What is done to the packets of one direction. */
@@ -105,12 +105,6 @@ class Direction {
     const from = this.to.addressing(to, trafficClass)
     this.sim.timers.arm(new Timer({ expire: () => this.to.arrive(packet, from) }), at)
   }
-}
-
-/** Of the largest packet that it becomes. */
-function octetsOnWire(packet: Packet): number {
-  if (packet.segmentOctets === 0) return 20 + packet.length
-  return 20 + Math.min(packet.length, packet.headerOctets + packet.segmentOctets)
 }
 
 export interface Flow {

@@ -184,10 +184,18 @@ export class NetworkDouble implements NetworkService {
 /** What a `Wire` does to packets; fractions of 1000. */
 export interface Trouble {
   loss: number
+  /** Larger IPv4 packets are lost. */
+  hole: number
   duplicate: number
   corrupt: number
   delay: Duration
   jitter: Duration
+}
+
+/** Of the largest IPv4 packet that a segment becomes. */
+export function octetsOnWire(packet: Packet): number {
+  if (packet.segmentOctets === 0) return 20 + packet.length
+  return 20 + Math.min(packet.length, packet.headerOctets + packet.segmentOctets)
 }
 
 /** Carries packets from one double to another, later, with trouble. */
@@ -216,14 +224,22 @@ export class Wire {
     this.timers = timers
     this.now = now
     this.random = random
-    this.trouble = { loss: 0, duplicate: 0, corrupt: 0, delay: 1000, jitter: 0, ...trouble }
+    this.trouble = {
+      loss: 0,
+      hole: Number.POSITIVE_INFINITY,
+      duplicate: 0,
+      corrupt: 0,
+      delay: 1000,
+      jitter: 0,
+      ...trouble,
+    }
     from.sent = (packet, to) => this.carry(packet, to)
   }
 
   private carry(packet: Packet, to: NetworkAddressing): boolean {
     this.carried++
     if (this.trace !== null) this.trace.push(this.describe(packet))
-    if (this.chance(this.trouble.loss)) return true
+    if (this.chance(this.trouble.loss) || octetsOnWire(packet) > this.trouble.hole) return true
     if (this.chance(this.trouble.duplicate)) this.deliver(packet.copy(54, 4), to)
     if (this.chance(this.trouble.corrupt)) {
       const at = packet.start + below(this.random, packet.length)

@@ -209,6 +209,7 @@ t.test('any trouble, any sizes, any pattern of reads and writes', async (t) => {
           corrupt: fc.integer({ min: 0, max: 50 }),
           delay: fc.integer({ min: 0, max: 50_000 }),
           jitter: fc.integer({ min: 0, max: 50_000 }),
+          hole: fc.constantFrom(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 560, 1300),
         }),
         total: fc.tuple(fc.integer({ min: 0, max: 100_000 }), fc.integer({ min: 0, max: 40_000 })),
         bite: fc.integer({ min: 500, max: 30_000 }),
@@ -232,6 +233,7 @@ t.test('any trouble, any sizes, any pattern of reads and writes', async (t) => {
           forwardRto: fc.boolean(),
           initialWindow: fc.constantFrom(1, 10, 40),
           minTsoSegments: fc.constantFrom(1, 2, 10),
+          mtuProbing: fc.constantFrom('blackHole', 'always'),
           retries: fc.constant(40),
           fastOpen: fc.constant({ requireCookie: false }),
           // TIME-WAIT outlasts the longest RTO: else the last FIN of a peer that heard nothing may meet a reset.
