@@ -64,6 +64,8 @@ const NULL_SAP = 0
 const SNAP_OCTETS = 5
 const ADDRESS_OCTETS = 2
 const RESPONSE = 1
+/** What the length field allows; the peer may send as much even where our own link takes less. */
+const MAX_INFORMATION = 1500 - ADDRESS_OCTETS - CONTROL_OCTETS
 /** The basic format of XID: types 1 and 2, and the receive window (IEEE 802.2 §5.4.1.1.2). */
 const XID_FORMAT = 0x81
 const XID_TYPES_1_AND_2 = 0x03
@@ -107,7 +109,7 @@ class Llc implements Llc2Service, User<LinkAddressing>, ConnectionOwner, Connect
   constructor(below: LinkService, env: Env, options: Llc2Options) {
     this.below = below
     this.env = env
-    this.options = { ...options, n1: options.n1 ?? Math.max(1, below.mtu - ADDRESS_OCTETS - CONTROL_OCTETS) }
+    this.options = { ...options, n1: options.n1 ?? MAX_INFORMATION }
     this.peers = new Peers(options.connections ?? 256)
     this.boundary = env.boundary('llc2', 'link', REASONS)
     env.defer(() => this.peers.close())

@@ -357,11 +357,12 @@ export class Abm implements Timed {
   /** The connection has ended, or never began. */
   private end(reason: AbmReason): void {
     this.drop()
+    const told = this.phase === 'AWAITING-RELEASE'
     this.phase = 'DISCONNECTED'
     this.command = null
     this.crossed = this.wasUp = false
     this.t1At = NEVER
-    this.tell('down', reason, this.lost)
+    if (!told) this.tell('down', reason, this.lost)
     this.lost = 0
   }
 
