@@ -146,6 +146,13 @@ t.test('a path that becomes narrow in the middle of a transfer, and wide again',
   t.ok(info.pathMtu > 1292, `${info.pathMtu}: it is not searched again before ten minutes`)
 })
 
+t.test('a path that becomes wide is noticed after ten minutes', async (t) => {
+  const mtu = (now: number) => (now < seconds(300) ? 1300 : 1500)
+  const forth = { rate: 2_000_000, delay: ms(10), mtu }
+  const { info } = await transfer({ octets: 2_000_000, write: 200_000, pause: seconds(100), forth })
+  t.match(info, { pathMtu: 1500, maxSegment: 1448 })
+})
+
 // ── probes
 
 t.test('a probe that arrives makes all segments as large (RFC 4821 §7.6.1)', async (t) => {
