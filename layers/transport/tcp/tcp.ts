@@ -31,7 +31,7 @@ import { hashKey } from '../../../src/kernel/keyed-hash.ts'
 import type { Layer, User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { slab } from '../../../src/kernel/slab.ts'
-import type { Timers } from '../../../src/kernel/timers.ts'
+import { Timer, type Timers } from '../../../src/kernel/timers.ts'
 import { TokenBucket } from '../../../src/kernel/token-bucket.ts'
 import { type ErrorReport, NetworkAddressing, type NetworkService, PROTOCOL } from '../../network/service.ts'
 import type { TcpConnection } from './connection.ts'
@@ -48,7 +48,7 @@ import { ackReply, resetReply } from './reply.ts'
 import { ACK, checksumHolds, decode, ECN_FIELD, FIN, RST, Segment, SYN } from './segment.ts'
 import { type TcpOptions, type TcpSettings, tcpSettings, withOptions } from './settings.ts'
 import type { Flow } from './table.ts'
-import { endpoint, type Failure } from './tcb.ts'
+import { endpoint, type Failure, type Tcb } from './tcb.ts'
 import { inTimeWait, isAnswered, type TimeWaitRecord } from './time-wait.ts'
 
 const DEFAULT_BACKLOG = 511
@@ -95,6 +95,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
   /** Of what is sent on behalf of no connection: anyone may provoke it. */
   private readonly resets: TokenBucket
   private readonly cookies: TokenBucket
+  private readonly change = new Timer({ expire: () => this.followNetwork() })
   private readonly seg = new Segment()
 
   constructor(network: NetworkService, env: Env, settings: TcpSettings) {
@@ -358,12 +359,18 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     else connection.fail(failure)
   }
 
+  /** However often it changes in a turn, all connections are looked at once, at its end. */
   private networkChanged(): void {
     // A link that went away says `ready` no more.
     this.ready()
+    if (!this.change.armed) this.timers.arm(this.change, this.outlet.now())
+  }
+
+  private followNetwork(): void {
     for (const connection of [...this.connections.table]) {
-      if (this.network.isLocal(connection.local.address)) this.outlet.schedule(connection)
-      else connection.fail(ADDRESS_GONE)
+      if (!this.network.isLocal(connection.local.address)) connection.fail(ADDRESS_GONE)
+      // The others find their way when they have something to send.
+      else if (isWaiting(connection.tcb)) this.outlet.schedule(connection)
     }
   }
 
@@ -434,11 +441,17 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     this.interception.close()
     for (const connection of [...this.connections.table]) connection.reset(NODE_CLOSED)
     this.outlet.drain()
+    this.timers.cancel(this.change)
     this.connections.timeWait.clear()
   }
 }
 
 const bucket = (perSecond: number): TokenBucket => new TokenBucket(perSecond, Math.ceil(perSecond / 10))
+
+/** Something is to be sent, or may have to be sent again. */
+function isWaiting(tcb: Tcb): boolean {
+  return tcb.outstanding > 0 || tcb.hasUnsent || tcb.synDue || tcb.ackNow
+}
 
 function flowOf({ sourcePort, destinationPort }: Segment, { source, destination }: NetworkAddressing): Flow {
   return { local: endpoint(destination, destinationPort), remote: endpoint(source, sourcePort) }
