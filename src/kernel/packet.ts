@@ -20,7 +20,9 @@ export type ChecksumState =
   | 'verified'
 
 /** Octets of a slot in each size class. */
-const CLASS_OCTETS = [2048, 10_240, 69_632] as const
+const SMALL_OCTETS = 2048
+const MEDIUM_OCTETS = 10_240
+const CLASS_OCTETS = [SMALL_OCTETS, MEDIUM_OCTETS, 69_632] as const
 /** Pages carved at a time for each class. */
 const CLASS_PAGES = [1, 5, 17] as const
 
@@ -30,7 +32,11 @@ export const MAX_PACKET_OCTETS: number = CLASS_OCTETS[2]
 /** Where `start` and `end` of a released packet point when poisoned: outside of every view. */
 const POISON = 0x7fff_ffff
 
-const pools: Packet[][] = [[], [], []]
+const small: Packet[] = []
+const medium: Packet[] = []
+const large: Packet[] = []
+/** What is free, by size class. */
+const pools: readonly Packet[][] = [small, medium, large]
 let poison = false
 let lastId = 0
 let inUse = 0
@@ -59,7 +65,8 @@ export class Packet {
   networkStart = -1
   /** Unlike that of any other packet in flight: lets taps recognise a packet on its way through the layers. */
   id = 0
-  private readonly sizeClass: number
+  /** Where it goes when it is released. */
+  private readonly pool: Packet[]
   private live = false
   /** What `bytes` gave last, and of which octets: packets of a flow lie in their slots alike, so it often serves again. */
   private lastBytes: Uint8Array | null = null
@@ -71,7 +78,7 @@ export class Packet {
     this.view = view
     this.base = base
     this.limit = base + (CLASS_OCTETS[sizeClass] as number)
-    this.sizeClass = sizeClass
+    this.pool = pools[sizeClass] as Packet[]
   }
 
   /**
@@ -84,9 +91,8 @@ export class Packet {
   static take(headroom: number, room: number): Packet {
     const need = headroom + room
     if (need > MAX_PACKET_OCTETS) throw new RangeError(`a packet of ${need} octets is larger than ${MAX_PACKET_OCTETS}`)
-    const sizeClass = need <= CLASS_OCTETS[0] ? 0 : need <= CLASS_OCTETS[1] ? 1 : 2
-    const pool = pools[sizeClass] as Packet[]
-    if (pool.length === 0) Packet.carve(sizeClass)
+    const pool = need <= SMALL_OCTETS ? small : need <= MEDIUM_OCTETS ? medium : large
+    if (pool.length === 0) Packet.carve(pools.indexOf(pool))
     const packet = pool.pop() as Packet
     packet.live = true
     packet.start = packet.end = packet.base + headroom
@@ -203,7 +209,7 @@ export class Packet {
       this.octets.fill(0xdb, this.base, this.limit)
       this.start = this.end = POISON
     }
-    pools[this.sizeClass]?.push(this)
+    this.pool.push(this)
   }
 }
 

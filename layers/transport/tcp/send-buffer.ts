@@ -9,6 +9,8 @@
 import { copyAndSum, fold } from '../../../src/kernel/checksum.ts'
 import { CHUNK_OCTETS, slab } from '../../../src/kernel/slab.ts'
 
+const CHUNK_BITS = 31 - Math.clz32(CHUNK_OCTETS)
+
 export class SendBuffer {
   /** Octets held. */
   length = 0
@@ -23,9 +25,9 @@ export class SendBuffer {
     let from = start
     for (let left = length; left > 0; ) {
       const at = this.head + this.length
-      const index = Math.floor(at / CHUNK_OCTETS)
+      const index = at >> CHUNK_BITS
       if (index === this.chunks.length) this.chunks.push(slab().takeChunk())
-      const offset = at % CHUNK_OCTETS
+      const offset = at & (CHUNK_OCTETS - 1)
       const n = Math.min(left, CHUNK_OCTETS - offset)
       const whole = from === 0 && n === octets.length
       target.set(whole ? octets : octets.subarray(from, from + n), (this.chunks[index] as number) + offset)
@@ -41,8 +43,8 @@ export class SendBuffer {
     let at = this.head + offset
     let target = to
     for (let left = length; left > 0; ) {
-      const inChunk = at % CHUNK_OCTETS
-      const from = (this.chunks[Math.floor(at / CHUNK_OCTETS)] as number) + inChunk
+      const inChunk = at & (CHUNK_OCTETS - 1)
+      const from = (this.chunks[at >> CHUNK_BITS] as number) + inChunk
       const n = Math.min(left, CHUNK_OCTETS - inChunk)
       octets.copyWithin(target, from, from + n)
       at += n
@@ -54,8 +56,8 @@ export class SendBuffer {
   /** The same, and sums what it copies. @returns the partial sum of the octets copied. */
   copyAndSum(offset: number, length: number, to: number): number {
     const at = this.head + offset
-    const inChunk = at % CHUNK_OCTETS
-    const from = (this.chunks[Math.floor(at / CHUNK_OCTETS)] as number) + inChunk
+    const inChunk = at & (CHUNK_OCTETS - 1)
+    const from = (this.chunks[at >> CHUNK_BITS] as number) + inChunk
     const first = Math.min(length, CHUNK_OCTETS - inChunk)
     const partial = copyAndSum(from, to, first, 0)
     if (first === length) return partial
