@@ -12,8 +12,8 @@ import { holds } from '../property.ts'
 const plain = pc.createColors(false)
 const NUM_RUNS = 3000
 
-/** Ethernet, raw IP of both kinds, and a link type without a decoder. */
-const linkType = fc.constantFrom(1, 101, 228, 147)
+/** Ethernet, raw IP of both kinds, PPP of both kinds, and a link type without a decoder. */
+const linkType = fc.constantFrom(1, 101, 228, 9, 50, 147)
 
 function recordOf(octets: Uint8Array, type: number, fcsOctets: number, missing: number): CaptureRecord {
   return {
@@ -94,6 +94,26 @@ t.test('every beginning of a packet with options, errors and tunnels', async (t)
     fc.property(enticing, fc.nat(250), (octets, length) => show(recordOf(octets.slice(0, length), 1, 0, 0), flows)),
     { numRuns: NUM_RUNS },
   )
+})
+
+t.test('control packets of PPP with any options', async (t) => {
+  const control = fc
+    .tuple(fc.constantFrom(0xc021, 0x8021, 0x8057, 0xc223, 0x0021), fc.nat(12), fc.uint8Array({ maxLength: 30 }))
+    .map(([protocol, code, rest]) =>
+      Uint8Array.of(0xff, 3, protocol >> 8, protocol & 0xff, code, 1, 0, rest.length + 4, ...rest),
+    )
+  holds(
+    t,
+    'no decoder throws',
+    fc.property(control, fc.constantFrom(0, 2, 4), fc.nat(40), (octets, fcs, length) =>
+      show(recordOf(octets.slice(0, length), 50, fcs, 0), new Flows()),
+    ),
+    { numRuns: NUM_RUNS },
+  )
+  const request = '7eff03c021 0101000e 010405dc 0506 12345678 b000'.replaceAll(/ |7e/g, '')
+  const layers = decode(recordOf(Uint8Array.from(Buffer.from(request, 'hex')), 50, 2, 0))
+  t.equal(layers[1]?.summary, 'LCP Configure-Request 1, MRU 1500, magic number 12345678')
+  t.match(layers[0]?.faults[0], /bad FCS 0x00b0, should be 0x/)
 })
 
 t.test('tunnels within tunnels come to an end', async (t) => {

@@ -40,11 +40,36 @@ t.test('the forms of the help text', async (t) => {
   })
 })
 
+t.test('PPP on a serial line or a connection', async (t) => {
+  t.match(parseLinkSpec('ser0=ppp:/dev/ttyS0,baud=115200,rtscts,user=me,secret=s,demand,default,fcs32'), {
+    name: 'ser0',
+    type: 'ppp',
+    line: '/dev/ttyS0',
+    baudRate: 115_200,
+    rtscts: true,
+    chap: { name: 'me', secret: 's', demand: true },
+    isDefault: true,
+    fcs: 'fcs32',
+  })
+  t.match(parseLinkSpec('ppp:127.0.0.1:7000,peer-address=10.0.0.2,mtu=576'), {
+    line: { host: '127.0.0.1', port: 7000 },
+    peerAddress: '10.0.0.2',
+    mtu: 576,
+  })
+  t.match(parseLinkSpec('serial:/dev/ttyUSB0'), { type: 'ppp', line: '/dev/ttyUSB0', chap: undefined })
+})
+
 t.test('what is wrong is quoted, and what would be right is said', async (t) => {
   const wrong: [string, RegExp][] = [
     ['', /a link looks like/],
     ['serial', /a link looks like/],
-    ['foo:1', /of type 'udp', 'tap' or 'tun', not 'foo'/],
+    ['foo:1', /of type 'udp', 'tap', 'tun', 'ppp' or 'serial', not 'foo'/],
+    ['serial:tty0', /has a path such as/],
+    ['ppp:/dev/ttyS0,user=me', /belong together/],
+    ['ppp:/dev/ttyS0,demand', /'demand' needs/],
+    ['ppp:/dev/ttyS0,peer-address=x', /not an IPv4 address/],
+    ['ppp:/dev/ttyS0,mac=02:00:00:00:00:01', /'mac' is no option/],
+    ['ppp:host', /HOST:PORT/],
     ['tap:', /1 to 15 characters/],
     ['tap:a-name-that-is-too-long', /1 to 15 characters/],
     ['udp:70000', /port up to 65535/],

@@ -4,10 +4,13 @@ import type { Flows } from './flows.ts'
 import { type Decoder, type DumpLayer, data } from './model.ts'
 import { ethernet } from './protocols/ethernet.ts'
 import { ipv4 } from './protocols/ipv4.ts'
+import { ppp } from './protocols/ppp.ts'
 
 /** LINKTYPE_ values with a decoder. */
 const LINKTYPES: ReadonlyMap<number, (fcsOctets: number) => Decoder> = new Map<number, (fcsOctets: number) => Decoder>([
   [1, ethernet],
+  [9, ppp],
+  [50, ppp],
   [101, () => ipv4],
   [228, () => ipv4],
 ])

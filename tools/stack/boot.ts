@@ -1,4 +1,6 @@
 /** Boots the node that a configuration describes, with what surrounds it: a capture, a control socket, an end. */
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
 import {
   type Blueprint,
   beside,
@@ -12,9 +14,13 @@ import {
   type Medium,
   type Node,
   type PhysicalService,
+  type PppOptions,
+  ppp,
   type Sockets,
+  serial,
   sockets,
   stack,
+  stream,
   tapDevice,
   tcp,
   tunDevice,
@@ -25,7 +31,7 @@ import { nodeMethods } from '../control/node-methods.ts'
 import { freeName, serveControl } from '../control/server.ts'
 import { usageError } from '../exit.ts'
 import type { LinkConfig, NodeConfig } from './config.ts'
-import type { DeviceSpec, ImpairmentSpec, LinkSpec, UdpSpec } from './link-spec.ts'
+import type { DeviceSpec, HostPort, ImpairmentSpec, PppSpec, UdpSpec } from './link-spec.ts'
 
 /** A node of the command line that runs. */
 export interface RunningNode extends AsyncDisposable {
@@ -86,7 +92,7 @@ function checkedBlueprint(config: NodeConfig): Blueprint<Sockets> {
 
 /** The stack of a configuration: its links side by side under IP, TCP and UDP. */
 export function blueprintOf(config: NodeConfig): Blueprint<Sockets> {
-  const links = Object.fromEntries(config.links.map((link) => [link.name, linkOf(link.spec)]))
+  const links = Object.fromEntries(config.links.map((link) => [link.name, linkOf(link)]))
   return stack(
     beside(links),
     ip(ipv4({ forwarding: config.forwarding, clampMss: config.clampMss })),
@@ -98,10 +104,14 @@ function configure(node: Node<Sockets>, config: NodeConfig): void {
   const { network } = node.top
   for (const link of config.links) for (const address of link.addresses) network.addAddress(link.name, address)
   for (const route of config.routes) network.routes.add(route)
+  for (const { name, spec } of config.links) {
+    if (spec.type === 'ppp' && spec.isDefault) network.routes.add({ prefix: '0.0.0.0/0', link: name })
+  }
   if (config.gateway !== undefined) network.routes.add({ prefix: '0.0.0.0/0', via: config.gateway })
 }
 
-function linkOf(spec: LinkSpec): Blueprint<LinkService> {
+function linkOf({ spec, addresses }: LinkConfig): Blueprint<LinkService> {
+  if (spec.type === 'ppp') return stack(worsened(lineOf(spec), spec.impairment), ppp(pppOptions(spec, addresses)))
   if (spec.type === 'tun') return stack(worsened(tunDevice(deviceOptions(spec)), spec.impairment), direct())
   const framing = ethernet(spec.mac === undefined ? {} : { address: spec.mac })
   return spec.type === 'tap'
@@ -114,6 +124,29 @@ function worsened<M extends Medium>(
   impairment: ImpairmentSpec | undefined,
 ): Blueprint<PhysicalService<M>> {
   return impairment === undefined ? medium : stack(medium, impair(impairment))
+}
+
+function lineOf({ line, baudRate, rtscts }: PppSpec): Blueprint<PhysicalService<'octets'>> {
+  if (typeof line !== 'string') return stream(() => connected(line))
+  return serial({ path: line, rtscts, ...(baudRate === undefined ? {} : { baudRate }) })
+}
+
+async function connected({ host, port }: HostPort): Promise<Socket> {
+  const socket = connect({ host, port, noDelay: true })
+  await once(socket, 'connect')
+  return socket
+}
+
+/** An address on the link is what we tell the peer ours is; without one, it is the peer that tells us. */
+function pppOptions({ peerAddress, chap, fcs, mtu }: PppSpec, addresses: readonly string[]): PppOptions {
+  const address = addresses[0]?.split('/')[0]
+  return {
+    fcs,
+    ...(address === undefined ? {} : { address }),
+    ...(peerAddress === undefined ? {} : { peerAddress }),
+    ...(chap === undefined ? {} : { chap }),
+    ...(mtu === undefined ? {} : { mru: mtu }),
+  }
 }
 
 function deviceOptions({ device, netns, vnetHdr, mtu }: DeviceSpec): Parameters<typeof tapDevice>[0] {

@@ -57,7 +57,7 @@ const schema = z.strictObject({
     )
     .refine((links) => Object.keys(links).length > 0, 'a node needs at least one link')
     .refine(
-      (links) => Object.values(links).some(({ addresses }) => addresses.length > 0),
+      (links) => Object.values(links).some(({ link, addresses }) => addresses.length > 0 || isNegotiated(link)),
       'a node needs an address on one of its links: addresses: [10.0.0.1/24]',
     ),
   gateway: address.optional(),
@@ -67,6 +67,11 @@ const schema = z.strictObject({
   hosts: z.record(z.string(), address).default({}),
   capture: z.string().optional(),
 })
+
+/** PPP brings an address of its own. */
+function isNegotiated(link: string): boolean {
+  return /^(?:[^:=]+=)?(?:ppp|serial):/.test(link)
+}
 
 /**
  * Reads a node's configuration from a YAML file.

@@ -5,12 +5,15 @@
  *   [NAME=]tun:DEV[,netns=NAME][,mtu=N]
  *   [NAME=]udp:[HOST:]PORT[,peer=HOST:PORT]…[,codec=vxlan|raw|geneve][,vni=N][,engine=dgram|native][,mtu=N]
  *   [NAME=]udp:…,codec=l2tpv3,session=N,peer-session=N[,cookie=HEX][,peer-cookie=HEX][,sublayer]
+ *   [NAME=]ppp:PATH|HOST:PORT[,baud=N][,rtscts][,peer-address=A][,user=NAME,secret=TEXT[,demand]][,fcs32][,default]
+ *   [NAME=]serial:PATH[,…]      as ppp:PATH
  *
- * Each also takes `mac=02:…` (not tun), and impairments of what it sends and receives:
+ * Each also takes `mac=02:…` (not tun, ppp and serial), and impairments of what it sends and receives:
  * `loss=1%`, `delay=20ms`, `jitter=5ms`, `rate=10mbit`, `duplicate=1%`, `reorder=1%`, `corrupt=1%`.
  */
 
 import type { L2tpv3Options, UdpTunnelCodec } from '../../src/index.ts'
+import { tryParseAddress } from '../../src/kernel/address.ts'
 
 /** Impairments, each direction; fractions are 0 to 1, times microseconds, the rate bits per second. */
 export interface ImpairmentSpec {
@@ -53,7 +56,22 @@ export interface UdpSpec extends CommonSpec {
   readonly l2tpv3: L2tpv3Options | undefined
 }
 
-export type LinkSpec = DeviceSpec<'tap'> | DeviceSpec<'tun'> | UdpSpec
+/** PPP over a serial line, or over a TCP connection. */
+export interface PppSpec extends CommonSpec {
+  readonly type: 'ppp'
+  /** A device by its path, or who listens for the connection. */
+  readonly line: string | HostPort
+  readonly baudRate: number | undefined
+  readonly rtscts: boolean
+  /** What the peer is given as its address. */
+  readonly peerAddress: string | undefined
+  readonly chap: { readonly name: string; readonly secret: string; readonly demand: boolean } | undefined
+  readonly fcs: 'fcs16' | 'fcs32'
+  /** The default route is the peer. */
+  readonly isDefault: boolean
+}
+
+export type LinkSpec = DeviceSpec<'tap'> | DeviceSpec<'tun'> | UdpSpec | PppSpec
 
 /** Why a text is not a link; the message quotes the part that is wrong and says what would be right. */
 export class LinkSpecError extends Error {}
@@ -68,6 +86,8 @@ const DURATIONS: ReadonlyMap<string, keyof ImpairmentSpec> = new Map([
   ['delay', 'delay'],
   ['jitter', 'jitter'],
 ])
+const BAUD_MIN = 50
+const BAUD_MAX = 4_000_000
 const VNI_MAX = 0xff_ffff
 const SESSION_MAX = 0xffff_ffff
 /** What every IPv4 link must carry (RFC 791 §3.2). */
@@ -89,11 +109,37 @@ export function parseLinkSpec(text: string): LinkSpec {
     spec = { ...common, mac, type, device: main, netns: options.take('netns'), vnetHdr }
   } else if (type === 'udp') {
     spec = { ...common, mac: macOf(text, options), ...tunnelOf(text, main, options) }
+  } else if (type === 'ppp' || type === 'serial') {
+    spec = { ...common, mac: undefined, ...pppOf(text, type, main, options) }
   } else {
-    fail(text, `a link is of type 'udp', 'tap' or 'tun', not '${type}'`)
+    fail(text, `a link is of type 'udp', 'tap', 'tun', 'ppp' or 'serial', not '${type}'`)
   }
   options.none()
   return spec
+}
+
+function pppOf(text: string, type: string, main: string, options: Options): Omit<PppSpec, keyof CommonSpec> {
+  const isPath = main.startsWith('/')
+  if (type === 'serial' && !isPath) fail(text, `a serial line has a path such as '/dev/ttyUSB0', not '${main}'`)
+  const [user, secret] = [options.take('user'), options.take('secret')]
+  if ((user === undefined) !== (secret === undefined)) fail(text, "'user' and 'secret' belong together")
+  const demand = options.flag('demand')
+  if (demand && user === undefined) fail(text, "'demand' needs 'user' and 'secret'")
+  return {
+    type: 'ppp',
+    line: isPath ? main : hostPort(text, main, undefined),
+    baudRate: options.integer('baud', BAUD_MIN, BAUD_MAX),
+    rtscts: options.flag('rtscts'),
+    peerAddress: addressOf(text, options.take('peer-address')),
+    chap: user === undefined || secret === undefined ? undefined : { name: user, secret, demand },
+    fcs: options.flag('fcs32') ? 'fcs32' : 'fcs16',
+    isDefault: options.flag('default'),
+  }
+}
+
+function addressOf(text: string, address: string | undefined): string | undefined {
+  if (address === undefined || tryParseAddress(address)?.isIpv4 === true) return address
+  fail(text, `'${address}' is not an IPv4 address`)
 }
 
 function tunnelOf(text: string, main: string, options: Options): Omit<UdpSpec, keyof CommonSpec> {

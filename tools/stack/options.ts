@@ -25,6 +25,8 @@ A node is described by these options, or by --config FILE (YAML). Its links:
   udp:7000,peer=127.0.0.1:7001   Ethernet over UDP (VXLAN); needs no root
   tap:tap0[,netns=NAME]          a TAP device of this machine (Linux)
   tun:tun0                       a TUN device of this machine (Linux)
+  ppp:/dev/ttyUSB0[,baud=115200] PPP on a serial line, or with ppp:HOST:PORT on a
+                                 TCP connection; it needs no --address
 Each also takes mtu=N, loss=1%, delay=20ms, jitter=5ms, rate=10mbit, and more;
 with a name of its own: --link lan=udp:…`
 
@@ -71,7 +73,7 @@ export function stackConfig(options: StackOptions): NodeConfig {
     }
   }
   if (options.link === undefined) throw usageError('no link is given: add --link, and --address after it')
-  if (options.link.every(({ addresses }) => addresses.length === 0)) {
+  if (options.link.every(({ spec, addresses }) => addresses.length === 0 && spec.type !== 'ppp')) {
     throw usageError('the node has no address: add --address after --link')
   }
   const links = options.link.map(({ spec, addresses }, i) => ({ name: spec.name ?? `eth${i}`, spec, addresses }))
