@@ -26,9 +26,23 @@ export function acknowledge(tcb: Tcb, seg: Segment, now: Instant): void {
     if (acked >= 0) updateWindow(tcb, seg)
   } else if (acked < 0) {
     oldAck(tcb, sender, seg, now)
+  } else if (acked === 0 && saysNothing(sender, seg)) {
+    moveWindow(tcb, seg)
   } else {
     currentAck(tcb, sender, seg, acked, now)
   }
+}
+
+/** Data came; what its ACK would be about is in order, and nothing is being found out. */
+function saysNothing(s: Sender, seg: Segment): boolean {
+  const inOrder = s.state === 'open' && !s.probing && !s.uncontrolled
+  return inOrder && seg.length > 0 && seg.sackCount === 0 && (seg.flags & ECE) === 0
+}
+
+function moveWindow(tcb: Tcb, seg: Segment): void {
+  updateWindow(tcb, seg)
+  // A window that has shrunk to nothing is no reason to give up, as long as there is somebody to read on both sides.
+  if (tcb.snd.wnd === 0 && !tcb.orphan) tcb.retransmits = 0
 }
 
 /**
@@ -77,9 +91,7 @@ function currentAck(tcb: Tcb, s: Sender, seg: Segment, acked: number, now: Insta
   TOLD.advanced = acked > 0
   TOLD.duplicate = acked === 0 && isDuplicate(tcb, seg)
   TOLD.congested = tcb.ecn && (seg.flags & ECE) !== 0
-  updateWindow(tcb, seg)
-  // A window that has shrunk to nothing is no reason to give up, as long as there is somebody to read on both sides.
-  if (tcb.snd.wnd === 0 && !tcb.orphan) tcb.retransmits = 0
+  moveWindow(tcb, seg)
   if (seg.sackCount > 0 && tcb.sack) takeBlocks(tcb, s, seg.ack, seg.sackEdges, seg.sackCount, TOLD)
   if (TOLD.dsack) TOLD.duplicate = false
   if (acked > 0) {
