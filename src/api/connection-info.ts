@@ -67,6 +67,8 @@ export interface ConnectionInfo {
   readonly receiveQueue: number
   /** How long ago data last arrived; as long as none has, anything. */
   readonly sinceReceived: Duration
+  /** The round trip that arriving data shows, for a window that grows by itself; 0: none yet. */
+  readonly receiverRoundTrip: Duration
   /** How long something was queued or in flight; of this, how long the peer's window, or our full send queue, was in the way. */
   readonly busyTime: Duration
   readonly windowLimitedTime: Duration

@@ -5,6 +5,7 @@ import { before } from '../../../src/kernel/sequence.ts'
 import { beQuickAfterTrouble, noteArrival, scheduleAck } from './ack-policy.ts'
 import type { Verdict } from './input.ts'
 import { ReceiveQueue } from './receive-queue.ts'
+import type { ReceiveSpace } from './receive-space.ts'
 import { rightSized } from './right-size.ts'
 import { CE, CWR, type Segment } from './segment.ts'
 import { READABLE, type Tcb } from './tcb.ts'
@@ -23,6 +24,7 @@ export function deliver(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): V
   if (full > tcb.rcvMss) tcb.rcvMss = Math.min(full, Math.max(tcb.announcedMss, tcb.rcvMss))
   noteArrival(tcb, now)
   tcb.watchReading(now)
+  if (tcb.receiveSpace !== null) measureArrival(tcb, tcb.receiveSpace, seg, length, now)
   if (tcb.ecn) heedMarks(tcb, seg)
   if (seg.seq !== rcv.nxt) return outOfOrder(tcb, seg, packet)
   const verdict = append(tcb, packet, length)
@@ -41,6 +43,12 @@ function endAtFin(tcb: Tcb, seg: Segment, packet: Packet): boolean {
   if (room <= 0) tcb.ackNow = true
   else if (packet.length > room) packet.trim(room)
   return room > 0
+}
+
+/** The round trip as a receiver sees it, by full segments: others may have waited for the application. */
+function measureArrival(tcb: Tcb, space: ReceiveSpace, seg: Segment, length: number, now: Instant): void {
+  if (!tcb.timestamps) space.arrives(tcb.rcv.nxt, tcb.rcv.wnd, now)
+  else if (length >= tcb.rcvMss && seg.tsecr !== 0) space.echoes(seg.tsecr, ((tcb.tsval(now) - seg.tsecr) | 0) * 1000)
 }
 
 /** A router's mark is echoed in every ACK until the sender says that it has slowed down (RFC 3168 §6.1.3). */

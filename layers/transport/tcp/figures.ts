@@ -54,6 +54,7 @@ export function infoOf(tcb: Tcb, now: Instant): ConnectionInfo {
     sendQueue: tcb.queuedOctets,
     receiveQueue: tcb.readableOctets,
     sinceReceived: now - (tcb.lastDataAt < 0 ? tcb.lastReceivedAt : tcb.lastDataAt),
+    receiverRoundTrip: tcb.receiveSpace === null ? 0 : Math.round(tcb.receiveSpace.roundTrip),
     busyTime: sender === null ? 0 : sender.limits.busy(now),
     windowLimitedTime: sender === null ? 0 : sender.limits.window(now),
     bufferLimitedTime: sender === null ? 0 : sender.limits.buffer(now),

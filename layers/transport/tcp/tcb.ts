@@ -348,7 +348,7 @@ export class Tcb {
     const read = this.octetsReceived - this.readableOctets
     if (space === null || !space.isDue(read, limit)) return
     const most = Math.min(settings.maxReceiveBuffer, 0xffff << Math.max(rcv.shift, 0))
-    space.advance(read, limit, most, this.rtt.srtt, clock.now())
+    space.advance(read, limit, most, Math.max(this.rtt.srtt, space.roundTrip), clock.now())
   }
 
   /** Octets that may wait to be acknowledged. */

@@ -190,6 +190,7 @@ export class HostConnection implements Connection {
       sendQueue: this.socket.writableLength,
       receiveQueue: this.socket.readableLength,
       sinceReceived: 0,
+      receiverRoundTrip: 0,
       busyTime: 0,
       windowLimitedTime: 0,
       bufferLimitedTime: 0,

@@ -100,6 +100,7 @@ const FIGURES: Readonly<Record<string, Figure>> = {
   tcpi_segs_in: ({ segmentsReceived }) => segmentsReceived,
   tcpi_bytes_received: ({ octetsReceived }) => octetsReceived,
   tcpi_last_data_recv: ({ sinceReceived }) => Math.floor(sinceReceived / 1000),
+  tcpi_rcv_rtt: ({ receiverRoundTrip }) => receiverRoundTrip,
   tcpi_busy_time: ({ busyTime }) => busyTime,
   tcpi_rwnd_limited: ({ windowLimitedTime }) => windowLimitedTime,
   tcpi_sndbuf_limited: ({ bufferLimitedTime }) => bufferLimitedTime,

@@ -79,3 +79,28 @@ t.test('a reader that is slow keeps the window it has', async (t) => {
   give(8001, false)
   t.ok(c.info().rcvWnd > 14_000, `${c.info().rcvWnd}`)
 })
+
+t.test('a receiver measures by the first data that echoes a timestamp', async (t) => {
+  const s = new Script()
+  const c = s.passive('mss 1000,sackOK,ts 1000 0')
+  const stamp = (): number => Number(/ts (-?\d+)/.exec(s.lastPacket?.options ?? '')?.[1])
+  const sent = stamp()
+  s.run(ms(80))
+  s.in(`. 1:1001 ack 1 <nop,nop,ts 1100 ${sent}>`)
+  s.run(ms(50))
+  s.in(`. 1001:2001 ack 1 <nop,nop,ts 1100 ${sent}>`)
+  t.equal(c.info().receiverRoundTrip, ms(80), 'the second tells nothing')
+})
+
+t.test('or without timestamps, by the time it takes until what was offered has come', async (t) => {
+  const space = new ReceiveSpace({ used: 0, limit: 0 }, 0, 0)
+  space.arrives(1000, 4000, ms(10))
+  space.arrives(3000, 2000, ms(30))
+  t.equal(space.roundTrip, 0)
+  space.arrives(5000, 4000, ms(60))
+  t.equal(space.roundTrip, ms(50))
+  space.arrives(9000, 4000, ms(90))
+  t.equal(space.roundTrip, ms(30), 'the shorter counts at once')
+  space.arrives(13_000, 4000, ms(200))
+  t.equal(space.roundTrip, ms(40), 'the longer in part')
+})
