@@ -125,7 +125,7 @@ check('tls and https', async (t, hosts) => {
   }
 })
 
-check('tls: an alert after the end of the other side is no error', async (t, hosts) => {
+check('tls: what is told of a connection, and that an alert after its end is no error', async (t, hosts) => {
   const server = await onB(
     hosts,
     tls.createServer(SECURE, (socket) => socket.once('data', () => socket.destroy())),
@@ -134,8 +134,11 @@ check('tls: an alert after the end of the other side is no error', async (t, hos
   using _ = register(hosts.nodes.A)
   const socket = tls.connect({ ...TRUST, host: 'B', port: 443 })
   const told: string[] = []
+  const steps: string[] = []
   socket.on('error', (error) => told.push(error.message))
+  for (const step of ['lookup', 'connect', 'ready', 'secureConnect']) socket.on(step, () => steps.push(step))
   await once(socket, 'secureConnect')
+  t.strictSame(steps, ['lookup', 'connect', 'ready', 'secureConnect'])
   socket.write('go away')
   await once(socket.resume(), 'close')
   t.strictSame(told, [])

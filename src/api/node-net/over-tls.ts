@@ -6,11 +6,13 @@ import type { TLSSocket } from 'node:tls'
 import { Socket } from './socket.ts'
 
 const PLACES = ['localAddress', 'localPort', 'localFamily', 'remoteAddress', 'remotePort', 'remoteFamily'] as const
+const STEPS = ['lookup', 'connect', 'ready'] as const
 const SETTINGS = ['setNoDelay', 'setKeepAlive', 'ref', 'unref'] as const
 
 /** Joins a TLS socket to the socket that it stands on. @returns the TLS socket. */
 export function joined(secured: TLSSocket, plain: Socket): TLSSocket {
   leaveEnd(plain)
+  for (const step of STEPS) plain.on(step, (...told: unknown[]) => secured.emit(step, ...told))
   for (const name of PLACES) Object.defineProperty(secured, name, { configurable: true, get: () => plain[name] })
   for (const name of SETTINGS) {
     const value = (...args: Parameters<Socket[typeof name]>): TLSSocket => {
