@@ -3,6 +3,7 @@ import { arq } from './arq.ts'
 import { connectBench } from './connect.ts'
 import { connections } from './connections.ts'
 import { fairness } from './fairness.ts'
+import { fcs } from './fcs.ts'
 import { forward } from './forward.ts'
 import { goodput } from './goodput.ts'
 import type { Bench } from './harness.ts'
@@ -33,8 +34,9 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   goodput,
   fairness,
   hdlc,
+  fcs,
   arq,
 }
 
 /** Those that take long, and so run only when they are named. */
-export const LONG: ReadonlySet<string> = new Set(['goodput', 'fairness'])
+export const LONG: ReadonlySet<string> = new Set(['goodput', 'fairness', 'fcs'])
