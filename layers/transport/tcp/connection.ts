@@ -19,6 +19,7 @@ import { integer, invalidType, invalidValue } from '../../../src/kernel/errors.t
 import type { Timed } from '../../../src/kernel/machine.ts'
 import { resetSegment } from './build.ts'
 import { congestion } from './congestion.ts'
+import { ABORTED, TOO_MANY_ORPHANS } from './failures.ts'
 import type { PendingFastOpens } from './fast-open-server.ts'
 import { failureError, infoOf, notWritable } from './figures.ts'
 import { allSent } from './limits.ts'
@@ -66,20 +67,6 @@ export interface Acceptor {
   completed(connection: TcpConnection): void
   /** It ended before it was accepted. */
   lost(connection: TcpConnection): void
-}
-
-const ABORTED: Failure = {
-  code: 'ECONNABORTED',
-  message: 'the connection was aborted locally',
-  reason: 'aborted',
-  rfc: 'RFC 9293 §3.10.5',
-}
-
-const TOO_MANY_ORPHANS: Failure = {
-  code: 'ENOBUFS',
-  message: 'too many closed connections still have something to send',
-  reason: 'orphanLimit',
-  rfc: '',
 }
 
 /** Not for those above: the API gives it out as `Connection`. */

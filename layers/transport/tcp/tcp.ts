@@ -36,6 +36,7 @@ import { TokenBucket } from '../../../src/kernel/token-bucket.ts'
 import { type ErrorReport, NetworkAddressing, type NetworkService, PROTOCOL } from '../../network/service.ts'
 import type { TcpConnection } from './connection.ts'
 import { Connections, cannot } from './connections.ts'
+import { ADDRESS_GONE, DATA_LOST, NODE_CLOSED } from './failures.ts'
 import { judgeSyn } from './fast-open-server.ts'
 import { errorArrives } from './icmp-error.ts'
 import { input } from './input.ts'
@@ -48,7 +49,7 @@ import { ackReply, resetReply } from './reply.ts'
 import { ACK, checksumHolds, decode, ECN_FIELD, FIN, RST, Segment, SYN } from './segment.ts'
 import { type TcpOptions, type TcpSettings, tcpSettings, withOptions } from './settings.ts'
 import type { Flow } from './table.ts'
-import { endpoint, type Failure, type Tcb } from './tcb.ts'
+import { endpoint, type Tcb } from './tcb.ts'
 import { inTimeWait, isAnswered, type TimeWaitRecord } from './time-wait.ts'
 
 const DEFAULT_BACKLOG = 511
@@ -56,20 +57,6 @@ const DEFAULT_BACKLOG = 511
 const CONFIRM_EVERY: Duration = seconds(1)
 const ANY: IpAddress = new IpAddress()
 const NO_HANDLER: ConnectionHandler = Object.freeze({})
-
-const ADDRESS_GONE: Failure = {
-  code: 'EADDRNOTAVAIL',
-  message: 'the local address was removed',
-  reason: 'addressRemoved',
-  rfc: '',
-}
-const DATA_LOST: Failure = {
-  code: 'ECONNRESET',
-  message: 'the peer sent data that nobody reads, and what was written is lost',
-  reason: 'dataAfterClose',
-  rfc: 'RFC 2525 §2.17',
-}
-const NODE_CLOSED: Failure = { code: 'ECONNABORTED', message: 'the node was closed', reason: 'nodeClosed', rfc: '' }
 
 /**
  * Transmission Control Protocol (RFC 9293) over a network.

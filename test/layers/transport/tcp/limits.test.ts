@@ -30,7 +30,7 @@ t.test('SYN-ACKs with cookies are limited by the second', async (t) => {
   t.equal(s.skip(), 5)
 })
 
-t.test('what closed connections still hold is bounded: one too many is reset, and says why', async () => {
+t.test('what closed connections still hold is bounded: one too many is reset, and says why', async (t) => {
   const s = new Script({ tcp: { maxOrphans: 1 } })
   const c = s.established()
   s.write(c, 10)
@@ -42,6 +42,8 @@ t.test('what closed connections still hold is bounded: one too many is reset, an
   s.call(() => d.close())
   s.out('R. 11:11 ack 1')
   s.tells('closed ENOBUFS orphanLimit')
+  t.equal(c.state, 'FIN-WAIT-1')
+  t.equal(d.state, 'CLOSED')
 })
 
 t.test('an orphan is given up sooner than who waits for it would give up', async (t) => {
