@@ -50,6 +50,12 @@ export class SendWindow {
     return ((nr - this.va) & this.mask) <= this.outstanding
   }
 
+  /** Whether N(R) is one the peer may have sent before: up to k behind. */
+  isOld(nr: number): boolean {
+    const behind = (this.va - nr) & this.mask
+    return behind <= this.k && behind + this.outstanding <= this.mask
+  }
+
   /** Whether a frame of this number is under way: va <= ns < vs. */
   contains(ns: number): boolean {
     return ((ns - this.va) & this.mask) < this.outstanding

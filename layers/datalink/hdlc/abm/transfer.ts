@@ -25,7 +25,7 @@ export class Transfer {
   /** The information of the frame that `output` gave: a packet that stays here, or octets, or neither. */
   sdu: Packet | null = null
   info: Uint8Array | null = null
-  private readonly standard: string
+  private readonly variant: Variant
   private readonly parameters: AbmParameters
   readonly modulus: Modulus
   private readonly selective: boolean
@@ -54,7 +54,7 @@ export class Transfer {
   constructor(variant: Variant, modulus: Modulus, parameters: AbmParameters, pending: Queue<Packet>, journal: Journal) {
     const { recovery, receiveQueue, t1, adaptive } = parameters
     const k = Math.min(parameters.k, modulus - 1)
-    this.standard = variant.standard
+    this.variant = variant
     this.modulus = modulus
     this.parameters = parameters
     this.journal = journal
@@ -100,12 +100,13 @@ export class Transfer {
    */
   input(frame: Frame, packet: Packet, now: Instant): boolean {
     const { type, nr, pf, command } = frame
-    if (!this.sending.covers(nr)) return false
+    const old = !this.sending.covers(nr)
+    if (old && !(this.variant.oldNr && type === 'I' && this.sending.isOld(nr))) return false
     this.heard = true
     this.t3At = now + this.parameters.t3
     const answers = pf && !command && this.polled
     // A SREJ without F asks for N(R) and acknowledges nothing (AX.25 v2.2 §4.3.2.4).
-    if (type !== 'SREJ' || pf) this.acknowledge(nr, now)
+    if (!old && (type !== 'SREJ' || pf)) this.acknowledge(nr, now)
     if (answers) this.answered(now)
     if (type === 'I') this.receiveInformation(frame.ns, packet, now)
     else this.receiveSupervisory(type as SupervisoryType, nr, packet, answers, now)
@@ -142,7 +143,7 @@ export class Transfer {
     this.retries++
     this.timer.forget()
     this.recovering = this.pollOwed = true
-    this.journal.note(null, 'enquiry', 't1', this.standard)
+    this.journal.note(null, 'enquiry', 't1', this.variant.standard)
   }
 
   /** Fills in the next frame to send now. @returns false when there is none. */
@@ -198,7 +199,7 @@ export class Transfer {
     const wasBusy = this.peerBusy
     this.peerBusy = type === 'RNR'
     if (this.peerBusy !== wasBusy)
-      this.journal.note(null, this.peerBusy ? 'peerBusy' : 'peerReady', type, this.standard)
+      this.journal.note(null, this.peerBusy ? 'peerBusy' : 'peerReady', type, this.variant.standard)
     if (type === 'REJ') this.receiveReject(nr, answers)
     else if (type === 'SREJ') this.receiveSelectiveReject(nr, packet, answers)
     packet.release()
@@ -258,7 +259,7 @@ export class Transfer {
     this.enquire = true
     this.timer.repeated(ns)
     this.inform(ns, now, frame)
-    this.journal.note(this.sdu, 'retransmission', this.selective ? 'srej' : 'rej', this.standard)
+    this.journal.note(this.sdu, 'retransmission', this.selective ? 'srej' : 'rej', this.variant.standard)
     return true
   }
 

@@ -21,6 +21,11 @@ export interface Variant {
   readonly sendsFrmr: boolean
   /** A refused SABME is followed by a SABM (AX.25 v2.2 §6.3.1). */
   readonly fallsBack: boolean
+  /**
+   * An I frame may bear an N(R) that has been overtaken: Linux's LLC sends a frame again as it was, with the N(R) of then.
+   * Elsewhere such a N(R) is invalid.
+   */
+  readonly oldNr: boolean
 }
 
 /** LAPB: ISO 7776, ITU-T X.25 §2. */
@@ -30,6 +35,7 @@ export const LAPB: Variant = Object.freeze({
   recoveries: ['rej'],
   sendsFrmr: true,
   fallsBack: false,
+  oldNr: false,
 } as const)
 
 /** LLC type 2: IEEE 802.2 §7. */
@@ -39,6 +45,7 @@ export const LLC2: Variant = Object.freeze({
   recoveries: ['rej'],
   sendsFrmr: true,
   fallsBack: false,
+  oldNr: true,
 } as const)
 
 /** AX.25 v2.2, which since then resets where v2.0 sent FRMR (§6.5). */
@@ -48,6 +55,7 @@ export const AX25: Variant = Object.freeze({
   recoveries: ['rej', 'srej', 'multi-srej'],
   sendsFrmr: false,
   fallsBack: true,
+  oldNr: false,
 } as const)
 
 /** The parameters of one link. Times in microseconds, lengths in octets of the information field. */
