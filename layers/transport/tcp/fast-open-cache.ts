@@ -46,11 +46,6 @@ export class FastOpenCache {
     this.settings = settings
   }
 
-  /** Servers remembered. */
-  get size(): number {
-    return this.servers.size
-  }
-
   /** What a connection to be opened sends; null: nothing of Fast Open. */
   begin(tcb: Tcb, now: Instant): FastOpen | null {
     if (now < this.pausedUntil) return null
@@ -79,7 +74,7 @@ export class FastOpenCache {
     if (lost) server.lostAt = now
     server.losses = lost ? server.losses + 1 : 0
     if (taken > 0) this.pauses = 0
-    // A cookie that was not asked for is none (as on Linux: the server may not have meant this client).
+    // A cookie that was not asked for is none.
     if (cookie === null) return
     if (seg.cookieOctets > 0) {
       server.cookie = slab().octets.slice(seg.cookieStart, seg.cookieStart + seg.cookieOctets)
