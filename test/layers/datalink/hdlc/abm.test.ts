@@ -5,7 +5,7 @@ import { type AbmOptions, AX25, LAPB, LLC2, type Variant } from '../../../../lay
 import { ms } from '../../../../src/kernel/clock.ts'
 import { packetsInUse, poisonReleased } from '../../../../src/kernel/packet.ts'
 import { holds } from '../../../property.ts'
-import { closeAll, converse, Station } from './machines.ts'
+import { closeAll, converse, inputTo, Station } from './machines.ts'
 
 poisonReleased(true)
 
@@ -60,3 +60,88 @@ for (const [name, variant, options] of KINDS) {
     )
   })
 }
+
+t.test('resets in the middle of a transfer: nothing twice, nothing out of order, no stall', async (t) => {
+  for (const [name, variant, options] of KINDS) {
+    holds(
+      t,
+      name,
+      fc.property(fc.integer(), fc.double({ min: 0, max: 0.2, noNaN: true }), (seed, loss) => {
+        const before = packetsInUse()
+        const stations = [new Station(variant, options), new Station(variant, options)] as const
+        stations[0].abm.connect(0)
+        const frmr = { command: false, octets: Uint8Array.of(0x97, 0, 0, 1) }
+        const took = converse(
+          stations,
+          100,
+          {
+            seed,
+            loss,
+            rate: 3,
+            // A FRMR to either, and a link that is given up and set up again.
+            meddle(step, now, [near, far], random) {
+              if (step % 150 !== 149 || step > 3000) return
+              const which = random()
+              if (which < 0.4) inputTo(far.abm, frmr, now)
+              else if (which < 0.8) inputTo(near.abm, frmr, now)
+              else near.abm.disconnect(now)
+              near.abm.connect(now)
+            },
+          },
+          () => {
+            if (stations[0].abm.phase === 'DISCONNECTED') stations[0].abm.connect(0)
+            return stations.every(({ offered, abm }) => offered === 100 && abm.idle)
+          },
+        )
+        assert.notEqual(took, -1, 'a stall')
+        for (const station of stations) {
+          station.read(1000)
+          assert.ok(
+            station.got.every((number, i) => i === 0 || number > (station.got[i - 1] as number)),
+            station.got.join(),
+          )
+        }
+        closeAll(stations)
+        assert.equal(packetsInUse(), before)
+      }),
+      { numRuns: 60 },
+    )
+  }
+})
+
+t.test('any frames at all: never a throw, never a leak, and the link comes up again', async (t) => {
+  for (const [name, variant, options] of KINDS) {
+    holds(
+      t,
+      name,
+      fc.property(
+        fc.integer(),
+        fc.array(fc.record({ command: fc.boolean(), octets: fc.uint8Array({ minLength: 0, maxLength: 8 }) }), {
+          maxLength: 60,
+        }),
+        (seed, frames) => {
+          const before = packetsInUse()
+          const stations = [new Station(variant, options), new Station(variant, options)] as const
+          stations[0].abm.connect(0)
+          converse(
+            stations,
+            20,
+            {
+              seed,
+              meddle(step, now, [near, far]) {
+                const frame = frames[step]
+                if (frame !== undefined) inputTo(step % 2 === 0 ? near.abm : far.abm, frame, now)
+              },
+            },
+            () =>
+              stations[0].abm.deadline === Number.POSITIVE_INFINITY ||
+              stations.every(({ offered, abm }) => offered === 20 && abm.idle),
+          )
+          closeAll(stations)
+          assert.equal(packetsInUse(), before)
+        },
+      ),
+      { numRuns: 200 },
+    )
+  }
+})
