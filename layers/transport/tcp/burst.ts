@@ -22,7 +22,6 @@ class Burst {
   mss = 0
   received = 0
   now: Instant = 0
-  ect = false
   /** The words of the header behind the sequence number, but for the checksum. */
   header = 0
   ack = 0
@@ -49,7 +48,6 @@ export function beginBurst(tcb: Tcb, s: Sender, packet: Packet, now: Instant): v
   burst.mss = mss
   burst.received = tcb.segmentsReceived
   burst.now = now
-  burst.ect = tcb.ect
   burst.header = header
   burst.ack = view.getInt32(start + 8)
   burst.flags = view.getInt32(start + 12) & ~((CWR | PSH) << 16)
@@ -65,11 +63,11 @@ export function beginBurst(tcb: Tcb, s: Sender, packet: Packet, now: Instant): v
 }
 
 /** @returns the next segment of a unit that is being sent, or null: what comes now has to be decided. */
-export function nextOfBurst(tcb: Tcb, s: Sender, now: Instant): Packet | null {
+export function nextOfBurst(tcb: Tcb, now: Instant): Packet | null {
   const burst = BURST
-  const { snd, mss, sendBuffer } = tcb
+  const { sender: s, snd, mss, sendBuffer } = tcb
   const seq = snd.nxt
-  if (burst.sender !== s || burst.nxt !== seq || burst.now !== now || s.unitLeft <= mss) return null
+  if (s === null || burst.sender !== s || burst.nxt !== seq || burst.now !== now || s.unitLeft <= mss) return null
   if (burst.mss !== mss || burst.received !== tcb.segmentsReceived || sendBuffer === null) return null
   const nxt = (seq + mss) | 0
   const { header } = burst
@@ -94,6 +92,5 @@ export function nextOfBurst(tcb: Tcb, s: Sender, now: Instant): Packet | null {
   s.noteFlight(s.board.pipe((nxt - snd.una) | 0), snd.una, nxt)
   if (s.nextUnitAt !== 0) charge(tcb, s, mss, now)
   tcb.octetsSent += mss
-  tcb.ect = burst.ect
   return packet
 }

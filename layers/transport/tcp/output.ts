@@ -29,6 +29,8 @@ const NOTE_TAIL: SegmentNote = { event: 'probe', reason: 'tailLoss', rfc: 'RFC 8
 
 /** @returns the next segment, or null when there is nothing to send now. The caller owns it. */
 export function output(tcb: Tcb, now: Instant): Packet | null {
+  const next = nextOfBurst(tcb, now)
+  if (next !== null) return next
   tcb.note = null
   tcb.ect = false
   switch (tcb.state) {
@@ -55,8 +57,7 @@ function acknowledgment(tcb: Tcb, now: Instant): Packet | null {
 /** What is paced goes in its time. */
 function pacedData(tcb: Tcb, now: Instant): Packet | null {
   const { sender } = tcb
-  if (sender === null) return dataToSend(tcb, now)
-  return nextOfBurst(tcb, sender, now) ?? (heldBack(tcb, sender, now) ? null : dataToSend(tcb, now))
+  return sender !== null && heldBack(tcb, sender, now) ? null : dataToSend(tcb, now)
 }
 
 function dataToSend(tcb: Tcb, now: Instant): Packet | null {
