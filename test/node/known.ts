@@ -26,7 +26,7 @@ const REASONS: Readonly<Record<string, string>> = {
     https-agent-unref-socket tls-env-extra-ca tls-handshake-error tls-invalid-pfx tls-legacy-pfx tls-ticket-cluster`,
   'our errors are of their own class, and their messages say more': `
     dgram-address dgram-msgsize dgram-multicast-loopback dgram-multicast-setTTL dgram-setBroadcast dgram-setTTL
-    net-connect-reset-until-connected`,
+    dgram-error-message-address net-connect-options-port net-connect-reset-until-connected`,
   'there are no multicast memberships yet': 'dgram-membership dgram-multicast-set-interface',
   "names are those of the node; dns is the host's": `
     dgram-custom-lookup diagnostics-channel-http http-autoselectfamily http-correct-hostname https-autoselectfamily`,

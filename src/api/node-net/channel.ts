@@ -48,6 +48,8 @@ export class Channel implements ConnectionHandler {
   reading = false
   /** Reset instead of closing, at the end. */
   resetting = false
+  /** A reset after the peer's end is no error. */
+  endIsEnough = false
   noDelay = false
   keepAlive = false
   /** Milliseconds; 0: the connection's default. */
@@ -255,8 +257,8 @@ export class Channel implements ConnectionHandler {
 
   closed(connection: Connection, error: NetError | null): void {
     this.context.host.touched()
-    if (error?.code === 'ECONNABORTED') {
-      // Our own doing: the connection was aborted through `connection`, or the node was closed.
+    if (error?.code === 'ECONNABORTED' || (this.endIsEnough && this.sawEnd && error?.code === 'ECONNRESET')) {
+      // Our own doing: the connection was aborted through `connection`, or the node was closed. Or of no matter.
       this.over = true
       this.socket.destroy()
       return

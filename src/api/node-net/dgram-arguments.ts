@@ -52,7 +52,8 @@ export function sendPlan(args: Loose, connected: boolean): SendPlan {
   const [port, address] = sliced ? plain.slice(2) : plain
   if (connected) {
     // Without offset and length, Node looks at what would stand behind them: send(msg, port, address, callback) is refused.
-    if (sliced ? port || address : rest[2] || rest[3]) throw coded(new Error('Already connected'), 'ERR_SOCKET_DGRAM_IS_CONNECTED')
+    if (sliced ? port || address : rest[2] || rest[3])
+      throw coded(new Error('Already connected'), 'ERR_SOCKET_DGRAM_IS_CONNECTED')
     return { octets, port: 0, address: undefined, callback }
   }
   const checked = validPort(port, 'Port', false)

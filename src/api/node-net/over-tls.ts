@@ -30,6 +30,7 @@ export function joined(secured: TLSSocket, plain: Socket): TLSSocket {
  * Node's own it can. Without it, that would fail with EPIPE.
  */
 export function leaveEnd(plain: Socket): void {
+  plain.forgiveReset()
   if (plain.allowHalfOpen) return
   plain.allowHalfOpen = true
   plain.once('end', () => setImmediate(() => plain.end()))

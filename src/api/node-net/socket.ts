@@ -240,6 +240,11 @@ export class Socket extends Duplex implements net.Socket {
     return this
   }
 
+  /** For TLS: what it says after its peer has ended, to nobody perhaps, may be answered by a reset; that is no error then. */
+  forgiveReset(): void {
+    this.#channel.endIsEnough = true
+  }
+
   /** For a server: takes what has arrived already. */
   begin(): void {
     if (!this.isPaused()) this.#channel.read()
