@@ -11,7 +11,7 @@
 import { formatMac, type MacAddress, parseMac } from '../../../src/kernel/address.ts'
 import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
 import type { Env } from '../../../src/kernel/env.ts'
-import { invalidValue } from '../../../src/kernel/errors.ts'
+import { inRange, invalidValue } from '../../../src/kernel/errors.ts'
 import type { Layer, LinkState, User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Random } from '../../../src/kernel/random.ts'
@@ -38,6 +38,9 @@ import {
   typeOf,
   vlanOf,
 } from './frame.ts'
+import { MAC_CONTROL, PAUSE_GROUP, Pause, type PauseOwner, putPause } from './pause.ts'
+
+const GIGABIT = 1e9
 
 export interface EthernetOptions {
   /**
@@ -45,6 +48,17 @@ export interface EthernetOptions {
    * one for every node.
    */
   readonly address?: string
+  /**
+   * Flow control: PAUSE frames are obeyed, and `hold` sends them. As an object, `rate` is what a quantum is reckoned by,
+   * in bits per second; default 1e9. Default false: they are dropped.
+   */
+  readonly pause?: boolean | { readonly rate: number }
+}
+
+/** A link whose neighbour can be told to stop. */
+export interface EthernetService extends LinkService {
+  /** Has the neighbour stop (true: above a high water mark) or go on (false). Without the option `pause`, does nothing. */
+  hold(on: boolean): void
 }
 
 /** Why Ethernet drops frames. */
@@ -57,6 +71,8 @@ export type EthernetDrop =
   | 'badLength'
   | 'llc'
   | 'vlan'
+  | 'macControl'
+  | 'queueFull'
   | 'unknownProtocol'
 
 const REASONS: Reasons<EthernetDrop> = {
@@ -68,20 +84,26 @@ const REASONS: Reasons<EthernetDrop> = {
   badLength: 'IEEE 802.3 §3.4',
   llc: 'IEEE 802.3 §3.2.6',
   vlan: 'IEEE 802.1Q §6.9',
+  macControl: 'IEEE 802.3 §31.5',
+  queueFull: 'IEEE 802.3 §31B.3',
   unknownProtocol: 'RFC 1122 §2.3.1',
 }
 
 /**
  * Ethernet.
  * @throws TypeError ERR_INVALID_ARG_VALUE — `address` is no MAC address, or not one of a single station.
+ * @throws RangeError ERR_OUT_OF_RANGE — `pause.rate` outside 1 to 10^12.
  */
-export function ethernet(options: EthernetOptions = {}): Layer<PhysicalService<'frames' | 'ethernet'>, LinkService> {
-  const { address = 'random' } = options
+export function ethernet(
+  options: EthernetOptions = {},
+): Layer<PhysicalService<'frames' | 'ethernet'>, EthernetService> {
+  const { address = 'random', pause = false } = options
+  const rate = pause === false ? 0 : inRange('pause.rate', pause === true ? GIGABIT : pause.rate, 1, 1e12)
   const given = address === 'random' ? undefined : stationAddress(address)
-  return (below, env) => new Ethernet(below, env, given ?? randomAddress(env.random('ethernet')))
+  return (below, env) => new Ethernet(below, env, given ?? randomAddress(env.random('ethernet')), rate)
 }
 
-class Ethernet implements LinkService, User<undefined> {
+class Ethernet implements EthernetService, User<undefined>, PauseOwner {
   readonly tier = 'datalink'
   readonly address: LinkAddress
   readonly broadcast: LinkAddress = BROADCAST
@@ -90,9 +112,14 @@ class Ethernet implements LinkService, User<undefined> {
   private readonly below: PhysicalService<'frames' | 'ethernet'>
   private readonly hasFcs: boolean
   private readonly from = new LinkAddressing()
+  private readonly env: Env
+  /** Null without the option. */
+  private readonly pause: Pause | null
 
-  constructor(below: PhysicalService<'frames' | 'ethernet'>, env: Env, address: MacAddress) {
+  constructor(below: PhysicalService<'frames' | 'ethernet'>, env: Env, address: MacAddress, pauseRate: number) {
     this.below = below
+    this.env = env
+    this.pause = pauseRate > 0 ? new Pause(env, this, pauseRate) : null
     this.hasFcs = below.medium === 'frames'
     this.address = address
     this.offload = offloadOver(below.offload, this.hasFcs)
@@ -115,8 +142,28 @@ class Ethernet implements LinkService, User<undefined> {
   send(packet: Packet, to: LinkAddressing): boolean {
     this.boundary.down(packet, to)
     pushHeader(packet, to.peer, this.address, to.protocol)
+    if (this.pause?.paused) return this.wait(packet, this.pause)
+    return this.transmit(packet)
+  }
+
+  hold(on: boolean): void {
+    this.pause?.hold(on)
+  }
+
+  transmit(packet: Packet): boolean {
     if (this.hasFcs) putPaddingAndFcs(packet)
     return this.below.send(packet, undefined)
+  }
+
+  sendPause(quanta: number): void {
+    const packet = this.env.packet(this.headroom, 46 + this.tailroom)
+    putPause(packet, quanta)
+    pushHeader(packet, PAUSE_GROUP, this.address, MAC_CONTROL)
+    this.transmit(packet)
+  }
+
+  resumed(): void {
+    this.boundary.ready()
   }
 
   receive(packet: Packet): void {
@@ -130,6 +177,11 @@ class Ethernet implements LinkService, User<undefined> {
 
   linkChanged(state: LinkState, reason: string): void {
     this.boundary.linkChanged(state, reason)
+  }
+
+  private wait(packet: Packet, pause: Pause): boolean {
+    if (!pause.push(packet)) this.boundary.drop(packet, 'queueFull')
+    return pause.open
   }
 
   /** @returns why the frame must be dropped; undefined when the user above has it. */
@@ -150,10 +202,18 @@ class Ethernet implements LinkService, User<undefined> {
 
   private deliverPayload(packet: Packet, type: number): EthernetDrop | undefined {
     if (type < MIN_ETHERTYPE) return this.deliverLlc(packet, type)
+    if (type === MAC_CONTROL) return this.obey(packet)
     if (type === CUSTOMER_TAG) return this.deliverTagged(packet)
     if (type === SERVICE_TAG) return 'vlan'
     this.from.protocol = type
     return this.boundary.up(packet, this.from, type) ? undefined : 'unknownProtocol'
+  }
+
+  /** For this station alone, and never for those above (IEEE 802.3 §31B.3). */
+  private obey(packet: Packet): EthernetDrop | undefined {
+    if (!this.pause?.input(packet)) return 'macControl'
+    packet.release()
+    return undefined
   }
 
   /** A tag that has a priority but names no VLAN is as good as none (IEEE 802.1Q §6.9); VLANs are not ours. */
