@@ -28,6 +28,7 @@ import {
   sockets,
   stack,
   tcp,
+  type UdpTunnelOptions,
   udp,
   udpTunnel,
 } from '../../src/index.ts'
@@ -59,6 +60,7 @@ export async function corners(tally: Tally, seed: number): Promise<void> {
   await onVirtualTime(tally, seed)
   await tapCorner(tally)
   await tunnelCorner(tally)
+  await codecCorners(tally)
 }
 
 async function onVirtualTime(tally: Tally, seed: number): Promise<void> {
@@ -250,6 +252,7 @@ function transportCorner(sim: Simulation): void {
   const syn = { sourcePort: 1, destinationPort: 2, seq: 0, ack: 0, flags: SYN }
   arrive(broadcast, TCP, tcpSegment(syn)) // badSource
   arrive(broadcast, UDP, udpDatagram(1, 2, new Uint8Array(4))) // badSource
+  for (let i = 0; i < 1100; i++) arrive(address('10.0.1.9'), TCP, tcpSegment(syn)) // resetLimit
   for (const message of [
     [0, 0, 0, 0],
     [8, 0, 0, 0, 0, 0, 0, 0],
@@ -363,6 +366,41 @@ async function tapCorner(tally: Tally): Promise<void> {
     device.errors = 0
   } finally {
     rmSync(folder, { recursive: true })
+  }
+}
+
+/** What stands in front of frames in other tunnels. */
+async function codecCorners(tally: Tally): Promise<void> {
+  const session = { session: 1, peerSession: 2, cookie: Uint8Array.from([1, 2, 3, 4]) }
+  const wrong: readonly [UdpTunnelOptions, readonly (readonly number[])[]][] = [
+    [
+      { codec: 'geneve' },
+      [
+        [0x40, 0, 0x65, 0x58, 0, 0, 1, 0], // badVersion
+        [0, 0x80, 0x65, 0x58, 0, 0, 1, 0], // control
+        [0, 0x40, 0x65, 0x58, 0, 0, 1, 0], // criticalOption
+        [0, 0, 0x08, 0x00, 0, 0, 1, 0], // badType
+      ],
+    ],
+    [
+      { codec: 'l2tpv3', l2tpv3: session },
+      [
+        [0, 3, 0, 0, 0, 0, 0, 9, 1, 2, 3, 4], // wrongSession
+        [0, 3, 0, 0, 0, 0, 0, 1, 1, 2, 3, 5], // wrongCookie
+      ],
+    ],
+  ]
+  for (const [options, datagrams] of wrong) {
+    const peers = [{ host: '127.0.0.1', port: 9 }]
+    const node = await boot(udpTunnel({ local: { host: '127.0.0.1', port: 0 }, peers, ...options }), 'tunnel')
+    tally.add(node.boundaries)
+    for (const octets of datagrams) {
+      const packet = Packet.take(64, octets.length)
+      packet.append(Uint8Array.from(octets))
+      const user = node.top as unknown as EngineUser
+      user.datagram(packet, '127.0.0.1', 9, 0)
+    }
+    await node.close()
   }
 }
 

@@ -31,6 +31,7 @@ import { decode as dump } from '../../tools/dump/decode.ts'
 import { line, relativeTime, tree } from '../../tools/dump/render.ts'
 import { LinkSpecError, parseLinkSpec } from '../../tools/stack/link-spec.ts'
 import { repair, withFcs } from './frames.ts'
+import { framing, pppSession } from './links.ts'
 import { Mutator } from './mutate.ts'
 import { Peer } from './peer.ts'
 import { address, chance } from './stand.ts'
@@ -46,9 +47,17 @@ export interface Outcome {
 /** @returns whether the input was accepted. */
 type Decoder = (octets: Uint8Array, random: Random) => boolean
 
-const ENCAPSULATIONS: readonly Encapsulation[] = ['ethernet+fcs', 'ethernet', 'ip', 'link', 'transport', 'octets']
-/** Link types of captures (draft-ietf-opsawg-pcaplinktype): Ethernet, raw IP, IPv4, and one that is unknown. */
-const LINK_TYPES = [1, 101, 228, 147]
+const ENCAPSULATIONS: readonly Encapsulation[] = [
+  'ethernet+fcs',
+  'ethernet',
+  'ip',
+  'ppp+fcs16',
+  'link',
+  'transport',
+  'octets',
+]
+/** Link types of captures (draft-ietf-opsawg-pcaplinktype): Ethernet, raw IP, IPv4, PPP, and one that is unknown. */
+const LINK_TYPES = [1, 101, 228, 50, 147]
 const SOURCE = IpAddress.ipv4(address('10.0.1.2'))
 const DESTINATION = IpAddress.ipv4(address('10.0.1.1'))
 const colors = pc.createColors(false)
@@ -151,6 +160,8 @@ const DECODERS: Readonly<Record<string, (random: Random) => Decoder>> = {
   vxlan: () => encapsulated(vxlan(1), [8, 0, 0, 0, 0, 0, 1, 0]),
   geneve: () => encapsulated(geneve(1), [1, 0, 0x65, 0x58, 0, 0, 1, 0]),
   l2tpv3: () => encapsulated(l2tpv3({ session: 1, peerSession: 2 }), [0, 3, 0, 0, 0, 0, 0, 1]),
+  framing,
+  'PPP session': pppSession,
   'vnet header': () => (octets, random) => {
     const medium = below(random, 2) === 0 ? 'ethernet' : 'ip'
     return inPacket(octets, 0, (packet) => {
