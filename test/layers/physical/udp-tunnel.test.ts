@@ -195,57 +195,6 @@ async function suite(t: Test, engine: EngineKind): Promise<void> {
     t.same([...peer.ports], [raw.local.port, vx.local.port], 'peers elsewhere than 4789 hear from the local port')
   })
 
-  t.test('one of geneve has 8 octets in front, one of l2tpv3 those of its session', async (t) => {
-    const peer = await plain(t)
-    const peers = [{ host: LOOPBACK, port: peer.port }]
-    sendTo(await tunnel(t, { codec: 'geneve', vni: 0xabcdef, peers }), frame(B, A))
-    await until(() => peer.heard.length === 1, 'geneve')
-    t.same(peer.heard[0], Buffer.concat([Buffer.from('00006558abcdef00', 'hex'), frame(B, A)]))
-    sendTo(await tunnel(t, { codec: 'l2tpv3', l2tpv3: FAR, peers }), frame(B, A))
-    await until(() => peer.heard.length === 2, 'l2tpv3')
-    const header = '00030000' + 'fffffffe' + '0102030405060708' + '00000000'
-    t.same(peer.heard[1], Buffer.concat([Buffer.from(header, 'hex'), frame(B, A)]))
-  })
-
-  t.test('headers of geneve and l2tpv3 that are not for us are counted; unknown options are passed over', async (t) => {
-    const peer = await plain(t)
-    const peers = [{ host: LOOPBACK, port: peer.port }]
-    const send = (to: UdpTunnelService, header: string, inner = frame(A, B)) =>
-      peer.socket.send(Buffer.concat([Buffer.from(header, 'hex'), inner]), to.local.port, LOOPBACK)
-    const g = await tunnel(t, { codec: 'geneve', vni: 7, peers })
-    const atG = listen(g)
-    send(g, '0000655800000700')
-    send(g, `023f6558000007ff${'0102030405060708'}`) // reserved bits, and two words of options
-    send(g, '4000655800000700')
-    send(g, '0080655800000700')
-    send(g, '01406558000007000000000000')
-    send(g, '0000080000000700')
-    send(g, '0000655800000800')
-    send(g, '3f00655800000700')
-    await until(() => g.boundary.drops.get('truncated') === 1 && atG.frames.length === 2, 'geneve')
-    t.same(atG.frames, [frame(A, B), frame(A, B)])
-    t.match(Object.fromEntries(g.boundary.drops), {
-      badVersion: 1,
-      control: 1,
-      criticalOption: 1,
-      badType: 1,
-      wrongVni: 1,
-    })
-
-    const l = await tunnel(t, { codec: 'l2tpv3', l2tpv3: NEAR, peers })
-    const atL = listen(l)
-    const tail = '010203040506070800000000'
-    send(l, `00030000fffffffe${tail}`)
-    send(l, `80030000fffffffe${tail}`)
-    send(l, `00020000fffffffe${tail}`)
-    send(l, `00030000fffffffd${tail}`)
-    send(l, '00030000fffffffe010203040506070900000000')
-    send(l, '00030000fffffffe0102030405060708', Buffer.alloc(3))
-    await until(() => l.boundary.drops.get('truncated') === 1 && atL.frames.length === 1, 'l2tpv3')
-    t.same(atL.frames, [frame(A, B)])
-    t.match(Object.fromEntries(l.boundary.drops), { control: 1, badVersion: 1, wrongSession: 1, wrongCookie: 1 })
-  })
-
   t.test('what is no frame of ours is counted, with its reason', async (t) => {
     const peer = await plain(t)
     const stranger = await plain(t)
