@@ -40,19 +40,21 @@ t.test('the segments of a unit say the same, each with its part of the data', as
   t.equal(c.info().outstanding, 0)
 })
 
-t.test('the end of a write carries PSH, wherever it lies in a unit (RFC 9293 §3.9.1 MUST-61)', async () => {
+t.test('the end of a write carries PSH, wherever it lies in a unit (RFC 9293 §3.9.1 MUST-61)', async (t) => {
   const s = new Script()
   const c = s.passive('mss 1000,ts 1000 0')
   s.write(c, 3 * FULL)
   s.call(() => c.write(new Uint8Array(7 * FULL), 0, 7 * FULL, true))
   s.out(...row(10, [2, 4, 9]))
+  t.equal(c.info().outstanding, 10 * FULL)
 })
 
-t.test('a unit goes no further than the window', async () => {
+t.test('a unit goes no further than the window', async (t) => {
   const s = new Script()
   const c = s.passive('mss 1000,ts 1000 0', undefined, 4 * FULL + 100)
   s.write(c, 10 * FULL)
   s.out(...row(4, [3]))
+  t.equal(c.info().outstanding, 4 * FULL)
 })
 
 t.test('a full link stops a unit; afterwards it goes on with what has been found out meanwhile', async (t) => {
