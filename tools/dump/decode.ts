@@ -2,13 +2,15 @@
 import type { CaptureRecord } from '../../src/capture/reader.ts'
 import type { Flows } from './flows.ts'
 import { type Decoder, type DumpLayer, data } from './model.ts'
-import { ethernet } from './protocols/ethernet.ts'
+import { ethernet, etherTypeDecoder } from './protocols/ethernet.ts'
+import { ax25 } from './protocols/hdlc.ts'
 import { ipv4 } from './protocols/ipv4.ts'
 import { ppp } from './protocols/ppp.ts'
 
 /** LINKTYPE_ values with a decoder. */
 const LINKTYPES: ReadonlyMap<number, (fcsOctets: number) => Decoder> = new Map<number, (fcsOctets: number) => Decoder>([
   [1, ethernet],
+  [3, () => ax25(etherTypeDecoder)],
   [9, ppp],
   [50, ppp],
   [101, () => ipv4],

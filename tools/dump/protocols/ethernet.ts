@@ -2,6 +2,7 @@
 import { crc32 } from 'node:zlib'
 import { formatIpv4, formatMac } from '../../../src/kernel/address.ts'
 import { type Decoded, type Decoder, data, Fields, hex, type Scope, truncated } from '../model.ts'
+import { bpq, llc, macControl } from './hdlc.ts'
 import { ipv4 } from './ipv4.ts'
 
 const HEADER_OCTETS = 14
@@ -11,7 +12,14 @@ const ETHERTYPES: ReadonlyMap<number, { name: string; decoder: Decoder }> = new 
   [0x0806, { name: 'ARP', decoder: (scope) => arp(scope) }],
   [0x86dd, { name: 'IPv6', decoder: data }],
   [0x8100, { name: '802.1Q', decoder: data }],
+  [0x8808, { name: 'MAC control', decoder: macControl }],
+  [0x08ff, { name: 'BPQ', decoder: (scope) => bpq(etherTypeDecoder)(scope) }],
 ])
+/** Values up to this are the length of an LLC payload (IEEE 802.3 §3.2.6). */
+const MAX_LENGTH = 1500
+
+/** What an EtherType goes on with. */
+export const etherTypeDecoder = (type: number): Decoder => ETHERTYPES.get(type)?.decoder ?? data
 
 /** @param fcsOctets 4 when the frame carries its FCS, else 0. */
 export function ethernet(fcsOctets: number): Decoder {
@@ -30,8 +38,10 @@ export function ethernet(fcsOctets: number): Decoder {
       fields.add('FCS', `${hex(found, 8)} ${found === right ? 'good' : 'bad'}`, end - scope.start, 4)
       if (found !== right) faults.push(`bad FCS ${hex(found, 8)}, should be ${hex(right, 8)}`)
     }
-    const known = ETHERTYPES.get(type)
-    const inner = { ...scope, start: scope.start + HEADER_OCTETS, end }
+    const isLength = type <= MAX_LENGTH
+    const known = isLength ? { decoder: llc(etherTypeDecoder) } : ETHERTYPES.get(type)
+    const start = scope.start + HEADER_OCTETS
+    const inner = { ...scope, start, end: isLength ? Math.min(end, start + type) : end }
     return {
       layer: {
         protocol: 'Ethernet',

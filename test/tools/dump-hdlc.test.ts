@@ -1,0 +1,47 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { decode } from '../../tools/dump/decode.ts'
+
+/** The summaries of the layers of a packet. */
+function summaries(octets: Uint8Array, linkType = 1): string[] {
+  const record = { octets, wireLength: octets.length, interface: { linkType, fcsOctets: 0 } }
+  return decode(record as Parameters<typeof decode>[0]).map(({ summary }) => summary)
+}
+
+const MACS = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2]
+const ethernet = (type: number, ...payload: number[]): Uint8Array =>
+  Uint8Array.of(...MACS, type >> 8, type & 255, ...payload, ...new Array(20).fill(0))
+const call = (text: string, flags: number): number[] => [
+  ...[...text.padEnd(6)].map((c) => c.charCodeAt(0) << 1),
+  0x60 | flags,
+]
+
+t.test('LLC: what its control field says, and SNAP', async (t) => {
+  t.equal(summaries(ethernet(3, 0x70, 0x74, 0x7f))[1], 'LLC 0x74 > 0x70 command SABME P')
+  t.equal(summaries(ethernet(4, 0x74, 0x71, 0x01, 0x0b))[1], 'LLC 0x70 > 0x74 response RR N(R)=5 F')
+  t.equal(summaries(ethernet(5, 0x70, 0x74, 0x08, 0x0a, 1))[1], 'LLC 0x74 > 0x70 command I N(S)=4 N(R)=5')
+  const snap = summaries(ethernet(9 + 4, 0xaa, 0xaa, 0x00, 0x00, 0, 0, 0, 8, 0, 0x45, 0, 0, 0))
+  t.equal(snap[1], 'LLC 0xaa > 0xaa command I N(S)=0 N(R)=0')
+  t.equal(snap[2], 'IPv4 truncated')
+})
+
+t.test('AX.25, in Ethernet and alone', async (t) => {
+  const frame = [...call('NODEB', 0x80 | (1 << 1)), ...call('NODEA', 1), 0x22, 0xf0, 0x41]
+  const said = 'AX.25 NODEA > NODEB-1 command I N(S)=1 N(R)=1'
+  t.equal(summaries(ethernet(0x08ff, frame.length + 5, 0, ...frame))[2], said)
+  t.strictSame(summaries(Uint8Array.from(frame), 3), [said, '1 octets'])
+})
+
+t.test('PAUSE', async (t) => {
+  t.strictSame(summaries(ethernet(0x8808, 0, 1, 0xff, 0xff)).slice(1), ['PAUSE 65535 quanta'])
+})
+
+t.test('arbitrary octets never throw', async (t) => {
+  fc.assert(
+    fc.property(fc.constantFrom(10, 0x8808, 0x08ff), fc.uint8Array({ maxLength: 60 }), (type, octets) => {
+      summaries(Uint8Array.of(...MACS, type >> 8, type & 255, ...octets))
+      summaries(octets, 3)
+    }),
+  )
+  t.pass()
+})
