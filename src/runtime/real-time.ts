@@ -93,7 +93,11 @@ class RealTime implements Host, Clock {
 
   /** Sees to it that a turn runs at `deadline`, or earlier. */
   private wake(deadline: Instant): void {
-    if (deadline >= this.wakeAt || this.turn >= 0) return
+    if (this.turn >= 0) return
+    if (deadline >= this.wakeAt) {
+      this.keepAwake()
+      return
+    }
     this.wakeAt = deadline
     const wait = deadline - this.read()
     if (wait <= 0) {
@@ -104,6 +108,12 @@ class RealTime implements Host, Clock {
       this.timeoutAt = deadline
       this.timeout = setTimeout(this.timedOut, Math.min(Math.ceil(wait / 1000), LONGEST_SLEEP_MS)).unref()
     }
+  }
+
+  /** A turn that is overdue, as after long work of the application, is waited for by a timeout: that lets the process end. */
+  private keepAwake(): void {
+    if (this.immediate !== undefined || this.wakeAt === PAUSED || this.wakeAt > this.read()) return
+    this.immediate = setImmediate(this.run)
   }
 
   private readonly timedOut = (): void => {

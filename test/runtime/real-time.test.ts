@@ -170,6 +170,18 @@ t.test('timers do not keep the process alive; whoever holds it does, until all l
   t.equal(held.output, 'fired\nlet go')
 })
 
+t.test('what is due now is done before the process ends, also when an earlier wake-up is overdue', async (t) => {
+  const { output } = await program(`
+    const { top: env } = await boot((env) => env)
+    const say = (text) => new Timer({ expire() { console.log(text) } })
+    env.timers.arm(say('overdue'), env.clock.now() + seconds(0.1))
+    setTimeout(() => {
+      for (const until = performance.now() + 200; performance.now() < until; );
+      env.timers.arm(say('due'), env.clock.now())
+    }, 10)`)
+  t.equal(output, 'overdue\ndue')
+})
+
 t.test('an exception in an event is the process’s to deal with, and stops nothing else', async (t) => {
   const { output } = await program(`
     process.on('uncaughtException', (error) => console.log('caught', error.message))
