@@ -105,12 +105,15 @@ function exchange(connections: readonly Connection[], ms: number): Promise<numbe
   })
 }
 
-/** @returns ns of one call, of so many in a row. */
+/** @returns ns of one call, of so many in a row: the least of several rounds. */
 function perCall(calls: number, call: (i: number) => void): number {
-  for (let i = 0; i < calls; i++) call(i)
-  const started = performance.now()
-  for (let i = 0; i < calls; i++) call(i)
-  return ((performance.now() - started) * 1e6) / calls
+  let least = Number.POSITIVE_INFINITY
+  for (let round = 0; round < 5; round++) {
+    const started = performance.now()
+    for (let i = 0; i < calls; i++) call(i)
+    least = Math.min(least, performance.now() - started)
+  }
+  return (least * 1e6) / calls
 }
 
 /** Timers like those of idle connections, and one that moves like that of a busy one. */
@@ -120,8 +123,8 @@ function timers(n: number): Pick<Cost, 'arm' | 'turn'> {
   for (let i = 0; i < n; i++) wheel.arm(new Timer(idle), IDLE + i * 100)
   const busy = new Timer(idle)
   let now: Instant = 0
-  const arm = perCall(1e6, (i) => wheel.arm(busy, now + ms(200) + (i & 0xfff)))
-  const turn = perCall(1e6, () => {
+  const arm = perCall(5e5, (i) => wheel.arm(busy, now + ms(200) + (i & 0xfff)))
+  const turn = perCall(5e5, () => {
     now += ms(1)
     wheel.advance(now)
   })
@@ -139,8 +142,8 @@ const connections = await open(pair, count)
 await sleep(200)
 const octets = (used() - before) / count
 const few = connections.slice(0, ACTIVE)
+await exchange(few, 2 * milliseconds)
 await exchange(connections, milliseconds)
-await exchange(few, milliseconds)
 const cost: Cost = {
   few: await exchange(few, milliseconds),
   all: await exchange(connections, milliseconds),
