@@ -27,7 +27,7 @@ import { type AbmOptions, type AbmParameters, NEVER, parametersOf, type Variant 
 
 export type Phase = 'DISCONNECTED' | 'AWAITING-CONNECTION' | 'CONNECTED' | 'AWAITING-RELEASE' | 'FRAME-REJECT'
 
-/** Set-ups, and their rejections, that one call of `expire` repeats without an answer. */
+/** What is repeated each T1 until it is answered. */
 type Command = 'SABM' | 'DISC' | 'FRMR'
 
 const NO_OCTETS = new Uint8Array(0)
@@ -201,9 +201,7 @@ export class Abm implements Timed {
   }
 
   private unnumbered(frame: Frame, type: UnnumberedType, command: boolean, pf: boolean): void {
-    frame.type = type
-    frame.command = command
-    frame.pf = pf
+    Object.assign(frame, { type, command, pf })
   }
 
   private inputNumbered(frame: Frame, packet: Packet, now: Instant): void {
