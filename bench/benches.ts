@@ -39,4 +39,4 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
 }
 
 /** Those that take long, and so run only when they are named. */
-export const LONG: ReadonlySet<string> = new Set(['goodput', 'fairness', 'fcs'])
+export const LONG: ReadonlySet<string> = new Set(['connections', 'goodput', 'fairness', 'fcs'])

@@ -14,7 +14,6 @@ export type DropReason =
   | 'backlogFull'
   | 'connectionLimit'
   | 'resetLimit'
-  | 'cookieLimit'
   | 'interceptQueueFull'
   | 'interceptPending'
   | 'intercepted'
@@ -49,7 +48,6 @@ export const REASONS: Readonly<Record<DropReason, string>> = {
   backlogFull: '',
   connectionLimit: '',
   resetLimit: '',
-  cookieLimit: '',
   interceptQueueFull: '',
   interceptPending: '',
   intercepted: '',

@@ -21,8 +21,6 @@ export interface TcpOptions {
   readonly synCookies?: boolean | undefined
   /** Resets that no connection stands behind, a second, a tenth of them at once; 0: none. Default 10,000. */
   readonly maxResets?: number | undefined
-  /** SYN-ACKs with a cookie, likewise. Default 50,000. */
-  readonly maxCookies?: number | undefined
   /** Connections that have been closed by the application and still have something to send. Default 8192. */
   readonly maxOrphans?: number | undefined
   /** Octets of packet memory held by segments out of order, on all connections. Default 32 MiB. */
@@ -135,7 +133,6 @@ export function tcpSettings(options: TcpOptions): TcpSettings {
     maxTimeWait: integer('maxTimeWait', options.maxTimeWait ?? 16_384, 0, 2 ** 24),
     maxSynReceived: integer('maxSynReceived', options.maxSynReceived ?? 1024, 1, 2 ** 20),
     maxResets: integer('maxResets', options.maxResets ?? 10_000, 0, 2 ** 31),
-    maxCookies: integer('maxCookies', options.maxCookies ?? 50_000, 0, 2 ** 31),
     maxOrphans: integer('maxOrphans', options.maxOrphans ?? 8192, 0, 2 ** 24),
     maxReassembly: integer('maxReassembly', options.maxReassembly ?? 32 * 1_048_576, 0, 2 ** 31),
     maxConnections: integer('maxConnections', options.maxConnections ?? 262_144, 1, 2 ** 24),

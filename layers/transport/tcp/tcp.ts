@@ -79,9 +79,8 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
   private readonly connections: Connections
   private readonly listeners: Listeners
   private readonly interception: Interception
-  /** Of what is sent on behalf of no connection: anyone may provoke it. */
+  /** Of resets on behalf of no connection: anyone may provoke them. */
   private readonly resets: TokenBucket
-  private readonly cookies: TokenBucket
   private readonly change = new Timer({ expire: () => this.followNetwork() })
   private readonly seg = new Segment()
 
@@ -93,7 +92,6 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     this.boundary = env.boundary('tcp', 'transport', REASONS)
     this.outlet = new Outlet(network, env, this.boundary, settings.connection.ttl)
     this.resets = bucket(settings.maxResets)
-    this.cookies = bucket(settings.maxCookies)
     this.listeners = new Listeners(network)
     const random = env.random('tcp')
     this.connections = new Connections(this.outlet, this.listeners, settings, random)
@@ -269,10 +267,6 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     }
     const full = listener.full ? 'backlogFull' : this.connections.limit
     if (full === 'synQueueFull' && this.settings.synCookies) {
-      if (!this.cookies.take(now)) {
-        this.boundary.drop(packet, 'cookieLimit')
-        return
-      }
       const answer = this.connections.cookieFor(seg, flow, listener.link, listener.options)
       if (answer !== null) this.outlet.reply(answer, this.outlet.back(from))
       this.boundary.count(full)

@@ -17,19 +17,6 @@ t.test('resets are limited by the second', async (t) => {
   t.equal(s.skip(), 1, 'what is not answered takes none')
 })
 
-t.test('SYN-ACKs with cookies are limited by the second', async (t) => {
-  const s = new Script({ tcp: { maxSynReceived: 1, maxCookies: 100 } })
-  s.listen()
-  s.in('S 0:0')
-  s.ports[1] = 40_001
-  for (let i = 0; i < 50; i++) s.in('S 0:0')
-  t.equal(s.skip(), 11, 'one that is remembered, and a tenth')
-  t.equal(s.drops('cookieLimit'), 40)
-  s.run(ms(50))
-  for (let i = 0; i < 50; i++) s.in('S 0:0')
-  t.equal(s.skip(), 5)
-})
-
 t.test('what closed connections still hold is bounded: one too many is reset, and says why', async (t) => {
   const s = new Script({ tcp: { maxOrphans: 1 } })
   const c = s.established()
