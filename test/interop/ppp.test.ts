@@ -1,9 +1,8 @@
 /**
- * PPP with two other implementations: slirp's, in a process of its own, and Debian's pppd over Linux's, in User-mode Linux on
- * a serial line. Each gives us an address, answers pings, and echoes a megabyte over TCP; tshark checks every FCS.
+ * PPP with two other implementations: slirp's, on a tty, and Debian's pppd over Linux's, in User-mode Linux. Each gives us an address, answers pings, and echoes a megabyte over TCP; tshark checks every FCS.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -34,6 +33,8 @@ poisonReleased(true)
 t.setTimeout(300_000)
 
 const OCTETS = 1_048_576
+/** Small, so that the peer's line is never full: User-mode Linux may miss that it empties again, and says nothing any more. */
+const WINDOW = 4096
 const ECHO_MS = 90_000
 const MODULES = '/usr/lib/uml/modules'
 const GUEST = fileURLToPath(new URL('guest/uml-ppp', import.meta.url))
@@ -51,7 +52,15 @@ function ends(t: Cleaning, child: ChildProcess): void {
 }
 
 async function host(line: Blueprint<PhysicalService<'octets'>>, options: PppOptions): Promise<Node<Sockets>> {
-  return boot(stack(line, ppp({ ipv6: false, ...options }), ip(ipv4()), sockets(tcp(), udp())), 'A')
+  return boot(
+    stack(
+      line,
+      ppp({ ipv6: false, ...options }),
+      ip(ipv4()),
+      sockets(tcp({ maxReceiveBuffer: WINDOW }), udp()),
+    ),
+    'A',
+  )
 }
 
 /** Until the peer has given us an address. */
@@ -89,13 +98,13 @@ async function fcsOf(path: string): Promise<{ correct: number; incorrect: number
 
 t.test('slirp', { skip: oracle('slirp-fullbolt', 'socat', 'tshark') }, async (t) => {
   const before = packetsInUse()
-  const slirp = spawn('socat', ['-', 'EXEC:slirp-fullbolt ppp,pty,raw,echo=0,setsid,ctty'], {
-    stdio: ['pipe', 'pipe', 'ignore'],
-  })
-  ends(t, slirp)
-  const line = stream({ readable: slirp.stdout, writable: slirp.stdin })
-  const node = await host(line, { peerAddress: '10.0.2.2' })
-  const path = join(folder(t), 'slirp.pcapng')
+  const dir = folder(t)
+  const tty = join(dir, 'tty')
+  const slirp = ['EXEC:slirp-fullbolt ppp,pty,raw,echo=0,setsid,ctty', `PTY,link=${tty},raw,echo=0`]
+  ends(t, spawn('socat', slirp, { stdio: 'ignore' }))
+  while (!existsSync(tty)) await sleep(20)
+  const node = await host(serial(tty), { peerAddress: '10.0.2.2' })
+  const path = join(dir, 'slirp.pcapng')
   const capture = node.capture(path)
   t.equal(await addressed(node), '10.0.2.15')
   t.match(await node.icmp.ping('10.0.2.2'), { outcome: 'reply' })
@@ -113,32 +122,28 @@ t.test('slirp', { skip: oracle('slirp-fullbolt', 'socat', 'tshark') }, async (t)
   t.equal(packetsInUse(), before)
 })
 
-/** Boots the other end of a serial line. @returns our end's path. */
-async function pppd(t: Cleaning, options: string): Promise<string> {
+/** Boots the other end of a serial line, which is a pair of sockets. */
+function pppd(t: Cleaning, options: string): Blueprint<PhysicalService<'octets'>> {
   const dir = folder(t)
   mkdirSync(join(dir, 'lib/modules'), { recursive: true })
   for (const version of readdirSync(MODULES)) symlinkSync(join(MODULES, version), join(dir, 'lib/modules', version))
-  const [ours, theirs] = [join(dir, 'ours'), join(dir, 'theirs')]
-  ends(t, spawn('socat', [`PTY,link=${ours},raw,echo=0`, `PTY,link=${theirs},raw,echo=0`], { stdio: 'ignore' }))
-  while (!existsSync(ours) || !existsSync(theirs)) await sleep(20)
   const uml = spawn(
     'linux.uml',
     [
       ...['mem=128M', 'rootfstype=hostfs', 'rootflags=/', 'ro', `init=${GUEST}`, `modules=${dir}`, `pppd="${options}"`],
-      ...[`umid=netstrata${process.pid}`, 'con=null', 'con0=null,fd:1', 'ssl=null'],
-      `ssl0=tty:${readlinkSync(theirs)}`,
+      ...[`umid=netstrata${process.pid}`, 'con=null', 'con0=null', 'ssl=null', 'ssl0=fd:0,fd:1'],
     ],
     // A group of its own: all of its processes end with it.
-    { env: { ...process.env, HOME: dir, TMPDIR: dir }, stdio: 'ignore', detached: true },
+    { env: { ...process.env, HOME: dir, TMPDIR: dir }, stdio: ['pipe', 'pipe', 'ignore'], detached: true },
   )
   t.teardown(() => process.kill(-(uml.pid as number), 'SIGKILL'))
-  return ours
+  return stream({ readable: uml.stdout, writable: uml.stdin })
 }
 
 const UML = oracle('linux.uml', 'pppd', 'socat', 'tshark', 'root')
 
 t.test('pppd, on a line that is good', { skip: UML }, async (t) => {
-  const line = serial(await pppd(t, 'noauth 10.7.0.1:10.7.0.2'))
+  const line = pppd(t, 'noauth 10.7.0.1:10.7.0.2')
   const node = await host(line, {})
   const path = join(folder(t), 'pppd.pcapng')
   const capture = node.capture(path)
@@ -154,10 +159,7 @@ t.test('pppd, on a line that is good', { skip: UML }, async (t) => {
 })
 
 t.test('pppd, which wants to know who we are, on a line with bit errors', { skip: UML }, async (t) => {
-  const line = stack(
-    serial(await pppd(t, 'auth require-chap name server 10.7.0.1:10.7.0.2')),
-    impair({ corruption: 0.02 }),
-  )
+  const line = stack(pppd(t, 'auth require-chap name server 10.7.0.1:10.7.0.2'), impair({ corruption: 0.02 }))
   const node = await host(line, { chap: { name: 'client', secret: 'right' } })
   t.equal(await addressed(node), '10.7.0.2')
   await sleep(500)
