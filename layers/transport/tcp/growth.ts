@@ -1,4 +1,17 @@
 /** Octets that a connection may hold beyond what it began with, out of what all connections of a node may together. */
+import { type Duration, ms } from '../../../src/kernel/clock.ts'
+import type { Sender } from './sender.ts'
+
+/** Below it no queue is too short: 1 MiB in 1 ms is 8 Gbit/s. A longer one only lies where no cache holds it. */
+const SHORT_PATH: Duration = ms(1)
+
+/**
+ * Octets that a send queue has a use for, `most` at the most: two congestion windows, so that there is always one to send
+ * while another waits to be acknowledged. 0: whatever it has is enough.
+ */
+export function sendQueueFor({ cwnd, minRtt }: Sender, most: number): number {
+  return minRtt.value < SHORT_PATH ? 0 : Math.min(2 * cwnd, most)
+}
 
 export interface GrowthBudget {
   used: number

@@ -12,7 +12,7 @@ import type { Duration, Instant } from '../../../src/kernel/clock.ts'
 import { Path } from '../../network/service.ts'
 import { congestion } from './congestion.ts'
 import type { FastOpen } from './fast-open.ts'
-import { Growth, type GrowthBudget } from './growth.ts'
+import { Growth, type GrowthBudget, sendQueueFor } from './growth.ts'
 import type { MtuSearch } from './mtu-search.ts'
 import { Reassembly, type ReassemblyBudget } from './reassembly.ts'
 import type { ReceiveQueue } from './receive-queue.ts'
@@ -357,14 +357,13 @@ export class Tcb {
   }
 
   /**
-   * The send queue is full: it grows to two congestion windows, so that there is always one to send while another waits to
-   * be acknowledged. A connection that was told its `sendBuffer` keeps to that.
+   * The send queue is full: it grows as far as the path has a use for it. A connection that was told its `sendBuffer` keeps to that.
    * @returns whether there is more room now.
    */
   growSending(): boolean {
     const { options, settings, sender } = this
     if (sender === null || options.sendBuffer !== settings.connection.sendBuffer) return false
-    const wanted = Math.min(2 * sender.cwnd, settings.maxSendBuffer) - this.sendLimit
+    const wanted = sendQueueFor(sender, settings.maxSendBuffer) - this.sendLimit
     if (wanted <= 0) return false
     this.sendSpace ??= new Growth(this.budgets.growth)
     return this.sendSpace.grow(wanted)

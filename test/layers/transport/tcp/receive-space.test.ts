@@ -34,6 +34,12 @@ t.test('the send queue grows to two congestion windows', async (t) => {
   t.ok(told.goodput < (2 * MIB) / 0.1, `${told.goodput} octets/s: who sets a buffer has that one`)
 })
 
+t.test('the send queue of a short path stays as it is, however long the queue on the way', async (t) => {
+  const [forth, back] = [{ delay: ms(0.4), rate: 25_000_000, queue: 8 * MIB }, { delay: ms(0.4) }]
+  const { info } = await transfer({ octets: 20_000_000, forth, back })
+  t.ok(info.srtt <= ms(1) + seconds(MIB / 25_000_000), `${info.srtt} us there and back: what waits is a queue of 1 MiB`)
+})
+
 t.test('half a window in a round trip doubles it, less does not', (t) => {
   const budget = { used: 0, limit: 1000 }
   const space = new ReceiveSpace(budget, 0, seconds(1))
