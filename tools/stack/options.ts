@@ -25,8 +25,8 @@ A node is described by these options, or by --config FILE (YAML). Its links:
   udp:7000,peer=127.0.0.1:7001   Ethernet over UDP (VXLAN); needs no root
   tap:tap0[,netns=NAME]          a TAP device of this machine (Linux)
   tun:tun0                       a TUN device of this machine (Linux)
-  ppp:/dev/ttyUSB0[,baud=115200] PPP on a serial line, or with ppp:HOST:PORT on a
-                                 TCP connection; it needs no --address
+  ppp:/dev/ttyUSB0               PPP on a serial line, or by HOST:PORT on TCP;
+                                 it needs no --address
 Each also takes mtu=N, loss=1%, delay=20ms, jitter=5ms, rate=10mbit, and more;
 with a name of its own: --link lan=udp:…`
 
