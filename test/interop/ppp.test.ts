@@ -130,7 +130,7 @@ function pppd(t: Cleaning, options: string): Blueprint<PhysicalService<'octets'>
   return stream({ readable: uml.stdout, writable: uml.stdin })
 }
 
-const UML = oracle('linux.uml', 'pppd', 'perl', 'tshark', 'root')
+const UML = oracle('linux.uml', 'pppd', 'tshark', 'root')
 
 t.test('pppd, on a line that is good', { skip: UML }, async (t) => {
   const line = pppd(t, 'noauth 10.7.0.1:10.7.0.2')
