@@ -78,7 +78,7 @@ export type PppDrop =
   | 'notIp'
   /** Sending: longer than the peer receives. */
   | 'tooLong'
-  /** A protocol that is not ours; the peer is told. */
+  /** A protocol that is not ours, or that the options do not want; the peer is told. */
   | 'unknownProtocol'
   /** Nobody above wants it. */
   | 'noUser'
@@ -273,7 +273,7 @@ class Ppp implements PppService, User<undefined>, Pump, Negotiated {
     }
     if (protocol < 0) return 'truncated'
     const now = this.env.clock.now()
-    if (!isOurs(protocol)) {
+    if (!isOurs(protocol) || !session.supports(protocol)) {
       session.rejectProtocol(protocol, packet.bytes(), this.mtu - REJECT_OCTETS)
       this.drive.run(now)
       return 'unknownProtocol'

@@ -112,6 +112,12 @@ export class Session {
     return taken
   }
 
+  /** Whether the options want this protocol of ours; before the network phase, when all of its are discarded (§3.4), always. */
+  supports(protocol: number): boolean {
+    const { ipv4, ipv6 } = this.options
+    return this.phase !== 'network' || (protocol === PROTOCOL.ipcp ? ipv4 : protocol !== PROTOCOL.ipv6cp || ipv6)
+  }
+
   /** A protocol that is not ours: the peer is told (§5.7). @param most octets of it that may be quoted. */
   rejectProtocol(protocol: number, octets: Uint8Array, most: number): void {
     if (!this.lcp.opened || this.waiting.length > 4) return

@@ -180,6 +180,16 @@ t.test('a peer is told of protocols that are not ours, and of codes', async (t) 
   await sim.close()
 })
 
+t.test('a peer is told of a protocol that we do not negotiate, and asks no more', async (t) => {
+  const { sim, near, far } = pair({ address: '10.0.0.1', ...ipv4Only }, { address: '10.0.0.2' })
+  await sim.run(seconds(10))
+  t.strictSame([near.phase, far.phase], ['network', 'network'])
+  t.strictSame(linkDrops(near), { unknownProtocol: 1 })
+  t.strictSame(linkDrops(far), {})
+  await sim.close()
+  t.equal(packetsInUse(), 0)
+})
+
 t.test('property: takes any octets from the wire, in any phase', async (t) => {
   const control = fc
     .tuple(
