@@ -1,6 +1,7 @@
 /**
- * LLC type 2 with Linux's, in User-mode Linux on an Ethernet in UDP: a megabyte is echoed, without loss and with some in both
- * directions; tshark reads every frame.
+ * LLC type 2 with Linux's, in User-mode Linux on an Ethernet in UDP: it gets a megabyte, without loss and with some in both
+ * directions, and echoes one without loss; tshark reads every frame. With loss the echo stops for good: Linux leaves out a
+ * record that it has acknowledged, while the N(S) of what it sends have no gap.
  */
 import { spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
@@ -22,7 +23,7 @@ t.setTimeout(300_000)
 
 const OCTETS = 1_048_576
 const RECORD_OCTETS = 1000
-/** Under way at the most: Linux never says RNR, but drops what an application that is busy writing does not read. */
+/** Octets to be echoed under way at the most: with the whole window Linux sent no RNR, and reset the connection. */
 const AHEAD = 8000
 /** Of Linux: what echoes, and what only counts. */
 const ECHO = 0x70
