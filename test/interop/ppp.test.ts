@@ -127,7 +127,8 @@ function pppd(t: Cleaning, options: string): Blueprint<PhysicalService<'octets'>
     { env: { ...process.env, HOME: dir, TMPDIR: dir }, stdio: ['pipe', 'pipe', 'ignore'], detached: true },
   )
   t.teardown(() => process.kill(-(uml.pid as number), 'SIGKILL'))
-  return stream({ readable: uml.stdout, writable: uml.stdin })
+  // Short runs, each of which the line may damage.
+  return stream({ readable: uml.stdout, writable: uml.stdin }, { mtu: 1500 })
 }
 
 const UML = oracle('linux.uml', 'pppd', 'tshark', 'root')
