@@ -3,6 +3,7 @@ import http from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
 import type { Socket as NodeSocket } from 'node:net'
+import { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import type { Test } from 'tap'
 import { Agent, fetch } from 'undici'
@@ -163,6 +164,20 @@ check(
     t.ok((await readAll(socket)).equals(BODY))
     t.equal(socket.getProtocol(), 'TLSv1.3')
     if (!socket.closed) await once(socket, 'close')
+  },
+)
+
+check(
+  'tls, of which one side says that it ends while the connection below goes on: the other ends it',
+  () => tls.createServer(SECURE, (socket) => socket.resume()),
+  async (t, site) => {
+    const plain = site.client.connect(site.port, site.address)
+    const below = new Duplex({ read() {}, write: (chunk, _encoding, done) => void plain.write(chunk, done) })
+    plain.on('data', (chunk: Buffer) => below.push(chunk))
+    const socket = tls.connect({ ...TRUST, socket: below }, () => socket.end())
+    await once(plain, 'end')
+    t.ok(plain.bytesRead > 0)
+    socket.destroy()
   },
 )
 

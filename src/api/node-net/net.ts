@@ -195,8 +195,9 @@ function attach(createServer: Net['createServer'], taker: ConnectionTaker): Serv
     },
     (socket) => {
       socket.server = taker
-      if (isTls(taker)) leaveEnd(socket)
       taker.emit('connection', socket)
+      // Only now: the TLS socket ends by itself, or not, as the socket it was made over did.
+      if (isTls(taker)) leaveEnd(socket)
     },
   )
   if (!taker.listeners?.('secureConnection').includes(join)) {
