@@ -17,6 +17,9 @@ import { SendWindow } from './sending.ts'
 import { encodeSrejList, srejNumber } from './srej-list.ts'
 import { type AbmParameters, NEVER, type Variant } from './variant.ts'
 
+/** Answers without progress, each to frames sent once more, before the next try waits for T1. */
+const PATIENCE = 3
+
 export class Transfer {
   readonly sending: SendWindow
   readonly receiving: ReceiveWindow
@@ -47,6 +50,9 @@ export class Transfer {
   private recovering = false
   /** Something has been sent again: ask what became of it. */
   private enquire = false
+  /** Something has been sent again since the last answer; and answers in a row that found it missing all the same. */
+  private tried = false
+  private fruitless = 0
   private finalOwed = false
   private rejectOwed = false
   private statusOwed = false
@@ -78,8 +84,8 @@ export class Transfer {
   start(heard: boolean, now: Instant): number {
     this.heard = heard
     this.failed = this.peerBusy = this.ownBusy = this.pollOwed = this.polled = this.recovering = this.enquire = false
-    this.finalOwed = this.rejectOwed = this.statusOwed = false
-    this.retries = 0
+    this.finalOwed = this.rejectOwed = this.statusOwed = this.tried = false
+    this.retries = this.fruitless = 0
     this.t1At = this.t2At = NEVER
     this.t3At = now + this.parameters.t3
     this.timer.forget()
@@ -111,6 +117,7 @@ export class Transfer {
     if (type === 'I') this.receiveInformation(frame.ns, packet, now)
     else this.receiveSupervisory(type as SupervisoryType, nr, packet, answers, now)
     if (answers && type !== 'SREJ' && type !== 'REJ') this.checkpoint(nr)
+    if (answers) this.weigh(now)
     if (pf && command) this.finalOwed = true
     return true
   }
@@ -171,7 +178,7 @@ export class Transfer {
     const count = this.sending.acknowledge(nr)
     if (count === 0) return
     this.timer.acknowledged(nr, count, this.modulus, now)
-    this.retries = 0
+    this.retries = this.fruitless = 0
     if (!this.polled) this.restart(now)
   }
 
@@ -239,7 +246,7 @@ export class Transfer {
   private answered(now: Instant): void {
     this.polled = this.recovering = false
     this.timer.answered(now)
-    this.retries = 0
+    if (this.fruitless <= PATIENCE) this.retries = 0
     this.restart(now)
   }
 
@@ -254,9 +261,18 @@ export class Transfer {
     for (let ns = nr; sending.contains(ns); ns = (ns + 1) & (this.modulus - 1)) sending.selectBefore(ns, pollOrder)
   }
 
+  /** A peer that answers and takes nothing is tried again at once a few times, then each T1, and N2 times in all. */
+  private weigh(now: Instant): void {
+    const { tried } = this
+    this.tried = false
+    if (!tried || this.peerBusy || this.sending.resends === 0 || ++this.fruitless <= PATIENCE) return
+    this.recovering = true
+    this.t1At = now + this.timer.interval(this.retries)
+  }
+
   private sendAgain(now: Instant, frame: Frame): boolean {
     const ns = this.sending.nextAgain()
-    this.enquire = true
+    this.enquire = this.tried = true
     this.timer.repeated(ns)
     this.inform(ns, now, frame)
     this.journal.note(this.sdu, 'retransmission', this.selective ? 'srej' : 'rej', this.variant.standard)

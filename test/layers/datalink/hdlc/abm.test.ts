@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import { type AbmOptions, AX25, LAPB, LLC2, type Variant } from '../../../../layers/datalink/hdlc/abm/variant.ts'
-import { ms } from '../../../../src/kernel/clock.ts'
+import { ms, seconds } from '../../../../src/kernel/clock.ts'
 import { packetsInUse, poisonReleased } from '../../../../src/kernel/packet.ts'
 import { holds } from '../../../property.ts'
-import { closeAll, converse, inputTo, Station } from './machines.ts'
+import { closeAll, converse, inputTo, outputOf, Station, type WireFrame } from './machines.ts'
 
 poisonReleased(true)
 
@@ -59,6 +59,45 @@ for (const [name, variant, options] of KINDS) {
       { numRuns: 300 },
     )
   })
+}
+
+t.test('a peer that answers and takes nothing is not flooded, and given up in the end', async (t) => {
+  for (const [name, variant, options] of KINDS) {
+    const before = packetsInUse()
+    const station = new Station(variant, { ...options, n2: 10 })
+    const { abm } = station
+    abm.connect(0)
+    let now = 0
+    let sent = 0
+    const over = () => station.events.some(({ state }) => state === 'down')
+    while (!over() && now < seconds(60)) {
+      station.offer(16)
+      station.read(0)
+      let answer: Uint8Array | undefined
+      for (let frame = outputOf(abm, now); frame !== undefined; frame = outputOf(abm, now)) {
+        sent++
+        answer = answerOf(frame, abm.modulus) ?? answer
+      }
+      now = answer === undefined ? Math.max(now, abm.deadline) : now + ms(0.01)
+      if (answer !== undefined) inputTo(abm, { command: false, octets: answer }, now)
+      abm.expire(now)
+    }
+    t.ok(over(), `${name}: given up`)
+    t.ok(now >= 5 * ms(50), `${name}: not before it had time`)
+    t.ok(sent < 40 * 16, `${name}: ${sent} frames`)
+    closeAll([station, new Station(variant, options)])
+    t.equal(packetsInUse(), before)
+  }
+})
+
+/** UA to what sets a link up, RR with F and N(R) 0 to an enquiry, and nothing to anything else. */
+function answerOf({ command, octets }: WireFrame, modulus: number): Uint8Array | undefined {
+  const [first = 0, second = 0] = octets
+  if (!command) return undefined
+  if ((first & 0xaf) === 0x2f || (first & 0xef) === 0x6f) return Uint8Array.of(0x73)
+  if ((first & 3) !== 1) return undefined
+  if (modulus === 8) return (first & 0x10) !== 0 ? Uint8Array.of(0x11) : undefined
+  return (second & 1) !== 0 ? Uint8Array.of(0x01, 0x01) : undefined
 }
 
 t.test('resets in the middle of a transfer: nothing twice, nothing out of order, no stall', async (t) => {
