@@ -35,6 +35,7 @@ const REASONS: Readonly<Record<string, string>> = {
   'it compares buffer sizes with those of the Linux kernel, which doubles them': 'dgram-socket-buffer-size',
   'it counts how often a buffer is asked for': 'net-onread-static-buffer',
   'it depends on where a stream is cut into chunks': 'http-pause-no-dump',
+  'it depends on whether news of the client or of the answer are faster': 'http-writable-true-after-close',
 }
 
 const KNOWN: ReadonlyMap<string, string> = new Map(
