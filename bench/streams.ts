@@ -11,6 +11,7 @@ export const CHUNK_OCTETS = 65_536
 export interface NetLike {
   createServer(listener: (socket: net.Socket) => void): net.Server
   connect(port: number, host: string): net.Socket
+  connect(options: net.NetConnectOpts): net.Socket
 }
 
 /** Writes without end, as long as it is let. */
@@ -85,6 +86,24 @@ export async function netThroughput(server: NetLike, client: NetLike, host: stri
   const socket = client.connect(port, host)
   await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject))
   return throughput(netSource(socket), sink, () => new Promise((resolve) => listening.close(() => resolve())))
+}
+
+/** The same, received by `onread` into one buffer. Only who connects can do that, so the server sends. */
+export async function onreadThroughput(server: NetLike, client: NetLike, host: string): Promise<Subject> {
+  const sink = new Sink()
+  let accepted = (_socket: net.Socket): void => {}
+  const source = new Promise<net.Socket>((resolve) => {
+    accepted = resolve
+  })
+  const listening = server.createServer((socket) => accepted(socket.resume()))
+  const port = await listen(listening, host)
+  const callback = (length: number, buffer: Uint8Array): boolean => {
+    sink.take(buffer, length)
+    return true
+  }
+  client.connect({ port, host, onread: { buffer: new Uint8Array(CHUNK_OCTETS), callback } })
+  const close = (): Promise<void> => new Promise((resolve) => listening.close(() => resolve()))
+  return throughput(netSource(await source), sink, close)
 }
 
 /** Lets a server listen on a port of its choice. */

@@ -6,7 +6,7 @@ import net from 'node:net'
 import { slab } from '../src/kernel/slab.ts'
 import { alternate, type Bench, figure, type Subject } from './harness.ts'
 import { cablePair, type Pair } from './hosts.ts'
-import { type NetLike, netThroughput, smallThroughput } from './streams.ts'
+import { type NetLike, netThroughput, onreadThroughput, smallThroughput } from './streams.ts'
 
 const PEER = 'node:net, one process'
 /** What a segment carries at an MTU of 1500: headers of 20 octets each, and the timestamps option. */
@@ -27,7 +27,10 @@ export const tcpLoop: Bench = async (effort, tell) => {
       wholeSmall9000: await throughSmall(large[9000]),
       wholeNet65535: await throughNet(large[65535]),
       wholeSmall65535: await throughSmall(large[65535]),
+      onread9000: await throughOnread(small[9000]),
+      onreadWhole9000: await throughOnread(large[9000]),
       peer: await netThroughput(net, net, '127.0.0.1'),
+      onreadPeer: await onreadThroughput(net, net, '127.0.0.1'),
       copy: copies(),
     },
     effort,
@@ -73,6 +76,16 @@ export const tcpLoop: Bench = async (effort, tell) => {
       effort,
     ),
   )
+  const onread = { ...gate, peer: `${PEER}, onread` }
+  tell(figure({ ...onread, metric: 'MTU 9000, onread', target: 2 }, rates.onread9000, rates.onreadPeer, effort))
+  tell(
+    figure(
+      { ...onread, metric: 'super-segments, MSS 8960, onread', target: 3 },
+      rates.onreadWhole9000,
+      rates.onreadPeer,
+      effort,
+    ),
+  )
   const stack = {
     bench: 'tcp-loop',
     unit: 'ns',
@@ -89,9 +102,12 @@ export const tcpLoop: Bench = async (effort, tell) => {
 /** Everything the process does for one segment: application, both stacks, the cable, and the ACKs. */
 const segmentNs = (gbits: number): number => (SEGMENT_OCTETS * BITS_PER_OCTET) / gbits
 
-const throughNet = ({ a, b, address }: Pair): Promise<Subject> =>
-  // Ours is meant to be used in place of Node's; its types say so of the parts, not of the module.
-  netThroughput(b.net as unknown as NetLike, a.net as unknown as NetLike, address)
+// Ours is meant to be used in place of Node's; its types say so of the parts, not of the module.
+const asNode = ({ net }: Pair['a']): NetLike => net as unknown as NetLike
+
+const throughNet = ({ a, b, address }: Pair): Promise<Subject> => netThroughput(asNode(b), asNode(a), address)
+
+const throughOnread = ({ a, b, address }: Pair): Promise<Subject> => onreadThroughput(asNode(b), asNode(a), address)
 
 const throughSmall = ({ a, b, ip }: Pair): Promise<Subject> => smallThroughput(b.top, a.top, ip)
 
