@@ -72,7 +72,9 @@ check('a write under way when the socket is destroyed fails nobody', async (t, s
   near.destroy()
   await once(near, 'close')
   await subject.sleep(5)
-  t.strictSame(told, [null, 'ERR_STREAM_DESTROYED'])
+  // Node 20 takes it for done, which is what we follow; Node 24 for cancelled, with all that waited behind it.
+  if (subject.real && told[0] !== null) t.match(told, [{ code: 'ECANCELED' }, 'ECANCELED'])
+  else t.strictSame(told, [null, 'ERR_STREAM_DESTROYED'])
   far.destroy()
   server.close()
 })
