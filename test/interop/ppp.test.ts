@@ -2,9 +2,8 @@
  * PPP with two other implementations: slirp's, on a tty, and Debian's pppd over Linux's, in User-mode Linux. Each gives us an address, answers pings, and echoes a megabyte over TCP; tshark checks every FCS.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -28,6 +27,7 @@ import {
 } from '../../src/index.ts'
 import { packetsInUse, poisonReleased } from '../../src/kernel/packet.ts'
 import { type Cleaning, oracle, run } from './helpers.ts'
+import { folder } from './payload.ts'
 
 poisonReleased(true)
 t.setTimeout(300_000)
@@ -38,12 +38,6 @@ const MODULES = '/usr/lib/uml/modules'
 const GUEST = fileURLToPath(new URL('guest/uml-ppp', import.meta.url))
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-
-function folder(t: Cleaning): string {
-  const path = mkdtempSync(join(tmpdir(), 'netstrata-ppp-'))
-  t.teardown(() => rmSync(path, { recursive: true }))
-  return path
-}
 
 function ends(t: Cleaning, child: ChildProcess): void {
   t.teardown(() => child.kill('SIGKILL'))

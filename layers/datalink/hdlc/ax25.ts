@@ -243,18 +243,6 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
     this.boundary.ready()
   }
 
-  drop(packet: Packet, reason: AbmDrop): void {
-    this.boundary.drop(packet, reason)
-  }
-
-  count(reason: AbmDrop): void {
-    this.boundary.count(reason)
-  }
-
-  note(packet: Packet | null, event: string, reason: string, section: string): void {
-    this.boundary.note(packet, event, reason, section)
-  }
-
   private room(): RecordRoom {
     const { mtu, headroom, tailroom } = this
     return {

@@ -14,7 +14,9 @@ import { Abm } from './abm/machine.ts'
 import type { AbmOptions, Variant } from './abm/variant.ts'
 
 /** The layer around a connection. */
-export interface ConnectionOwner extends Journal {
+export interface ConnectionOwner {
+  /** Hears what the machine drops, counts and notes. */
+  readonly boundary: Journal
   /** Room for everything in front of the control field, and behind the information. */
   readonly frameHeadroom: number
   readonly frameTailroom: number
@@ -64,7 +66,7 @@ export class Connection implements Pump {
     this.user = user
     this.peer = to.peer
     this.key = to.key
-    this.abm = new Abm(machine.variant, machine.options, machine.listening, owner)
+    this.abm = new Abm(machine.variant, machine.options, machine.listening, owner.boundary)
     this.drive = new Drive(this.abm, env.timers, this)
   }
 
@@ -93,7 +95,7 @@ export class Connection implements Pump {
    */
   send(packet: Packet): boolean {
     if (this.abm.offer(packet)) this.flush(this.env.clock.now())
-    else this.owner.drop(packet, 'queueFull')
+    else this.owner.boundary.drop(packet, 'queueFull')
     this.shut = !this.abm.open
     return !this.shut
   }

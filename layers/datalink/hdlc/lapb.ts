@@ -202,18 +202,6 @@ class Lapb implements LinkService, User<undefined>, ConnectionOwner, ConnectionU
     this.boundary.ready()
   }
 
-  drop(packet: Packet, reason: AbmDrop): void {
-    this.boundary.drop(packet, reason)
-  }
-
-  count(reason: AbmDrop): void {
-    this.boundary.count(reason)
-  }
-
-  note(packet: Packet | null, event: string, reason: string, section: string): void {
-    this.boundary.note(packet, event, reason, section)
-  }
-
   private encapsulate(packet: Packet, etherType: number): LapbDrop | undefined {
     if (packet.length > this.mtu) return 'tooLongToSend'
     if (!this.protocols) return undefined

@@ -217,18 +217,6 @@ class Llc implements Llc2Service, User<LinkAddressing>, ConnectionOwner, Connect
     this.boundary.ready()
   }
 
-  drop(packet: Packet, reason: AbmDrop): void {
-    this.boundary.drop(packet, reason)
-  }
-
-  count(reason: AbmDrop): void {
-    this.boundary.count(reason)
-  }
-
-  note(packet: Packet | null, event: string, reason: string, section: string): void {
-    this.boundary.note(packet, event, reason, section)
-  }
-
   /** Octets of the longest information field. */
   private get longest(): number {
     return Math.min(this.options.n1 ?? 0, this.below.mtu - ADDRESS_OCTETS - CONTROL_OCTETS)
