@@ -7,6 +7,7 @@ import {
   boot,
   direct,
   ethernet,
+  type ImpairLayer,
   impair,
   ip,
   ipv4,
@@ -31,7 +32,7 @@ import { nodeMethods } from '../control/node-methods.ts'
 import { freeName, serveControl } from '../control/server.ts'
 import { usageError } from '../exit.ts'
 import type { LinkConfig, NodeConfig } from './config.ts'
-import type { DeviceSpec, HostPort, ImpairmentSpec, PppSpec, UdpSpec } from './link-spec.ts'
+import type { DeviceSpec, HostPort, PppSpec, UdpSpec } from './link-spec.ts'
 
 /** A node of the command line that runs. */
 export interface RunningNode extends AsyncDisposable {
@@ -92,7 +93,7 @@ function checkedBlueprint(config: NodeConfig): Blueprint<Sockets> {
 
 /** The stack of a configuration: its links side by side under IP, TCP and UDP. */
 export function blueprintOf(config: NodeConfig): Blueprint<Sockets> {
-  const links = Object.fromEntries(config.links.map((link) => [link.name, linkOf(link)]))
+  const links = Object.fromEntries(config.links.map((link) => [link.name, linkBlueprint(link)]))
   return stack(
     beside(links),
     ip(ipv4({ forwarding: config.forwarding, clampMss: config.clampMss })),
@@ -110,20 +111,27 @@ function configure(node: Node<Sockets>, config: NodeConfig): void {
   if (config.gateway !== undefined) network.routes.add({ prefix: '0.0.0.0/0', via: config.gateway })
 }
 
-function linkOf({ spec, addresses }: LinkConfig): Blueprint<LinkService> {
-  if (spec.type === 'ppp') return stack(worsened(lineOf(spec), spec.impairment), ppp(pppOptions(spec, addresses)))
-  if (spec.type === 'tun') return stack(worsened(tunDevice(deviceOptions(spec)), spec.impairment), direct())
+/**
+ * The stack of one link.
+ * @param faults what impairs it; by itself what its description says.
+ */
+export function linkBlueprint(
+  { spec, addresses }: LinkConfig,
+  faults: ImpairLayer | undefined = spec.impairment && impair(spec.impairment),
+): Blueprint<LinkService> {
+  if (spec.type === 'ppp') return stack(worsened(lineOf(spec), faults), ppp(pppOptions(spec, addresses)))
+  if (spec.type === 'tun') return stack(worsened(tunDevice(deviceOptions(spec)), faults), direct())
   const framing = ethernet(spec.mac === undefined ? {} : { address: spec.mac })
   return spec.type === 'tap'
-    ? stack(worsened(tapDevice(deviceOptions(spec)), spec.impairment), framing)
-    : stack(worsened(udpTunnel(tunnelOptions(spec)), spec.impairment), framing)
+    ? stack(worsened(tapDevice(deviceOptions(spec)), faults), framing)
+    : stack(worsened(udpTunnel(tunnelOptions(spec)), faults), framing)
 }
 
 function worsened<M extends Medium>(
   medium: Blueprint<PhysicalService<M>>,
-  impairment: ImpairmentSpec | undefined,
+  faults: ImpairLayer | undefined,
 ): Blueprint<PhysicalService<M>> {
-  return impairment === undefined ? medium : stack(medium, impair(impairment))
+  return faults === undefined ? medium : stack(medium, faults)
 }
 
 function lineOf({ line, baudRate, rtscts }: PppSpec): Blueprint<PhysicalService<'octets'>> {

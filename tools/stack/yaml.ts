@@ -1,0 +1,70 @@
+/** YAML files that are held against a schema: everything that is wrong is told at once, with its line and column. */
+import { readFileSync } from 'node:fs'
+import { isNode, LineCounter, parseDocument } from 'yaml'
+import type { z } from 'zod'
+import { CommandError, EXIT } from '../exit.ts'
+
+/** What is wrong with a value. */
+export interface Problem {
+  /** Keys and indices that lead to the value. */
+  readonly path: readonly PropertyKey[]
+  /** Where to point at; by itself at the value. */
+  readonly at?: readonly PropertyKey[]
+  readonly message: string
+}
+
+/**
+ * Reads a file and holds it against a schema.
+ * @param check finds what contradicts itself in a value that has the right shape.
+ * @throws CommandError exit 3 — with `FILE:LINE:COLUMN` in front of what is wrong; all errors, one a line.
+ */
+export function readYaml<Schema extends z.ZodType>(
+  path: string,
+  schema: Schema,
+  check: (value: z.output<Schema>) => readonly Problem[] = () => [],
+): z.output<Schema> {
+  const lines = new LineCounter()
+  const document = parseDocument(textOf(path), { lineCounter: lines, prettyErrors: false })
+  const [broken] = document.errors
+  if (broken !== undefined) throw configError(`${place(path, lines, broken.pos[0])}: ${broken.message}`)
+  const result = schema.safeParse(document.toJS())
+  const problems: readonly Problem[] = result.success ? check(result.data) : result.error.issues.map(problemOf)
+  if (!result.success || problems.length > 0) {
+    const told = problems.map(({ path: keys, at = keys, message }) => {
+      const where = keys.join('.')
+      return `${place(path, lines, offsetOf(document, at))}: ${where === '' ? '' : `${where}: `}${message}`
+    })
+    throw configError(told.join('\n'))
+  }
+  return result.data
+}
+
+/** An unknown key stands at the key itself, not at the map that should not have it. */
+function problemOf(issue: z.core.$ZodIssue): Problem {
+  const at = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] as string] : issue.path
+  return { path: issue.path, at, message: issue.message }
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw configError(`${path}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+/** Where the value of a path begins; that of the nearest parent where the path itself is missing. */
+function offsetOf(document: ReturnType<typeof parseDocument>, path: readonly PropertyKey[]): number {
+  for (let length = path.length; length >= 0; length--) {
+    const node: unknown = length === 0 ? document.contents : document.getIn(path.slice(0, length), true)
+    if (isNode(node) && node.range) return node.range[0]
+  }
+  return 0
+}
+
+function place(path: string, lines: LineCounter, offset: number): string {
+  const { line, col } = lines.linePos(offset)
+  return `${path}:${line}:${col}`
+}
+
+const configError = (message: string): CommandError => new CommandError(message, EXIT.configuration, 'ERR_CONFIG')
