@@ -7,7 +7,12 @@ import type { Packet } from '../../src/kernel/packet.ts'
 import type { LinkService } from '../datalink/service.ts'
 
 /** IP protocol numbers (IANA). */
-export const PROTOCOL: { readonly icmp: 1; readonly tcp: 6; readonly udp: 17 } = { icmp: 1, tcp: 6, udp: 17 }
+export const PROTOCOL: { readonly icmp: 1; readonly tcp: 6; readonly udp: 17; readonly icmpv6: 58 } = {
+  icmp: 1,
+  tcp: 6,
+  udp: 17,
+  icmpv6: 58,
+}
 
 /** Where a packet goes to or came from. Scratch: owned by the caller, valid during the call. */
 export class NetworkAddressing {

@@ -8,6 +8,7 @@
  * it saves. Longer runs go to the module in checksum.wat, which sums 64 octets at a time in the slab itself. Where
  * WebAssembly or its SIMD is missing, the loop of `sumView` takes its place.
  */
+import type { IpAddress } from './address.ts'
 import { CHECKSUM_WASM } from './checksum-wasm.ts'
 import { type Slab, slab } from './slab.ts'
 
@@ -81,6 +82,29 @@ export function checksum(start: number, length: number, partial = 0): number {
 /** The pseudo-header's share of a transport checksum (RFC 9293 §3.1, RFC 768): addresses, protocol, length. */
 export function pseudoHeaderIpv4(source: number, destination: number, protocol: number, length: number): number {
   return (source >>> 16) + (source & 0xffff) + (destination >>> 16) + (destination & 0xffff) + protocol + length
+}
+
+/**
+ * The same for IPv6 (RFC 8200 §8.1). A partial sum.
+ * @param protocol of the upper layer, not of an extension header. @param length of the upper layer's packet.
+ */
+export function pseudoHeaderIpv6(source: IpAddress, destination: IpAddress, protocol: number, length: number): number {
+  const low = (length & 0xffff) + (length >>> 16) + protocol
+  return sumAddress(source) + sumAddress(destination) + low
+}
+
+/** Eight 16-bit words: below 2^19. */
+function sumAddress({ w0, w1, w2, w3 }: IpAddress): number {
+  return (
+    (w0 >>> 16) +
+    (w0 & 0xffff) +
+    (w1 >>> 16) +
+    (w1 & 0xffff) +
+    (w2 >>> 16) +
+    (w2 & 0xffff) +
+    (w3 >>> 16) +
+    (w3 & 0xffff)
+  )
 }
 
 /** The checksum after one 16-bit word changed (RFC 1624 eqn. 3). */

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import fc from 'fast-check'
 import t from 'tap'
 import { build } from '../../scripts/build-checksum.ts'
+import { IpAddress } from '../../src/kernel/address.ts'
 import {
   adjust,
   checksum,
@@ -10,6 +11,7 @@ import {
   fold,
   portableEngine,
   pseudoHeaderIpv4,
+  pseudoHeaderIpv6,
   simdEngine,
   sum,
   sumOctets,
@@ -144,6 +146,11 @@ t.test('the pseudo-header', async (t) => {
   const expected = 0xc000 + 0x0201 + 0xc633 + 0x6402 + 6 + 20
   t.equal(pseudoHeaderIpv4(0xc000_0201 | 0, 0xc633_6402 | 0, 6, 20), expected)
   t.equal(pseudoHeaderIpv4(-1, -1, 255, 65_535), 4 * 0xffff + 255 + 65_535, 'below 2^32 at its largest')
+  // RFC 8200 §8.1: 2001:db8::1, fe80::2:3, an ICMPv6 message of 0x1_0004 octets.
+  const source = new IpAddress(0x2001_0db8, 0, 0, 1)
+  const destination = new IpAddress(0xfe80_0000, 0, 0, 0x0002_0003)
+  const words = 0x2001 + 0x0db8 + 1 + 0xfe80 + 2 + 3 + 1 + 4 + 58
+  t.equal(pseudoHeaderIpv6(source, destination, 58, 0x1_0004), words)
 })
 
 t.test('adjust gives what summing again would (RFC 1624)', async (t) => {
