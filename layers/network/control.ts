@@ -1,8 +1,19 @@
 /** The network tier as text: links, addresses, routes and neighbours, listed and changed from outside. */
-import type { LinkEntry, NeighbourEntry, NetworkControl, NewRoute, RouteEntry, Routes } from '../../src/api/routes.ts'
+import type {
+  Flow,
+  LinkEntry,
+  NeighbourEntry,
+  NetworkControl,
+  NewRoute,
+  RouteCandidate,
+  RouteEntry,
+  RouteExplanation,
+  Routes,
+} from '../../src/api/routes.ts'
 import { formatMac, type IpAddress, parseAddress, parsePrefix } from '../../src/kernel/address.ts'
 import { integer, invalidValue, NetError } from '../../src/kernel/errors.ts'
 import type { Family, Port } from './family.ts'
+import { chosenWay, flowHash, folded } from './flow.ts'
 import { IPV4_BITS_BEFORE, Route, type RouteAction, type RouteTable } from './routes.ts'
 
 type FamilyOf = (address: IpAddress) => Family | undefined
@@ -105,7 +116,7 @@ class RouteText implements Routes {
   add(entry: NewRoute): void {
     const route = this.parse(entry)
     if (!this.table.add(route)) {
-      const what = `a route to ${entry.prefix} with metric ${route.metric} from '${route.origin}' is there already`
+      const what = `this route to ${entry.prefix} with metric ${route.metric} from '${route.origin}' is there already`
       throw new NetError('EEXIST', what, { layer: 'ip', reason: 'routeExists' })
     }
     this.changes.changed()
@@ -114,11 +125,12 @@ class RouteText implements Routes {
   remove(entry: NewRoute): number {
     const { address, length } = parsePrefix(entry.prefix)
     const bits = address.isIpv4 ? length + IPV4_BITS_BEFORE : length
-    const wanted: NewRoute = { ...entry, prefix: text(new Route(address, bits, null, 0, 0, '', 'forward'), '').prefix }
-    const removed = this.table.removeWhere((route) => {
+    const doomed = this.table.at(new Route(address, bits, null, 0, 0, '', 'forward').prefix, bits).filter((route) => {
       const has: RouteEntry = this.entry(route)
-      return KEYS.every((key) => wanted[key] === undefined || wanted[key] === has[key])
+      return KEYS.every((key) => entry[key] === undefined || entry[key] === has[key])
     })
+    for (const route of doomed) this.table.remove(route)
+    const removed = doomed.length
     if (removed > 0) this.changes.changed()
     return removed
   }
@@ -130,6 +142,34 @@ class RouteText implements Routes {
   lookup(destination: string): RouteEntry | undefined {
     const route = this.table.lookup(parseAddress(destination, 'destination'))
     return route === null ? undefined : this.entry(route)
+  }
+
+  explain(destination: string, flow: Flow = {}): RouteExplanation {
+    const address = parseAddress(destination, 'destination')
+    const matching = this.table.matching(address)
+    const best = this.table.lookup(address)
+    const chosen = best === null ? null : chosenWay(hashOf(this.table.seed, address, flow), best.equals)
+    const rules = matching.map((route) => (chosen === null || route === chosen ? 'only' : this.rule(route, chosen)))
+    const shared = (best?.equals.length ?? 0) > 1
+    const next = shared ? 'flowHash' : (rules.find((_, i) => matching[i] !== chosen) ?? 'only')
+    const candidates = matching.map((route, i): RouteCandidate => {
+      const taken = route === chosen
+      return { route: this.entry(route), chosen: taken, rule: taken ? next : (rules[i] as RouteCandidate['rule']) }
+    })
+    return {
+      destination: address.toString(),
+      local: this.familyOf(address)?.isLocal(address) ?? false,
+      chosen: chosen === null ? undefined : this.entry(chosen),
+      candidates,
+    }
+  }
+
+  /** Why a route is not taken, and `chosen` is. */
+  private rule(route: Route, chosen: Route): RouteCandidate['rule'] {
+    if (route.length < chosen.length) return 'longestPrefix'
+    if (chosen.equals.includes(route)) return 'flowHash'
+    if (this.table.isDown(route) && !this.table.isDown(chosen)) return 'linkDown'
+    return route.metric > chosen.metric ? 'metric' : 'older'
   }
 
   private entry(route: Route): RouteEntry {
@@ -162,7 +202,14 @@ class RouteText implements Routes {
   }
 }
 
-const KEYS = ['prefix', 'via', 'link', 'metric', 'origin', 'action'] as const
+function hashOf(seed: number, destination: IpAddress, flow: Flow): number {
+  const source = parseAddress(flow.source ?? (destination.isIpv4 ? '0.0.0.0' : '::'), 'flow.source')
+  const word = (address: IpAddress) => (address.isIpv4 ? address.w3 : folded(address))
+  const ports = ((flow.sourcePort ?? 0) << 16) | (flow.destinationPort ?? 0)
+  return flowHash(seed, word(source), word(destination), flow.protocol ?? 0, ports)
+}
+
+const KEYS = ['via', 'link', 'metric', 'origin', 'action'] as const
 
 function text(route: Route, link: string | undefined): RouteEntry {
   const length = route.prefix.isIpv4 ? route.length - IPV4_BITS_BEFORE : route.length

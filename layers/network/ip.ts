@@ -73,6 +73,7 @@ class Network implements NetworkService, FamilyContext {
 
   constructor(below: Links, env: Env, blueprints: readonly FamilyBlueprint[]) {
     this.env = env
+    this.routes.seed = env.random('routes').uint32()
     const names = blueprints.map(({ name }) => name)
     const reasons = Object.assign({ noFamily: '' }, ...blueprints.map((blueprint) => blueprint.reasons))
     this.boundary = env.boundary(names.join('+'), 'transport', reasons)

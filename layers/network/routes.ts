@@ -1,21 +1,16 @@
 /**
- * The routing table: longest prefix match for both families in a path-compressed binary trie (Morrison 1968).
- *
- * A node stands for a prefix; below it hang at most two, by the bit that follows the prefix. Look-up walks down while
- * the prefixes match and remembers the last node that holds routes. Bits are counted over the four words of an address,
- * so IPv4's /n is 96 + n; each family has a root of its own, and IPv4's walk compares the last word alone.
- *
- *              0.0.0.0/0
- *             /         \
- *      10.0.0.0/8     192.168.0.0/16
- *        /      \
- *   10.0.0.0/24  10.128.0.0/9
+ * The routing table: longest prefix match for both families.
  *
  * Among the routes of one prefix those over links that are up come first, then the lower metric, then the older one. A
  * prefix whose links are all down still owns its destinations: what was meant for a link does not leak to the default
  * gateway because somebody pulled the plug.
+ *
+ * Routes of one prefix, metric and origin that lead different ways are used together (equal-cost multipath): each flow
+ * takes one of them, see `flow.ts`. What comes with addresses ('link') is not: the same network on two links has its stations on one.
  */
 import { IpAddress } from '../../src/kernel/address.ts'
+import { spreadOf, type Way } from './flow.ts'
+import { maskOf, PrefixTrie } from './prefix-trie.ts'
 
 /** What becomes of packets that take a route. */
 export type RouteAction = 'forward' | 'blackhole' | 'unreachable' | 'prohibit'
@@ -23,8 +18,8 @@ export type RouteAction = 'forward' | 'blackhole' | 'unreachable' | 'prohibit'
 /** Bits of an address before those of an IPv4 address. */
 export const IPV4_BITS_BEFORE = 96
 
-/** A route. Immutable once it is in a table. */
-export class Route {
+/** A route. Immutable once it is in a table, except for what the table keeps in it. */
+export class Route implements Way {
   readonly prefix: IpAddress
   /** Bits of the four words that count: 0 to 128; for IPv4 96 to 128. */
   readonly length: number
@@ -36,6 +31,9 @@ export class Route {
   /** 'link', 'static', or the name of a routing protocol. */
   readonly origin: string
   readonly action: RouteAction
+  readonly spread: number
+  /** The table's: all routes of this prefix, when there are several. */
+  siblings: Siblings | null = null
 
   /** @param prefix its bits beyond `length` are ignored. */
   constructor(
@@ -54,114 +52,132 @@ export class Route {
     this.metric = metric
     this.origin = origin
     this.action = action
-  }
-}
-
-class TrieNode {
-  readonly prefix: IpAddress
-  readonly length: number
-  readonly m0: number
-  readonly m1: number
-  readonly m2: number
-  readonly m3: number
-  /** The bit that chooses a child, in the word of number `word`; 0 when the prefix is a whole address. */
-  readonly word: number
-  readonly bit: number
-  zero: TrieNode | null = null
-  one: TrieNode | null = null
-  /** In order of preference while all links are up. */
-  routes: Route[] = []
-  /** The one in use: see the head of this file. */
-  best: Route | null = null
-
-  constructor(prefix: IpAddress, length: number) {
-    this.prefix = masked(prefix, length)
-    this.length = length
-    this.m0 = maskOf(length, 0)
-    this.m1 = maskOf(length, 1)
-    this.m2 = maskOf(length, 2)
-    this.m3 = maskOf(length, 3)
-    this.word = length >> 5
-    this.bit = length === 128 ? 0 : 1 << (31 - (length & 31))
+    this.spread = spreadOf(link, via)
   }
 
-  child(address: IpAddress): TrieNode | null {
-    return (wordOf(address, this.word) & this.bit) !== 0 ? this.one : this.zero
+  /** The routes among which a flow that takes this one, the best of its prefix, is to choose; itself included. */
+  get equals(): readonly Route[] {
+    return this.siblings?.equals ?? [this]
   }
 
-  setChild(address: IpAddress, child: TrieNode | null): void {
-    if ((wordOf(address, this.word) & this.bit) !== 0) this.one = child
-    else this.zero = child
-  }
-
-  matches(address: IpAddress): boolean {
-    const { prefix } = this
+  /** Do both lead the same way, said by the same? */
+  same(other: Route): boolean {
     return (
-      ((address.w3 ^ prefix.w3) & this.m3) === 0 &&
-      ((address.w2 ^ prefix.w2) & this.m2) === 0 &&
-      ((address.w1 ^ prefix.w1) & this.m1) === 0 &&
-      ((address.w0 ^ prefix.w0) & this.m0) === 0
+      this.metric === other.metric &&
+      this.origin === other.origin &&
+      this.action === other.action &&
+      this.link === other.link &&
+      (this.via === null ? other.via === null : other.via !== null && this.via.equals(other.via))
     )
   }
 }
 
+/** The routes of one prefix that has several. */
+export class Siblings {
+  /** In order of preference while all links are up. */
+  readonly all: Route[]
+  /** Those in use: see the head of this file. */
+  equals: readonly Route[] = []
+
+  constructor(all: Route[]) {
+    this.all = all
+  }
+
+  /** @returns the best one, now that links or routes have changed. */
+  choose(down: ReadonlySet<number>): Route {
+    const usable = this.all.filter(({ link }) => !down.has(link))
+    const best = (usable[0] ?? this.all[0]) as Route
+    const shares = best.action === 'forward' && best.origin !== 'link' && usable.length > 1
+    this.equals = shares ? usable.filter((other) => sharesWith(best, other)) : [best]
+    return best
+  }
+}
+
+const sharesWith = (best: Route, other: Route): boolean =>
+  other.metric === best.metric && other.origin === best.origin && other.action === 'forward'
+
 /** The table itself: addresses in, routes out; no text, no neighbours. */
 export class RouteTable {
-  private readonly root4 = new TrieNode(new IpAddress(), IPV4_BITS_BEFORE)
-  private readonly root6 = new TrieNode(new IpAddress(0, 0, 0, 0), 0)
+  /** Unlike that of other nodes, so that routers in a row do not all choose alike. Any int32. */
+  seed = 0
+  private readonly ipv4: PrefixTrie
+  private readonly ipv6: PrefixTrie
+  /** The best route of each prefix, by the number that the trie has for it; from 1. */
+  private readonly best: (Route | null)[] = [null]
+  /** Numbers that are free again. */
+  private readonly unused: number[] = []
+  /** Prefixes with several routes, which are all that a link concerns. */
+  private readonly shared = new Map<Siblings, number>()
   private readonly down = new Set<number>()
+  private readonly way: number[] = []
   private count = 0
+
+  /** @param indexFrom for tests: see `PrefixTrie`. */
+  constructor(indexFrom?: number) {
+    this.ipv4 = new PrefixTrie(1, indexFrom)
+    this.ipv6 = new PrefixTrie(4, indexFrom)
+  }
 
   /** Routes in the table. */
   get size(): number {
     return this.count
   }
 
+  /** Octets of the tries, without the routes themselves. */
+  get octets(): number {
+    return this.ipv4.octets + this.ipv6.octets
+  }
+
   /** The route to an IPv4 address, or null. @param word the address as int32. */
   lookupIpv4(word: number): Route | null {
-    let best: Route | null = null
-    let node: TrieNode | null = this.root4
-    while (node !== null && ((word ^ node.prefix.w3) & node.m3) === 0) {
-      if (node.best !== null) best = node.best
-      node = (word & node.bit) !== 0 ? node.one : node.zero
-    }
-    return best
+    return this.best[this.ipv4.lookupWord(word)] as Route | null
   }
 
   /** The route to an address of either family, or null. */
   lookup(address: IpAddress): Route | null {
-    if (address.isIpv4) return this.lookupIpv4(address.w3)
-    let best: Route | null = null
-    let node: TrieNode | null = this.root6
-    while (node?.matches(address)) {
-      if (node.best !== null) best = node.best
-      node = node.child(address)
-    }
-    return best
+    return address.isIpv4 ? this.lookupIpv4(address.w3) : (this.best[this.ipv6.lookup(address)] as Route | null)
   }
 
   /** The best route to an address over one link, or null. */
   lookupOn(address: IpAddress, link: number): Route | null {
-    let best: Route | null = null
-    let node: TrieNode | null = this.root(address)
-    while (node?.matches(address)) {
-      best = node.routes.find((route) => route.link === link) ?? best
-      node = node.child(address)
+    for (let i = this.trie(address).path(address, this.way) - 1; i >= 0; i--) {
+      const best = this.best[this.way[i] as number] as Route
+      const found = best.siblings === null ? best : best.siblings.all.find((route) => route.link === link)
+      if (found?.link === link) return found
     }
-    return best
+    return null
   }
 
-  /** @returns false when the same prefix, metric and origin is there already. */
+  /** All routes to an address, those of the longest prefix first, and among these the best. */
+  matching(address: IpAddress): Route[] {
+    const found = this.trie(address).path(address, this.way)
+    return this.way
+      .slice(0, found)
+      .reverse()
+      .flatMap((value) => this.routesOf(value))
+  }
+
+  /** Is the link of a route down? */
+  isDown(route: Route): boolean {
+    return this.down.has(route.link)
+  }
+
+  /** @returns false when the same prefix, metric and origin leads the same way already. */
   add(route: Route): boolean {
-    const node = this.place(route)
-    const same = (other: Route) => other.metric === route.metric && other.origin === route.origin
-    if (node.routes.some(same)) {
-      this.prune(route.prefix, route.length)
-      return false
+    const { prefix } = route
+    const trie = this.trie(prefix)
+    const length = bitsOf(route)
+    const value = trie.get(prefix, length)
+    if (value === 0) {
+      const number = this.unused.pop() ?? this.best.length
+      this.best[number] = route
+      trie.set(prefix, length, number)
+    } else {
+      const routes = this.routesOf(value)
+      if (routes.some((other) => other.same(route))) return false
+      const at = routes.findIndex((other) => other.metric > route.metric)
+      this.replace(value, at < 0 ? [...routes, route] : routes.toSpliced(at, 0, route))
     }
-    const at = node.routes.findIndex((other) => other.metric > route.metric)
-    node.routes.splice(at < 0 ? node.routes.length : at, 0, route)
-    this.choose(node)
     this.count++
     return true
   }
@@ -176,19 +192,25 @@ export class RouteTable {
 
   /** Removes this very route. @returns whether it was there. */
   remove(route: Route): boolean {
-    const node = this.find(route.prefix, route.length)
-    const at = node?.routes.indexOf(route) ?? -1
-    if (node === null || at < 0) return false
-    node.routes.splice(at, 1)
-    this.choose(node)
+    const { prefix } = route
+    const trie = this.trie(prefix)
+    const value = trie.get(prefix, bitsOf(route))
+    const routes = this.routesOf(value)
+    if (!routes.includes(route)) return false
+    const left = routes.filter((other) => other !== route)
+    this.replace(value, left)
+    route.siblings = null
+    if (left.length === 0) {
+      trie.delete(prefix, bitsOf(route))
+      this.unused.push(value)
+    }
     this.count--
-    this.prune(route.prefix, route.length)
     return true
   }
 
-  /** The routes of exactly this prefix, best first. */
+  /** The routes of exactly this prefix, best first while all links are up. @param length as a route has it. */
   at(prefix: IpAddress, length: number): readonly Route[] {
-    return this.find(prefix, length)?.routes ?? []
+    return this.routesOf(this.trie(prefix).get(prefix, prefix.isIpv4 ? length - IPV4_BITS_BEFORE : length))
   }
 
   /** Tells the state of a link: routes over links that are down are used only where there is no other. */
@@ -196,81 +218,36 @@ export class RouteTable {
     if (this.down.has(link) === !up) return
     if (up) this.down.delete(link)
     else this.down.add(link)
-    for (const node of this.nodes()) this.choose(node)
+    for (const [siblings, value] of this.shared) this.best[value] = siblings.choose(this.down)
   }
 
   /** All routes: IPv4 first, each family in the order of prefixes. */
   *routes(): IterableIterator<Route> {
-    for (const node of this.nodes()) yield* node.routes
+    for (const trie of [this.ipv4, this.ipv6]) for (const value of trie.values()) yield* this.routesOf(value)
   }
 
-  private *nodes(): IterableIterator<TrieNode> {
-    const waiting: TrieNode[] = [this.root6, this.root4]
-    for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
-      yield node
-      if (node.one !== null) waiting.push(node.one)
-      if (node.zero !== null) waiting.push(node.zero)
-    }
+  private trie(address: IpAddress): PrefixTrie {
+    return address.isIpv4 ? this.ipv4 : this.ipv6
   }
 
-  private root(address: IpAddress): TrieNode {
-    return address.isIpv4 ? this.root4 : this.root6
+  private routesOf(value: number): Route[] {
+    const best = this.best[value] as Route | null
+    return best === null ? [] : (best.siblings?.all ?? [best])
   }
 
-  private choose(node: TrieNode): void {
-    const { routes } = node
-    node.best = routes.find((route) => !this.down.has(route.link)) ?? routes[0] ?? null
-  }
-
-  private find(prefix: IpAddress, length: number): TrieNode | null {
-    let node: TrieNode | null = this.root(prefix)
-    while (node !== null && node.length < length && node.matches(prefix)) node = node.child(prefix)
-    return node !== null && node.length === length && node.matches(prefix) ? node : null
-  }
-
-  /** The node of a route's prefix, made if necessary. */
-  private place({ prefix, length }: Route): TrieNode {
-    let node = this.root(prefix)
-    while (node.length < length) {
-      const child = node.child(prefix)
-      const common = child === null ? length : Math.min(commonBits(prefix, child.prefix), child.length, length)
-      if (child !== null && common === child.length) {
-        node = child
-        continue
-      }
-      const made = new TrieNode(prefix, common)
-      if (child !== null) made.setChild(child.prefix, child)
-      node.setChild(prefix, made)
-      node = made
-    }
-    return node
-  }
-
-  /** Takes out the node of a prefix, and its fork above, where they hold nothing any more. */
-  private prune(prefix: IpAddress, length: number): void {
-    const path: TrieNode[] = []
-    let node: TrieNode | null = this.root(prefix)
-    while (node !== null && node.length <= length && node.matches(prefix)) {
-      path.push(node)
-      node = node.child(prefix)
-    }
-    for (let i = path.length - 1; i > 0; i--) {
-      const idle = path[i] as TrieNode
-      if (idle.routes.length > 0 || (idle.zero !== null && idle.one !== null)) return
-      path[i - 1]?.setChild(prefix, idle.zero ?? idle.one)
-    }
+  /** Gives a prefix other routes than it has. */
+  private replace(value: number, routes: Route[]): void {
+    const before = (this.best[value] as Route).siblings
+    if (before !== null) this.shared.delete(before)
+    const siblings = routes.length > 1 ? new Siblings(routes) : null
+    for (const route of routes) route.siblings = siblings
+    this.best[value] = siblings?.choose(this.down) ?? routes[0] ?? null
+    if (siblings !== null) this.shared.set(siblings, value)
   }
 }
 
-function wordOf(address: IpAddress, word: number): number {
-  return word === 0 ? address.w0 : word === 1 ? address.w1 : word === 2 ? address.w2 : address.w3
-}
-
-/** The mask that a prefix of `length` bits has in one of the four words. */
-function maskOf(length: number, word: number): number {
-  const bits = length - 32 * word
-  return bits <= 0 ? 0 : bits >= 32 ? -1 : -1 << (32 - bits)
-}
+/** A route's length as its family counts it. */
+const bitsOf = ({ prefix, length }: Route): number => (prefix.isIpv4 ? length - IPV4_BITS_BEFORE : length)
 
 function masked(address: IpAddress, length: number): IpAddress {
   return new IpAddress(
@@ -279,13 +256,4 @@ function masked(address: IpAddress, length: number): IpAddress {
     address.w2 & maskOf(length, 2),
     address.w3 & maskOf(length, 3),
   )
-}
-
-/** How many leading bits two addresses share. */
-function commonBits(a: IpAddress, b: IpAddress): number {
-  for (let word = 0; word < 4; word++) {
-    const difference = wordOf(a, word) ^ wordOf(b, word)
-    if (difference !== 0) return 32 * word + Math.clz32(difference)
-  }
-  return 128
 }

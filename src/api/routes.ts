@@ -19,17 +19,51 @@ export interface RouteEntry {
 /** What `add` takes; `prefix` is required, and `via` or `link` for routes that forward. */
 export type NewRoute = Pick<RouteEntry, 'prefix'> & Partial<RouteEntry>
 
+/** A flow, as far as a choice among equal ways depends on it. What is left out counts as 0. */
+export interface Flow {
+  readonly source?: string | undefined
+  /** 0 to 255: 6 is TCP, 17 UDP. */
+  readonly protocol?: number | undefined
+  readonly sourcePort?: number | undefined
+  readonly destinationPort?: number | undefined
+}
+
+/** A route whose prefix holds a destination, and why it is taken or not. */
+export interface RouteCandidate {
+  readonly route: RouteEntry
+  readonly chosen: boolean
+  /**
+   * Why it was not chosen: another has a longer prefix, its link is down and that of another is not, the metric of another is
+   * lower, another came first, or the hash of the flow took another of equal ways. Of the chosen one, what set it
+   * apart from the next.
+   */
+  readonly rule: 'longestPrefix' | 'linkDown' | 'metric' | 'older' | 'flowHash' | 'only'
+}
+
+/** What `explain` found. */
+export interface RouteExplanation {
+  readonly destination: string
+  /** The destination is the node itself; packets to it take no route. */
+  readonly local: boolean
+  readonly chosen: RouteEntry | undefined
+  /** Those of the longest prefix first. */
+  readonly candidates: readonly RouteCandidate[]
+}
+
 export interface Routes {
   /**
+   * Routes of the same prefix, metric and origin that lead different ways share the traffic, flow by flow.
    * @throws TypeError ERR_INVALID_ARG_VALUE — not a prefix, or an unknown link.
-   * @throws NetError EEXIST — the same prefix, metric and origin is there. NetError ENETUNREACH — `via` is on no link.
+   * @throws NetError EEXIST — the same route is there. NetError ENETUNREACH — `via` is on no link.
    */
   add(route: NewRoute): void
   /** Removes what matches all fields given. @returns how many. */
   remove(route: NewRoute): number
   list(): RouteEntry[]
-  /** The route a destination takes, or undefined. @throws TypeError ERR_INVALID_ARG_VALUE */
+  /** The route a destination takes, or undefined; the first of equal ones. @throws TypeError ERR_INVALID_ARG_VALUE */
   lookup(destination: string): RouteEntry | undefined
+  /** Which routes there are to a destination, and why a packet of `flow` takes one of them. @throws TypeError ERR_INVALID_ARG_VALUE */
+  explain(destination: string, flow?: Flow): RouteExplanation
 }
 
 /** A neighbour on a link, as text. */

@@ -28,6 +28,7 @@ const NETWORKS = [
   'layers/network/neighbours.ts',
   'layers/network/neighbour-cache.ts',
   'layers/network/routes.ts',
+  'layers/network/flow.ts',
 ]
 
 export const IMPORTS: readonly ImportRule[] = [
@@ -149,7 +150,7 @@ export const IMPORTS: readonly ImportRule[] = [
   },
   {
     name: 'what joins the families knows what they share, and none of them',
-    files: /^layers\/network\/(?:ip|control|family|neighbours|routes)\.ts$/,
+    files: /^layers\/network\/(?:ip|control|family|flow|neighbours|prefix-trie|routes)\.ts$/,
     may: [
       KERNEL,
       'layers/offload/',
@@ -157,6 +158,7 @@ export const IMPORTS: readonly ImportRule[] = [
       'layers/datalink/service.ts',
       ...NETWORKS,
       'layers/network/control.ts',
+      'layers/network/prefix-trie.ts',
     ],
   },
   {

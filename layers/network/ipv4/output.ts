@@ -16,7 +16,7 @@ import { type Fragments, fragment } from './fragment.ts'
 import * as header from './header.ts'
 import type { Hop, Hops } from './hops.ts'
 import { CODE, type Complaints, TYPE } from './icmp-message.ts'
-import type { LocalDelivery } from './local.ts'
+import type { LocalDelivery } from '../local.ts'
 import type { Ipv4Port } from './port.ts'
 import type { Ipv4Boundary, Ipv4Reason } from './reasons.ts'
 

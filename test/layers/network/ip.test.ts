@@ -5,6 +5,7 @@ import { ip } from '../../../layers/network/ip.ts'
 import { type Ipv4Options, ipv4 } from '../../../layers/network/ipv4/ipv4.ts'
 import { NetworkAddressing, type NetworkService, Path } from '../../../layers/network/service.ts'
 import { cable } from '../../../layers/physical/cable.ts'
+import type { Flow } from '../../../src/api/routes.ts'
 import { IpAddress, parseAddress } from '../../../src/kernel/address.ts'
 import { seconds } from '../../../src/kernel/clock.ts'
 import { Packet, packetsInUse } from '../../../src/kernel/packet.ts'
@@ -77,7 +78,7 @@ t.test('routes as text', async (t) => {
   const addresses = { eth0: '10.0.0.1/24', eth1: '10.0.1.1/24' }
   const { routes } = sim.boot('R', router([left[0], right[0]], { addresses })).top.control
   routes.add({ prefix: '192.168.5.7/16', via: '10.0.1.9', metric: 3 })
-  t.throws(() => routes.add({ prefix: '192.168.0.0/16', via: '10.0.0.9', metric: 3 }), { code: 'EEXIST' })
+  t.throws(() => routes.add({ prefix: '192.168.0.0/16', via: '10.0.1.9', metric: 3 }), { code: 'EEXIST' })
   routes.add({ prefix: '192.168.0.0/16', via: '10.0.0.9', metric: 4, origin: 'babel' })
   routes.add({ prefix: '203.0.113.0/24', action: 'blackhole', metric: 1 })
   t.strictSame(
@@ -101,6 +102,51 @@ t.test('routes as text', async (t) => {
   t.equal(routes.remove({ prefix: '192.168.0.0/16', via: '10.0.1.9' }), 1)
   t.equal(routes.remove({ prefix: '192.168.1.1/16' }), 1)
   t.equal(routes.list().length, 3)
+  await sim.close()
+})
+
+t.test('why a route is taken', async (t) => {
+  const sim = new Simulation()
+  const [left, right] = [cable(), cable()]
+  const addresses = { eth0: '10.0.0.1/24', eth1: '10.0.1.1/24' }
+  const { routes } = sim.boot('R', router([left[0], right[0]], { addresses, gateway: '10.0.0.9' })).top.control
+  const why = (destination: string, flow: Flow = {}) => {
+    const { candidates, chosen, local } = routes.explain(destination, flow)
+    const lines = candidates.map((c) => `${c.route.prefix} ${c.route.via ?? ''} ${c.chosen ? 'chosen' : ''} ${c.rule}`)
+    t.match(candidates.find((candidate) => candidate.chosen)?.route, chosen)
+    return [...lines, ...(local ? ['local'] : [])]
+  }
+  t.strictSame(why('192.0.2.1'), ['0.0.0.0/0 10.0.0.9 chosen only'])
+  routes.add({ prefix: '192.0.2.0/24', via: '10.0.1.8', metric: 7 })
+  routes.add({ prefix: '192.0.2.0/24', via: '10.0.0.8', metric: 5 })
+  routes.add({ prefix: '192.0.2.0/24', via: '10.0.0.7', metric: 5, origin: 'babel' })
+  t.strictSame(why('192.0.2.1'), [
+    '192.0.2.0/24 10.0.0.8 chosen older',
+    '192.0.2.0/24 10.0.0.7  older',
+    '192.0.2.0/24 10.0.1.8  metric',
+    '0.0.0.0/0 10.0.0.9  longestPrefix',
+  ])
+  left.link.unplug()
+  t.strictSame(why('192.0.2.1'), [
+    '192.0.2.0/24 10.0.0.8  linkDown',
+    '192.0.2.0/24 10.0.0.7  linkDown',
+    '192.0.2.0/24 10.0.1.8 chosen linkDown',
+    '0.0.0.0/0 10.0.0.9  longestPrefix',
+  ])
+  left.link.plug()
+  routes.add({ prefix: '192.0.2.0/24', via: '10.0.1.6', metric: 5 })
+  const ways = new Set<string | undefined>()
+  for (let sourcePort = 1; sourcePort <= 50; sourcePort++) {
+    const flow = { source: '10.0.0.5', protocol: 6, sourcePort, destinationPort: 80 }
+    ways.add(routes.explain('192.0.2.1', flow).chosen?.via)
+    t.strictSame(routes.explain('192.0.2.1', flow), routes.explain('192.0.2.1', flow), 'a flow keeps its way')
+    t.equal(why('192.0.2.1', flow).filter((line) => line.endsWith('flowHash')).length, 2, 'both are told')
+  }
+  t.strictSame([...ways].sort(), ['10.0.0.8', '10.0.1.6'])
+  t.strictSame(why('10.0.0.1'), ['10.0.0.0/24  chosen longestPrefix', '0.0.0.0/0 10.0.0.9  longestPrefix', 'local'])
+  t.strictSame(why('2001:db8::1'), [], 'no route, and no family')
+  t.throws(() => routes.explain('nowhere'), { code: 'ERR_INVALID_ARG_VALUE' })
+  t.throws(() => routes.explain('192.0.2.1', { source: 'x' }), { code: 'ERR_INVALID_ARG_VALUE' })
   await sim.close()
 })
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
+import { chosenWay, flowHash } from '../../../layers/network/flow.ts'
 import { IPV4_BITS_BEFORE, Route, RouteTable } from '../../../layers/network/routes.ts'
 import { IpAddress, parseAddress, parsePrefix } from '../../../src/kernel/address.ts'
 import { holds } from '../../property.ts'
@@ -44,7 +45,7 @@ t.test('metric, links that are down, and duplicates', async (t) => {
   table.add(far)
   table.add(near)
   table.add(route('0.0.0.0/0', 3))
-  t.equal(table.add(route('10.255.0.0/8', 4, 7)), false, 'same prefix, metric and origin')
+  t.equal(table.add(route('10.255.0.0/8', 2, 7)), false, 'the same way, said by the same')
   t.equal(table.add(route('10.0.0.0/8', 4, 7, 'babel')), true)
   const at = (text: string) => table.lookup(parseAddress(text))
   t.equal(at('10.0.0.1'), near)
@@ -99,11 +100,12 @@ t.test('against the linear model', async (t) => {
     down: fc.uniqueArray(fc.integer({ min: 1, max: 3 })),
     targets: fc.array(address, { minLength: 1, maxLength: 20 }),
   })
+  const indexFrom = fc.constantFrom(1, 5, undefined)
   holds(
     t,
-    'look-up, listing and removal agree',
-    fc.property(script, ({ routes, removed, down, targets }) => {
-      const table = new RouteTable()
+    'look-up, listing and removal agree, with an index and without',
+    fc.property(script, indexFrom, ({ routes, removed, down, targets }, from) => {
+      const table = new RouteTable(from)
       const model: Route[] = []
       for (const added of routes) if (table.add(added)) model.push(added)
       for (const link of down) table.setLink(link, false)
@@ -111,7 +113,12 @@ t.test('against the linear model', async (t) => {
         assert.equal(table.size, model.length)
         assert.deepEqual(new Set(table.routes()), new Set(model))
         for (const target of [...targets, ...model.map(({ prefix }) => prefix)]) {
-          assert.equal(show(table.lookup(target)), show(linear(model, new Set(down), target)))
+          const expected = linear(model, new Set(down), target)
+          assert.equal(show(table.lookup(target)), show(expected))
+          assert.equal(show(table.matching(target)[0] ?? null), show(linear(model, new Set(), target)))
+          assert.equal(table.matching(target).length, model.filter((candidate) => covers(candidate, target)).length)
+          const over2 = model.filter(({ link }) => link === 2)
+          assert.equal(show(table.lookupOn(target, 2)), show(linear(over2, new Set(), target)))
         }
       }
       check()
@@ -121,6 +128,79 @@ t.test('against the linear model', async (t) => {
       }
       check()
     }),
-    { numRuns: 300 },
+    { numRuns: 600 },
+  )
+})
+
+t.test('the index follows what changes above and below it', async (t) => {
+  const table = new RouteTable(1)
+  const link = (text: string) => table.lookup(parseAddress(text))?.link
+  const wide = route('10.0.0.0/8', 1)
+  const narrow = route('10.1.0.0/16', 2)
+  const narrower = route('10.1.2.0/24', 3)
+  table.add(narrower)
+  t.strictSame(['10.1.2.3', '10.1.3.3', '10.2.0.1'].map(link), [3, undefined, undefined])
+  table.add(wide)
+  t.strictSame(['10.1.2.3', '10.1.3.3', '10.2.0.1', '11.0.0.1'].map(link), [3, 1, 1, undefined])
+  table.add(narrow)
+  t.strictSame(['10.1.2.3', '10.1.3.3', '10.2.0.1'].map(link), [3, 2, 1])
+  table.remove(narrower)
+  table.remove(wide)
+  t.strictSame(['10.1.2.3', '10.1.3.3', '10.2.0.1'].map(link), [2, 2, undefined])
+  table.remove(narrow)
+  t.equal(link('10.1.2.3'), undefined)
+})
+
+t.test('memory of what is removed is used again', async (t) => {
+  const table = new RouteTable()
+  const fill = () => {
+    const added = Array.from({ length: 5000 }, (_, i) => route(`10.${i >> 8}.${i & 255}.0/24`))
+    for (const each of added) table.add(each)
+    for (const each of added) table.remove(each)
+  }
+  fill()
+  const { octets } = table
+  for (let i = 0; i < 3; i++) fill()
+  t.equal(table.octets, octets)
+  t.equal(table.size, 0)
+})
+
+t.test('equal ways: each flow keeps its own, and only those of a way that goes move', async (t) => {
+  const table = new RouteTable()
+  const ways = [1, 2, 3, 4].map((link) => route('10.0.0.0/8', link, 5, 'babel'))
+  for (const way of ways) t.equal(table.add(way), true)
+  table.add(route('10.0.0.0/8', 5, 6, 'babel'))
+  table.add(route('10.0.0.0/8', 6, 5, 'static'))
+  const best = () => table.lookup(parseAddress('10.0.0.1')) as Route
+  t.strictSame(best().equals, ways, 'neither the dearer one nor that of another origin')
+  const flows = Array.from({ length: 4000 }, (_, i) => flowHash(99, 0x0a00_0001, 0x0a00_0002, 6, (i << 16) | 80))
+  const linksOf = () => flows.map((flow) => chosenWay(flow, best().equals).link)
+  const before = linksOf()
+  for (const { link } of ways) {
+    const share = before.filter((other) => other === link).length
+    t.ok(share > 850 && share < 1150, `link ${link} has ${share} of 4000 flows`)
+  }
+  table.setLink(2, false)
+  const without = linksOf()
+  t.ok(
+    before.every((link, i) => link === 2 || without[i] === link),
+    'the others stay',
+  )
+  t.notOk(without.includes(2))
+  table.setLink(2, true)
+  t.strictSame(linksOf(), before, 'and come back')
+  table.remove(ways[2] as Route)
+  t.ok(linksOf().every((link, i) => before[i] === 3 || before[i] === link))
+  for (const link of [1, 2, 4, 5, 6]) table.setLink(link, false)
+  t.strictSame(best().equals, [ways[0]], 'all down: one of them, which says so')
+})
+
+t.test('networks of links are not spread', async (t) => {
+  const table = new RouteTable()
+  table.add(route('10.0.0.0/24', 1, 0, 'link'))
+  table.add(route('10.0.0.0/24', 2, 0, 'link'))
+  t.strictSame(
+    table.lookup(parseAddress('10.0.0.7'))?.equals.map(({ link }) => link),
+    [1],
   )
 })

@@ -2,11 +2,11 @@
  * Packets to ourselves. They pass no link, but they wait in a queue like on one, for a later turn, so that `send` never
  * calls back into its caller; and they are taken out in batches, so that a chatty pair does not keep others from theirs.
  */
-import type { Instant } from '../../../src/kernel/clock.ts'
-import type { Env } from '../../../src/kernel/env.ts'
-import type { Packet } from '../../../src/kernel/packet.ts'
-import { Queue } from '../../../src/kernel/queue.ts'
-import { Timer } from '../../../src/kernel/timers.ts'
+import type { Instant } from '../../src/kernel/clock.ts'
+import type { Env } from '../../src/kernel/env.ts'
+import type { Packet } from '../../src/kernel/packet.ts'
+import { Queue } from '../../src/kernel/queue.ts'
+import { Timer } from '../../src/kernel/timers.ts'
 
 /** Packets of 64 KB each may wait here. */
 const HIGH = 256
