@@ -1,5 +1,6 @@
 /** The whole physical tier: what `netstrata/physical` has, and the media of a real machine. Needs Node. */
 export * from './index.ts'
+export { type LengthPrefixDrop, type LengthPrefixOptions, lengthPrefix } from './octets/length-prefix.ts'
 export type { OctetDrop, OctetPortOptions } from './octets/port.ts'
 export { type SerialOptions, serial } from './octets/serial.ts'
 export { type OctetStream, stream } from './octets/stream.ts'

@@ -45,6 +45,8 @@ const PACKAGES = {
   tcpdump: 'tcpdump',
   traceroute: 'traceroute',
   tshark: 'tshark',
+  vde_plug: 'vde2',
+  vde_switch: 'vde2',
 } as const
 
 /** A program, or something of the machine: root's rights over networks, the TUN driver, a library of Debian's Python. */

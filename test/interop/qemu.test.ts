@@ -1,13 +1,16 @@
 /**
- * A second kernel, without root: a virtual machine under QEMU whose network card is a pair of UDP ports, and on the other
- * side our stack. It pings us, downloads from us, and serves us.
+ * A second kernel, without root: a virtual machine under QEMU whose network card is a pair of UDP ports or a Unix socket, and
+ * on the other side our stack. It pings us, downloads from us, and serves us.
  */
-import { spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import http from 'node:http'
+import { createServer, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import {
@@ -15,16 +18,19 @@ import {
   ethernet,
   ip,
   ipv4,
+  lengthPrefix,
   type Node,
   type Sockets,
   sockets,
   stack,
+  stream,
   tcp,
   type UdpTunnelOptions,
   udp,
   udpTunnel,
 } from '../../src/index.ts'
 import { oracle, run } from './helpers.ts'
+import { folder } from './payload.ts'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const guest = join(here, '../../node_modules/.cache/netstrata-guest')
@@ -44,36 +50,52 @@ const SESSION = {
   peerCookie: Buffer.from('fedcba9876543210', 'hex'),
 }
 
-/** How the machine's network card is joined to our tunnel. */
-const CODECS = {
-  raw: {
-    tunnel: { codec: 'raw' },
-    netdev:
+const tunnel = (options: UdpTunnelOptions) =>
+  udpTunnel({ ...options, local: { host: HOST, port: OUR_PORT }, peers: [{ host: HOST, port: GUEST_PORT }], mtu: 1500 })
+
+type Machine = ChildProcessByStdio<null, Readable, null>
+
+/** How the machine's network card is joined to our link: both sides of it, the latter with a folder of the test's own. */
+const WAYS = {
+  'bare datagrams': {
+    link: () => tunnel({ codec: 'raw' }),
+    netdev: () =>
       `dgram,id=n0,local.type=inet,local.host=${HOST},local.port=${GUEST_PORT},` +
       `remote.type=inet,remote.host=${HOST},remote.port=${OUR_PORT}`,
   },
-  l2tpv3: {
-    tunnel: { codec: 'l2tpv3', l2tpv3: SESSION },
-    netdev:
+  'datagrams of L2TPv3': {
+    link: () => tunnel({ codec: 'l2tpv3', l2tpv3: SESSION }),
+    netdev: () =>
       `l2tpv3,id=n0,udp=on,src=${HOST},srcport=${GUEST_PORT},dst=${HOST},dstport=${OUR_PORT},` +
       'rxsession=0x22,txsession=0x11,cookie64=on,txcookie=0x0123456789abcdef,rxcookie=0xfedcba9876543210',
   },
-} as const satisfies Record<string, { tunnel: UdpTunnelOptions; netdev: string }>
+  'a stream': {
+    link: (home: string) => {
+      const server = createServer().listen(join(home, 'card'))
+      const machine = once(server, 'connection').then(([socket]) => {
+        server.close()
+        return socket as Socket
+      })
+      return stack(
+        stream(() => machine),
+        lengthPrefix(),
+      )
+    },
+    netdev: (home: string) => `stream,id=n0,server=off,addr.type=unix,addr.path=${join(home, 'card')}`,
+  },
+}
 
-for (const [codec, { tunnel: coded, netdev }] of Object.entries(CODECS)) {
+for (const [way, { link, netdev }] of Object.entries(WAYS)) {
   const skip = oracle('qemu-system-x86_64', 'busybox', 'cpio', 'apt-get')
-  t.test(`a virtual machine over datagrams of the codec ${codec}`, { skip }, async (t) => {
+  t.test(`a virtual machine over ${way}`, { skip }, async (t) => {
     if (!existsSync(join(guest, 'vmlinuz'))) {
       const built = await run(join(here, 'guest/build'), guest)
       t.equal(built.code, 0, `the guest is built: ${built.output}`)
     }
-    const tunnel = udpTunnel({
-      ...coded,
-      local: { host: HOST, port: OUR_PORT },
-      peers: [{ host: HOST, port: GUEST_PORT }],
-      mtu: 1500,
-    })
-    const node = await boot(stack(tunnel, ethernet(), ip(ipv4({ address: '10.9.0.2/24' })), sockets(tcp(), udp())))
+    const home = folder(t)
+    const host = stack(link(home), ethernet(), ip(ipv4({ address: '10.9.0.2/24' })), sockets(tcp(), udp()))
+    const machine = start(t, netdev(home))
+    const node = await boot(host)
     t.teardown(() => node.close())
     const data = Buffer.alloc(OCTETS, 'octets for a machine that does not exist. ')
     let done = false
@@ -84,7 +106,7 @@ for (const [codec, { tunnel: coded, netdev }] of Object.entries(CODECS)) {
     node.net.attach(server).listen(80)
 
     const said = new Map<string, string>()
-    for await (const line of console(t, netdev)) {
+    for await (const line of console(machine)) {
       const [what, value] = report(line)
       said.set(what, value)
       if (what !== 'serving') continue
@@ -104,8 +126,7 @@ function report(line: string): [what: string, value: string] {
   return [words.join(' '), value ?? '']
 }
 
-/** Runs the machine; its console, line by line, until it switches itself off. */
-async function* console(t: { teardown(cleanup: () => void): void }, netdev: string): AsyncGenerator<string> {
+function start(t: { teardown(cleanup: () => void): void }, netdev: string): Machine {
   const machine = spawn(
     'qemu-system-x86_64',
     [
@@ -122,7 +143,12 @@ async function* console(t: { teardown(cleanup: () => void): void }, netdev: stri
     clearTimeout(late)
     machine.kill('SIGKILL')
   })
-  for await (const line of createInterface(machine.stdout)) {
+  return machine
+}
+
+/** What a machine says on its console, line by line, until it switches itself off. */
+async function* console({ stdout }: Machine): AsyncGenerator<string> {
+  for await (const line of createInterface(stdout)) {
     const at = line.indexOf('guest: ')
     if (at >= 0) yield line.slice(at).trimEnd()
   }
