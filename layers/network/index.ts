@@ -1,9 +1,9 @@
 /** The network tier: packets to any address, over whichever link leads there. */
+export type { ErrorRate } from './error-rate.ts'
 export type { Assigned, Family, FamilyBlueprint, FamilyContext, Port, Refusal } from './family.ts'
 export { ip, type Links, UNNAMED_LINK } from './ip.ts'
 export type { ArpOptions } from './ipv4/arp.ts'
-export type { ErrorRate } from './ipv4/icmp.ts'
 export { type Ipv4Options, ipv4 } from './ipv4/ipv4.ts'
-export type { ReassemblyLimits } from './ipv4/reassembly.ts'
 export type { NeighbourOptions, NeighbourSnapshot, NeighbourState } from './neighbours.ts'
+export type { ReassemblyLimits } from './reassembly.ts'
 export * from './service.ts'

@@ -29,6 +29,11 @@ const NETWORKS = [
   'layers/network/neighbour-cache.ts',
   'layers/network/routes.ts',
   'layers/network/flow.ts',
+  'layers/network/reverse-path.ts',
+  'layers/network/error-rate.ts',
+  'layers/network/local.ts',
+  'layers/network/path-mtu.ts',
+  'layers/network/reassembly.ts',
 ]
 
 export const IMPORTS: readonly ImportRule[] = [
@@ -150,7 +155,7 @@ export const IMPORTS: readonly ImportRule[] = [
   },
   {
     name: 'what joins the families knows what they share, and none of them',
-    files: /^layers\/network\/(?:ip|control|family|flow|neighbours|prefix-trie|routes)\.ts$/,
+    files: /^layers\/network\/(?:ip|control|family|flow|neighbours|prefix-trie|reverse-path|routes)\.ts$/,
     may: [
       KERNEL,
       'layers/offload/',

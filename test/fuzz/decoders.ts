@@ -8,9 +8,10 @@ import * as ethernetFrame from '../../layers/datalink/ethernet/frame.ts'
 import * as arpPacket from '../../layers/network/ipv4/arp-packet.ts'
 import * as ipv4Header from '../../layers/network/ipv4/header.ts'
 import { explain } from '../../layers/network/ipv4/icmp-message.ts'
-import { PathMtu } from '../../layers/network/ipv4/path-mtu.ts'
-import { Reassembly } from '../../layers/network/ipv4/reassembly.ts'
+import { IPV4_FRAGMENTS } from '../../layers/network/ipv4/reassembly.ts'
 import { NeighbourCache } from '../../layers/network/neighbour-cache.ts'
+import { PathMtu } from '../../layers/network/path-mtu.ts'
+import { Reassembly } from '../../layers/network/reassembly.ts'
 import { ErrorReport } from '../../layers/network/service.ts'
 import { pullVnetHeader, pushVnetHeader } from '../../layers/physical/tun-vnet-header.ts'
 import type { Codec } from '../../layers/physical/udp-tunnel/codec.ts'
@@ -238,7 +239,7 @@ function ipv4(packet: Packet): boolean {
 function reassembly(random: Random): Decoder {
   const limits = { octets: 65_536, datagrams: 32 }
   let whole = 0
-  const machine = new Reassembly((packet) => packet.release(), limits)
+  const machine = new Reassembly(IPV4_FRAGMENTS, (packet) => packet.release(), limits)
   let now = 0
   CLEANUPS.push(() => machine.clear())
   return (octets) => {
@@ -273,7 +274,7 @@ function makeFragment(packet: Packet, header: number, random: Random): void {
 }
 
 function pathMtu(random: Random): Decoder {
-  const machine = new PathMtu(64)
+  const machine = new PathMtu(ipv4Header.NARROWEST_PATH, 64)
   let now = 0
   return () => {
     now += below(random, seconds(1))

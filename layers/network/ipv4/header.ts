@@ -28,6 +28,8 @@ export const LONGEST_HEADER_OCTETS: 60 = 60
 export const LONGEST_DATAGRAM_OCTETS: 65_535 = 65_535
 /** Every link carries at least this much (RFC 791 §3.2). */
 export const SMALLEST_MTU: 68 = 68
+/** The narrowest path that errors can make us adapt to. */
+export const NARROWEST_PATH: 552 = 552
 /** Version 4 and five words of header, as the first octet. */
 export const VERSION_IHL: 0x45 = 0x45
 

@@ -6,6 +6,7 @@
 import { IpAddress } from '../../../src/kernel/address.ts'
 import { type HashKey, hashKey, keyedHash } from '../../../src/kernel/keyed-hash.ts'
 import type { Random } from '../../../src/kernel/random.ts'
+import type { PathMtu } from '../path-mtu.ts'
 import type { RouteTable } from '../routes.ts'
 import {
   type Addresses,
@@ -16,8 +17,7 @@ import {
   LIMITED_BROADCAST,
   LOOPBACK,
 } from './addresses.ts'
-import { LONGEST_DATAGRAM_OCTETS } from './header.ts'
-import type { PathMtu } from './path-mtu.ts'
+import * as header from './header.ts'
 import type { Ipv4Port } from './port.ts'
 
 /** Slots of the cache; a power of two. */
@@ -37,7 +37,7 @@ export type HopKind =
   | 'unreachable'
   | 'prohibit'
 
-export class Hop {
+export class Hop implements Way {
   kind: HopKind = 'noRoute'
   /** The link to leave by; null for the node itself, and when there is none. */
   port: Ipv4Port | null = null
@@ -54,6 +54,10 @@ export class Hop {
   counter = -1
   /** Valid while it equals the cache's. */
   epoch = 0
+  /** Of a way among others, what tells it from them. */
+  spread = 0
+  /** The ways among which the flows to the destination are spread; null when there is only this one. */
+  ways: readonly Hop[] | null = null
 }
 
 export class Hops {
@@ -96,11 +100,28 @@ export class Hops {
     return hop
   }
 
+  /**
+   * The way of a packet among equal ones.
+   * @param packet with its header at `start`. Fragments of a datagram have to go one way, so their ports do not count.
+   */
+  wayOf(hop: Hop, packet: Packet): Hop {
+    if (hop.ways === null) return hop
+    const { view, start, end } = packet
+    const transport = start + header.headerOctets(view, start)
+    const protocol = header.protocol(view, start)
+    const whole = (header.flagsAndOffset(view, start) & (header.MF | header.OFFSET_MASK)) === 0
+    const hasPorts = whole && (protocol === PROTOCOL.tcp || protocol === PROTOCOL.udp) && transport + 4 <= end
+    const ports = hasPorts ? view.getInt32(transport) : 0
+    const source = header.source(view, start)
+    return chosenWay(flowHash(this.routes.seed, source, hop.destination, protocol, ports), hop.ways)
+  }
+
   /** The way over one link, whatever the routes say of others; where they say nothing of it, the link itself. */
   via(destination: number, link: number): Hop {
     const hop = this.forced
     this.fill(hop, destination)
     if (hop.kind === 'local' || isThisNetwork(destination)) return hop
+    hop.ways = null
     const port = this.ports[link]
     hop.port = port ?? null
     if (port === undefined) hop.kind = 'noRoute'
@@ -145,10 +166,12 @@ export class Hops {
     hop.epoch = this.epoch
     hop.counter = -1
     hop.port = null
+    hop.ways = null
     hop.nextHop.setIpv4(destination)
     hop.kind = this.kindOf(hop, destination)
     hop.accepted = hop.kind === 'local' || this.addresses.isLocal(destination)
     this.limit(hop)
+    if (hop.ways !== null) this.narrow(hop, hop.ways)
   }
 
   private kindOf(hop: Hop, destination: number): HopKind {
@@ -169,11 +192,31 @@ export class Hops {
     const route = this.routes.lookupIpv4(destination)
     if (route === null) return 'noRoute'
     if (route.action !== 'forward') return route.action
+    if (!this.lead(hop, route)) return 'noRoute'
+    const { equals } = route
+    if (equals.length > 1) hop.ways = this.waysOf(equals, destination)
+    return 'forward'
+  }
+
+  private lead(hop: Hop, route: Route): boolean {
     const port = this.ports[route.link]
-    if (port === undefined) return 'noRoute'
+    if (port === undefined) return false
     hop.port = port
     if (route.via !== null) hop.nextHop.setIpv4(route.via.w3)
-    return 'forward'
+    return true
+  }
+
+  private waysOf(routes: readonly Route[], destination: number): Hop[] {
+    return routes.flatMap((route) => {
+      const way = new Hop()
+      way.kind = 'forward'
+      way.destination = destination
+      way.nextHop.setIpv4(destination)
+      way.spread = route.spread
+      if (!this.lead(way, route)) return []
+      this.limit(way)
+      return [way]
+    })
   }
 
   /** Multicast and limited broadcast leave by the link the routes name, else by the first that is up. */
@@ -188,7 +231,7 @@ export class Hops {
   private limit(hop: Hop): void {
     hop.mayFragment = false
     if (hop.port === null) {
-      hop.mtu = LONGEST_DATAGRAM_OCTETS
+      hop.mtu = header.LONGEST_DATAGRAM_OCTETS
       return
     }
     hop.mtu = hop.port.mtu
@@ -197,5 +240,10 @@ export class Hops {
     if (known === undefined || known.mtu >= hop.mtu) return
     hop.mtu = known.mtu
     hop.mayFragment = known.mayFragment
+  }
+
+  /** The least that any of the ways carries: what is sent may take each. */
+  private narrow(hop: Hop, ways: readonly Hop[]): void {
+    for (const { mtu } of ways) hop.mtu = Math.min(hop.mtu, mtu)
   }
 }

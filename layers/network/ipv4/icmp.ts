@@ -8,18 +8,18 @@
  */
 import { adjust, checksum } from '../../../src/kernel/checksum.ts'
 import type { Env } from '../../../src/kernel/env.ts'
-import { inRange } from '../../../src/kernel/errors.ts'
 import { Packet } from '../../../src/kernel/packet.ts'
-import { TokenBucket } from '../../../src/kernel/token-bucket.ts'
+import type { TokenBucket } from '../../../src/kernel/token-bucket.ts'
 import { complete } from '../../offload/complete.ts'
+import { type ErrorRate, errorBucket } from '../error-rate.ts'
 import type { FamilyContext } from '../family.ts'
+import type { PathMtu } from '../path-mtu.ts'
 import { ErrorReport, NetworkAddressing, PROTOCOL } from '../service.ts'
 import { type Addresses, isLoopback, isMulticast, isReserved, isThisNetwork } from './addresses.ts'
 import * as header from './header.ts'
 import type { Hops } from './hops.ts'
 import { CODE, type Complaints, explain, ICMP_OCTETS, isQuery, TYPE } from './icmp-message.ts'
 import type { Output } from './output.ts'
-import type { PathMtu } from './path-mtu.ts'
 import type { Ipv4Boundary } from './reasons.ts'
 
 /** Octets of an error, IP header included, at the most (RFC 1812 §4.3.2.3). */
@@ -28,20 +28,6 @@ const LONGEST_ERROR = 576
 const SHORTEST_QUOTE = 8
 /** Internetwork control (RFC 1812 §4.3.2.5). */
 const ERROR_TOS = 0xc0
-
-/** How many errors are sent. */
-export interface ErrorRate {
-  /** Errors a second, 0 to 10^9. Default 1000; 0 sends none. */
-  readonly perSecond?: number | undefined
-  /** Errors at once, 0 to 10^9. Default 50; 0 sends none. */
-  readonly burst?: number | undefined
-}
-
-/** @throws RangeError ERR_OUT_OF_RANGE, TypeError ERR_INVALID_ARG_TYPE — see `ErrorRate`. */
-export function checkErrors({ perSecond, burst }: ErrorRate): void {
-  if (perSecond !== undefined) inRange('errors.perSecond', perSecond, 0, 1e9)
-  if (burst !== undefined) inRange('errors.burst', burst, 0, 1e9)
-}
 
 export class Icmp implements Complaints {
   private readonly context: FamilyContext
@@ -75,7 +61,7 @@ export class Icmp implements Complaints {
     this.hops = hops
     this.pathMtu = pathMtu
     this.ttl = ttl
-    this.bucket = new TokenBucket(rate.perSecond ?? 1000, rate.burst ?? 50)
+    this.bucket = errorBucket(rate)
     this.learnt = learnt
   }
 

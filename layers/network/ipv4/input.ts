@@ -10,17 +10,18 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Cast } from '../../datalink/service.ts'
 import { complete } from '../../offload/complete.ts'
 import { offloadFits } from '../../offload/header.ts'
+import type { LocalReceiver } from '../local.ts'
+import type { Reassembly } from '../reassembly.ts'
+import type { ReversePath } from '../reverse-path.ts'
 import { NetworkAddressing, PROTOCOL } from '../service.ts'
 import { type Addresses, ALL_HOSTS, isLoopback, isMulticast, isReserved, isThisNetwork } from './addresses.ts'
 import * as header from './header.ts'
 import type { Hop, Hops } from './hops.ts'
 import type { Icmp } from './icmp.ts'
 import { CODE, TYPE } from './icmp-message.ts'
-import type { LocalReceiver } from '../local.ts'
 import type { Output } from './output.ts'
 import type { Ipv4Port } from './port.ts'
 import type { Ipv4Boundary, Ipv4Reason } from './reasons.ts'
-import type { Reassembly } from './reassembly.ts'
 
 /** More fragments, or not the first. */
 const FRAGMENT = header.MF | header.OFFSET_MASK
@@ -36,6 +37,7 @@ export class Input implements LocalReceiver {
   private readonly reassembly: Reassembly
   private readonly reassemblyDrive: Drive
   private readonly forwarding: boolean
+  private readonly reversePath: ReversePath | null
   private readonly from = new NetworkAddressing()
 
   constructor(
@@ -48,6 +50,7 @@ export class Input implements LocalReceiver {
     reassembly: Reassembly,
     reassemblyDrive: Drive,
     forwarding: boolean,
+    reversePath: ReversePath | null,
   ) {
     this.boundary = boundary
     this.clock = clock
@@ -58,6 +61,7 @@ export class Input implements LocalReceiver {
     this.reassembly = reassembly
     this.reassemblyDrive = reassemblyDrive
     this.forwarding = forwarding
+    this.reversePath = reversePath
   }
 
   ready(): void {
@@ -107,6 +111,11 @@ export class Input implements LocalReceiver {
       const martian = martianOf(source, destination)
       if (martian !== undefined) {
         this.boundary.drop(packet, martian)
+        return
+      }
+      const { reversePath } = this
+      if (reversePath !== null && source !== 0 && !reversePath.acceptsIpv4(source, port.port.index)) {
+        this.boundary.drop(packet, 'reversePath')
         return
       }
     }

@@ -12,23 +12,26 @@ import { integer, invalidValue, NetError } from '../../../src/kernel/errors.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Cast } from '../../datalink/service.ts'
 import { Merger } from '../../offload/merge.ts'
+import { checkErrors, type ErrorRate } from '../error-rate.ts'
 import type { Assigned, Family, FamilyBlueprint, FamilyContext, Port, Refusal } from '../family.ts'
+import { LocalDelivery } from '../local.ts'
 import { checkNeighbours, type NeighbourOwner, type NeighbourSnapshot } from '../neighbours.ts'
+import { PathMtu } from '../path-mtu.ts'
+import { checkReassembly, Reassembly, type ReassemblyLimits } from '../reassembly.ts'
+import { ReversePath } from '../reverse-path.ts'
 import { IPV4_BITS_BEFORE, Route } from '../routes.ts'
 import type { NetworkAddressing, NoPath, Path } from '../service.ts'
 import { Addresses, isLoopback, isMulticast, isReserved, isThisNetwork, LIMITED_BROADCAST } from './addresses.ts'
 import { type ArpOptions, arp } from './arp.ts'
 import * as header from './header.ts'
 import { Hops } from './hops.ts'
-import { checkErrors, type ErrorRate, Icmp } from './icmp.ts'
+import { Icmp } from './icmp.ts'
 import { CODE, TYPE } from './icmp-message.ts'
 import { Input } from './input.ts'
-import { LocalDelivery } from '../local.ts'
 import { Output } from './output.ts'
-import { PathMtu } from './path-mtu.ts'
 import { type Ipv4Assigned, Ipv4Port, type PortOwner } from './port.ts'
 import { type Ipv4Boundary, REASONS } from './reasons.ts'
-import { checkReassembly, Reassembly, type ReassemblyLimits } from './reassembly.ts'
+import { IPV4_FRAGMENTS } from './reassembly.ts'
 
 /** What `ipv4` can be told; text as at the API. */
 export interface Ipv4Options {
@@ -42,6 +45,11 @@ export interface Ipv4Options {
   readonly routes?: readonly NewRoute[] | undefined
   /** Be a router: send on what is for others. Default false. */
   readonly forwarding?: boolean | undefined
+  /**
+   * Packets must come in by a link that leads back to their source ('strict'), or there must be some route to it ('loose'), or
+   * they are dropped (RFC 3704). Default false: no matter.
+   */
+  readonly reversePath?: 'strict' | 'loose' | false | undefined
   /**
    * Of forwarded TCP connections: let both ends announce no larger segments than the links here take. For links smaller
    * than the rest of the way, as tunnels are, where ICMP errors may get lost. Default false.
@@ -62,6 +70,7 @@ interface Settings {
   readonly address: readonly Prefix[]
   readonly addresses: ReadonlyMap<string, readonly Prefix[]>
   readonly forwarding: boolean
+  readonly reversePath: 'strict' | 'loose' | false
   readonly clampMss: boolean
   readonly mtu: number
   readonly ttl: number
@@ -84,6 +93,7 @@ export function ipv4(options: Ipv4Options = {}): FamilyBlueprint {
       Object.entries(options.addresses ?? {}).map(([link, texts]) => [link, prefixes(`addresses.${link}`, texts)]),
     ),
     forwarding: options.forwarding ?? false,
+    reversePath: reversePathOf(options.reversePath ?? false),
     clampMss: options.clampMss ?? false,
     mtu: integer('mtu', options.mtu ?? header.LONGEST_DATAGRAM_OCTETS, header.SMALLEST_MTU, 65_535),
     ttl: integer('ttl', options.ttl ?? 64, 1, 255),
@@ -105,6 +115,12 @@ function prefixes(name: string, texts: string | readonly string[]): Prefix[] {
     checkHost(name, prefix.address.w3, prefix.length)
     return prefix
   })
+}
+
+function reversePathOf(value: 'strict' | 'loose' | false): 'strict' | 'loose' | false {
+  if (![false, 'strict', 'loose'].includes(value))
+    throw invalidValue('reversePath', "'strict', 'loose' or false", value)
+  return value
 }
 
 function word(name: string, text: string): string {
@@ -138,7 +154,7 @@ class Ipv4 implements Family, PortOwner {
   private readonly boundary: Ipv4Boundary
   private readonly ports: (Ipv4Port | undefined)[] = []
   private readonly addressBook = new Addresses()
-  private readonly pathMtu = new PathMtu()
+  private readonly pathMtu = new PathMtu(header.NARROWEST_PATH)
   private readonly pathMtuDrive: Drive
   private readonly hops: Hops
   private readonly icmp: Icmp
@@ -171,7 +187,11 @@ class Ipv4 implements Family, PortOwner {
     })
     this.output = new Output(this.boundary, this.addressBook, this.hops, this.local, this.icmp, settings.clampMss)
     this.icmp.connect(this.output)
-    this.reassembly = new Reassembly((packet, reason) => this.boundary.drop(packet, reason), settings.reassembly)
+    this.reassembly = new Reassembly(
+      IPV4_FRAGMENTS,
+      (packet, reason) => this.boundary.drop(packet, reason),
+      settings.reassembly,
+    )
     this.reassemblyDrive = new Drive(this.reassembly, env.timers, { pump: () => this.reportExpired() })
     this.input = new Input(
       this.boundary,
@@ -183,6 +203,7 @@ class Ipv4 implements Family, PortOwner {
       this.reassembly,
       this.reassemblyDrive,
       settings.forwarding,
+      settings.reversePath === false ? null : new ReversePath(context.routes, settings.reversePath === 'strict'),
     )
     env.defer(() => this.close())
   }
@@ -294,17 +315,22 @@ class Ipv4 implements Family, PortOwner {
     path.headroom = header.HEADER_OCTETS + (port?.link.headroom ?? 0)
     path.tailroom = port?.link.tailroom ?? 0
     path.link = port?.port.index ?? 0
+    for (const { port } of hop.ways ?? []) {
+      if (port !== null) lessen(path, port)
+    }
     return undefined
   }
 
   confirm(destination: IpAddress): void {
-    const { kind, port, nextHop } = this.hops.find(destination.w3)
-    if (kind === 'forward') port?.neighbours?.confirm(nextHop)
+    const { kind, port, nextHop, ways } = this.hops.find(destination.w3)
+    // Of several ways it is not known which one has done it.
+    if (kind === 'forward' && ways === null) port?.neighbours?.confirm(nextHop)
   }
 
   doubt(destination: IpAddress): void {
-    const { kind, port, nextHop } = this.hops.find(destination.w3)
-    if (kind === 'forward') port?.neighbours?.doubt(nextHop)
+    const hop = this.hops.find(destination.w3)
+    if (hop.kind !== 'forward') return
+    for (const { port, nextHop } of hop.ways ?? [hop]) port?.neighbours?.doubt(nextHop)
   }
 
   isLocal(address: IpAddress): boolean {
@@ -398,4 +424,13 @@ class Ipv4 implements Family, PortOwner {
     this.reassemblyDrive.stop()
     this.reassembly.clear()
   }
+}
+
+/** Holds a path within what one of its ways offers. */
+function lessen(path: Path, { mtu, link }: Ipv4Port): void {
+  path.linkMtu = Math.min(path.linkMtu, mtu)
+  path.segment = Math.min(path.segment, link.offload.segment)
+  path.checksum &&= link.offload.checksum
+  path.headroom = Math.max(path.headroom, header.HEADER_OCTETS + link.headroom)
+  path.tailroom = Math.max(path.tailroom, link.tailroom)
 }

@@ -8,6 +8,7 @@
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { complete } from '../../offload/complete.ts'
 import { Segmenter } from '../../offload/segment.ts'
+import type { LocalDelivery } from '../local.ts'
 import { UNRESOLVED } from '../neighbours.ts'
 import type { NetworkAddressing } from '../service.ts'
 import { type Addresses, isLoopback, LIMITED_BROADCAST } from './addresses.ts'
@@ -16,7 +17,6 @@ import { type Fragments, fragment } from './fragment.ts'
 import * as header from './header.ts'
 import type { Hop, Hops } from './hops.ts'
 import { CODE, type Complaints, TYPE } from './icmp-message.ts'
-import type { LocalDelivery } from '../local.ts'
 import type { Ipv4Port } from './port.ts'
 import type { Ipv4Boundary, Ipv4Reason } from './reasons.ts'
 
@@ -93,7 +93,8 @@ export class Output implements Fragments {
    * @param packet with its header at `start`, as it came. @param from where it came from.
    * @param w2 the word of TTL and checksum to go out with.
    */
-  forward(packet: Packet, from: Ipv4Port, hop: Hop, w2: number, dontFragment: boolean): void {
+  forward(packet: Packet, from: Ipv4Port, to: Hop, w2: number, dontFragment: boolean): void {
+    const hop = this.hops.wayOf(to, packet)
     const { port } = hop
     if (hop.kind !== 'forward' || port === null) {
       this.fail(packet, hop)
@@ -119,7 +120,8 @@ export class Output implements Fragments {
   }
 
   /** Sends what has its header: where it goes to is decided, whether it fits is not. Takes ownership. */
-  private dispatch(packet: Packet, hop: Hop, dontFragment: boolean): boolean {
+  private dispatch(packet: Packet, to: Hop, dontFragment: boolean): boolean {
+    const hop = this.hops.wayOf(to, packet)
     if (hop.kind === 'local') {
       if (!this.local.push(packet)) return this.drop(packet, 'queueFull')
       return this.local.open

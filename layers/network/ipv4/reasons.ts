@@ -1,8 +1,8 @@
 /** Why the IPv4 layer drops packets, with the standard behind each decision. */
 import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
+import type { FragmentFault } from '../reassembly.ts'
 import type { NetworkAddressing } from '../service.ts'
-import type { FragmentFault } from './reassembly.ts'
 
 export type Ipv4Reason =
   | 'short'
@@ -13,6 +13,7 @@ export type Ipv4Reason =
   | 'sourceRoute'
   | 'martianSource'
   | 'martianDestination'
+  | 'reversePath'
   | 'linkBroadcast'
   | 'directedBroadcast'
   | 'notMember'
@@ -50,6 +51,8 @@ export const REASONS: Reasons<Ipv4Reason> = {
   sourceRoute: 'RFC 7126 §4.3',
   martianSource: 'RFC 1812 §5.3.7',
   martianDestination: 'RFC 1812 §5.3.7',
+  /** The link does not lead back to the source. */
+  reversePath: 'RFC 3704 §2.2',
   /** Broadcast on the link, yet to one station's IP address. */
   linkBroadcast: 'RFC 1122 §3.3.6',
   /** A broadcast of a network of ours that came in by another link. */

@@ -4,7 +4,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import { fragment } from '../../../../layers/network/ipv4/fragment.ts'
 import * as header from '../../../../layers/network/ipv4/header.ts'
-import { REASSEMBLY_LIFE, Reassembly } from '../../../../layers/network/ipv4/reassembly.ts'
+import { IPV4_FRAGMENTS } from '../../../../layers/network/ipv4/reassembly.ts'
+import { Reassembly } from '../../../../layers/network/reassembly.ts'
 import { Packet, packetsInUse } from '../../../../src/kernel/packet.ts'
 import { holds } from '../../../property.ts'
 import { pattern, referenceChecksum } from './stand.ts'
@@ -43,10 +44,14 @@ function cut(packet: Packet, mtu: number): Packet[] {
 /** A reassembly that records what it gives up. */
 function reassembly(limits = {}) {
   const reasons: string[] = []
-  const machine = new Reassembly((packet, reason) => {
-    reasons.push(reason)
-    packet.release()
-  }, limits)
+  const machine = new Reassembly(
+    IPV4_FRAGMENTS,
+    (packet, reason) => {
+      reasons.push(reason)
+      packet.release()
+    },
+    limits,
+  )
   return { machine, reasons }
 }
 
@@ -158,7 +163,7 @@ t.test('fragments that overlap end the datagram, and the rest of it', async (t) 
     t.equal(machine.input(datagram(pattern(24), { flags: header.MF | 3 }), 0), undefined)
     t.equal(reasons.length, 4, 'what still comes is refused')
     t.equal(machine.memory, 0)
-    machine.expire(REASSEMBLY_LIFE)
+    machine.expire(IPV4_FRAGMENTS.life)
     t.equal(machine.size, 0)
   }
   t.equal(packetsInUse(), before)
@@ -179,13 +184,13 @@ t.test('time runs out', async (t) => {
   t.equal(machine.deadline, Number.POSITIVE_INFINITY)
   machine.input(datagram(pattern(24), { flags: header.MF }), 100)
   machine.input(datagram(pattern(24), { flags: header.MF, id: 8 }), 200)
-  t.equal(machine.deadline, 100 + REASSEMBLY_LIFE)
-  machine.expire(100 + REASSEMBLY_LIFE)
+  t.equal(machine.deadline, 100 + IPV4_FRAGMENTS.life)
+  machine.expire(100 + IPV4_FRAGMENTS.life)
   const expired = machine.output()
   t.equal(expired?.length, 44)
   expired?.release()
   t.equal(machine.output(), undefined)
-  t.equal(machine.deadline, 200 + REASSEMBLY_LIFE)
+  t.equal(machine.deadline, 200 + IPV4_FRAGMENTS.life)
   machine.clear()
   t.strictSame([machine.size, machine.memory, reasons.length], [0, 0, 0])
 })

@@ -1,15 +1,13 @@
 /**
- * What routers told us of the MTU of paths (RFC 1191), as a machine: bounded, and forgotten after ten minutes so that a
- * path which became wider is noticed (§6.3).
+ * What routers told us of the MTU of paths (RFC 1191, RFC 8201), as a machine: bounded, and forgotten after ten minutes
+ * so that a path which became wider is noticed (RFC 1191 §6.3, RFC 8201 §5.3). A destination is a number: an IPv4 address
+ * as int32, or a hash of an IPv6 address that nobody can aim at another's.
  */
-import { type Duration, type Instant, seconds } from '../../../src/kernel/clock.ts'
-import type { Timed } from '../../../src/kernel/machine.ts'
+import { type Duration, type Instant, seconds } from '../../src/kernel/clock.ts'
+import type { Timed } from '../../src/kernel/machine.ts'
 
 /** How long a report is believed (RFC 1191 §6.3). */
 export const PATH_MTU_LIFE: Duration = seconds(600)
-/** The narrowest path we adapt to: forged reports cost us no more than this (RFC 5927 §7). */
-export const NARROWEST_PATH: 552 = 552
-
 const ENTRIES = 4096
 
 /** MTUs of common links, for reports that do not say (RFC 1191 §7.1). */
@@ -25,10 +23,15 @@ export interface KnownPath {
 export class PathMtu implements Timed {
   /** In the order of expiry: all live equally long, and a new report goes to the end. */
   private readonly paths = new Map<number, KnownPath>()
+  private readonly narrowest: number
   private readonly limit: number
 
-  /** @param limit how many destinations are remembered. */
-  constructor(limit: number = ENTRIES) {
+  /**
+   * @param narrowest path we adapt to: forged reports cost us no more than this (RFC 5927 §7).
+   * @param limit how many destinations are remembered.
+   */
+  constructor(narrowest: number, limit: number = ENTRIES) {
+    this.narrowest = narrowest
     this.limit = limit
   }
 
@@ -55,8 +58,8 @@ export class PathMtu implements Timed {
     const next = nextHopMtu(reported, length)
     // It cannot have been too big for an MTU it fits into (RFC 5927 §7.2); and a report never widens a path.
     if (next >= length || next >= current) return 0
-    const mtu = Math.max(next, NARROWEST_PATH)
-    if (mtu >= current && !(next < NARROWEST_PATH && this.get(destination)?.mayFragment !== true)) return 0
+    const mtu = Math.max(next, this.narrowest)
+    if (mtu >= current && !(next < this.narrowest && this.get(destination)?.mayFragment !== true)) return 0
     return Math.min(mtu, current)
   }
 
@@ -67,8 +70,8 @@ export class PathMtu implements Timed {
     const next = nextHopMtu(reported, length)
     this.paths.delete(destination)
     if (this.paths.size >= this.limit) this.forgetOldest()
-    const mtu = Math.max(next, NARROWEST_PATH)
-    this.paths.set(destination, { mtu, mayFragment: next < NARROWEST_PATH, until: now + PATH_MTU_LIFE })
+    const mtu = Math.max(next, this.narrowest)
+    this.paths.set(destination, { mtu, mayFragment: next < this.narrowest, until: now + PATH_MTU_LIFE })
     return believed
   }
 
