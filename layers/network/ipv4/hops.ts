@@ -5,9 +5,12 @@
  */
 import { IpAddress } from '../../../src/kernel/address.ts'
 import { type HashKey, hashKey, keyedHash } from '../../../src/kernel/keyed-hash.ts'
+import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Random } from '../../../src/kernel/random.ts'
+import { chosenWay, flowHash, type Way } from '../flow.ts'
 import type { PathMtu } from '../path-mtu.ts'
-import type { RouteTable } from '../routes.ts'
+import type { Route, RouteTable } from '../routes.ts'
+import { PROTOCOL } from '../service.ts'
 import {
   type Addresses,
   isLoopback,
