@@ -1,12 +1,12 @@
 /**
- * Which station is behind which peer, learned from source addresses (RFC 7348 §4.1; IEEE 802.1Q §8.8): a table of
- * fixed size, in sets of eight entries.
+ * Which station is behind which peer of a tunnel or port of a bridge, learned from source addresses (RFC 7348 §4.1;
+ * IEEE 802.1Q §8.7): a table of fixed size, in sets of eight entries.
  *
  * A set takes the place of chains and of deletion: an address is only looked for in its set, a new one takes the free,
  * expired or least recently heard entry there. So memory and time are bounded whatever a peer sends, and ageing needs
  * no timer. Which set an address belongs to is keyed, so that a peer cannot aim at one.
  */
-import type { Duration, Instant } from '../../../src/kernel/clock.ts'
+import type { Duration, Instant } from './clock.ts'
 
 const WAYS = 8
 
