@@ -26,6 +26,8 @@ export interface Env {
     encapsulation: Encapsulation,
     reasons: Reasons<Reason>,
   ): Boundary<Address, Reason>
+  /** What made the boundary has gone while the node stays: it is listed, captured and counted no more. */
+  forget(boundary: { readonly name: string }): void
   /** Something that booting waits for; its rejection fails the boot and unwinds what was started. */
   starting(promise: Promise<unknown>): void
   /** Run when the node closes, newest first; a promise is awaited, within the node's deadline. */

@@ -35,6 +35,7 @@ export class Part<Top> implements AsyncDisposable {
   private readonly cleanups: Cleanups
   private readonly boundaries: AnyBoundary[] = []
   private readonly starting: Promise<unknown>[] = []
+  private closing = false
 
   /**
    * Stacks the blueprint.
@@ -75,6 +76,7 @@ export class Part<Top> implements AsyncDisposable {
    * @throws what a cleanup failed with; an AggregateError when there is more than one failure.
    */
   close(limit: Duration = CLOSE_LIMIT): Promise<void> {
+    this.closing = true
     return this.cleanups.run(this.name, this.site.time, limit)
   }
 
@@ -83,8 +85,14 @@ export class Part<Top> implements AsyncDisposable {
   }
 
   private forgetBoundaries(): void {
-    const { boundaries } = this.site
-    for (const boundary of this.boundaries) boundaries.splice(boundaries.indexOf(boundary), 1)
+    for (const boundary of [...this.boundaries]) this.forget(boundary)
+  }
+
+  private forget(boundary: { readonly name: string }): void {
+    for (const list of [this.boundaries, this.site.boundaries]) {
+      const at = list.findIndex(({ name }) => name === boundary.name)
+      if (at >= 0) list.splice(at, 1)
+    }
     this.site.changed()
   }
 
@@ -99,6 +107,10 @@ export class Part<Top> implements AsyncDisposable {
       random: (layer) => host.random(this.streamName(layer)),
       packet: Packet.take,
       boundary: (layer, encapsulation, reasons) => this.boundary(layer, encapsulation, reasons),
+      // When all of it goes, the counters stay to be read.
+      forget: (boundary) => {
+        if (!this.closing) this.forget(boundary)
+      },
       starting: (promise) => {
         promise.catch(() => {}) // observed by started(); meanwhile it must not count as unhandled
         this.starting.push(promise)

@@ -148,6 +148,7 @@ class Arp implements Neighbours, User<LinkAddressing>, Pump {
     for (let packet = this.cache.takeUndeliverable(); packet !== undefined; packet = this.cache.takeUndeliverable()) {
       this.boundary.drop(packet, 'closed')
     }
+    this.env.forget(this.boundary)
   }
 
   receive(packet: Packet, from: LinkAddressing): void {

@@ -96,6 +96,7 @@ export class Script {
         this.boundaries.push(boundary)
         return boundary
       },
+      forget: () => {},
       starting: () => {},
       defer: (cleanup) => this.cleanups.push(cleanup),
       touched: () => {},
