@@ -17,11 +17,13 @@ let listening = false
 /**
  * Aborts with `Interrupted` at the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. Also aborts
  * when the process that started this one, with a channel between them, is gone.
+ * @param hangup what SIGHUP means instead.
  */
-export function interruption(): AbortSignal {
+export function interruption(hangup: () => void = interrupt): AbortSignal {
   if (!listening) {
     listening = true
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, interrupt)
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, interrupt)
+    process.on('SIGHUP', hangup)
     process.once('disconnect', leave)
     // Waiting for that keeps nobody.
     process.channel?.unref()

@@ -28,8 +28,8 @@ export function chooseNode(text: string | undefined): string {
 }
 
 /** One question, one answer. @throws CommandError exit 4 — the node is not running; exit 1 — it refuses. */
-export async function ask(node: string, method: string): Promise<unknown> {
-  for await (const answer of request(node, method)) return answer.result
+export async function ask(node: string, method: string, params?: object, signal?: AbortSignal): Promise<unknown> {
+  for await (const answer of request(node, method, params, signal)) return answer.result
   throw gone(node)
 }
 
@@ -38,10 +38,15 @@ const LAST_WORDS_MS = 1000
 
 /** Events until the node stops, the caller has enough, or the signal aborts: then those the node still holds back, too. */
 export async function* follow(node: string, method: string, signal?: AbortSignal): AsyncGenerator<unknown> {
-  for await (const answer of request(node, method, signal)) yield answer.event
+  for await (const answer of request(node, method, undefined, signal)) yield answer.event
 }
 
-async function* request(node: string, method: string, signal?: AbortSignal): AsyncGenerator<Answer> {
+async function* request(
+  node: string,
+  method: string,
+  params: object | undefined,
+  signal?: AbortSignal,
+): AsyncGenerator<Answer> {
   const socket = await dial(node)
   const lines = createInterface(socket)
   // The lines end with the interface; with a socket that is destroyed they would be waited for in vain.
@@ -53,7 +58,7 @@ async function* request(node: string, method: string, signal?: AbortSignal): Asy
   signal?.addEventListener('abort', stop, { once: true })
   try {
     if (signal?.aborted) return
-    socket.write(`${JSON.stringify({ id: 1, method })}\n`)
+    socket.write(`${JSON.stringify({ id: 1, method, params })}\n`)
     for await (const line of lines) {
       const answer = JSON.parse(line) as Answer
       if (answer.error !== undefined) throw new CommandError(answer.error.message, EXIT.failure, answer.error.code)

@@ -1,7 +1,7 @@
 /**
  * The control socket of a running node: a Unix socket of mode 0600 that speaks NDJSON.
  *
- *   → {"id": 1, "method": "links"}
+ *   → {"id": 1, "method": "links"}             with "params" for methods that take some
  *   ← {"id": 1, "result": […]}
  *   ← {"id": 1, "error": {"code": "…", "message": "…"}}
  *
@@ -13,8 +13,8 @@ import { createInterface } from 'node:readline'
 import { CommandError, EXIT } from '../exit.ts'
 import { controlFolder, controlPath, tidyControlFolder } from './path.ts'
 
-/** A request that is answered once. */
-export type Method = () => unknown | Promise<unknown>
+/** A request that is answered once. @param params anything, as the client sent it. */
+export type Method = (params: unknown) => unknown | Promise<unknown>
 /** A request that is answered by events, until `stop` (its result) is called. */
 export type StreamMethod = (emit: (event: unknown) => void) => () => void
 
@@ -147,7 +147,7 @@ async function answer(
     if (Object.hasOwn(methods.streams, name)) {
       stops.push((methods.streams[name] as StreamMethod)((event) => send({ id, event })))
     } else if (Object.hasOwn(methods.calls, name)) {
-      send({ id, result: await (methods.calls[name] as Method)() })
+      send({ id, result: await (methods.calls[name] as Method)('params' in request ? request.params : undefined) })
     } else {
       const known = [...Object.keys(methods.calls), ...Object.keys(methods.streams)].join(', ')
       throw new TypeError(`no method '${name}'; there are: ${known}`)

@@ -1,0 +1,139 @@
+/** What a router is made of: the YAML file of `netstrata router`, and what it comes to. */
+import { z } from 'zod'
+import { parseAddress } from '../../src/kernel/address.ts'
+import { addressField, linkField, linkNameField, linksOf, nameField, prefixField } from '../stack/config.ts'
+import type { LinkSpec } from '../stack/link-spec.ts'
+import { readYaml } from '../stack/yaml.ts'
+import { contradictions } from './contradictions.ts'
+import { declaredRoutes, linkTowards } from './declared.ts'
+import { networkOf } from './prefixes.ts'
+
+/** A link with what is on it. */
+export interface RouterLink {
+  readonly name: string
+  /** As the file has it; it may hold a secret, see `withoutSecrets`. */
+  readonly text: string
+  readonly spec: LinkSpec
+  /** With the lengths of their prefixes; the first one is the source where none is nearer. */
+  readonly addresses: readonly string[]
+  /** It can be made worse while it runs. */
+  readonly faults: boolean
+}
+
+/** A static route, with its link worked out. */
+export interface RouterRoute {
+  /** Without bits beyond its length: '10.9.0.0/16'. */
+  readonly prefix: string
+  readonly via: string | undefined
+  /** Undefined for a route that leads nowhere. */
+  readonly link: string | undefined
+  readonly metric: number
+  readonly action: 'forward' | 'blackhole' | 'unreachable' | 'prohibit'
+}
+
+/** What a reload can change while the router runs. */
+export interface RouterState {
+  readonly links: readonly RouterLink[]
+  readonly routes: readonly RouterRoute[]
+}
+
+/** What stays as it was when the router began. */
+export interface RouterFixture {
+  readonly name: string
+  readonly clampMss: boolean
+  readonly hosts: Readonly<Record<string, string>>
+}
+
+export interface RouterConfig {
+  readonly fixture: RouterFixture
+  readonly state: RouterState
+}
+
+/** Nothing: what a router has before its first configuration. */
+export const NOTHING: RouterState = { links: [], routes: [] }
+
+/** A file that has the right shape. */
+export interface RouterFile {
+  readonly name: string
+  readonly links: Readonly<Record<string, { readonly link: string; readonly addresses: readonly string[] }>>
+  readonly gateway?: string | undefined
+  readonly routes: readonly FileRoute[]
+  readonly clampMss: boolean
+  readonly faults: boolean
+  readonly hosts: Readonly<Record<string, string>>
+}
+
+/** A route as the file has it. */
+export interface FileRoute {
+  readonly prefix: string
+  readonly via?: string | undefined
+  readonly link?: string | undefined
+  readonly metric: number
+  readonly action: RouterRoute['action']
+}
+
+const link = z.strictObject({
+  link: linkField.describe("the medium, as --link takes it: 'udp:7000,peer=192.0.2.7:7000', 'tap:tap0', …"),
+  addresses: z.array(prefixField).default([]).describe('addresses of the router on this link: [10.0.1.1/24]'),
+})
+
+const route = z.strictObject({
+  prefix: prefixField.describe("where to: '10.9.0.0/16'"),
+  via: addressField.optional().describe('the next hop; without it, the destinations are on the link itself'),
+  link: linkNameField.optional().describe('needed without `via`, or where `via` is on no network of a link'),
+  metric: z.int().min(0).max(0x7fff_ffff).default(0).describe('the lower one wins among routes to the same prefix'),
+  action: z
+    .enum(['forward', 'blackhole', 'unreachable', 'prohibit'])
+    .default('forward')
+    .describe('what becomes of packets: forwarded, lost without a word, or refused with an ICMP error'),
+})
+
+/** The shape of the file; `contradictions` sees to what a shape cannot say. */
+const schema: z.ZodType<RouterFile> = z
+  .strictObject({
+    name: nameField.default('router').describe('how `netstrata status @NAME` and others find the router'),
+    links: z
+      .record(linkNameField, link)
+      .refine((links) => Object.keys(links).length > 0, 'a router needs at least one link')
+      .describe('the links by name'),
+    gateway: addressField.optional().describe('the next hop of the default route'),
+    routes: z.array(route).default([]).describe('static routes'),
+    clampMss: z
+      .boolean()
+      .default(false)
+      .describe('let forwarded TCP connections announce no larger segments than these links take'),
+    faults: z.boolean().default(false).describe('`netstrata link` may make every link worse; it costs offload'),
+    hosts: z.record(z.string(), addressField).default({}).describe('names for `netstrata ping @NAME HOST`'),
+  })
+  .meta({ title: 'The configuration of netstrata router' })
+
+/** The JSON Schema of the file, for editors. */
+export function routerJsonSchema(): object {
+  return z.toJSONSchema(schema, { io: 'input', target: 'draft-2020-12' })
+}
+
+/** @throws CommandError exit 3 — with `FILE:LINE:COLUMN` in front of what is wrong; all errors, one a line. */
+export function readRouterConfig(path: string): RouterConfig {
+  return configOf(readYaml(path, schema, contradictions))
+}
+
+/** What a file without contradictions comes to. */
+export function configOf(file: RouterFile): RouterConfig {
+  const { name, links, clampMss, faults, hosts } = file
+  return {
+    fixture: { name, clampMss, hosts },
+    state: {
+      links: linksOf(links).map((entry) => ({ ...entry, text: links[entry.name]?.link ?? '', faults })),
+      routes: declaredRoutes(file).map(({ prefix, via, link, metric, action }) => {
+        const leads = action === 'forward'
+        return {
+          prefix: networkOf(prefix),
+          via: leads && via !== undefined ? parseAddress(via).toString() : undefined,
+          link: leads ? (link ?? (via === undefined ? undefined : linkTowards(via, links))) : undefined,
+          metric,
+          action,
+        }
+      }),
+    },
+  }
+}

@@ -1,0 +1,107 @@
+/** What a router's file cannot mean, although each value by itself is right. */
+
+import { ipv4 } from '../../src/index.ts'
+import { parseAddress, parsePrefix } from '../../src/kernel/address.ts'
+import { type LinkSpec, parseLinkSpec } from '../stack/link-spec.ts'
+import type { Problem } from '../stack/yaml.ts'
+import type { RouterFile } from './config.ts'
+import { type DeclaredRoute, declaredRoutes, linkTowards } from './declared.ts'
+import { contains, networkOf, wholeLength } from './prefixes.ts'
+
+/** @returns all of them, each with the place in the file where it shows and what to do about it. */
+export function contradictions(file: RouterFile): Problem[] {
+  return [...mediaTwice(file), ...wrongAddresses(file), ...wrongRoutes(file)]
+}
+
+/** A port or a device serves one link. */
+function mediaTwice({ links }: RouterFile): Problem[] {
+  const problems: Problem[] = []
+  const users = new Map<string, string>()
+  for (const [name, { link }] of Object.entries(links)) {
+    for (const medium of mediaOf(parseLinkSpec(link))) {
+      const other = users.get(medium)
+      if (other === undefined) users.set(medium, name)
+      else problems.push({ path: ['links', name, 'link'], message: `${medium} is taken by the link '${other}'` })
+    }
+  }
+  return problems
+}
+
+function mediaOf(spec: LinkSpec): string[] {
+  if (spec.type === 'udp') return spec.local.port === 0 ? [] : [`UDP port ${spec.local.host}:${spec.local.port}`]
+  if (spec.type === 'ppp') return typeof spec.line === 'string' ? [`the line ${spec.line}`] : []
+  return [`the device ${spec.device}${spec.netns === undefined ? '' : ` of ${spec.netns}`}`]
+}
+
+interface Placed {
+  readonly link: string
+  readonly text: string
+  readonly path: readonly PropertyKey[]
+}
+
+function wrongAddresses({ links }: RouterFile): Problem[] {
+  const problems: Problem[] = []
+  const seen: Placed[] = []
+  for (const [link, { addresses }] of Object.entries(links)) {
+    for (const [i, text] of addresses.entries()) {
+      const placed = { link, text, path: ['links', link, 'addresses', i] }
+      const why = notOfStation(text) ?? seen.map((other) => clash(placed, other)).find((clash) => clash !== undefined)
+      if (why !== undefined) problems.push({ path: placed.path, message: why })
+      seen.push(placed)
+    }
+  }
+  return problems
+}
+
+/** The family itself knows which addresses a station can have. */
+function notOfStation(address: string): string | undefined {
+  try {
+    ipv4({ address })
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+function clash(one: Placed, other: Placed): string | undefined {
+  const [a, b] = [parsePrefix(one.text), parsePrefix(other.text)]
+  if (a.address.equals(b.address)) {
+    const where = one.link === other.link ? 'this link already' : `the link '${other.link}', too`
+    return `${a.address} is on ${where}: an address belongs to one link, once`
+  }
+  if (one.link === other.link || [a, b].some(({ address, length }) => length === wholeLength(address))) return undefined
+  if (!contains(a, b.address) && !contains(b, a.address)) return undefined
+  return `${networkOf(one.text)} overlaps ${networkOf(other.text)} of the link '${other.link}': which of the two leads there?`
+}
+
+function wrongRoutes(file: RouterFile): Problem[] {
+  const problems: Problem[] = []
+  const seen = new Set<string>()
+  for (const route of declaredRoutes(file)) {
+    const why = wrongRoute(route, file)
+    if (why !== undefined) problems.push({ path: route.path, message: why })
+    const key = `${networkOf(route.prefix)} with metric ${route.metric}`
+    if (seen.has(key))
+      problems.push({ path: route.path, message: `there are two routes to ${key}: give one another metric` })
+    seen.add(key)
+  }
+  return problems
+}
+
+function wrongRoute({ prefix, via, link, action }: DeclaredRoute, { links }: RouterFile): string | undefined {
+  if (action !== 'forward') {
+    return via === undefined && link === undefined
+      ? undefined
+      : `a route that is ${action} leads to no next hop or link`
+  }
+  if (link !== undefined && !Object.hasOwn(links, link)) {
+    return `there is no link '${link}'; there are: ${Object.keys(links).join(', ')}`
+  }
+  if (via === undefined) return link === undefined ? 'a route needs `via`, the next hop, or `link`' : undefined
+  const hop = parseAddress(via)
+  if (hop.isIpv4 !== parsePrefix(prefix).address.isIpv4) return `${via} and ${prefix} are of different families`
+  const own = Object.values(links).flatMap(({ addresses }) => addresses)
+  if (own.some((address) => parsePrefix(address).address.equals(hop))) return `${via} is this router itself`
+  if (link !== undefined || linkTowards(via, links) !== undefined) return undefined
+  return `${via} is on no network of any link: give a link an address of its network, or the route a \`link\``
+}

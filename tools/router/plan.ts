@@ -1,0 +1,114 @@
+/**
+ * A reload as a plan: the steps from what a router has to what it is to have. Starting is the plan from nothing.
+ *
+ *   what may fail first, with all that stays untouched    then what does not
+ *   ┌────────────────────────────────────────────────┐    ┌──────────────────────────────────────────────┐
+ *   − links that go, with what is on them   + new links    − routes   − addresses   + addresses   + routes
+ */
+import { isDeepStrictEqual } from 'node:util'
+import type { RouterLink, RouterRoute, RouterState } from './config.ts'
+
+/** One change, which its opposite undoes. A link is added and removed bare: what is on it has steps of its own. */
+export type Step = { readonly verb: 'add' | 'remove' } & (
+  | { readonly what: 'link'; readonly link: RouterLink }
+  | { readonly what: 'address'; readonly link: string; readonly address: string }
+  | { readonly what: 'route'; readonly route: RouterRoute }
+)
+
+/** The steps from one state to another, in the order to take them; none when they are the same. */
+export function planned(old: RouterState, wanted: RouterState): Step[] {
+  const kept = new Set(
+    old.links.filter((link) => wanted.links.some((other) => sameLink(link, other))).map(({ name }) => name),
+  )
+  const isKept = (link: string | undefined): boolean => link === undefined || kept.has(link)
+  const gone = old.links.filter(({ name }) => !kept.has(name))
+  const come = wanted.links.filter(({ name }) => !kept.has(name))
+  const lost = old.routes.filter((route) => !isKept(route.link) || !wanted.routes.some(equals(route)))
+  const won = wanted.routes.filter((route) => !isKept(route.link) || !old.routes.some(equals(route)))
+  const moves = [...kept].map((name) => moved(name, addressesOf(old, name), addressesOf(wanted, name)))
+  return [
+    ...lost.filter(({ link }) => !isKept(link)).map((route) => routeStep('remove', route)),
+    ...gone.flatMap(({ name, addresses }) => addresses.map((address) => addressStep('remove', name, address))),
+    ...gone.map((link) => linkStep('remove', link)),
+    ...come.map((link) => linkStep('add', link)),
+    ...lost.filter(({ link }) => isKept(link)).map((route) => routeStep('remove', route)),
+    ...moves.flatMap(({ removed }) => removed),
+    ...moves.flatMap(({ added }) => added),
+    ...come.flatMap(({ name, addresses }) => addresses.map((address) => addressStep('add', name, address))),
+    ...won.map((route) => routeStep('add', route)),
+  ]
+}
+
+/** What takes a step back. */
+export const opposite = (step: Step): Step => ({ ...step, verb: step.verb === 'add' ? 'remove' : 'add' })
+
+/** The state after a step. */
+export function after({ links, routes }: RouterState, step: Step): RouterState {
+  const adds = step.verb === 'add'
+  if (step.what === 'route') {
+    return { links, routes: adds ? [...routes, step.route] : routes.filter((route) => !equals(step.route)(route)) }
+  }
+  if (step.what === 'link') {
+    const others = links.filter(({ name }) => name !== step.link.name)
+    return { routes, links: adds ? [...others, { ...step.link, addresses: [] }] : others }
+  }
+  const change = (addresses: readonly string[]): string[] =>
+    adds ? [...addresses, step.address] : addresses.filter((address) => address !== step.address)
+  return {
+    routes,
+    links: links.map((link) => (link.name === step.link ? { ...link, addresses: change(link.addresses) } : link)),
+  }
+}
+
+/** A step as a line of a diff. */
+export function describeStep(step: Step): string {
+  const sign = step.verb === 'add' ? '+' : '-'
+  if (step.what === 'link') return `${sign} link ${step.link.name}: ${withoutSecrets(step.link.text)}`
+  if (step.what === 'address') return `${sign} address ${step.address} on ${step.link}`
+  return `${sign} route ${describeRoute(step.route)}`
+}
+
+/** What is nobody's business in a link's text. */
+export const withoutSecrets = (text: string): string => text.replace(/\b(secret|cookie)=[^,]*/g, '$1=…')
+
+export function describeRoute({ prefix, via, link, metric, action }: RouterRoute): string {
+  const way = [via === undefined ? '' : ` via ${via}`, link === undefined ? '' : ` on ${link}`].join('')
+  return `${prefix}${way}${metric === 0 ? '' : ` metric ${metric}`}${action === 'forward' ? '' : ` ${action}`}`
+}
+
+/** PPP tells its peer the address, so it is part of the link. */
+function sameLink(one: RouterLink, other: RouterLink): boolean {
+  const told = ({ spec, addresses }: RouterLink): readonly string[] => (spec.type === 'ppp' ? addresses : [])
+  return (
+    one.name === other.name &&
+    one.faults === other.faults &&
+    isDeepStrictEqual(one.spec, other.spec) &&
+    isDeepStrictEqual(told(one), told(other))
+  )
+}
+
+/** Addresses are in an order, so those that stay are the first of the new ones that stand in the same order now. */
+function moved(link: string, old: readonly string[], wanted: readonly string[]): { removed: Step[]; added: Step[] } {
+  let stay = 0
+  const removed: Step[] = []
+  for (const address of old) {
+    if (address === wanted[stay]) stay++
+    else removed.push(addressStep('remove', link, address))
+  }
+  return { removed, added: wanted.slice(stay).map((address) => addressStep('add', link, address)) }
+}
+
+const addressesOf = ({ links }: RouterState, name: string): readonly string[] =>
+  links.find((link) => link.name === name)?.addresses ?? []
+const equals =
+  (route: RouterRoute) =>
+  (other: RouterRoute): boolean =>
+    isDeepStrictEqual(route, other)
+const linkStep = (verb: Step['verb'], link: RouterLink): Step => ({ verb, what: 'link', link })
+const addressStep = (verb: Step['verb'], link: string, address: string): Step => ({
+  verb,
+  what: 'address',
+  link,
+  address,
+})
+const routeStep = (verb: Step['verb'], route: RouterRoute): Step => ({ verb, what: 'route', route })

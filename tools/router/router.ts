@@ -1,0 +1,156 @@
+/**
+ * A router that runs: a node whose links come and go with its configuration. It is booted with none, and its first
+ * configuration is a reload like any other.
+ */
+import {
+  type Blueprint,
+  boot,
+  type ImpairLayer,
+  impair,
+  ip,
+  ipv4,
+  type LinkService,
+  type NetworkService,
+  type Node,
+  type Sockets,
+  sockets,
+  tcp,
+  udp,
+} from '../../src/index.ts'
+import type { Part } from '../../src/runtime/part.ts'
+import { linkBlueprint } from '../stack/boot.ts'
+import { applyPlan, ReloadError } from './apply.ts'
+import {
+  NOTHING,
+  type RouterConfig,
+  type RouterFixture,
+  type RouterLink,
+  type RouterRoute,
+  type RouterState,
+} from './config.ts'
+import { planned, type Step } from './plan.ts'
+
+/** A link that runs. */
+interface Running {
+  readonly part: Part<LinkService>
+  /** What makes it worse; only on links that may be. */
+  readonly faults: ImpairLayer | undefined
+}
+
+export class Router implements AsyncDisposable {
+  readonly node: Node<Sockets>
+  readonly fixture: RouterFixture
+  private readonly network: NetworkService
+  private readonly running = new Map<string, Running>()
+  private current: RouterState = NOTHING
+  /** One reload at a time. */
+  private work: Promise<unknown> = Promise.resolve()
+
+  private constructor(node: Node<Sockets>, network: NetworkService, fixture: RouterFixture) {
+    this.node = node
+    this.network = network
+    this.fixture = fixture
+  }
+
+  /** @throws ReloadError — a part of the configuration could not be had; nothing is left behind. */
+  static async start({ fixture, state }: RouterConfig): Promise<Router> {
+    const { name, clampMss, hosts } = fixture
+    let network: NetworkService | undefined
+    const blueprint: Blueprint<Sockets> = (env) => {
+      network = ip(ipv4({ forwarding: true, clampMss }))({}, env)
+      return sockets(tcp(), udp())(network, env)
+    }
+    const node = await boot(blueprint, name, { hosts })
+    const router = new Router(node, network as NetworkService, fixture)
+    try {
+      await router.reload(state)
+    } catch (error) {
+      await node.close()
+      throw error
+    }
+    return router
+  }
+
+  /** What is so now. */
+  get state(): RouterState {
+    return this.current
+  }
+
+  /**
+   * Becomes what is wanted, or stays as it is.
+   * @returns the steps that were taken.
+   * @throws ReloadError
+   */
+  reload(wanted: RouterState): Promise<readonly Step[]> {
+    const turn = this.work.then(() => this.become(wanted))
+    this.work = turn.catch(() => {})
+    return turn
+  }
+
+  /** What makes a link worse, of one that may be. */
+  faults(link: string): ImpairLayer | undefined {
+    return this.running.get(link)?.faults
+  }
+
+  /** Takes everything down, after a reload that is under way. */
+  async close(): Promise<void> {
+    await this.work
+    await this.node.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  private async become(wanted: RouterState): Promise<readonly Step[]> {
+    const steps = planned(this.current, wanted)
+    try {
+      this.current = await applyPlan(this.current, steps, (step) => this.perform(step))
+    } catch (error) {
+      if (error instanceof ReloadError) this.current = error.state
+      throw error
+    }
+    // In the order of the file, which is the order of plans to come.
+    this.current = wanted
+    return steps
+  }
+
+  private perform(step: Step): void | Promise<void> {
+    const { control } = this.network
+    const adds = step.verb === 'add'
+    if (step.what === 'link') return adds ? this.addLink(step.link) : this.removeLink(step.link.name)
+    if (step.what === 'route') {
+      if (adds) control.routes.add(entryOf(step.route))
+      else control.routes.remove(entryOf(step.route))
+    } else if (adds) control.addAddress(step.link, step.address)
+    else control.removeAddress(step.link, step.address)
+  }
+
+  private async addLink(link: RouterLink): Promise<void> {
+    const faults = link.faults ? impair(link.spec.impairment) : undefined
+    const part = await this.node.attach(link.name, linkBlueprint(link, faults))
+    try {
+      this.network.attach(link.name, part.top)
+    } catch (error) {
+      await part.close()
+      throw error
+    }
+    this.running.set(link.name, { part, faults })
+  }
+
+  private async removeLink(name: string): Promise<void> {
+    this.network.detach(name)
+    const running = this.running.get(name)
+    this.running.delete(name)
+    await running?.part.close()
+  }
+}
+
+const entryOf = ({ prefix, via, link, metric, action }: RouterRoute) => ({
+  prefix,
+  metric,
+  action,
+  origin: 'static',
+  ...(via === undefined ? {} : { via }),
+  ...(link === undefined ? {} : { link }),
+})
