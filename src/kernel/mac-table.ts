@@ -6,6 +6,7 @@
  * expired or least recently heard entry there. So memory and time are bounded whatever a peer sends, and ageing needs
  * no timer. Which set an address belongs to is keyed, so that a peer cannot aim at one.
  */
+import type { MacAddress } from './address.ts'
 import type { Duration, Instant } from './clock.ts'
 
 const WAYS = 8
@@ -18,6 +19,14 @@ export interface MacTableCounts {
   moved: number
   /** Entries that had to make room while they were still fresh. */
   evicted: number
+}
+
+/** A station that is known. */
+export interface KnownStation {
+  readonly address: MacAddress
+  readonly peer: number
+  /** Time since it was last heard. */
+  readonly age: Duration
 }
 
 export class MacTable {
@@ -56,6 +65,17 @@ export class MacTable {
     let count = 0
     for (const heard of this.heard) if (now - heard < this.lifetime) count++
     return count
+  }
+
+  /** Every station known at `now`, for listings. */
+  list(now: Instant): KnownStation[] {
+    const stations: KnownStation[] = []
+    for (const [at, heard] of this.heard.entries()) {
+      if (now - heard >= this.lifetime) continue
+      const address = (this.high[at] as number) * 0x1_0000_0000 + ((this.low[at] as number) >>> 0)
+      stations.push({ address, peer: this.peers[at] as number, age: now - heard })
+    }
+    return stations
   }
 
   /** The station `high`:`low` (the first two and the last four octets) was heard from `peer`, a number >= 0. */

@@ -143,6 +143,11 @@ export const IMPORTS: readonly ImportRule[] = [
     may: [KERNEL, 'layers/physical/service.ts', ...LINKS, 'layers/datalink/$1', '@noble/hashes/'],
   },
   {
+    name: 'a bridge knows the offload, too: what it sends on may be a super-segment',
+    files: /^layers\/datalink\/(ethernet)\/bridge/,
+    may: [KERNEL, 'layers/physical/service.ts', 'layers/offload/', 'layers/datalink/$1'],
+  },
+  {
     name: 'a data link knows the tier below',
     files: /^layers\/datalink\/([\w-]+?)(?:\.ts$|\/)/,
     may: [KERNEL, 'layers/physical/service.ts', ...LINKS, 'layers/datalink/$1', 'buffer-layout'],
