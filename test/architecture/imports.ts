@@ -29,6 +29,7 @@ const NETWORKS = [
   'layers/network/neighbour-cache.ts',
   'layers/network/routes.ts',
   'layers/network/flow.ts',
+  'layers/network/prefix-trie.ts',
   'layers/network/reverse-path.ts',
   'layers/network/error-rate.ts',
   'layers/network/local.ts',
@@ -168,7 +169,6 @@ export const IMPORTS: readonly ImportRule[] = [
       'layers/datalink/service.ts',
       ...NETWORKS,
       'layers/network/control.ts',
-      'layers/network/prefix-trie.ts',
     ],
   },
   {
