@@ -1,6 +1,6 @@
 /**
  * Neighbour Discovery as the rest of IPv6 sees it (RFC 4861, RFC 4862): one per link, made by `neighbourDiscovery` of
- * nd/discovery.ts. The family owns header, checksum, groups, addresses and routes; discovery owns the messages, the
+ * nd/neighbour-discovery.ts. The family owns header, checksum, groups, addresses and routes; discovery owns the messages, the
  * neighbours, the claims to addresses, and what routers say or are told.
  *
  *      family ── resolve, claim, receive, linkChanged ──► Discovery
@@ -90,7 +90,7 @@ export interface Discovery extends Neighbours {
    * @returns why it was of no use, or undefined.
    */
   receive(packet: Packet, source: IpAddress, destination: IpAddress): DiscoveryReason | undefined
-  /** The link went down: neighbours are forgotten. Up: addresses are checked again, and routers looked for. */
+  /** The link went down: neighbours are forgotten. Up: our addresses are announced, and routers looked for. */
   linkChanged(state: LinkState): void
   /** As a router, says goodbye first: `transmit` is called once more. Nothing else is after that. */
   close(): void
@@ -115,7 +115,7 @@ export interface DiscoveryOwner extends NeighbourOwner {
   leave(group: IpAddress): void
   /**
    * Take this address; comes before its `claim`, which is the owner's to call. When that ends in `conflict` with `lost`, the owner
-   * forgets the address and another one follows, twice at most (RFC 7217 §6).
+   * forgets the address and another one follows, three times at most (RFC 7217 §6).
    * @param length of its prefix, which is no on-link prefix by itself: see `learnRoute`.
    */
   autoconfigured(address: IpAddress, length: number): void
@@ -141,7 +141,7 @@ export interface DiscoveryOwner extends NeighbourOwner {
 export interface DiscoveryOptions extends NeighbourOptions {
   /** Solicitations for an address before it is used: 0 to 10; 0 uses it at once. Default 1 (RFC 4862 §5.1). */
   readonly duplicateTransmits?: number | undefined
-  /** Heed router advertisements: routes, MTU, hop limit, names. Default true, false with `advertise`. */
+  /** Heed router advertisements: routes, MTU, hop limit, names. Default: true unless the node forwards (RFC 4861 §6.2.7). */
   readonly accept?: boolean | undefined
   /** Take addresses of the prefixes that routers tell of. Default true; only with `accept`. */
   readonly autoconfigure?: boolean | undefined
