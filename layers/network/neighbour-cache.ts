@@ -9,7 +9,8 @@
  *                                                           resolve()   5 s     no answer
  *
  * Every state but `stale` and `permanent` lasts equally long for all entries, so each state is a list in the order of
- * its deadlines: the next deadline is at the head of one of them, and nothing is searched or sorted.
+ * its deadlines: the next deadline is at the head of one of them, and nothing is searched or sorted. When the times change,
+ * an entry may wait for those before it, once.
  */
 import { IpAddress } from '../../src/kernel/address.ts'
 import { type Duration, type Instant, ms, seconds } from '../../src/kernel/clock.ts'
@@ -81,8 +82,10 @@ export class NeighbourCache implements Timed {
   /** Whom the packet last returned by `takeUndeliverable` was for. */
   readonly nextHop: IpAddress = new IpAddress()
   private readonly limits: Required<{ [Name in keyof NeighbourOptions]: number }>
-  /** Chosen once: RFC 4861 §6.3.2 spreads it so that nodes do not probe in step. */
-  private readonly reachableTime: Duration
+  /** RFC 4861 §6.3.2 spreads it so that nodes do not probe in step. */
+  private reachableTime: Duration
+  private retransmitTime: Duration
+  private readonly random: Random
   private readonly salt: number
   private readonly table = new Map<number, Neighbour>()
   private readonly lists: Readonly<Record<NeighbourState, NeighbourList>> = {
@@ -116,7 +119,9 @@ export class NeighbourCache implements Timed {
       hold: options.hold ?? seconds(1),
     }
     this.limits = limits
-    this.reachableTime = Math.floor(limits.reachable / 2) + below(random, limits.reachable + ms(1))
+    this.random = random
+    this.reachableTime = this.spread(limits.reachable)
+    this.retransmitTime = limits.retransmit
     this.salt = random.uint32() | 1
     // An entry stands in each at most once per packet that waits, or per solicitation that is due.
     const bound = limits.entries + limits.waitingInAll + 1
@@ -227,6 +232,29 @@ export class NeighbourCache implements Timed {
     return true
   }
 
+  /**
+   * A neighbour told of a link address that must not take another's place (RFC 4861 §7.2.5, without override).
+   * @returns whether another one is known: it is kept, but has to be checked.
+   */
+  dispute(address: IpAddress, linkAddress: LinkAddress, now: Instant): boolean {
+    const known = this.linkAddressOf(address)
+    if (known === UNRESOLVED || known === linkAddress) return false
+    const entry = this.find(address) as Neighbour
+    if (entry.state === 'reachable') this.enter(entry, 'stale', now)
+    return true
+  }
+
+  /** What is known of a neighbour, be it to be relied on or not; else UNRESOLVED. */
+  linkAddressOf(address: IpAddress): LinkAddress {
+    return this.find(address)?.linkAddress ?? UNRESOLVED
+  }
+
+  /** Other times than those of the options, for states that are entered from now on (RFC 4861 §6.3.4). 0 leaves one as it is. */
+  setTimes(reachable: Duration, retransmit: Duration): void {
+    if (reachable > 0) this.reachableTime = this.spread(reachable)
+    if (retransmit > 0) this.retransmitTime = retransmit
+  }
+
   /** A packet that we sent has certainly arrived (RFC 4861 §7.3.1). */
   confirm(address: IpAddress, now: Instant): void {
     const entry = this.last.address.equals(address) ? this.last : this.find(address)
@@ -286,10 +314,15 @@ export class NeighbourCache implements Timed {
     while (failed.head !== null && failed.deadline <= now) this.remove(failed.head, now)
   }
 
+  /** A half to one and a half of a mean time. */
+  private spread(mean: Duration): Duration {
+    return Math.floor(mean / 2) + below(this.random, mean + ms(1))
+  }
+
   private askAgain(entry: Neighbour, now: Instant): void {
     if (entry.tries < this.limits.tries) {
       entry.tries++
-      this.schedule(entry, entry.state, now + this.limits.retransmit)
+      this.schedule(entry, entry.state, now + this.retransmitTime)
       this.soliciting.push(entry)
     } else if (entry.state === 'probe') {
       this.remove(entry, now) // the next packet asks everybody (RFC 4861 §7.3.3)
@@ -312,7 +345,7 @@ export class NeighbourCache implements Timed {
     if (state === 'reachable') return this.reachableTime
     if (state === 'delay') return this.limits.delay
     if (state === 'failed') return this.limits.hold
-    if (state === 'incomplete' || state === 'probe') return this.limits.retransmit
+    if (state === 'incomplete' || state === 'probe') return this.retransmitTime
     return Number.POSITIVE_INFINITY
   }
 

@@ -27,6 +27,7 @@ const NETWORKS = [
   'layers/network/family.ts',
   'layers/network/neighbours.ts',
   'layers/network/neighbour-cache.ts',
+  'layers/network/resolution.ts',
   'layers/network/routes.ts',
   'layers/network/flow.ts',
   'layers/network/prefix-trie.ts',
@@ -215,6 +216,26 @@ export const IMPORTS: readonly ImportRule[] = [
       'layers/transport/service.ts',
       'layers/transport/ports.ts',
       'layers/transport/$1',
+    ],
+  },
+
+  {
+    name: 'what middleware shares knows the kernel and the API',
+    files: /^layers\/middleware\/service\.ts$/,
+    may: [KERNEL, 'src/api/'],
+  },
+  {
+    name: 'a routing protocol stands on sockets and routes, and knows no other one',
+    files: /^layers\/middleware\/routing\/([\w-]+?)(?:\.ts$|\/)/,
+    may: [
+      KERNEL,
+      'src/api/routes.ts',
+      'src/api/sockets.ts',
+      'layers/middleware/service.ts',
+      'layers/middleware/routing/service.ts',
+      'layers/middleware/routing/$1',
+      'node:crypto',
+      '@noble/hashes/',
     ],
   },
 

@@ -6,20 +6,15 @@
  */
 import { IpAddress, maskIpv4 } from '../../../src/kernel/address.ts'
 import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
-import { Drive, type Pump } from '../../../src/kernel/drive.ts'
+import { Drive } from '../../../src/kernel/drive.ts'
 import type { Env } from '../../../src/kernel/env.ts'
 import type { LinkState, User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Random } from '../../../src/kernel/random.ts'
 import { ETHERTYPE, type LinkAddress, LinkAddressing, type LinkService } from '../../datalink/service.ts'
-import { NeighbourCache } from '../neighbour-cache.ts'
-import {
-  type NeighbourOptions,
-  type NeighbourOwner,
-  type NeighbourSnapshot,
-  type Neighbours,
-  UNRESOLVED,
-} from '../neighbours.ts'
+import type { Neighbour } from '../neighbour-cache.ts'
+import type { NeighbourOptions, NeighbourOwner, Neighbours } from '../neighbours.ts'
+import { Resolution } from '../resolution.ts'
 import { AddressClaim } from './arp-claim.ts'
 import * as arpPacket from './arp-packet.ts'
 
@@ -66,46 +61,26 @@ interface Claimed {
   readonly drive: Drive
 }
 
-class Arp implements Neighbours, User<LinkAddressing>, Pump {
+class Arp extends Resolution implements Neighbours, User<LinkAddressing> {
   private readonly link: LinkService
-  private readonly env: Env
   private readonly owner: NeighbourOwner
   private readonly detectConflicts: boolean
   private readonly random: Random
   private readonly boundary: Boundary<LinkAddressing, ArpReason>
-  private readonly cache: NeighbourCache
-  private readonly drive: Drive
   private readonly claims = new Map<number, Claimed>()
   private readonly to = new LinkAddressing()
   private readonly scratch = new IpAddress()
   private readonly detach: () => void
 
   constructor(link: LinkService, env: Env, owner: NeighbourOwner, options: ArpOptions) {
+    const random = env.random('arp')
+    super(env, options, random)
     this.link = link
-    this.env = env
     this.owner = owner
     this.detectConflicts = options.detectConflicts ?? false
-    this.random = env.random('arp')
+    this.random = random
     this.boundary = env.boundary<LinkAddressing, ArpReason>('arp', 'link', REASONS)
-    this.cache = new NeighbourCache(options, this.random)
-    this.drive = new Drive(this.cache, env.timers, this)
     this.detach = link.boundary.attach(this, ETHERTYPE.arp)
-  }
-
-  resolve(nextHop: IpAddress, packet: Packet): LinkAddress | typeof UNRESOLVED {
-    const peer = this.cache.usable(nextHop)
-    return peer === UNRESOLVED ? this.ask(nextHop, packet) : peer
-  }
-
-  confirm(nextHop: IpAddress): void {
-    this.cache.confirm(nextHop, this.env.clock.now())
-    this.drive.arm()
-  }
-
-  doubt(nextHop: IpAddress): void {
-    const now = this.env.clock.now()
-    this.cache.doubt(nextHop, now)
-    this.drive.run(now)
   }
 
   claim(address: IpAddress, length: number): boolean {
@@ -123,31 +98,11 @@ class Arp implements Neighbours, User<LinkAddressing>, Pump {
     this.claims.delete(address.w3)
   }
 
-  setPermanent(address: IpAddress, linkAddress: LinkAddress): void {
-    const now = this.env.clock.now()
-    this.cache.setPermanent(address, linkAddress, now)
-    this.drive.run(now)
-  }
-
-  forget(address: IpAddress): boolean {
-    const there = this.cache.forget(address, this.env.clock.now())
-    this.drive.arm()
-    return there
-  }
-
-  list(): readonly NeighbourSnapshot[] {
-    return this.cache.list()
-  }
-
   close(): void {
     this.detach()
-    this.drive.stop()
     for (const { drive } of this.claims.values()) drive.stop()
     this.claims.clear()
-    this.cache.clear(this.env.clock.now())
-    for (let packet = this.cache.takeUndeliverable(); packet !== undefined; packet = this.cache.takeUndeliverable()) {
-      this.boundary.drop(packet, 'closed')
-    }
+    this.stopResolving((packet) => this.boundary.drop(packet, 'closed'))
     this.env.forget(this.boundary)
   }
 
@@ -161,8 +116,7 @@ class Arp implements Neighbours, User<LinkAddressing>, Pump {
   linkChanged(state: LinkState): void {
     const now = this.env.clock.now()
     if (state === 'down') {
-      this.cache.clear(now)
-      this.drive.arm()
+      this.forgetAll()
       return
     }
     for (const { claim, drive } of this.claims.values()) {
@@ -171,36 +125,25 @@ class Arp implements Neighbours, User<LinkAddressing>, Pump {
     }
   }
 
-  pump(): void {
-    this.solicit()
-    const { cache, link, to } = this
-    for (let packet = cache.take(); packet !== undefined; packet = cache.take()) {
-      to.peer = cache.peer
-      to.protocol = ETHERTYPE.ipv4
-      link.send(packet, to)
-    }
-    for (let packet = cache.takeUndeliverable(); packet !== undefined; packet = cache.takeUndeliverable()) {
-      this.owner.undeliverable(packet, cache.nextHop)
-    }
+  protected override transmit(packet: Packet, peer: LinkAddress): void {
+    this.to.peer = peer
+    this.to.protocol = ETHERTYPE.ipv4
+    this.link.send(packet, this.to)
   }
 
-  private ask(nextHop: IpAddress, packet: Packet): LinkAddress {
-    const peer = this.cache.offer(nextHop, packet, this.env.clock.now())
-    for (let over = this.cache.takeOverflow(); over !== undefined; over = this.cache.takeOverflow()) {
-      this.boundary.drop(over, 'queueFull')
-    }
-    this.solicit()
-    this.drive.arm()
-    return peer
+  protected override undeliverable(packet: Packet, nextHop: IpAddress): void {
+    this.owner.undeliverable(packet, nextHop)
   }
 
-  /** Asks for the neighbours that are due: the one station that may still be there, or all (RFC 1122 §2.3.2.1). */
-  private solicit(): void {
-    for (let entry = this.cache.output(); entry !== undefined; entry = this.cache.output()) {
-      const target = entry.address.w3
-      const peer = entry.state === 'probe' ? entry.linkAddress : this.broadcast
-      this.send(arpPacket.OP_REQUEST, this.sourceFor(target), 0, target, peer)
-    }
+  protected override overflow(packet: Packet): void {
+    this.boundary.drop(packet, 'queueFull')
+  }
+
+  /** The one station that may still be there, or all (RFC 1122 §2.3.2.1). */
+  protected override solicit({ address, state, linkAddress }: Neighbour): void {
+    const target = address.w3
+    const peer = state === 'probe' ? linkAddress : this.broadcast
+    this.send(arpPacket.OP_REQUEST, this.sourceFor(target), 0, target, peer)
   }
 
   private get broadcast(): LinkAddress {

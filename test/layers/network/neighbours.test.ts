@@ -125,6 +125,35 @@ t.test('who is doubted is asked at once, and forgotten when he does not answer (
   t.end()
 })
 
+t.test('who is told of another link address without override keeps the one it has, and checks it', (t) => {
+  const cache = made({ retransmit: seconds(1) })
+  t.equal(cache.dispute(host(1), 5, 0), false, 'nobody is known')
+  cache.learn(host(1), 5, false, true, 0)
+  cache.confirm(host(1), 0)
+  t.equal(cache.dispute(host(1), 5, 0), false)
+  t.equal(stateOf(cache, host(1)), 'reachable')
+  t.equal(cache.dispute(host(1), 6, 0), true)
+  t.equal(stateOf(cache, host(1)), 'stale')
+  t.equal(cache.linkAddressOf(host(1)), 5)
+  t.end()
+})
+
+t.test('times that change hold for states entered from then on', (t) => {
+  const cache = made({ reachable: seconds(30), retransmit: seconds(1) })
+  cache.setTimes(seconds(1), seconds(7))
+  cache.learn(host(1), 5, false, true, 0)
+  cache.confirm(host(1), 0)
+  t.ok(cache.deadline >= seconds(0.5) && cache.deadline <= seconds(1.501))
+  cache.doubt(host(1), 0)
+  t.equal(cache.deadline, seconds(7))
+  cache.setTimes(0, 0)
+  cache.offer(host(2), packet(), 0)
+  t.equal(cache.deadline, seconds(7), '0 changes nothing')
+  cache.clear(0)
+  drain(cache)
+  t.end()
+})
+
 t.test('both families are kept apart, also where their last words agree', (t) => {
   const cache = made()
   const six = new IpAddress(0xfd00_0000, 0, 0, 0x0a00_0001)
