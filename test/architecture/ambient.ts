@@ -49,6 +49,8 @@ const RULES: readonly AmbientRule[] = [
   rule("the capture's file end", /^src\/capture\/file\.ts$/, LANGUAGE, WAITING, MACHINE),
   rule('a capture', /^src\/capture\//, LANGUAGE, WAITING),
   rule('the kernel and the protocols', /^(?:src\/kernel\/|layers\/(?:offload|datalink|network|transport)\/)/, LANGUAGE),
+  rule('routing protocols', /^layers\/middleware\/routing\//, LANGUAGE),
+  rule('middleware', /^layers\/middleware\//, LANGUAGE, WAITING, ['AbortSignal']),
   rule(
     'media without a machine',
     /^layers\/physical\/(?:index|service|loopback|cable|hub|impair|line|cut|medium)(?:\.ts$|\/)/,

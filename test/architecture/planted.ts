@@ -107,6 +107,11 @@ plant('layers/transport/sockets.ts', `import './tcp/tcp.ts'`, /may not import la
 plant(UDP, `import 'netstrata'`, /may not import netstrata/)
 plant(UDP, `import '../../../node_modules/crc/mjs/crc32.js'`, /may not import node_modules/)
 plant(UDP, `import '../../../src/runtime/simulation.ts'`, /may not import src\/runtime/)
+const ROUTING = 'layers/middleware/routing/babel/planted.ts'
+plant(ROUTING, `import '../../../../src/api/routes.ts'\nimport 'node:crypto'\nimport '@noble/hashes/blake2.js'`, null)
+plant(ROUTING, `import '../../../transport/sockets.ts'`, /may not import layers\/transport\/sockets/)
+plant(ROUTING, `import '../rip/machine.ts'`, /may not import layers\/middleware\/routing\/rip/)
+plant(ROUTING, `import 'node:dgram'`, /may not import node:dgram: a routing protocol/)
 plant('test/packetdrill/planted.ts', `import '../../src/index.ts'`, null)
 plant(
   'test/packetdrill/planted.ts',
@@ -149,6 +154,7 @@ plant(IPV4, `export const chance = Math['random']`, /may use Math\.abs/)
 plant(IPV4, `export const { random } = Math`, /may use Math\.abs/)
 plant(IPV4, `export const arithmetic = Math`, /may use Math\.abs/)
 plant(IPV4, `export const wait = Promise.resolve()`, USES('Promise'))
+plant(ROUTING, `export const at = Date.now()`, /may not use the global Date/)
 plant(IPV4, `export async function wait(): Promise<void> {}`, /waits: below the sockets API/)
 plant(IPV4, `export const later = async () => {}`, /waits: below the sockets API/)
 plant(CABLE, `export const at = Date.now()`, USES('Date'))
