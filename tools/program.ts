@@ -1,5 +1,4 @@
 /** The program: every command with its options. Making it runs nothing. */
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { registerForward } from './commands/forward.ts'
 import { registerNc } from './commands/nc.ts'
@@ -10,6 +9,8 @@ import { registerTrace } from './commands/trace.ts'
 import { registerDemo } from './demo/command.ts'
 import { registerDump } from './dump/command.ts'
 import { withExamples } from './help.ts'
+import { registerRouter } from './router/command.ts'
+import { version } from './version.ts'
 
 const HELP = `
 Exit codes: 0 ok, 1 failure, 2 usage, 3 configuration, 4 unreachable,
@@ -25,6 +26,7 @@ export function program(): Command {
     .addHelpText('after', HELP)
   registerDemo(command)
   registerServe(command)
+  registerRouter(command)
   registerNc(command)
   registerPing(command)
   registerTrace(command)
@@ -32,19 +34,4 @@ export function program(): Command {
   registerDump(command)
   registerStatus(command)
   return withExamples(command, ['netstrata demo', 'netstrata ping --help           the options, and examples'])
-}
-
-/** From sources the package's description is one folder up, built it is two. */
-function version(): string {
-  for (const place of ['../package.json', '../../package.json']) {
-    try {
-      const description: unknown = JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8'))
-      if (typeof description === 'object' && description !== null && 'version' in description) {
-        return String(description.version)
-      }
-    } catch {
-      // The other place, then.
-    }
-  }
-  return 'unknown'
 }

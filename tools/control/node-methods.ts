@@ -1,12 +1,78 @@
 /** What a running node answers on its control socket. */
 import { Writable } from 'node:stream'
-import type { Node, Sockets } from '../../src/index.ts'
+import { z } from 'zod'
+import type { EchoReply, Node, RouteEntry, Sockets } from '../../src/index.ts'
+import { tryParseAddress } from '../../src/kernel/address.ts'
+import { version } from '../version.ts'
 import type { ControlMethods } from './server.ts'
 
-export function nodeMethods(node: Node<Sockets>): ControlMethods {
+const ICMP = 1
+const port = z.int().min(0).max(65_535).optional()
+const explainParams = z.strictObject({
+  destination: z.string(),
+  source: z.string().optional(),
+  protocol: z.int().min(0).max(255).optional(),
+  sourcePort: port,
+  destinationPort: port,
+})
+const pingParams = z.strictObject({
+  host: z.string(),
+  size: z.int().optional(),
+  ttl: z.int().optional(),
+  dontFragment: z.boolean().optional(),
+  /** Milliseconds. */
+  timeout: z.number().optional(),
+})
+
+/** What `status` tells of every node. */
+export interface NodeStatus {
+  readonly name: string
+  readonly pid: number
+  readonly version: string
+  /** Of Node. */
+  readonly runtime: string
+  readonly uptimeSeconds: number
+  readonly links: { readonly up: number; readonly down: number }
+  readonly routes: number
+  readonly neighbours: number
+  readonly sockets: number
+}
+
+/** An echo request's answer, with the way it took from here. */
+export interface PingAnswer {
+  readonly reply: EchoReply
+  /** Undefined for the node itself. */
+  readonly way: RouteEntry | undefined
+}
+
+/**
+ * @param hosts names that may be asked for.
+ * @param more what `status` tells besides.
+ */
+export function nodeMethods(
+  node: Node<Sockets>,
+  hosts: Readonly<Record<string, string>> = {},
+  more: () => object = () => ({}),
+): ControlMethods {
   return {
     calls: {
-      status: () => ({ name: node.name, pid: process.pid, version: 1 }),
+      status: () => ({ ...statusOf(node), ...more() }),
+      explain: (params) => {
+        const { destination, ...flow } = explainParams.parse(params)
+        return node.top.network.routes.explain(destination, flow)
+      },
+      ping: async (params): Promise<PingAnswer> => {
+        const { host, ...options } = pingParams.parse(params)
+        const reply = await node.icmp.ping(host, options)
+        const destination = tryParseAddress(hosts[host] ?? host)?.toString()
+        return {
+          reply,
+          way:
+            destination === undefined
+              ? undefined
+              : node.top.network.routes.explain(destination, { protocol: ICMP }).chosen,
+        }
+      },
       links: () => links(node),
       sockets: () => [...streams(node), ...datagrams(node)],
       counters: () => node.snapshot(),
@@ -26,6 +92,23 @@ export function nodeMethods(node: Node<Sockets>): ControlMethods {
         return () => void capture.stop()
       },
     },
+  }
+}
+
+function statusOf(node: Node<Sockets>): NodeStatus {
+  const { network, stream, datagram } = node.top
+  const all = network.links()
+  const up = all.filter(({ state }) => state === 'up').length
+  return {
+    name: node.name,
+    pid: process.pid,
+    version: version(),
+    runtime: process.version,
+    uptimeSeconds: Math.round(process.uptime()),
+    links: { up, down: all.length - up },
+    routes: network.routes.list().length,
+    neighbours: network.neighbours().length,
+    sockets: [...stream.list()].length + [...datagram.list()].length,
   }
 }
 

@@ -41,8 +41,12 @@ export interface RouterState {
 export interface RouterFixture {
   readonly name: string
   readonly clampMss: boolean
+  readonly reversePath: ReversePath
   readonly hosts: Readonly<Record<string, string>>
 }
+
+/** Whether the way back to a packet's source has to be a link at all, or the one it came in by (RFC 3704). */
+export type ReversePath = 'off' | 'loose' | 'strict'
 
 export interface RouterConfig {
   readonly fixture: RouterFixture
@@ -59,6 +63,7 @@ export interface RouterFile {
   readonly gateway?: string | undefined
   readonly routes: readonly FileRoute[]
   readonly clampMss: boolean
+  readonly reversePath: ReversePath
   readonly faults: boolean
   readonly hosts: Readonly<Record<string, string>>
 }
@@ -102,6 +107,10 @@ const schema: z.ZodType<RouterFile> = z
       .boolean()
       .default(false)
       .describe('let forwarded TCP connections announce no larger segments than these links take'),
+    reversePath: z
+      .enum(['off', 'loose', 'strict'])
+      .default('off')
+      .describe('drop what comes from where no link leads (loose), or this link does not lead (strict): RFC 3704'),
     faults: z.boolean().default(false).describe('`netstrata link` may make every link worse; it costs offload'),
     hosts: z.record(z.string(), addressField).default({}).describe('names for `netstrata ping @NAME HOST`'),
   })
@@ -119,9 +128,9 @@ export function readRouterConfig(path: string): RouterConfig {
 
 /** What a file without contradictions comes to. */
 export function configOf(file: RouterFile): RouterConfig {
-  const { name, links, clampMss, faults, hosts } = file
+  const { name, links, clampMss, reversePath, faults, hosts } = file
   return {
-    fixture: { name, clampMss, hosts },
+    fixture: { name, clampMss, reversePath, hosts },
     state: {
       links: linksOf(links).map((entry) => ({ ...entry, text: links[entry.name]?.link ?? '', faults })),
       routes: declaredRoutes(file).map(({ prefix, via, link, metric, action }) => {

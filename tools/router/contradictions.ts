@@ -58,8 +58,8 @@ function notOfStation(address: string): string | undefined {
   try {
     ipv4({ address })
     return undefined
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error)
+  } catch {
+    return `${address} is not one station's address, but a network's, a broadcast, or one of special use`
   }
 }
 
@@ -80,9 +80,10 @@ function wrongRoutes(file: RouterFile): Problem[] {
   for (const route of declaredRoutes(file)) {
     const why = wrongRoute(route, file)
     if (why !== undefined) problems.push({ path: route.path, message: why })
-    const key = `${networkOf(route.prefix)} with metric ${route.metric}`
-    if (seen.has(key))
-      problems.push({ path: route.path, message: `there are two routes to ${key}: give one another metric` })
+    // Ways that differ share the traffic; where nothing leads, there is but one.
+    const { via = '', link = via === '' ? '' : linkTowards(via, file.links) } = route
+    const key = [networkOf(route.prefix), route.metric, ...(route.action === 'forward' ? [via, link] : [])].join(' ')
+    if (seen.has(key)) problems.push({ path: route.path, message: 'this route is there already' })
     seen.add(key)
   }
   return problems

@@ -54,10 +54,11 @@ export class Router implements AsyncDisposable {
 
   /** @throws ReloadError — a part of the configuration could not be had; nothing is left behind. */
   static async start({ fixture, state }: RouterConfig): Promise<Router> {
-    const { name, clampMss, hosts } = fixture
+    const { name, clampMss, reversePath, hosts } = fixture
+    const back = reversePath === 'off' ? false : reversePath
     let network: NetworkService | undefined
     const blueprint: Blueprint<Sockets> = (env) => {
-      network = ip(ipv4({ forwarding: true, clampMss }))({}, env)
+      network = ip(ipv4({ forwarding: true, clampMss, reversePath: back }))({}, env)
       return sockets(tcp(), udp())(network, env)
     }
     const node = await boot(blueprint, name, { hosts })

@@ -55,7 +55,7 @@ export async function bootNode(config: NodeConfig, options: BootOptions): Promis
   try {
     configure(node, config)
     if (config.capture !== undefined) node.capture(config.capture)
-    const control = options.control ? await serveControl(name, nodeMethods(node)) : undefined
+    const control = options.control ? await serveControl(name, nodeMethods(node, config.hosts)) : undefined
     const close = async (): Promise<void> => {
       await drained(node)
       // Whoever watches sees the last of it, too.

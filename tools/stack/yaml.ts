@@ -30,10 +30,13 @@ export function readYaml<Schema extends z.ZodType>(
   const result = schema.safeParse(document.toJS())
   const problems: readonly Problem[] = result.success ? check(result.data) : result.error.issues.map(problemOf)
   if (!result.success || problems.length > 0) {
-    const told = problems.map(({ path: keys, at = keys, message }) => {
-      const where = keys.join('.')
-      return `${place(path, lines, offsetOf(document, at))}: ${where === '' ? '' : `${where}: `}${message}`
-    })
+    const told = problems
+      .map(({ path: keys, at = keys, message }) => {
+        const where = keys.join('.')
+        return { offset: offsetOf(document, at), text: `${where === '' ? '' : `${where}: `}${message}` }
+      })
+      .sort((a, b) => a.offset - b.offset)
+      .map(({ offset, text }) => `${place(path, lines, offset)}: ${text}`)
     throw configError(told.join('\n'))
   }
   return result.data

@@ -1,0 +1,101 @@
+/** The daemon around a router: reads its file again when told to, and remembers how that went. */
+import { isDeepStrictEqual } from 'node:util'
+import type { Logger } from 'pino'
+import { CommandError, EXIT } from '../exit.ts'
+import { type RouterConfig, type RouterFixture, readRouterConfig } from './config.ts'
+import { describeStep, type Step } from './plan.ts'
+import { Router } from './router.ts'
+
+/** How the last attempt to read the file again went. */
+export interface ReloadReport {
+  /** Milliseconds since 1970. */
+  readonly at: number
+  /** Why it failed; undefined when it did not. */
+  readonly error: string | undefined
+}
+
+export class Daemon implements AsyncDisposable {
+  readonly router: Router
+  /** The file it goes by. */
+  readonly path: string
+  /** Milliseconds since 1970. */
+  readonly startedAt: number = Date.now()
+  /** When what is so now was read from the file. */
+  loadedAt: number = this.startedAt
+  reloads = 0
+  failedReloads = 0
+  lastReload: ReloadReport | undefined
+  /** It carries packets, and is not about to end. */
+  ready = true
+  private readonly log: Logger
+
+  private constructor(router: Router, path: string, log: Logger) {
+    this.router = router
+    this.path = path
+    this.log = log
+  }
+
+  /** @throws CommandError exit 3 — the file is wrong. ReloadError — a part of it could not be had. */
+  static async start(path: string, log: Logger, config: RouterConfig = readRouterConfig(path)): Promise<Daemon> {
+    const router = await Router.start(config)
+    const daemon = new Daemon(router, path, log)
+    log.info({ node: router.node.name, links: config.state.links.map(({ name }) => name) }, 'forwarding')
+    return daemon
+  }
+
+  /**
+   * Reads the file again and becomes what it says, or stays as it is; either way it is logged and remembered.
+   * @returns why it stays as it is; undefined when it does not.
+   */
+  async reload(): Promise<string | undefined> {
+    const error = await this.tryReload()
+    this.lastReload = { at: Date.now(), error }
+    if (error === undefined) {
+      this.reloads++
+      this.loadedAt = this.lastReload.at
+    } else {
+      this.failedReloads++
+      this.log.error({ reason: error }, 'the configuration was not reloaded: what ran before goes on')
+    }
+    return error
+  }
+
+  async close(): Promise<void> {
+    this.ready = false
+    await this.router.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  private async tryReload(): Promise<string | undefined> {
+    try {
+      const { fixture, state } = readRouterConfig(this.path)
+      refuseRestart(this.router.fixture, fixture)
+      const steps = await this.router.reload(state)
+      for (const step of steps) this.log.info({ step: describeStep(step) }, 'changed')
+      this.log.info({ steps: steps.length }, 'the configuration was reloaded')
+      return undefined
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error)
+    }
+  }
+}
+
+/** Names of what only a restart changes. */
+export function fixtureChanges(old: RouterFixture, wanted: RouterFixture): string[] {
+  const keys = Object.keys(wanted) as (keyof RouterFixture)[]
+  return keys.filter((key) => !isDeepStrictEqual(old[key], wanted[key]))
+}
+
+function refuseRestart(old: RouterFixture, wanted: RouterFixture): void {
+  const changes = fixtureChanges(old, wanted)
+  if (changes.length === 0) return
+  const what = `${changes.join(', ')}: only a restart changes that; nothing was changed`
+  throw new CommandError(what, EXIT.configuration, 'ERR_CONFIG')
+}
+
+/** A plan as lines of a diff, one a step. */
+export const planText = (steps: readonly Step[], restart: readonly string[]): string =>
+  [...steps.map(describeStep), ...restart.map((key) => `! ${key}: needs a restart`)].join('\n') || 'nothing changes'

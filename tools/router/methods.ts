@@ -1,0 +1,42 @@
+/** What a router answers on its control socket beyond what every node does. */
+import type { ControlMethods } from '../control/server.ts'
+import type { RouterFixture, RouterRoute } from './config.ts'
+import type { Daemon } from './daemon.ts'
+
+/** What runs, so that others can say what a file would change. Links as text: it is read again over there. */
+export interface RunningConfiguration {
+  readonly fixture: RouterFixture
+  readonly links: readonly {
+    readonly name: string
+    readonly text: string
+    readonly addresses: readonly string[]
+    readonly faults: boolean
+  }[]
+  readonly routes: readonly RouterRoute[]
+}
+
+/** What `status` has besides that of every node. */
+export interface DaemonStatus {
+  readonly file: string
+  /** Milliseconds since 1970. */
+  readonly loadedAt: number
+  readonly reloads: number
+  readonly failedReloads: number
+  readonly lastReload: { readonly at: number; readonly error?: string | undefined } | undefined
+}
+
+export function routerMethods(daemon: Daemon): ControlMethods['calls'] {
+  return {
+    configuration: (): RunningConfiguration => ({
+      fixture: daemon.router.fixture,
+      links: daemon.router.state.links.map(({ name, text, addresses, faults }) => ({ name, text, addresses, faults })),
+      routes: daemon.router.state.routes,
+    }),
+    reload: async () => ({ error: await daemon.reload() }),
+  }
+}
+
+export const daemonStatus = ({ path, loadedAt, reloads, failedReloads, lastReload }: Daemon): DaemonStatus => ({
+  file: path,
+  ...{ loadedAt, reloads, failedReloads, lastReload },
+})
