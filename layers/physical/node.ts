@@ -4,6 +4,14 @@ export { type LengthPrefixDrop, type LengthPrefixOptions, lengthPrefix } from '.
 export type { OctetDrop, OctetPortOptions } from './octets/port.ts'
 export { type SerialOptions, serial } from './octets/serial.ts'
 export { type OctetStream, stream } from './octets/stream.ts'
+export {
+  ETHERIP_PROTOCOL,
+  type RawIpDrop,
+  type RawIpOptions,
+  type RawSocket,
+  type RawSocketModule,
+  rawIp,
+} from './raw-ip.ts'
 export type { DeviceOptions, DeviceService } from './tap-device.ts'
 export { tapDevice } from './tap-device.ts'
 export { tunDevice } from './tun-device.ts'
