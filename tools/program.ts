@@ -1,9 +1,15 @@
 /** The program: every command with its options. Making it runs nothing. */
 import { Command } from 'commander'
+import { registerCounters } from './commands/counters.ts'
+import { registerExplain } from './commands/explain.ts'
 import { registerForward } from './commands/forward.ts'
+import { registerLinks } from './commands/links.ts'
 import { registerNc } from './commands/nc.ts'
+import { registerNeigh } from './commands/neigh.ts'
 import { registerPing } from './commands/ping.ts'
+import { registerRoutes } from './commands/routes.ts'
 import { registerServe } from './commands/serve.ts'
+import { registerSockets } from './commands/sockets.ts'
 import { registerStatus } from './commands/status.ts'
 import { registerTrace } from './commands/trace.ts'
 import { registerDemo } from './demo/command.ts'
@@ -33,5 +39,11 @@ export function program(): Command {
   registerForward(command)
   registerDump(command)
   registerStatus(command)
+  registerLinks(command)
+  registerRoutes(command)
+  registerNeigh(command)
+  registerSockets(command)
+  registerCounters(command)
+  registerExplain(command)
   return withExamples(command, ['netstrata demo', 'netstrata ping --help           the options, and examples'])
 }

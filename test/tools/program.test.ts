@@ -32,13 +32,18 @@ function commandLines(text: string): string[][] {
   })
 }
 
+/** Those of a program with those below them. */
+const everyCommand = ({ commands }: Command): Command[] =>
+  commands.flatMap((command) => [...(command.commands.length > 0 ? [] : [command]), ...everyCommand(command)])
+
 /** Parses a line without running it. @throws what is wrong with it. */
 async function check(args: readonly string[]): Promise<void> {
   const whole = program()
-  for (const command of whole.commands) {
+  for (const command of everyCommand(whole)) {
     command.action(() => {
       const options = command.opts<StackOptions>()
-      if (WITH_STACK.has(command.name()) && options.config === undefined) stackConfig(options)
+      const own = WITH_STACK.has(command.name()) && !command.args[0]?.startsWith('@')
+      if (own && options.config === undefined) stackConfig(options)
     })
   }
   await whole.parseAsync(['node', 'netstrata', ...args])
@@ -46,7 +51,7 @@ async function check(args: readonly string[]): Promise<void> {
 
 t.test('help fits a terminal, and has examples', async (t) => {
   const whole = program()
-  for (const command of [whole, ...whole.commands]) {
+  for (const command of [whole, ...whole.commands, ...everyCommand(whole)]) {
     const help = helpOf(command)
     t.same(
       help.split('\n').filter((line) => [...line].length > COLUMNS),

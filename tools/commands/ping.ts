@@ -1,13 +1,12 @@
 /** `netstrata ping`: echo requests from a stack of ours. */
 import type { Command } from 'commander'
 import type { EchoReply } from '../../src/index.ts'
-import { NetError } from '../../src/index.ts'
 import { EXIT } from '../exit.ts'
 import { withExamples } from '../help.ts'
 import { interruption, pause } from '../interrupt.ts'
 import { Output } from '../output.ts'
-import { bootNode, type RunningNode } from '../stack/boot.ts'
-import { integerArgument, type StackOptions, secondsArgument, stackConfig, withStack } from '../stack/options.ts'
+import { integerArgument, type StackOptions, secondsArgument, withStack } from '../stack/options.ts'
+import { openProber, PROBER_USAGE, type Prober, wayText } from './prober.ts'
 
 interface PingOptions extends StackOptions {
   readonly count?: number
@@ -26,7 +25,8 @@ export function registerPing(program: Command): void {
   const command = program
     .command('ping')
     .description('send echo requests to a host')
-    .argument('<host>', 'an address, or a name of --config')
+    .argument('<host...>', 'an address or a name; after @NODE, sent by that node')
+    .usage(PROBER_USAGE)
   withStack(command)
     .option('-c, --count <n>', 'stop after n requests; default: go on until Ctrl-C', integerArgument(1, 1e9))
     .option('-s, --size <octets>', 'payload of each request', integerArgument(0, 65_507), 56)
@@ -39,6 +39,7 @@ export function registerPing(program: Command): void {
   withExamples(command, [
     'netstrata ping 10.0.0.1 --link udp:7001,peer=127.0.0.1:7000 \\\n      --address 10.0.0.2/24',
     'netstrata ping 10.0.0.1 -c 3 --link tap:tap0 --address 10.0.0.2/24',
+    'netstrata ping @router 10.0.0.1',
   ])
 }
 
@@ -70,16 +71,17 @@ class Tally {
   }
 }
 
-async function ping(host: string, options: PingOptions): Promise<void> {
+async function ping(words: readonly string[], options: PingOptions): Promise<void> {
   const output = new Output(options.json === true)
   const signal = interruption()
-  await using running = await bootNode(stackConfig(options), { command: 'ping', control: false })
+  const { host, prober } = await openProber(words, options, 'ping', signal)
+  await using _ = prober
   const tally = new Tally()
   const { count = Number.POSITIVE_INFINITY } = options
   output.message(`PING ${host}, ${options.size} octets of data`)
   for (let sequence = 1; sequence <= count && !signal.aborted; sequence++) {
     const next = pause(options.interval * 1000, signal)
-    await probe(running, host, sequence, options, output, tally, signal)
+    await probe(prober, host, sequence, options, output, tally, signal)
     if (sequence < count) await next
   }
   output.data(tally.summary(host), () => tally.text(host))
@@ -88,7 +90,7 @@ async function ping(host: string, options: PingOptions): Promise<void> {
 }
 
 async function probe(
-  { node }: RunningNode,
+  prober: Prober,
   host: string,
   sequence: number,
   { size, ttl, timeout, dontFragment }: PingOptions,
@@ -96,20 +98,21 @@ async function probe(
   tally: Tally,
   signal: AbortSignal,
 ): Promise<void> {
+  const answer = await prober.probe(host, { size, ttl, timeout: timeout * 1000, dontFragment })
+  // Whoever stops does not lose the request that is under way.
+  if (answer === undefined && signal.aborted) return
   tally.sent++
-  try {
-    const reply = await node.icmp.ping(host, { size, ttl, timeout: timeout * 1000, dontFragment, signal })
-    if (reply.outcome === 'reply') {
-      tally.received++
-      tally.times.push(reply.roundTrip / 1000)
-    }
-    output.data({ sequence, ...reply }, () => describe(sequence, reply))
-  } catch (error) {
-    if (signal.aborted) tally.sent--
-    else if (NetError.is(error) && error.code === 'ETIMEDOUT') {
-      output.data({ sequence, outcome: 'noAnswer' }, () => `seq=${sequence} no answer within ${timeout} s`)
-    } else throw error
+  if (answer === undefined) {
+    output.data({ sequence, outcome: 'noAnswer' }, () => `seq=${sequence} no answer within ${timeout} s`)
+    return
   }
+  const { reply, way } = answer
+  if (reply.outcome === 'reply') {
+    tally.received++
+    tally.times.push(reply.roundTrip / 1000)
+  }
+  const path = way === undefined ? '' : ` ${wayText(way)}`
+  output.data({ sequence, ...reply, way }, () => `${describe(sequence, reply)}${path}`)
 }
 
 function describe(sequence: number, reply: EchoReply): string {

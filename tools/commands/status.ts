@@ -1,101 +1,52 @@
-/** `netstrata links` and `netstrata sockets`: what a running node says of itself. */
+/** `netstrata status`: a running node at a glance. */
 import type { Command } from 'commander'
-import type { ConnectionInfo } from '../../src/index.ts'
-import { ask, chooseNode } from '../control/client.ts'
-import { withExamples } from '../help.ts'
-import { Output } from '../output.ts'
-import { figureLines, size } from './connection-figures.ts'
-
-interface StatusOptions {
-  readonly json?: boolean
-  readonly info?: boolean
-}
-
-/** As the control socket gives them. */
-interface LinkStatus {
-  readonly name: string
-  readonly state: string
-  readonly mtu: number
-  readonly linkAddress?: string
-  readonly addresses: readonly string[]
-  readonly rxPackets: number
-  readonly rxOctets: number
-  readonly txPackets: number
-  readonly txOctets: number
-  readonly drops: Readonly<Record<string, number>>
-}
-
-interface SocketStatus {
-  readonly protocol: string
-  readonly state: string
-  readonly local: string
-  readonly remote?: string
-  readonly sendQueue: number
-  readonly receiveQueue: number
-  readonly info?: ConnectionInfo
-}
+import { ask } from '../control/client.ts'
+import type { NodeStatus } from '../control/node-methods.ts'
+import type { DaemonStatus } from '../router/methods.ts'
+import { registerQuestion } from './question.ts'
 
 export function registerStatus(program: Command): void {
-  status(program, 'links', 'show the links of a running node', async (node, output) => {
-    const links = (await ask(node, 'links')) as LinkStatus[]
-    if (output.json) return rows(links, output)
-    output.table(
-      ['name', 'state', 'mtu', 'mac', 'addresses', 'rx', 'tx', 'drops'],
-      links.map((link) => ({
-        name: link.name,
-        state: link.state,
-        mtu: link.mtu,
-        mac: link.linkAddress ?? '',
-        addresses: link.addresses.join(' '),
-        rx: `${link.rxPackets} (${size(link.rxOctets)})`,
-        tx: `${link.txPackets} (${size(link.txOctets)})`,
-        drops: Object.entries(link.drops)
-          .map(([reason, count]) => `${reason} ${count}`)
-          .join(' '),
-      })),
-    )
+  registerQuestion(program, 'status', 'show a running node at a glance', async (node, output) => {
+    const status = (await ask(node, 'status')) as NodeStatus & Partial<DaemonStatus>
+    output.data(status, () => statusText(status))
   })
-  const sockets = status(
-    program,
-    'sockets',
-    'show the connections and ports of a running node',
-    async (node, output, { info }) => {
-      const sockets = (await ask(node, 'sockets')) as SocketStatus[]
-      if (output.json) return rows(sockets, output)
-      output.table(
-        ['proto', 'state', 'recv-q', 'send-q', 'local', 'remote'],
-        sockets.map((socket) => ({
-          proto: socket.protocol,
-          state: socket.state,
-          'recv-q': socket.receiveQueue,
-          'send-q': socket.sendQueue,
-          local: socket.local,
-          remote: socket.remote ?? '*',
-        })),
-        info === true ? sockets.map((socket) => (socket.info === undefined ? [] : figureLines(socket.info))) : [],
-      )
-    },
-  )
-  sockets.option('-i, --info', 'the figures of each connection: round trips, windows, losses')
 }
 
-function rows(records: readonly object[], output: Output): void {
-  for (const record of records) output.data(record, () => '')
+/** @returns lines of at most 80 columns, but for paths and reasons. */
+export function statusText(status: NodeStatus & Partial<DaemonStatus>): string {
+  const { name, pid, version, runtime, uptimeSeconds, links, routes, neighbours, sockets, file, lastReload } = status
+  const state = links.down === 0 ? `${links.up} up` : `${links.up} up, ${links.down} down`
+  const lines: [string, string][] = [
+    ['node', `${name} (process ${pid}), up ${duration(uptimeSeconds)}`],
+    ['version', `netstrata ${version}, node ${runtime}`],
+    ['links', state],
+    ['routes', String(routes)],
+    ['neighbours', String(neighbours)],
+    ['sockets', String(sockets)],
+  ]
+  if (file !== undefined && status.loadedAt !== undefined) {
+    lines.push(['configuration', `${file}, as of ${instant(status.loadedAt)}`])
+    lines.push(['reloads', `${status.reloads ?? 0} done, ${status.failedReloads ?? 0} refused`])
+  }
+  if (lastReload?.error !== undefined) {
+    lines.push(['refused', `${instant(lastReload.at)}, what ran before goes on:`])
+    for (const line of lastReload.error.split('\n')) lines.push(['', line])
+  }
+  const width = Math.max(...lines.map(([key]) => key.length))
+  return lines.map(([key, value]) => `${key.padEnd(width)}  ${value}`).join('\n')
 }
 
-function status(
-  program: Command,
-  name: string,
-  description: string,
-  show: (node: string, output: Output, options: StatusOptions) => Promise<void>,
-): Command {
-  const command = program
-    .command(name)
-    .description(description)
-    .argument('[node]', 'the node, @NAME; default: the only one that runs')
-    .option('--json', 'one object a line')
-    .action((node: string | undefined, options: StatusOptions) =>
-      show(chooseNode(node), new Output(options.json === true), options),
-    )
-  return withExamples(command, [`netstrata ${name} @serve`])
+const instant = (milliseconds: number): string => new Date(milliseconds).toISOString().slice(0, 19).replace('T', ' ')
+
+/** '3 d 4 h', '5 min 6 s': the two largest units. */
+function duration(seconds: number): string {
+  const units: [string, number][] = [
+    ['d', Math.floor(seconds / 86_400)],
+    ['h', Math.floor(seconds / 3600) % 24],
+    ['min', Math.floor(seconds / 60) % 60],
+    ['s', seconds % 60],
+  ]
+  const first = units.findIndex(([, count]) => count > 0)
+  const shown = first < 0 ? units.slice(-1) : units.slice(first, first + 2)
+  return shown.map(([unit, count]) => `${count} ${unit}`).join(' ')
 }

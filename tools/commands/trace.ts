@@ -1,12 +1,12 @@
 /** `netstrata trace`: the routers on the way to a host, by echo requests that die one hop later each time. */
 import type { Command } from 'commander'
-import { NetError } from '../../src/index.ts'
+import type { PingAnswer } from '../control/node-methods.ts'
 import { EXIT } from '../exit.ts'
 import { withExamples } from '../help.ts'
 import { interruption } from '../interrupt.ts'
 import { Output } from '../output.ts'
-import { bootNode, type RunningNode } from '../stack/boot.ts'
-import { integerArgument, type StackOptions, secondsArgument, stackConfig, withStack } from '../stack/options.ts'
+import { integerArgument, type StackOptions, secondsArgument, withStack } from '../stack/options.ts'
+import { openProber, PROBER_USAGE, wayText } from './prober.ts'
 
 interface TraceOptions extends StackOptions {
   readonly maxHops: number
@@ -25,7 +25,8 @@ export function registerTrace(program: Command): void {
   const command = program
     .command('trace')
     .description('show the routers on the way to a host')
-    .argument('<host>', 'an address, or a name of --config')
+    .argument('<host...>', 'an address or a name; after @NODE, from that node')
+    .usage(PROBER_USAGE)
   withStack(command)
     .option('-m, --max-hops <n>', 'give up after n hops', integerArgument(1, 255), 30)
     .option('-q, --probes <n>', 'requests for each hop', integerArgument(1, 10), 3)
@@ -34,22 +35,28 @@ export function registerTrace(program: Command): void {
     .action(trace)
   withExamples(command, [
     'netstrata trace 10.0.2.2 --link udp:7001,peer=127.0.0.1:7000 \\\n      --address 10.0.1.2/24 --gateway 10.0.1.1',
+    'netstrata trace @router 10.0.2.2',
   ])
 }
 
-async function trace(host: string, options: TraceOptions): Promise<void> {
+async function trace(words: readonly string[], options: TraceOptions): Promise<void> {
   const output = new Output(options.json === true)
   const signal = interruption()
-  await using running = await bootNode(stackConfig(options), { command: 'trace', control: false })
+  const { host, prober } = await openProber(words, options, 'trace', signal)
+  await using _ = prober
   output.message(`trace to ${host}, at most ${options.maxHops} hops`)
   process.exitCode = EXIT.unreachable
   for (let hop = 1; hop <= options.maxHops && !signal.aborted; hop++) {
-    const probes: Probe[] = []
+    const answers: (PingAnswer | undefined)[] = []
     for (let i = 0; i < options.probes && !signal.aborted; i++) {
-      probes.push(await probe(running, host, hop, options.timeout, signal))
+      answers.push(await prober.probe(host, { ttl: hop, timeout: options.timeout * 1000 }))
     }
     signal.throwIfAborted()
-    output.data({ hop, probes }, () => `${String(hop).padStart(2)}  ${describe(probes)}`)
+    const probes = answers.map(probeOf)
+    // The way from here on is for the routers to choose.
+    const way = hop === 1 ? answers.find((answer) => answer?.way !== undefined)?.way : undefined
+    const path = way === undefined ? '' : `  ${wayText(way)}`
+    output.data({ hop, probes, way }, () => `${String(hop).padStart(2)}  ${describe(probes)}${path}`)
     if (probes.some(({ outcome }) => outcome === 'reply')) {
       process.exitCode = EXIT.ok
       return
@@ -59,22 +66,10 @@ async function trace(host: string, options: TraceOptions): Promise<void> {
   }
 }
 
-async function probe(
-  { node }: RunningNode,
-  host: string,
-  ttl: number,
-  timeout: number,
-  signal: AbortSignal,
-): Promise<Probe> {
-  try {
-    const reply = await node.icmp.ping(host, { ttl, timeout: timeout * 1000, signal })
-    return { address: reply.address, outcome: reply.outcome, ms: reply.roundTrip / 1000 }
-  } catch (error) {
-    if (signal.aborted || (NetError.is(error) && error.code === 'ETIMEDOUT')) {
-      return { address: null, outcome: 'noAnswer', ms: null }
-    }
-    throw error
-  }
+function probeOf(answer: PingAnswer | undefined): Probe {
+  if (answer === undefined) return { address: null, outcome: 'noAnswer', ms: null }
+  const { address, outcome, roundTrip } = answer.reply
+  return { address, outcome, ms: roundTrip / 1000 }
 }
 
 /** Times behind the address they came from; another address on the same hop is told when it changes. */

@@ -1,7 +1,7 @@
 /** What a running node answers on its control socket. */
 import { Writable } from 'node:stream'
 import { z } from 'zod'
-import type { EchoReply, Node, RouteEntry, Sockets } from '../../src/index.ts'
+import type { EchoReply, LinkEntry, Node, RouteEntry, Sockets } from '../../src/index.ts'
 import { tryParseAddress } from '../../src/kernel/address.ts'
 import { version } from '../version.ts'
 import type { ControlMethods } from './server.ts'
@@ -36,6 +36,16 @@ export interface NodeStatus {
   readonly routes: number
   readonly neighbours: number
   readonly sockets: number
+}
+
+/** A link with the counters of its boundaries, the lowest of which is the wire. */
+export interface LinkStatus extends LinkEntry {
+  readonly rxPackets: number
+  readonly rxOctets: number
+  readonly txPackets: number
+  readonly txOctets: number
+  /** Of all its boundaries, by reason. */
+  readonly drops: Readonly<Record<string, number>>
 }
 
 /** An echo request's answer, with the way it took from here. */
@@ -112,8 +122,7 @@ function statusOf(node: Node<Sockets>): NodeStatus {
   }
 }
 
-/** Each link with the counters of its boundaries, the lowest of which is the wire. */
-function links(node: Node<Sockets>): object[] {
+function links(node: Node<Sockets>): LinkStatus[] {
   const counters = node.snapshot()
   return node.top.network.links().map((link) => {
     const own = counters.filter(({ name }) => name.startsWith(`${node.name}/${link.name}/`))
