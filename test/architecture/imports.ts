@@ -30,6 +30,7 @@ const NETWORKS = [
   'layers/network/resolution.ts',
   'layers/network/routes.ts',
   'layers/network/flow.ts',
+  'layers/network/nat/',
   'layers/network/prefix-trie.ts',
   'layers/network/reverse-path.ts',
   'layers/network/error-rate.ts',

@@ -19,6 +19,7 @@ import * as header from './header.ts'
 import type { Hop, Hops } from './hops.ts'
 import type { Icmp } from './icmp.ts'
 import { CODE, TYPE } from './icmp-message.ts'
+import type { Nat } from './nat.ts'
 import type { Output } from './output.ts'
 import type { Ipv4Port } from './port.ts'
 import type { Ipv4Boundary, Ipv4Reason } from './reasons.ts'
@@ -26,6 +27,14 @@ import type { Ipv4Boundary, Ipv4Reason } from './reasons.ts'
 /** More fragments, or not the first. */
 const FRAGMENT = header.MF | header.OFFSET_MASK
 const ALL_RIGHT = 0xffff
+
+/** What is done with packets besides what every node does. */
+export interface InputRules {
+  readonly forwarding: boolean
+  /** Null for those that do not care. */
+  readonly reversePath: ReversePath | null
+  readonly nat: Nat | null
+}
 
 export class Input implements LocalReceiver {
   private readonly boundary: Ipv4Boundary
@@ -36,8 +45,7 @@ export class Input implements LocalReceiver {
   private readonly icmp: Icmp
   private readonly reassembly: Reassembly
   private readonly reassemblyDrive: Drive
-  private readonly forwarding: boolean
-  private readonly reversePath: ReversePath | null
+  private readonly rules: InputRules
   private readonly from = new NetworkAddressing()
 
   constructor(
@@ -49,8 +57,7 @@ export class Input implements LocalReceiver {
     icmp: Icmp,
     reassembly: Reassembly,
     reassemblyDrive: Drive,
-    forwarding: boolean,
-    reversePath: ReversePath | null,
+    rules: InputRules,
   ) {
     this.boundary = boundary
     this.clock = clock
@@ -60,8 +67,7 @@ export class Input implements LocalReceiver {
     this.icmp = icmp
     this.reassembly = reassembly
     this.reassemblyDrive = reassemblyDrive
-    this.forwarding = forwarding
-    this.reversePath = reversePath
+    this.rules = rules
   }
 
   ready(): void {
@@ -113,7 +119,7 @@ export class Input implements LocalReceiver {
         this.boundary.drop(packet, martian)
         return
       }
-      const { reversePath } = this
+      const { reversePath } = this.rules
       if (reversePath !== null && source !== 0 && !reversePath.acceptsIpv4(source, port.port.index)) {
         this.boundary.drop(packet, 'reversePath')
         return
@@ -169,13 +175,19 @@ export class Input implements LocalReceiver {
 
   /** It is for us. */
   private deliver(packet: Packet, port: Ipv4Port | null, w1: number): void {
-    if ((w1 & FRAGMENT) === 0) {
-      this.merge(packet, port)
-      return
-    }
+    const whole = (w1 & FRAGMENT) === 0 ? packet : this.assemble(packet)
+    if (whole === undefined) return
+    const { nat } = this.rules
+    const arrival = nat === null ? 'notOurs' : nat.arrive(whole, port)
+    if (arrival === 'notOurs') this.merge(whole, port)
+    else if (arrival === 'translated') this.sendOn(whole, port)
+  }
+
+  /** Takes ownership of a fragment. @returns the datagram once it is whole. */
+  assemble(packet: Packet): Packet | undefined {
     const whole = this.reassembly.input(packet, this.clock.now())
     this.reassemblyDrive.arm()
-    if (whole !== undefined) this.merge(whole, port)
+    return whole
   }
 
   /** Segments of a burst are handed up together, by the port's merger; anything else at once. */
@@ -219,7 +231,8 @@ export class Input implements LocalReceiver {
     w2: number,
     source: number,
   ): void {
-    if (!this.forwarding || port === null) {
+    const { forwarding } = this.rules
+    if (!forwarding || port === null) {
       this.boundary.drop(packet, 'notForUs')
       return
     }
@@ -232,6 +245,21 @@ export class Input implements LocalReceiver {
       this.boundary.drop(packet, 'martianSource')
       return
     }
+    if (port.nat?.hides(hop.destination)) {
+      this.boundary.drop(packet, 'natUnsolicited')
+      return
+    }
+    this.pass(packet, port, hop, w1, w2)
+  }
+
+  /** What was for us has been translated, and is for somebody else now. */
+  private sendOn(packet: Packet, port: Ipv4Port | null): void {
+    const { view, start } = packet
+    const hop = this.hops.find(header.destination(view, start))
+    this.pass(packet, port, hop, view.getInt32(start + 4), view.getInt32(start + 8))
+  }
+
+  private pass(packet: Packet, port: Ipv4Port | null, hop: Hop, w1: number, w2: number): void {
     if (w2 >>> 24 <= 1) {
       this.icmp.complain(packet, TYPE.timeExceeded, CODE.ttl, 0)
       this.boundary.drop(packet, 'ttlExceeded')

@@ -4,139 +4,45 @@
  * Not here: source routing (refused), redirects (ignored; none are sent), multicast groups beyond all hosts, and
  * forwarding of multicasts and directed broadcasts.
  */
-import type { NewRoute } from '../../../src/api/routes.ts'
-import { type IpAddress, type Prefix, parseAddress, parsePrefix } from '../../../src/kernel/address.ts'
+import type { IpAddress } from '../../../src/kernel/address.ts'
 import { Drive } from '../../../src/kernel/drive.ts'
 import { scoped } from '../../../src/kernel/env.ts'
-import { integer, invalidValue, NetError } from '../../../src/kernel/errors.ts'
+import { NetError } from '../../../src/kernel/errors.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Cast } from '../../datalink/service.ts'
 import { Merger } from '../../offload/merge.ts'
-import { checkErrors, type ErrorRate } from '../error-rate.ts'
 import type { Assigned, Family, FamilyBlueprint, FamilyContext, Port, Refusal } from '../family.ts'
 import { LocalDelivery } from '../local.ts'
-import { checkNeighbours, type NeighbourOwner, type NeighbourSnapshot } from '../neighbours.ts'
+import { NatTable } from '../nat/table.ts'
+import type { NeighbourOwner, NeighbourSnapshot } from '../neighbours.ts'
 import { PathMtu } from '../path-mtu.ts'
-import { checkReassembly, Reassembly, type ReassemblyLimits } from '../reassembly.ts'
+import { Reassembly } from '../reassembly.ts'
 import { ReversePath } from '../reverse-path.ts'
 import { IPV4_BITS_BEFORE, Route } from '../routes.ts'
 import type { NetworkAddressing, NoPath, Path } from '../service.ts'
-import { Addresses, isLoopback, isMulticast, isReserved, isThisNetwork, LIMITED_BROADCAST } from './addresses.ts'
-import { type ArpOptions, arp } from './arp.ts'
+import { Addresses, isLoopback, isMulticast, LIMITED_BROADCAST } from './addresses.ts'
+import { arp } from './arp.ts'
 import * as header from './header.ts'
 import { Hops } from './hops.ts'
 import { Icmp } from './icmp.ts'
 import { CODE, TYPE } from './icmp-message.ts'
 import { Input } from './input.ts'
+import { Nat } from './nat.ts'
+import { checkHost, type Ipv4Options, routesOf, type Settings, settingsOf } from './options.ts'
 import { Output } from './output.ts'
 import { type Ipv4Assigned, Ipv4Port, type PortOwner } from './port.ts'
 import { type Ipv4Boundary, REASONS } from './reasons.ts'
 import { IPV4_FRAGMENTS } from './reassembly.ts'
 
-/** What `ipv4` can be told; text as at the API. */
-export interface Ipv4Options {
-  /** '10.0.0.1/24', or several: of the only link, or the first of several. */
-  readonly address?: string | readonly string[] | undefined
-  /** By the names of links, also of such that are attached later. */
-  readonly addresses?: Readonly<Record<string, string | readonly string[]>> | undefined
-  /** The next hop of the default route. */
-  readonly gateway?: string | undefined
-  /** Added when the node boots, in this order. */
-  readonly routes?: readonly NewRoute[] | undefined
-  /** Be a router: send on what is for others. Default false. */
-  readonly forwarding?: boolean | undefined
-  /**
-   * Packets must come in by a link that leads back to their source ('strict'), or there must be some route to it ('loose'), or
-   * they are dropped (RFC 3704). Default false: no matter.
-   */
-  readonly reversePath?: 'strict' | 'loose' | false | undefined
-  /**
-   * Of forwarded TCP connections: let both ends announce no larger segments than the links here take. For links smaller
-   * than the rest of the way, as tunnels are, where ICMP errors may get lost. Default false.
-   */
-  readonly clampMss?: boolean | undefined
-  /** Largest datagram on any link: 68 to 65535. Default: what the link takes. */
-  readonly mtu?: number | undefined
-  /** TTL of our ICMP messages: 1 to 255. Default 64. Transports choose their own. */
-  readonly ttl?: number | undefined
-  /** Bounds of ICMP errors sent, except to ourselves. */
-  readonly errors?: ErrorRate | undefined
-  /** How neighbours are resolved on links with broadcast. */
-  readonly arp?: ArpOptions | undefined
-  readonly reassembly?: ReassemblyLimits | undefined
-}
-
-interface Settings {
-  readonly address: readonly Prefix[]
-  readonly addresses: ReadonlyMap<string, readonly Prefix[]>
-  readonly forwarding: boolean
-  readonly reversePath: 'strict' | 'loose' | false
-  readonly clampMss: boolean
-  readonly mtu: number
-  readonly ttl: number
-  readonly errors: ErrorRate
-  readonly arp: ArpOptions
-  readonly reassembly: ReassemblyLimits
-}
+export type { Ipv4Options } from './options.ts'
 
 /**
  * IPv4 for `ip`.
  * @throws TypeError ERR_INVALID_ARG_VALUE, RangeError ERR_OUT_OF_RANGE — an option makes no sense; at once.
  */
 export function ipv4(options: Ipv4Options = {}): FamilyBlueprint {
-  checkNeighbours(options.arp ?? {})
-  checkErrors(options.errors ?? {})
-  checkReassembly(options.reassembly ?? {})
-  const settings: Settings = {
-    address: prefixes('address', options.address ?? []),
-    addresses: new Map(
-      Object.entries(options.addresses ?? {}).map(([link, texts]) => [link, prefixes(`addresses.${link}`, texts)]),
-    ),
-    forwarding: options.forwarding ?? false,
-    reversePath: reversePathOf(options.reversePath ?? false),
-    clampMss: options.clampMss ?? false,
-    mtu: integer('mtu', options.mtu ?? header.LONGEST_DATAGRAM_OCTETS, header.SMALLEST_MTU, 65_535),
-    ttl: integer('ttl', options.ttl ?? 64, 1, 255),
-    errors: options.errors ?? {},
-    arp: options.arp ?? {},
-    reassembly: options.reassembly ?? {},
-  }
-  const routes = [...(options.routes ?? [])]
-  if (options.gateway !== undefined) routes.unshift({ prefix: '0.0.0.0/0', via: word('gateway', options.gateway) })
-  return { name: 'ipv4', reasons: REASONS, routes, join: (context) => new Ipv4(context, settings) }
-}
-
-function prefixes(name: string, texts: string | readonly string[]): Prefix[] {
-  return (typeof texts === 'string' ? [texts] : [...texts]).map((text) => {
-    const prefix = parsePrefix(text, name)
-    if (!prefix.address.isIpv4 || !text.includes('/')) {
-      throw invalidValue(name, "an IPv4 address with prefix length such as '10.0.0.1/24'", text)
-    }
-    checkHost(name, prefix.address.w3, prefix.length)
-    return prefix
-  })
-}
-
-function reversePathOf(value: 'strict' | 'loose' | false): 'strict' | 'loose' | false {
-  if (![false, 'strict', 'loose'].includes(value))
-    throw invalidValue('reversePath', "'strict', 'loose' or false", value)
-  return value
-}
-
-function word(name: string, text: string): string {
-  if (!parseAddress(text, name).isIpv4) throw invalidValue(name, "an IPv4 address such as '10.0.0.1'", text)
-  return text
-}
-
-/** @throws TypeError ERR_INVALID_ARG_VALUE — not an address that one station can have (RFC 1122 §3.2.1.3). */
-function checkHost(name: string, address: number, length: number): void {
-  const hostBits = length === 0 ? -1 : ~(-1 << (32 - length))
-  const host = length === 32 ? 1 : address & hostBits
-  const fits = length > 30 || (host !== 0 && host !== hostBits)
-  if (isThisNetwork(address) || isLoopback(address) || isMulticast(address) || isReserved(address) || !fits) {
-    const text = `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}/${length}`
-    throw invalidValue(name, "one station's address, not a network's, a broadcast or a reserved one", text)
-  }
+  const settings = settingsOf(options)
+  return { name: 'ipv4', reasons: REASONS, routes: routesOf(options), join: (context) => new Ipv4(context, settings) }
 }
 
 const REFUSALS = {
@@ -162,6 +68,8 @@ class Ipv4 implements Family, PortOwner {
   private readonly output: Output
   private readonly reassembly: Reassembly
   private readonly reassemblyDrive: Drive
+  private readonly nat: Nat | null
+  private readonly natDrive: Drive | null
   private readonly input: Input
 
   constructor(context: FamilyContext, settings: Settings) {
@@ -193,6 +101,10 @@ class Ipv4 implements Family, PortOwner {
       settings.reassembly,
     )
     this.reassemblyDrive = new Drive(this.reassembly, env.timers, { pump: () => this.reportExpired() })
+    const { forwarding, reversePath } = settings
+    const [nat, natDrive] = this.translation(settings)
+    this.nat = nat
+    this.natDrive = natDrive
     this.input = new Input(
       this.boundary,
       env.clock,
@@ -202,8 +114,11 @@ class Ipv4 implements Family, PortOwner {
       this.icmp,
       this.reassembly,
       this.reassemblyDrive,
-      settings.forwarding,
-      settings.reversePath === false ? null : new ReversePath(context.routes, settings.reversePath === 'strict'),
+      {
+        forwarding,
+        reversePath: reversePath === false ? null : new ReversePath(context.routes, reversePath === 'strict'),
+        nat,
+      },
     )
     env.defer(() => this.close())
   }
@@ -228,6 +143,7 @@ class Ipv4 implements Family, PortOwner {
         this.settings.arp,
       )
     }
+    if (this.settings.nat?.link === port.name) joined.nat = this.nat
     const own = [...(port.index === 1 ? address : []), ...(addresses.get(port.name) ?? [])]
     for (const prefix of own) this.addAddress(port, prefix.address, prefix.length)
   }
@@ -381,7 +297,18 @@ class Ipv4 implements Family, PortOwner {
 
   private addressesChanged(): void {
     this.addressBook.update(this.ports)
+    if (this.nat !== null)
+      this.nat.outsideAddress = this.ports.find((port) => port?.nat === this.nat)?.sourceFor(0) ?? 0
     this.context.changed()
+  }
+
+  private translation({ nat: settings }: Settings): [Nat, Drive] | [null, null] {
+    if (settings === null) return [null, null]
+    const { env } = this.context
+    const table = new NatTable(settings, env.random('nat'))
+    const drive = new Drive(table, env.timers, { pump: () => {} })
+    const assembler = { assemble: (packet: Packet) => this.input.assemble(packet) }
+    return [new Nat(this.boundary, env.clock, this.addressBook, settings, table, drive, assembler), drive]
   }
 
   private neighbourOwner(joined: Ipv4Port): NeighbourOwner {
@@ -422,6 +349,7 @@ class Ipv4 implements Family, PortOwner {
     this.local.close()
     this.pathMtuDrive.stop()
     this.reassemblyDrive.stop()
+    this.natDrive?.stop()
     this.reassembly.clear()
   }
 }

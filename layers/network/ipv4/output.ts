@@ -90,10 +90,10 @@ export class Output implements Fragments {
 
   /**
    * Sends on what came from elsewhere. Takes ownership.
-   * @param packet with its header at `start`, as it came. @param from where it came from.
+   * @param packet with its header at `start`, as it came. @param from where it came from; null for our own, translated.
    * @param w2 the word of TTL and checksum to go out with.
    */
-  forward(packet: Packet, from: Ipv4Port, to: Hop, w2: number, dontFragment: boolean): void {
+  forward(packet: Packet, from: Ipv4Port | null, to: Hop, w2: number, dontFragment: boolean): void {
     const hop = this.hops.wayOf(to, packet)
     const { port } = hop
     if (hop.kind !== 'forward' || port === null) {
@@ -110,8 +110,10 @@ export class Output implements Fragments {
       return
     }
     packet.view.setInt32(packet.start + 8, w2)
-    if (this.clamping) clampMss(packet, Math.min(from.mtu, port.mtu))
-    this.fit(packet, hop, port.mtu)
+    const left = port.nat === null ? packet : port.nat.leave(packet)
+    if (left === null) return
+    if (this.clamping) clampMss(left, Math.min(from?.mtu ?? port.mtu, port.mtu))
+    this.fit(left, hop, port.mtu)
   }
 
   /** A piece that `fragment` cut. Not to be called by others. */
@@ -129,7 +131,9 @@ export class Output implements Fragments {
     if (hop.port === null) return this.fail(packet, hop)
     if (!hop.port.port.up) return this.drop(packet, 'linkDown')
     if (dontFragment && wireOctets(packet) > hop.mtu) return this.tooBig(packet, hop.mtu)
-    return this.fit(packet, hop, hop.mtu)
+    const { nat } = hop.port
+    const left = nat === null || hop.kind !== 'forward' ? packet : nat.leave(packet)
+    return left === null || this.fit(left, hop, hop.mtu)
   }
 
   /** Makes of a packet what the link takes: whole, in segments, or in fragments. @param hop with a port. */

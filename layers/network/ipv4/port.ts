@@ -6,6 +6,7 @@ import { type Cast, ETHERTYPE, LinkAddressing, type LinkService } from '../../da
 import type { Merger } from '../../offload/merge.ts'
 import type { Assigned, Port } from '../family.ts'
 import type { Neighbours } from '../neighbours.ts'
+import type { Nat } from './nat.ts'
 
 /** An address of ours. */
 export interface Ipv4Assigned extends Assigned {
@@ -27,6 +28,8 @@ export class Ipv4Port implements User<LinkAddressing> {
   neighbours: Neighbours | null = null
   /** Where bursts of segments for us are merged; null on a link that does not deliver any. */
   merger: Merger | null = null
+  /** Translates what leaves by this link, and its answers; null on most. */
+  nat: Nat | null = null
   readonly addresses: Ipv4Assigned[] = []
   /** Scratch for `link.send`. */
   readonly to: LinkAddressing = new LinkAddressing()

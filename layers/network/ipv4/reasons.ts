@@ -14,6 +14,13 @@ export type Ipv4Reason =
   | 'martianSource'
   | 'martianDestination'
   | 'reversePath'
+  | 'natUnsolicited'
+  | 'natFiltered'
+  | 'natNoAddress'
+  | 'natProtocol'
+  | 'natFull'
+  | 'natQuote'
+  | 'natNoSession'
   | 'linkBroadcast'
   | 'directedBroadcast'
   | 'notMember'
@@ -53,6 +60,19 @@ export const REASONS: Reasons<Ipv4Reason> = {
   martianDestination: 'RFC 1812 §5.3.7',
   /** The link does not lead back to the source. */
   reversePath: 'RFC 3704 §2.2',
+  /** From outside to an address inside, which nobody there is to know. */
+  natUnsolicited: 'RFC 4787 §5',
+  /** To a port outside whose host has not sent to the source. */
+  natFiltered: 'RFC 4787 §5',
+  /** The link to the outside has no address yet. */
+  natNoAddress: '',
+  /** Of a protocol that has neither ports nor identifiers. */
+  natProtocol: 'RFC 4787 §3',
+  /** There are as many sessions as may be, of the host or of all, or no port is free. */
+  natFull: 'RFC 4787 §4.2',
+  /** An error from inside that quotes nothing that could be translated. */
+  natQuote: 'RFC 5508 §4.2',
+  natNoSession: 'RFC 5508 §4.2',
   /** Broadcast on the link, yet to one station's IP address. */
   linkBroadcast: 'RFC 1122 §3.3.6',
   /** A broadcast of a network of ours that came in by another link. */

@@ -1,0 +1,103 @@
+/** What a translation remembers: mappings, the sessions that keep them alive, and the order in which these end. */
+import type { Duration, Instant } from '../../../src/kernel/clock.ts'
+
+/**
+ * A host's port inside and the port outside that stands for it, whoever it talks to (endpoint-independent, RFC 4787 §4.1).
+ * For echo requests, identifiers take the place of ports.
+ */
+export class Mapping {
+  readonly protocol: number
+  /** int32 */
+  readonly insideAddress: number
+  readonly insidePort: number
+  readonly outsidePort: number
+  /** Configured: it needs no session, and everyone may use it. */
+  readonly permanent: boolean
+  /** How many there are; when there is none, the mapping goes. */
+  sessions = 0
+  /** The next in the same bucket. */
+  next: Mapping | null = null
+
+  constructor(protocol: number, insideAddress: number, insidePort: number, outsidePort: number, permanent: boolean) {
+    this.protocol = protocol
+    this.insideAddress = insideAddress
+    this.insidePort = insidePort
+    this.outsidePort = outsidePort
+    this.permanent = permanent
+  }
+}
+
+/** What has been seen of a TCP connection. */
+export const SEEN: {
+  readonly out: 1
+  readonly in: 2
+  readonly finOut: 4
+  readonly finIn: 8
+  readonly reset: 16
+} = { out: 1, in: 2, finOut: 4, finIn: 8, reset: 16 }
+
+/** A mapping's packets to and from one remote port. */
+export class Session {
+  readonly mapping: Mapping
+  /** int32 */
+  readonly remoteAddress: number
+  readonly remotePort: number
+  /** Bits of `SEEN`; TCP's only. */
+  seen = 0
+  until: Instant = 0
+  /** The list whose time it has, and its place there. */
+  list: IdleList | null = null
+  before: Session | null = null
+  after: Session | null = null
+  /** The next in the same bucket. */
+  next: Session | null = null
+
+  constructor(mapping: Mapping, remoteAddress: number, remotePort: number) {
+    this.mapping = mapping
+    this.remoteAddress = remoteAddress
+    this.remotePort = remotePort
+  }
+}
+
+/** Sessions that end when they have been idle for the same time: the first to end is always the first in the list. */
+export class IdleList {
+  private readonly time: Duration
+  private first: Session | null = null
+  private last: Session | null = null
+
+  constructor(time: Duration) {
+    this.time = time
+  }
+
+  /** When the next one ends; Infinity when there is none. */
+  get deadline(): Instant {
+    return this.first === null ? Number.POSITIVE_INFINITY : this.first.until
+  }
+
+  /** The session that has been idle for longest. */
+  get oldest(): Session | null {
+    return this.first
+  }
+
+  /** Begins a session's time anew, in this list. */
+  refresh(session: Session, now: Instant): void {
+    session.list?.remove(session)
+    session.list = this
+    session.until = now + this.time
+    session.before = this.last
+    if (this.last === null) this.first = session
+    else this.last.after = session
+    this.last = session
+  }
+
+  remove(session: Session): void {
+    const { before, after } = session
+    if (before === null) this.first = after
+    else before.after = after
+    if (after === null) this.last = before
+    else after.before = before
+    session.before = null
+    session.after = null
+    session.list = null
+  }
+}
