@@ -1,11 +1,14 @@
 /**
  * Where the headers of a packet with offload fields are, found by offsets alone: `checksumStart` says where the transport
- * header is, and an IPv4 header ends right before it.
+ * header is; an IPv4 header ends right before it, and so does an IPv6 header with what extension headers follow it.
  */
 import type { Packet } from '../../src/kernel/packet.ts'
 
 const IPV4_OCTETS = 20
+const IPV6_OCTETS = 40
+/** Octets of the header of IPv4, and of the payload of IPv6. */
 const TOTAL_LENGTH = 2
+const PAYLOAD_LENGTH = 4
 /** Octets of an Ethernet header, and of one with a VLAN tag. */
 const LINK_HEADERS = [0, 14, 18] as const
 /** Octets of a checksum field. */
@@ -15,7 +18,7 @@ const FIELD_OCTETS = 2
 export const TCP_OCTETS = 20
 
 /**
- * Where the IPv4 header of a packet with offload fields begins: before `checksumStart`, by `networkStart` or, where no
+ * Where the network header of a packet with offload fields begins: before `checksumStart`, by `networkStart` or, where no
  * network layer has seen the packet, behind what link header there is.
  * @returns an offset in `octets`, or -1 when there is none.
  */
@@ -34,7 +37,7 @@ export function networkHeader(packet: Packet): number {
 export function transportEnd(packet: Packet): number {
   const network = networkHeader(packet)
   if (network < 0) return packet.end
-  const end = network + packet.view.getUint16(network + TOTAL_LENGTH)
+  const end = network + datagramOctets(packet.view, network)
   return end >= fieldEnd(packet) && end < packet.end ? end : packet.end
 }
 
@@ -57,11 +60,20 @@ export function checksumInside(packet: Packet): boolean {
   return packet.checksumStart >= packet.start && packet.checksumOffset >= 0 && fieldEnd(packet) <= packet.end
 }
 
+/** Is it an IPv6 header that begins there, and not an IPv4 header? */
+export const isIpv6 = (view: DataView, at: number): boolean => view.getUint8(at) >> 4 === 6
+
+function datagramOctets(view: DataView, at: number): number {
+  return isIpv6(view, at) ? IPV6_OCTETS + view.getUint16(at + PAYLOAD_LENGTH) : view.getUint16(at + TOTAL_LENGTH)
+}
+
 const fieldEnd = (packet: Packet): number => packet.checksumStart + packet.checksumOffset + FIELD_OCTETS
 
 function isHeader(packet: Packet, at: number): boolean {
   const octets = packet.checksumStart - at
   if (at < packet.start || octets < IPV4_OCTETS) return false
   const first = packet.view.getUint8(at)
-  return first >> 4 === 4 && (first & 15) * 4 === octets
+  if (first >> 4 === 4) return (first & 15) * 4 === octets
+  // Extension headers are multiples of 8 octets (RFC 8200 §4); from a link header to a transport, it never is one.
+  return first >> 4 === 6 && octets >= IPV6_OCTETS && octets % 8 === 0
 }

@@ -2,42 +2,49 @@
  * Merges segments of TCP that arrive in a burst into super-segments, before a transport sees them: the reverse of
  * `Segmenter`, as Linux's GRO. Each costs a comparison of headers and a copy; the transport's work is then done once for all.
  *
- *     ├ IPv4 │ TCP │ data ┤   ├ IPv4 │ TCP │ data ┤   ├ IPv4 │ TCP │ rest ┤
- *                      ▼             ▼                        ▼
- *     ├ IPv4 │ TCP │ data │ data │ rest ┤     segmentOctets: those of the first
+ *     ├ IP │ TCP │ data ┤   ├ IP │ TCP │ data ┤   ├ IP │ TCP │ rest ┤
+ *                    ▼             ▼                      ▼
+ *     ├ IP │ TCP │ data │ data │ rest ┤     segmentOctets: those of the first
  *
- * A segment joins when it continues the data and its headers say nothing new: the same flow, TTL, traffic class and DF,
- * acknowledgment, window, and options (so also timestamps) octet by octet; no flag but ACK, and PSH, which ends it. So does data
+ * A segment joins when it continues the data and its headers say nothing new: the same flow, TTL, traffic class, DF and
+ * flow label, acknowledgment, window, and options (so also timestamps) octet by octet; no flag but ACK, and PSH, which ends it. So does data
  * shorter than that of the first, or the longest datagram. Nothing is kept past the burst: a timer of no delay hands up
- * the rest. Segments of a flow stay in order; IP's identification of those that joined is forgotten.
+ * the rest. Segments of a flow stay in order; the identification of those that joined is forgotten.
  */
 import { checksum, copyAndSum, fold, pseudoHeaderIpv4, sum } from '../../src/kernel/checksum.ts'
 import type { Clock } from '../../src/kernel/clock.ts'
 import type { Packet } from '../../src/kernel/packet.ts'
 import { type Expiring, Timer, type Timers } from '../../src/kernel/timers.ts'
-import { TCP_OCTETS } from './header.ts'
+import { isIpv6, TCP_OCTETS } from './header.ts'
 
 /** Flows of which segments are held at a time; of more, that of the oldest is handed up. */
 const FLOWS = 8
 const LONGEST_DATAGRAM_OCTETS = 65_535
 const IPV4_OCTETS = 20
-const HEADERS_OCTETS = IPV4_OCTETS + TCP_OCTETS
+const IPV6_OCTETS = 40
 
-/** Offsets in the IPv4 header, and from its beginning on when it has no options. */
+/** Offsets in the IPv4 header. */
 const TOTAL_LENGTH = 2
 const FLAGS_AND_OFFSET = 6
 const TTL_AND_PROTOCOL = 8
 const HEADER_CHECKSUM = 10
 const SOURCE = 12
 const DESTINATION = 16
-const PORTS = IPV4_OCTETS
-const SEQUENCE = IPV4_OCTETS + 4
-const ACKNOWLEDGMENT = IPV4_OCTETS + 8
+
+/** Offsets in the IPv6 header, and octets of both its addresses. */
+const PAYLOAD_LENGTH = 4
+const NEXT_AND_HOP_LIMIT = 6
+const ADDRESSES = 8
+const ADDRESSES_OCTETS = 32
+
+/** Offsets in the TCP header. */
+const SEQUENCE = 4
+const ACKNOWLEDGMENT = 8
 /** Data offset, flags and window. */
-const CONTROL = IPV4_OCTETS + 12
+const CONTROL = 12
 
 /** Version 4, without options. */
-const PLAIN = 0x45
+const PLAIN_IPV4 = 0x45
 const PROTOCOL_TCP = 6
 /** In the word of CONTROL: the bits between data offset and window. */
 const FLAGS_MASK = 0x0fff_0000
@@ -47,7 +54,7 @@ const TCP_CHECKSUM = 16
 
 /** Who gets the segments. */
 export interface MergeUser {
-  /** A segment, merged or as it came. Takes ownership. @param packet its data begins with the IPv4 header. */
+  /** A segment, merged or as it came. Takes ownership. @param packet its data begins with the IP header. */
   merged(packet: Packet): void
 }
 
@@ -77,11 +84,11 @@ export class Merger implements Expiring {
 
   /**
    * Takes a segment in. Takes ownership.
-   * @param packet a datagram of TCP, its IPv4 header checked and at `start`, its end that of the datagram; no fragment.
+   * @param packet a datagram of TCP, its IP header checked and at `start`, its end that of the datagram; no fragment. Over
+   *   IPv6, TCP is right behind the header.
    */
   input(packet: Packet): void {
-    const { view, start } = packet
-    if (packet.length < HEADERS_OCTETS || view.getUint8(start) !== PLAIN) {
+    if (!isPlain(packet)) {
       // Whose it is would take longer to see: nothing may be overtaken.
       this.flush()
       this.user.merged(packet)
@@ -93,7 +100,7 @@ export class Merger implements Expiring {
       if (headers > 0 && this.join(index, packet, headers)) return
       this.end(index)
     }
-    if (headers > 0 && (view.getInt32(start + CONTROL) & PSH) === 0) this.begin(packet, headers)
+    if (headers > 0 && (packet.view.getInt32(tcpOf(packet) + CONTROL) & PSH) === 0) this.begin(packet, headers)
     else this.user.merged(packet)
   }
 
@@ -118,7 +125,7 @@ export class Merger implements Expiring {
     const train = this.trains[this.held++] as Train
     train.packet = packet
     train.size = packet.length - headers
-    train.next = (packet.view.getInt32(packet.start + SEQUENCE) + train.size) | 0
+    train.next = (packet.view.getInt32(tcpOf(packet) + SEQUENCE) + train.size) | 0
     train.count = 1
   }
 
@@ -132,7 +139,8 @@ export class Merger implements Expiring {
     const train = this.trains[index] as Train
     const first = train.packet as Packet
     const data = packet.length - headers
-    if (packet.view.getInt32(packet.start + SEQUENCE) !== train.next || data > train.size) return false
+    const tcp = tcpOf(packet)
+    if (packet.view.getInt32(tcp + SEQUENCE) !== train.next || data > train.size) return false
     if (first.length + data > LONGEST_DATAGRAM_OCTETS || !sameHeaders(first, packet, headers)) return false
     // The first stands for itself until another relies on it.
     if (train.count === 1 && !vouchedFor(first)) return false
@@ -141,8 +149,8 @@ export class Merger implements Expiring {
     if (!append(into, packet, headers, data)) return false
     train.next = (train.next + data) | 0
     train.count++
-    const pushed = (packet.view.getInt32(packet.start + CONTROL) & PSH) !== 0
-    if (pushed) into.view.setInt32(into.start + CONTROL, into.view.getInt32(into.start + CONTROL) | PSH)
+    const pushed = (packet.view.getInt32(tcp + CONTROL) & PSH) !== 0
+    if (pushed) push(into)
     packet.release()
     if (pushed || data < train.size) this.end(index)
     return true
@@ -167,49 +175,92 @@ export class Merger implements Expiring {
   }
 }
 
+const isIpv4 = ({ view, start }: Packet): boolean => view.getUint8(start) === PLAIN_IPV4
+
+/** Where the TCP header begins: behind a header of IPv4 without options, or of IPv6 without extensions. */
+const tcpOf = (packet: Packet): number => packet.start + (isIpv4(packet) ? IPV4_OCTETS : IPV6_OCTETS)
+
+/** Is the TCP header where it is looked for, and inside the packet? */
+function isPlain(packet: Packet): boolean {
+  return (isIpv4(packet) || isIpv6(packet.view, packet.start)) && tcpOf(packet) + TCP_OCTETS <= packet.end
+}
+
 /** Octets of both headers of a segment that can be merged, or 0: it has no data, or says something of its own. */
 function headersOf(packet: Packet): number {
-  const { view, start } = packet
   if (packet.checksum === 'partial' || packet.segmentOctets !== 0) return 0
-  const control = view.getInt32(start + CONTROL)
-  const headers = IPV4_OCTETS + (control >>> 28) * 4
-  if (headers < HEADERS_OCTETS || headers >= packet.length) return 0
+  const tcp = tcpOf(packet)
+  const control = packet.view.getInt32(tcp + CONTROL)
+  const tcpOctets = (control >>> 28) * 4
+  const headers = tcp - packet.start + tcpOctets
+  if (tcpOctets < TCP_OCTETS || headers >= packet.length) return 0
   return (control & FLAGS_MASK & ~PSH) === ACK ? headers : 0
+}
+
+function push(packet: Packet): void {
+  const at = tcpOf(packet) + CONTROL
+  packet.view.setInt32(at, packet.view.getInt32(at) | PSH)
 }
 
 function sameFlow(a: Packet, b: Packet): boolean {
   const { view, start } = a
+  const other = b.start
+  if (!isIpv4(a) || !isIpv4(b)) return sameFlowIpv6(a, b)
   return (
-    view.getInt32(start + PORTS) === view.getInt32(b.start + PORTS) &&
-    view.getInt32(start + SOURCE) === view.getInt32(b.start + SOURCE) &&
-    view.getInt32(start + DESTINATION) === view.getInt32(b.start + DESTINATION)
+    view.getInt32(start + IPV4_OCTETS) === view.getInt32(other + IPV4_OCTETS) &&
+    view.getInt32(start + SOURCE) === view.getInt32(other + SOURCE) &&
+    view.getInt32(start + DESTINATION) === view.getInt32(other + DESTINATION)
   )
+}
+
+function sameFlowIpv6(a: Packet, b: Packet): boolean {
+  if (isIpv4(a) !== isIpv4(b)) return false
+  const { view, start } = a
+  // The ports are right behind the addresses.
+  for (let at = ADDRESSES; at <= IPV6_OCTETS; at += 4) {
+    if (view.getInt32(start + at) !== view.getInt32(b.start + at)) return false
+  }
+  return true
 }
 
 /** Do the headers of two segments of a flow differ only in what must differ? */
 function sameHeaders(a: Packet, b: Packet, headers: number): boolean {
   const { view, start } = a
   const other = b.start
+  const tcp = tcpOf(a) - start
   if (
-    view.getUint16(start) !== view.getUint16(other) ||
-    view.getUint16(start + FLAGS_AND_OFFSET) !== view.getUint16(other + FLAGS_AND_OFFSET) ||
-    view.getUint16(start + TTL_AND_PROTOCOL) !== view.getUint16(other + TTL_AND_PROTOCOL) ||
-    view.getInt32(start + ACKNOWLEDGMENT) !== view.getInt32(other + ACKNOWLEDGMENT) ||
-    ((view.getInt32(start + CONTROL) ^ view.getInt32(other + CONTROL)) & ~PSH) !== 0
+    !(tcp === IPV4_OCTETS ? sameIpv4 : sameIpv6)(view, start, other) ||
+    view.getInt32(start + tcp + ACKNOWLEDGMENT) !== view.getInt32(other + tcp + ACKNOWLEDGMENT) ||
+    ((view.getInt32(start + tcp + CONTROL) ^ view.getInt32(other + tcp + CONTROL)) & ~PSH) !== 0
   )
     return false
-  for (let at = HEADERS_OCTETS; at < headers; at += 4) {
+  for (let at = tcp + TCP_OCTETS; at < headers; at += 4) {
     if (view.getInt32(start + at) !== view.getInt32(other + at)) return false
   }
   return true
 }
 
+function sameIpv4(view: DataView, a: number, b: number): boolean {
+  return (
+    view.getUint16(a) === view.getUint16(b) &&
+    view.getUint16(a + FLAGS_AND_OFFSET) === view.getUint16(b + FLAGS_AND_OFFSET) &&
+    view.getUint16(a + TTL_AND_PROTOCOL) === view.getUint16(b + TTL_AND_PROTOCOL)
+  )
+}
+
+/** Version, traffic class and flow label are the first word. */
+function sameIpv6(view: DataView, a: number, b: number): boolean {
+  return (
+    view.getInt32(a) === view.getInt32(b) &&
+    view.getUint16(a + NEXT_AND_HOP_LIMIT) === view.getUint16(b + NEXT_AND_HOP_LIMIT)
+  )
+}
+
 /** Is the checksum of a segment right? */
 function vouchedFor(packet: Packet): boolean {
   if (packet.checksum === 'verified') return true
-  const tcp = packet.start + IPV4_OCTETS
+  const tcp = tcpOf(packet)
   const length = packet.end - tcp
-  return fold(sum(tcp, length, pseudoHeader(packet))) === 0xffff
+  return fold(sum(tcp, length, pseudoHeader(packet, length))) === 0xffff
 }
 
 /** Copies the data of a segment behind another's, if its checksum is right. */
@@ -219,27 +270,35 @@ function append(into: Packet, packet: Packet, headers: number, data: number): bo
   if (packet.checksum === 'verified') {
     into.octets.copyWithin(to, from, from + data)
   } else {
-    const header = sum(packet.start + IPV4_OCTETS, headers - IPV4_OCTETS, pseudoHeader(packet))
+    const tcp = tcpOf(packet)
+    const header = sum(tcp, from - tcp, pseudoHeader(packet, packet.end - tcp))
     if (fold(copyAndSum(from, to, data, header)) !== 0xffff) return false
   }
   into.put(data)
   return true
 }
 
-function pseudoHeader({ view, start, end }: Packet): number {
-  const source = view.getInt32(start + SOURCE)
-  return pseudoHeaderIpv4(source, view.getInt32(start + DESTINATION), PROTOCOL_TCP, end - start - IPV4_OCTETS)
+/** @param length octets of the TCP segment. */
+function pseudoHeader(packet: Packet, length: number): number {
+  const { view, start } = packet
+  if (!isIpv4(packet)) return sum(start + ADDRESSES, ADDRESSES_OCTETS, PROTOCOL_TCP + length)
+  return pseudoHeaderIpv4(view.getInt32(start + SOURCE), view.getInt32(start + DESTINATION), PROTOCOL_TCP, length)
 }
 
 /** Makes a super-segment of a first segment that has the data of others behind it. */
 function finish(packet: Packet, size: number): void {
   const { view, start } = packet
-  view.setUint16(start + TOTAL_LENGTH, packet.length)
-  view.setUint16(start + HEADER_CHECKSUM, 0)
-  view.setUint16(start + HEADER_CHECKSUM, checksum(start, IPV4_OCTETS))
+  if (isIpv4(packet)) {
+    view.setUint16(start + TOTAL_LENGTH, packet.length)
+    view.setUint16(start + HEADER_CHECKSUM, 0)
+    view.setUint16(start + HEADER_CHECKSUM, checksum(start, IPV4_OCTETS))
+  } else {
+    view.setUint16(start + PAYLOAD_LENGTH, packet.length - IPV6_OCTETS)
+  }
+  const tcp = tcpOf(packet)
   packet.segmentOctets = size
   packet.checksum = 'verified'
-  packet.checksumStart = start + IPV4_OCTETS
+  packet.checksumStart = tcp
   packet.checksumOffset = TCP_CHECKSUM
-  packet.headerOctets = (view.getUint8(start + CONTROL) >>> 4) * 4
+  packet.headerOctets = (view.getUint8(tcp + CONTROL) >>> 4) * 4
 }

@@ -2,18 +2,18 @@
  * Splits a super-segment into the packets of the wire that it stands for, as a network card with TSO would.
  *
  *   start                networkStart       checksumStart   + headerOctets                              end
- *     ├ link header (if any) ├── IPv4 header ──┼── TCP header ──┼── payload ────────────────────────────┤
+ *     ├ link header (if any) ├─ network header ┼── TCP header ──┼── payload ────────────────────────────┤
  *
  *     └──────────── repeated in every segment ─────────────────┘└ segmentOctets ┘└ segmentOctets ┘└ rest ┘
  *
- * In every segment: the total length, the identification counted on, and the header checksum (RFC 791 §3.1); the
- * sequence number, FIN and PSH only on the last, CWR only on the first (RFC 3168 §6.1.2), and the TCP checksum. It finds
+ * In every segment: of IPv4 the total length, the identification counted on, and the header checksum (RFC 791 §3.1), of
+ * IPv6 the payload length (RFC 8200 §3); the sequence number, FIN and PSH only on the last, CWR only on the first (RFC 3168 §6.1.2), and the TCP checksum. It finds
  * its way by the packet's offsets alone and knows no protocol's options.
  */
 import { checksum, copyAndSum, fold, pseudoHeaderIpv4, sum } from '../../src/kernel/checksum.ts'
 import { Packet } from '../../src/kernel/packet.ts'
 import { complete } from './complete.ts'
-import { networkHeader, TCP_OCTETS } from './header.ts'
+import { isIpv6, networkHeader, TCP_OCTETS } from './header.ts'
 
 const FIN = 0x01
 const PSH = 0x08
@@ -26,6 +26,14 @@ const PROTOCOL = 9
 const HEADER_CHECKSUM = 10
 const SOURCE = 12
 const DESTINATION = 16
+
+/** In the IPv6 header: offsets, and octets of both addresses and of all of it. */
+const PAYLOAD_LENGTH = 4
+const IPV6_ADDRESSES = 8
+const IPV6_ADDRESSES_OCTETS = 32
+const IPV6_OCTETS = 40
+/** What the pseudo-header says where extension headers may stand between IPv6 and TCP. */
+const PROTOCOL_TCP = 6
 
 /** Offsets in the TCP header. */
 const SEQUENCE = 4
@@ -54,7 +62,7 @@ export class Segmenter {
 
   /**
    * Begins with a packet, which stays the caller's and unchanged, and must live until `next` has returned undefined.
-   * @param packet a super-segment of TCP over IPv4; of any other, `next` gives one copy with its checksum complete.
+   * @param packet a super-segment of TCP; of any other, `next` gives one copy with its checksum complete.
    * @param headroom octets to leave free in front of each segment. @param tailroom and behind it.
    */
   start(packet: Packet, headroom: number, tailroom: number): void {
@@ -94,8 +102,10 @@ export class Segmenter {
     const offset = this.at - this.payload
     this.at += length
     this.finished = this.at >= this.end
-    finishIpv4(segment, Math.floor(offset / packet.segmentOctets))
-    finishTcp(segment, offset, this.finished, payloadSum)
+    const ipv6 = isIpv6(segment.view, segment.networkStart)
+    if (ipv6) finishIpv6(segment)
+    else finishIpv4(segment, Math.floor(offset / packet.segmentOctets))
+    finishTcp(segment, offset, this.finished, payloadSum + (ipv6 ? pseudoIpv6(segment) : pseudoIpv4(segment)))
     return segment
   }
 }
@@ -108,19 +118,33 @@ function finishIpv4({ view, end, networkStart: at, checksumStart }: Packet, coun
   view.setUint16(at + HEADER_CHECKSUM, checksum(at, checksumStart - at))
 }
 
-/** @param offset of the segment's payload in that of the super-segment. */
-function finishTcp(segment: Packet, offset: number, last: boolean, payloadSum: number): void {
-  const { view, end, networkStart, checksumStart: at, headerOctets } = segment
+function finishIpv6({ view, end, networkStart: at }: Packet): void {
+  view.setUint16(at + PAYLOAD_LENGTH, end - at - IPV6_OCTETS)
+}
+
+function pseudoIpv4({ view, end, networkStart: at, checksumStart }: Packet): number {
+  const source = view.getInt32(at + SOURCE)
+  const destination = view.getInt32(at + DESTINATION)
+  return pseudoHeaderIpv4(source, destination, view.getUint8(at + PROTOCOL), end - checksumStart)
+}
+
+function pseudoIpv6({ end, networkStart: at, checksumStart }: Packet): number {
+  return sum(at + IPV6_ADDRESSES, IPV6_ADDRESSES_OCTETS, PROTOCOL_TCP + end - checksumStart)
+}
+
+/**
+ * @param offset of the segment's payload in that of the super-segment.
+ * @param partial the sum of payload and pseudo-header.
+ */
+function finishTcp(segment: Packet, offset: number, last: boolean, partial: number): void {
+  const { view, checksumStart: at, headerOctets } = segment
   view.setInt32(at + SEQUENCE, view.getInt32(at + SEQUENCE) + offset)
   let flags = view.getUint8(at + FLAGS)
   if (!last) flags &= ~(FIN | PSH)
   if (offset > 0) flags &= ~CWR
   view.setUint8(at + FLAGS, flags)
   view.setUint16(at + TCP_CHECKSUM, 0)
-  const source = view.getInt32(networkStart + SOURCE)
-  const destination = view.getInt32(networkStart + DESTINATION)
-  const pseudo = pseudoHeaderIpv4(source, destination, view.getUint8(networkStart + PROTOCOL), end - at)
-  view.setUint16(at + TCP_CHECKSUM, ~fold(sum(at, headerOctets, pseudo + fold(payloadSum))) & 0xffff)
+  view.setUint16(at + TCP_CHECKSUM, ~fold(sum(at, headerOctets, partial)) & 0xffff)
 }
 
 function whole(packet: Packet, headroom: number, tailroom: number): Packet {

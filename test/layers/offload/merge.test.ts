@@ -3,7 +3,8 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { Merger } from '../../../layers/offload/merge.ts'
 import { Segmenter } from '../../../layers/offload/segment.ts'
-import { checksum, pseudoHeaderIpv4 } from '../../../src/kernel/checksum.ts'
+import { type IpAddress, parseAddress } from '../../../src/kernel/address.ts'
+import { checksum, pseudoHeaderIpv4, pseudoHeaderIpv6 } from '../../../src/kernel/checksum.ts'
 import { Packet, packetsInUse, poisonReleased } from '../../../src/kernel/packet.ts'
 import { Timers } from '../../../src/kernel/timers.ts'
 import { holds } from '../../property.ts'
@@ -13,6 +14,7 @@ const ACK = 0x10
 const PSH = 0x08
 
 interface Segment {
+  version: 4 | 6
   seq: number
   data: number
   flags: number
@@ -27,9 +29,13 @@ interface Segment {
   id: number
   dataOffset: number | undefined
   ihl: number
+  flowLabel: number
+  /** The last octet of the source address. */
+  source: number
 }
 
 const PLAIN: Segment = {
+  version: 4,
   seq: 1000,
   data: 100,
   flags: ACK,
@@ -43,6 +49,8 @@ const PLAIN: Segment = {
   id: 1,
   dataOffset: undefined,
   ihl: 5,
+  flowLabel: 7,
+  source: 1,
 }
 
 /** The octet at a place of the stream. */
@@ -50,22 +58,14 @@ const octetAt = (seq: number): number => (seq * 31 + (seq >> 8)) & 255
 
 function packetOf(fields: Partial<Segment> = {}): Packet {
   const s = { ...PLAIN, ...fields }
-  const ip = s.ihl * 4
+  const ip = s.version === 6 ? 40 : s.ihl * 4
   const tcpOctets = s.tsval === undefined ? 20 : 32
   const packet = Packet.take(2, ip + tcpOctets + s.data)
   const at = packet.put(ip + tcpOctets + s.data)
   const { view } = packet
   packet.octets.fill(0, at, packet.end)
-  view.setUint8(at, 0x40 + s.ihl)
-  view.setUint8(at + 1, s.tos)
-  view.setUint16(at + 2, packet.length)
-  view.setUint16(at + 4, s.id)
-  view.setUint16(at + 6, s.fragment)
-  view.setUint8(at + 8, s.ttl)
-  view.setUint8(at + 9, 6)
-  view.setUint32(at + 12, 0x0a00_0001)
-  view.setUint32(at + 16, 0x0a00_0002)
-  view.setUint16(at + 10, checksum(at, ip))
+  if (s.version === 4) writeIpv4(packet, s)
+  else writeIpv6(packet, s)
   const tcp = at + ip
   view.setUint16(tcp, s.port)
   view.setUint16(tcp + 2, 9)
@@ -78,10 +78,43 @@ function packetOf(fields: Partial<Segment> = {}): Packet {
     view.setInt32(tcp + 24, s.tsval)
   }
   for (let i = 0; i < s.data; i++) view.setUint8(tcp + tcpOctets + i, octetAt(s.seq + i))
-  const pseudo = pseudoHeaderIpv4(0x0a00_0001, 0x0a00_0002, 6, packet.end - tcp)
-  view.setUint16(tcp + 16, checksum(tcp, packet.end - tcp, pseudo))
+  const length = packet.end - tcp
+  const pseudo =
+    s.version === 4
+      ? pseudoHeaderIpv4(0x0a00_0000 + s.source, 0x0a00_0002, 6, length)
+      : pseudoHeaderIpv6(sourceOf(s), DESTINATION, 6, length)
+  view.setUint16(tcp + 16, checksum(tcp, length, pseudo))
   packet.networkStart = at
   return packet
+}
+
+const DESTINATION = parseAddress('fd00::2')
+const sourceOf = ({ source }: Segment): IpAddress => parseAddress(`fd00::${source}`)
+
+function writeIpv4({ view, start, length }: Packet, s: Segment): void {
+  view.setUint8(start, 0x40 + s.ihl)
+  view.setUint8(start + 1, s.tos)
+  view.setUint16(start + 2, length)
+  view.setUint16(start + 4, s.id)
+  view.setUint16(start + 6, s.fragment)
+  view.setUint8(start + 8, s.ttl)
+  view.setUint8(start + 9, 6)
+  view.setUint32(start + 12, 0x0a00_0000 + s.source)
+  view.setUint32(start + 16, 0x0a00_0002)
+  view.setUint16(start + 10, checksum(start, s.ihl * 4))
+}
+
+function writeIpv6({ view, start, length }: Packet, s: Segment): void {
+  view.setInt32(start, (6 << 28) | (s.tos << 20) | s.flowLabel)
+  view.setUint16(start + 4, length - 40)
+  view.setUint8(start + 6, 6)
+  view.setUint8(start + 7, s.ttl)
+  for (const [at, { w0, w1, w2, w3 }] of [
+    [8, sourceOf(s)],
+    [24, DESTINATION],
+  ] as const) {
+    for (const [i, word] of [w0, w1, w2, w3].entries()) view.setInt32(start + at + 4 * i, word)
+  }
 }
 
 /** A merger, what it handed up, and a clock that stands still. */
@@ -101,7 +134,7 @@ function burst(...packets: Packet[]): { shape: number[][]; up: Packet[] } {
 }
 
 function shapeOf({ view, start, length }: Packet): number[] {
-  const ip = (view.getUint8(start) & 15) * 4
+  const ip = view.getUint8(start) >> 4 === 6 ? 40 : (view.getUint8(start) & 15) * 4
   const tcp = start + ip
   return [view.getInt32(tcp + 4), length - ip - (view.getUint8(tcp + 12) >> 4) * 4]
 }
@@ -140,6 +173,43 @@ t.test('segments that continue each other become one', async (t) => {
   release(up)
 })
 
+t.test('those of IPv6 too', async (t) => {
+  const six = { version: 6 } as const
+  const { shape, up } = burst(
+    packetOf(six),
+    packetOf({ ...six, seq: 1100, flags: ACK | PSH }),
+    packetOf({ ...six, seq: 1200, data: 30 }),
+  )
+  t.same(shape, [
+    [1000, 200],
+    [1200, 30],
+  ])
+  const packet = up[0] as Packet
+  t.equal(packet.segments, 2)
+  t.equal(packet.checksum, 'verified')
+  t.equal(packet.checksumStart, packet.start + 40)
+  t.equal(packet.headerOctets, 32)
+  t.equal(packet.view.getUint16(packet.start + 4), packet.length - 40, 'payload length')
+  t.equal(packet.view.getUint8(packet.start + 53), ACK | PSH, 'PSH is handed up')
+  for (let i = 0; i < 200; i++) {
+    if (packet.octets[packet.start + 72 + i] !== octetAt(1000 + i)) t.fail(`octet ${i}`)
+  }
+  release(up)
+  await stays(t, 'another hop limit', { ...six, ttl: 63 }, six)
+  await stays(t, 'another flow label', { ...six, flowLabel: 8 }, six)
+  await stays(t, 'congestion experienced', { ...six, tos: 3 }, six)
+  await stays(t, 'another source', { ...six, source: 3 }, six)
+  await stays(t, 'another port', { ...six, port: 81 }, six)
+  await stays(t, 'another window', { ...six, window: 501 }, six)
+  await stays(t, 'the other family', {}, six)
+  await stays(t, 'the other family first', six)
+  const bad = packetOf({ ...six, seq: 1100 })
+  bad.view.setUint8(bad.end - 1, bad.view.getUint8(bad.end - 1) ^ 0x10)
+  const damaged = burst(packetOf(six), bad)
+  t.equal(damaged.shape.length, 2, 'a wrong checksum')
+  release(damaged.up)
+})
+
 t.test('what says something of its own does not join', async (t) => {
   await stays(t, 'a hole', { seq: 1101 })
   await stays(t, 'the same again', { seq: 1000 })
@@ -148,6 +218,7 @@ t.test('what says something of its own does not join', async (t) => {
   await stays(t, 'other timestamps', { tsval: 78 })
   await stays(t, 'no options', { tsval: undefined })
   await stays(t, 'another flow', { port: 81 })
+  await stays(t, 'another source', { source: 3 })
   await stays(t, 'another TTL', { ttl: 63 })
   await stays(t, 'congestion experienced', { tos: 3 })
   await stays(t, 'DF', { fragment: 0 })
@@ -251,6 +322,7 @@ t.test('closed while it holds something', async (t) => {
 
 t.test('what was split is whole again', async (t) => {
   const shapes = fc.record({
+    version: fc.constantFrom(4, 6),
     data: fc.integer({ min: 1, max: 20_000 }),
     mss: fc.integer({ min: 1, max: 3000 }),
     seq: fc.integer(),
@@ -260,12 +332,13 @@ t.test('what was split is whole again', async (t) => {
   holds(
     t,
     'any shape',
-    fc.property(shapes, ({ data, mss, seq, push, tsval }) => {
-      const whole = packetOf({ data, seq, tsval, flags: push ? ACK | PSH : ACK })
+    fc.property(shapes, ({ version, data, mss, seq, push, tsval }) => {
+      const whole = packetOf({ version, data, seq, tsval, flags: push ? ACK | PSH : ACK })
+      const ip = version === 4 ? 20 : 40
       const before = [...whole.bytes()]
       whole.segmentOctets = mss
       whole.checksum = 'partial'
-      whole.checksumStart = whole.start + 20
+      whole.checksumStart = whole.start + ip
       whole.checksumOffset = 16
       whole.headerOctets = tsval === undefined ? 20 : 32
       const segmenter = new Segmenter()
@@ -277,8 +350,8 @@ t.test('what was split is whole again', async (t) => {
       const [packet] = up as [Packet]
       const after = [...packet.bytes()]
       // The checksum of TCP is vouched for instead.
-      before.splice(36, 2)
-      after.splice(36, 2)
+      before.splice(ip + 16, 2)
+      after.splice(ip + 16, 2)
       const same = up.length === 1 && before.every((octet, i) => octet === after[i]) && before.length === after.length
       release(up)
       return same

@@ -19,7 +19,9 @@ const word = (octets: readonly number[], at: number) => (octets[at] as number) *
 const long = (octets: readonly number[], at: number) => word(octets, at) * 65_536 + word(octets, at + 2)
 
 interface Shape {
+  readonly version: 4 | 6
   readonly linkOctets: number
+  /** Octets of IPv4's options, or of IPv6's extension headers. */
   readonly ipOptions: number
   readonly tcpOptions: number
   readonly payload: number
@@ -29,10 +31,24 @@ interface Shape {
   readonly id: number
 }
 
-/** A super-segment as TCP and IPv4 would have built it; the header checksum is left as garbage. */
+const PLAIN: Shape = {
+  version: 4,
+  linkOctets: 0,
+  ipOptions: 0,
+  tcpOptions: 0,
+  payload: 0,
+  mss: 0,
+  flags: 0,
+  seq: 0,
+  id: 0,
+}
+
+const ipOctetsOf = ({ version, ipOptions }: Shape): number => (version === 4 ? 20 : 40) + ipOptions
+
+/** A super-segment as TCP and IP would have built it; the header checksum is left as garbage. */
 function superSegment(shape: Shape): Packet {
-  const { linkOctets, ipOptions, tcpOptions, payload, mss, flags, seq, id } = shape
-  const ipOctets = 20 + ipOptions
+  const { version, linkOctets, tcpOptions, payload, mss, flags, seq, id } = shape
+  const ipOctets = ipOctetsOf(shape)
   const tcpOctets = 20 + tcpOptions
   const packet = Packet.take(7, linkOctets + ipOctets + tcpOctets + payload)
   const start = packet.put(linkOctets + ipOctets + tcpOctets + payload)
@@ -40,10 +56,17 @@ function superSegment(shape: Shape): Packet {
   for (let at = start; at < packet.end; at++) octets[at] = (at * 7 + seq) & 255
   const ip = start + linkOctets
   const tcp = ip + ipOctets
-  view.setUint8(ip, 0x40 + ipOctets / 4)
-  view.setUint16(ip + 2, (ipOctets + tcpOctets + payload) & 0xffff)
-  view.setUint16(ip + 4, id)
-  view.setUint8(ip + 9, 6)
+  if (version === 4) {
+    view.setUint8(ip, 0x40 + ipOctets / 4)
+    view.setUint16(ip + 2, (ipOctets + tcpOctets + payload) & 0xffff)
+    view.setUint16(ip + 4, id)
+    view.setUint8(ip + 9, 6)
+  } else {
+    view.setUint8(ip, 0x60)
+    view.setUint16(ip + 4, (ipOctets - 40 + tcpOctets + payload) & 0xffff)
+    // An extension header of destination options, or TCP.
+    view.setUint8(ip + 6, ipOctets > 40 ? 60 : 6)
+  }
   view.setUint32(tcp + 4, seq)
   view.setUint8(tcp + 12, (tcpOctets / 4) << 4)
   view.setUint8(tcp + 13, flags)
@@ -72,8 +95,9 @@ function split(packet: Packet, headroom = 0, tailroom = 0): number[][] {
 }
 
 const shapes: fc.Arbitrary<Shape> = fc.record({
+  version: fc.constantFrom(4, 6),
   linkOctets: fc.constantFrom(0, 14, 18),
-  ipOptions: fc.constantFrom(0, 4, 40),
+  ipOptions: fc.constantFrom(0, 8, 40),
   tcpOptions: fc.constantFrom(0, 12, 40),
   payload: fc.oneof(fc.nat(5000), fc.constantFrom(0, 1, 1460, 2920, 60_000)),
   mss: fc.oneof(fc.integer({ min: 1, max: 3000 }), fc.constantFrom(536, 1460, 8960)),
@@ -93,21 +117,27 @@ t.test('property: the segments are what the super-segment stands for, each valid
       t.equal(pieces.length, packet.segments)
       packet.release()
       const ip = shape.linkOctets
-      const tcp = ip + 20 + shape.ipOptions
+      const tcp = ip + ipOctetsOf(shape)
       const data = tcp + 20 + shape.tcpOptions
       const joined: number[] = []
       for (const [i, piece] of pieces.entries()) {
         const last = i === pieces.length - 1
         t.ok(piece.length - data <= shape.mss && (last || piece.length - data === shape.mss))
         t.same(piece.slice(0, ip), before.slice(0, ip), 'link header')
-        t.equal(word(piece, ip + 2), piece.length - ip, 'total length')
-        t.equal(word(piece, ip + 4), (shape.id + i) % 65_536, 'identification')
-        t.equal(rfc1071(piece.slice(ip, tcp)), 0, 'header checksum')
+        if (shape.version === 4) {
+          t.equal(word(piece, ip + 2), piece.length - ip, 'total length')
+          t.equal(word(piece, ip + 4), (shape.id + i) % 65_536, 'identification')
+          t.equal(rfc1071(piece.slice(ip, tcp)), 0, 'header checksum')
+        } else {
+          t.equal(word(piece, ip + 4), piece.length - ip - 40, 'payload length')
+          t.same(piece.slice(ip + 6, tcp), before.slice(ip + 6, tcp), 'the rest of the headers')
+        }
         t.equal(long(piece, tcp + 4), (shape.seq + joined.length) % 0x1_0000_0000, 'sequence number')
         const hidden = (last ? 0 : 0x09) | (i > 0 ? 0x80 : 0)
         t.equal(piece[tcp + 13], shape.flags & ~hidden, 'flags')
         const segment = piece.slice(tcp)
-        const pseudo = [...piece.slice(ip + 12, ip + 20), 0, 6, segment.length >> 8, segment.length & 255]
+        const addresses = shape.version === 4 ? piece.slice(ip + 12, ip + 20) : piece.slice(ip + 8, ip + 40)
+        const pseudo = [...addresses, 0, 6, segment.length >> 8, segment.length & 255]
         t.equal(rfc1071([...pseudo, ...segment]), 0, 'TCP checksum')
         t.same(piece.slice(tcp + 20, data), before.slice(tcp + 20, data), 'TCP options')
         joined.push(...piece.slice(data))
@@ -120,17 +150,21 @@ t.test('property: the segments are what the super-segment stands for, each valid
   t.end()
 })
 
+t.test('a header of IPv6 is found behind any link header', (t) => {
+  for (const linkOctets of [0, 14, 18]) {
+    const packet = superSegment({ ...PLAIN, version: 6, linkOctets, ipOptions: 8 })
+    packet.networkStart = 0
+    // What stands before it may look like one.
+    if (linkOctets > 0) packet.view.setUint8(packet.start, 0x60)
+    if (linkOctets > 14) packet.view.setUint8(packet.start + 14, 0x60)
+    t.equal(networkHeader(packet), packet.start + linkOctets, `${linkOctets} octets`)
+    packet.release()
+  }
+  t.end()
+})
+
 t.test('the network header is found where no network layer has been', (t) => {
-  const packet = superSegment({
-    linkOctets: 14,
-    ipOptions: 4,
-    tcpOptions: 0,
-    payload: 9,
-    mss: 4,
-    flags: 0,
-    seq: 0,
-    id: 0,
-  })
+  const packet = superSegment({ ...PLAIN, linkOctets: 14, ipOptions: 4, payload: 9, mss: 4 })
   t.equal(networkHeader(packet), packet.start + 14)
   packet.networkStart = packet.start + 3
   t.equal(networkHeader(packet), packet.start + 14, 'what an earlier use of the packet left is not believed')
@@ -141,17 +175,8 @@ t.test('the network header is found where no network layer has been', (t) => {
   t.end()
 })
 
-t.test('what is not a super-segment of TCP over IPv4 comes as one copy', (t) => {
-  const packet = superSegment({
-    linkOctets: 0,
-    ipOptions: 0,
-    tcpOptions: 0,
-    payload: 99,
-    mss: 10,
-    flags: 0,
-    seq: 0,
-    id: 0,
-  })
+t.test('what is not a super-segment of TCP comes as one copy', (t) => {
+  const packet = superSegment({ ...PLAIN, payload: 99, mss: 10 })
   packet.view.setUint8(packet.start, 0x60)
   const [only, more] = split(packet)
   t.equal(only?.length, packet.length)
@@ -191,27 +216,19 @@ t.test('property: complete finishes what the pseudo-header began', (t) => {
 })
 
 t.test('padding of a link behind the datagram is no part of its checksum', (t) => {
-  for (const padding of [0, 1, 26]) {
-    const packet = superSegment({
-      linkOctets: 14,
-      ipOptions: 4,
-      tcpOptions: 0,
-      payload: 2,
-      mss: 0,
-      flags: 0,
-      seq: 1,
-      id: 1,
-    })
-    packet.networkStart = 0
-    packet.view.setUint16(packet.checksumStart + 16, 0x1234)
-    const end = packet.end
-    const covered = [...packet.octets.subarray(packet.checksumStart, end)]
-    packet.octets.fill(0x99, packet.put(padding), packet.end)
-    complete(packet)
-    t.equal(packet.view.getUint16(packet.checksumStart + 16), rfc1071(covered))
-    t.equal(packet.end, end + padding)
-    packet.release()
-  }
+  for (const version of [4, 6] as const)
+    for (const padding of [0, 1, 26]) {
+      const packet = superSegment({ ...PLAIN, version, linkOctets: 14, ipOptions: 8, payload: 2, seq: 1, id: 1 })
+      packet.networkStart = 0
+      packet.view.setUint16(packet.checksumStart + 16, 0x1234)
+      const end = packet.end
+      const covered = [...packet.octets.subarray(packet.checksumStart, end)]
+      packet.octets.fill(0x99, packet.put(padding), packet.end)
+      complete(packet)
+      t.equal(packet.view.getUint16(packet.checksumStart + 16), rfc1071(covered))
+      t.equal(packet.end, end + padding)
+      packet.release()
+    }
   t.end()
 })
 
