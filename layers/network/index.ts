@@ -4,6 +4,16 @@ export type { Assigned, Family, FamilyBlueprint, FamilyContext, Port, Refusal } 
 export { ip, type Links, UNNAMED_LINK } from './ip.ts'
 export type { ArpOptions } from './ipv4/arp.ts'
 export { type Ipv4Options, ipv4 } from './ipv4/ipv4.ts'
+export type {
+  AdvertisedPrefix,
+  AdvertisedRoute,
+  AdvertiseOptions,
+  DiscoveryOptions,
+  RouterPreference,
+} from './ipv6/discovery.ts'
+export { ipv6 } from './ipv6/ipv6.ts'
+export type { InterfaceIdentifier, Ipv6Options } from './ipv6/options.ts'
+export type { NatFiltering, NatForward, NatOptions, NatTimeouts } from './nat/options.ts'
 export type { NeighbourOptions, NeighbourSnapshot, NeighbourState } from './neighbours.ts'
 export type { ReassemblyLimits } from './reassembly.ts'
 export * from './service.ts'

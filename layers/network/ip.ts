@@ -14,7 +14,7 @@
  */
 import type { NetworkControl } from '../../src/api/routes.ts'
 import type { IpAddress } from '../../src/kernel/address.ts'
-import type { Boundary } from '../../src/kernel/boundary.ts'
+import type { Boundary, Reasons } from '../../src/kernel/boundary.ts'
 import type { Env } from '../../src/kernel/env.ts'
 import { invalidValue, NetError } from '../../src/kernel/errors.ts'
 import type { Layer } from '../../src/kernel/layer.ts'
@@ -50,6 +50,16 @@ function isLink(below: Links): below is LinkService {
   return below.tier === 'datalink'
 }
 
+/** Of all families; where two have the same reason, the standards of both are behind it. */
+function reasonsOf(families: readonly FamilyBlueprint[]): Reasons {
+  const all: Record<string, string> = { noFamily: '' }
+  for (const [reason, standard] of families.flatMap((family) => Object.entries(family.reasons))) {
+    const known = all[reason] ?? ''
+    all[reason] = known === '' || known === standard ? standard : `${known}, ${standard}`
+  }
+  return all
+}
+
 type Listener = (report: ErrorReport) => void
 
 class Network implements NetworkService, FamilyContext {
@@ -75,8 +85,7 @@ class Network implements NetworkService, FamilyContext {
     this.env = env
     this.routes.seed = env.random('routes').uint32()
     const names = blueprints.map(({ name }) => name)
-    const reasons = Object.assign({ noFamily: '' }, ...blueprints.map((blueprint) => blueprint.reasons))
-    this.boundary = env.boundary(names.join('+'), 'transport', reasons)
+    this.boundary = env.boundary(names.join('+'), 'transport', reasonsOf(blueprints))
     this.families = blueprints.map((blueprint) => blueprint.join(this))
     this.v4 = this.families[names.indexOf('ipv4')]
     this.v6 = this.families[names.indexOf('ipv6')]

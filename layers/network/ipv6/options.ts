@@ -1,0 +1,114 @@
+/** What `ipv6` can be told, and what becomes of it. */
+import type { NewRoute } from '../../../src/api/routes.ts'
+import { type IpAddress, type Prefix, parseAddress, parsePrefix } from '../../../src/kernel/address.ts'
+import { integer, invalidValue } from '../../../src/kernel/errors.ts'
+import { checkErrors, type ErrorRate } from '../error-rate.ts'
+import { checkReassembly, type ReassemblyLimits } from '../reassembly.ts'
+import { isStation } from './address-kinds.ts'
+import type { AdvertiseOptions, DiscoveryOptions } from './discovery.ts'
+import * as header from './header.ts'
+import { checkAdvertise } from './nd/advertise-options.ts'
+import { checkDiscovery } from './nd/discovery-options.ts'
+
+/** What the last 64 bits of an address fe80::… are made of: a keyed hash (RFC 7217), or the link's own address (RFC 4291, appendix A). */
+export type InterfaceIdentifier = 'stable' | 'eui64'
+
+/** What `ipv6` can be told; text as at the API. */
+export interface Ipv6Options {
+  /** 'fd00::1/64', or several: of the only link, or the first of several. Each link has an address fe80::… besides. */
+  readonly address?: string | readonly string[] | undefined
+  /** By the names of links, also of such that are attached later. */
+  readonly addresses?: Readonly<Record<string, string | readonly string[]>> | undefined
+  /** The next hop of the default route. One that is link-local is on the only link, or the first of several. */
+  readonly gateway?: string | undefined
+  /** Added when the node boots, in this order. */
+  readonly routes?: readonly NewRoute[] | undefined
+  /** Be a router: send on what is for others. Default false. */
+  readonly forwarding?: boolean | undefined
+  /** Heed routers: take the addresses, routes and MTUs that they tell of (RFC 4862). Default: true unless `forwarding`. */
+  readonly autoconfigure?: boolean | undefined
+  /** Of forwarded TCP connections: let both ends announce no larger segments than the links here take. Default false. */
+  readonly clampMss?: boolean | undefined
+  /** Largest packet on any link: 1280 to 65575. Default: what the link takes. */
+  readonly mtu?: number | undefined
+  /** Of our ICMPv6 messages, unless a router of the link tells another: 1 to 255. Default 64. Transports choose their own. */
+  readonly hopLimit?: number | undefined
+  /** Default 'stable'. */
+  readonly interfaceIdentifier?: InterfaceIdentifier | undefined
+  /** Bounds of ICMPv6 errors sent, except to ourselves. */
+  readonly errors?: ErrorRate | undefined
+  readonly reassembly?: ReassemblyLimits | undefined
+  /** How neighbours, and ourselves, are discovered on links that have any. */
+  readonly neighbours?: DiscoveryOptions | undefined
+  /** By the names of links: what we say as their router. */
+  readonly advertise?: Readonly<Record<string, AdvertiseOptions>> | undefined
+}
+
+export interface Settings {
+  readonly address: readonly Prefix[]
+  readonly addresses: ReadonlyMap<string, readonly Prefix[]>
+  readonly forwarding: boolean
+  readonly clampMss: boolean
+  readonly mtu: number
+  readonly hopLimit: number
+  readonly interfaceIdentifier: InterfaceIdentifier
+  readonly errors: ErrorRate
+  readonly reassembly: ReassemblyLimits
+  readonly neighbours: DiscoveryOptions
+  readonly advertise: ReadonlyMap<string, AdvertiseOptions>
+}
+
+/** @throws TypeError ERR_INVALID_ARG_VALUE, RangeError ERR_OUT_OF_RANGE — an option makes no sense. */
+export function settingsOf(options: Ipv6Options): Settings {
+  checkDiscovery(options.neighbours ?? {})
+  for (const advertise of Object.values(options.advertise ?? {})) checkAdvertise(advertise)
+  checkErrors(options.errors ?? {})
+  checkReassembly(options.reassembly ?? {})
+  const { interfaceIdentifier = 'stable', forwarding = false } = options
+  if (interfaceIdentifier !== 'stable' && interfaceIdentifier !== 'eui64') {
+    throw invalidValue('interfaceIdentifier', "'stable' or 'eui64'", interfaceIdentifier)
+  }
+  const longest = header.HEADER_OCTETS + header.LONGEST_PAYLOAD_OCTETS
+  return {
+    address: prefixes('address', options.address ?? []),
+    addresses: new Map(
+      Object.entries(options.addresses ?? {}).map(([link, texts]) => [link, prefixes(`addresses.${link}`, texts)]),
+    ),
+    forwarding,
+    clampMss: options.clampMss ?? false,
+    mtu: integer('mtu', options.mtu ?? longest, header.SMALLEST_MTU, longest),
+    hopLimit: integer('hopLimit', options.hopLimit ?? 64, 1, 255),
+    interfaceIdentifier,
+    errors: options.errors ?? {},
+    reassembly: options.reassembly ?? {},
+    neighbours: { accept: options.autoconfigure ?? !forwarding, ...options.neighbours },
+    advertise: new Map(Object.entries(options.advertise ?? {})),
+  }
+}
+
+/** The routes that options ask for, the default route first. @throws TypeError ERR_INVALID_ARG_VALUE */
+export function routesOf({ gateway, routes = [] }: Ipv6Options): NewRoute[] {
+  if (gateway === undefined) return [...routes]
+  if (!isStation(parseAddress(gateway, 'gateway'))) {
+    throw invalidValue('gateway', "the IPv6 address of a station such as 'fd00::1'", gateway)
+  }
+  return [{ prefix: '::/0', via: gateway }, ...routes]
+}
+
+function prefixes(name: string, texts: string | readonly string[]): Prefix[] {
+  return (typeof texts === 'string' ? [texts] : [...texts]).map((text) => {
+    const prefix = parsePrefix(text, name)
+    if (prefix.address.isIpv4 || !text.includes('/')) {
+      throw invalidValue(name, "an IPv6 address with prefix length such as 'fd00::1/64'", text)
+    }
+    checkHost(name, prefix.address, prefix.length)
+    return prefix
+  })
+}
+
+/** @throws TypeError ERR_INVALID_ARG_VALUE — not an address that one station can have. */
+export function checkHost(name: string, address: IpAddress, length: number): void {
+  if (!isStation(address)) {
+    throw invalidValue(name, "one station's address, neither a group's nor a reserved one", `${address}/${length}`)
+  }
+}
