@@ -50,10 +50,13 @@ export class SendWindow {
     return ((nr - this.va) & this.mask) <= this.outstanding
   }
 
-  /** Whether N(R) is one the peer may have sent before: up to k behind. */
+  /**
+   * Whether N(R) is one the peer may have sent before. How far back that was is up to the peer: what it sends again may be
+   * older than our whole window. Only what our window still allows us to send cannot be.
+   */
   isOld(nr: number): boolean {
     const behind = (this.va - nr) & this.mask
-    return behind <= this.k && behind + this.outstanding <= this.mask
+    return behind <= Math.max(this.k, this.mask - this.k) && behind + this.outstanding <= this.mask
   }
 
   /** Whether a frame of this number is under way: va <= ns < vs. */

@@ -4,7 +4,9 @@ import t from 'tap'
 import { Frame, type FrameType, pullControl, pushControl } from '../../../../layers/datalink/hdlc/abm/control.ts'
 import { encodeFrameReject, rejectCauses } from '../../../../layers/datalink/hdlc/abm/frame-reject.ts'
 import { ReceiveWindow } from '../../../../layers/datalink/hdlc/abm/receiving.ts'
+import { SendWindow } from '../../../../layers/datalink/hdlc/abm/sending.ts'
 import { Packet, packetsInUse, poisonReleased } from '../../../../src/kernel/packet.ts'
+import { Queue } from '../../../../src/kernel/queue.ts'
 import { holds } from '../../../property.ts'
 
 poisonReleased(true)
@@ -90,4 +92,17 @@ t.test('an old frame is none of the next round, as long as N(R) has not been tol
   t.equal(window.receive(0, frame()), 'early') // now it is 128
   window.clear()
   t.equal(packetsInUse(), before)
+})
+
+t.test('a peer that repeats its frames as they were may tell a N(R) from long before, but none to come', async (t) => {
+  const pending = new Queue<Packet>(16)
+  const window = new SendWindow(128, 1, pending)
+  for (let ns = 0; ns < 8; ns++) {
+    pending.push(Packet.take(0, 8))
+    window.transmit(window.nextFresh())
+    t.equal(window.acknowledge(ns + 1), 1)
+  }
+  t.ok(window.isOld(1), 'seven back, with a window of one')
+  t.notOk(window.isOld(9), 'the next')
+  t.equal(packetsInUse(), 0)
 })
