@@ -249,6 +249,11 @@ export class NeighbourCache implements Timed {
     return this.find(address)?.linkAddress ?? UNRESOLVED
   }
 
+  /** Time between solicitations. */
+  get retransmit(): Duration {
+    return this.retransmitTime
+  }
+
   /** Other times than those of the options, for states that are entered from now on (RFC 4861 §6.3.4). 0 leaves one as it is. */
   setTimes(reachable: Duration, retransmit: Duration): void {
     if (reachable > 0) this.reachableTime = this.spread(reachable)

@@ -6,8 +6,9 @@
  *      family ── resolve, claim, receive, linkChanged ──► Discovery
  *      family ◄── transmit, join, learnt routes and addresses ── DiscoveryOwner
  *
- * The owner is told during `claim`, `receive`, `linkChanged`, `close` and turns of its own; during `resolve` it is only
- * asked to `transmit` and `discard`. Every IpAddress handed over is scratch of the side that calls, valid during the call.
+ * The owner is told during its making (`join` alone), `claim`, `receive`, `linkChanged`, `close` and turns of its own; during
+ * `resolve` it is only asked to `transmit` and `discard`. Every IpAddress handed over is scratch of the side that calls,
+ * valid during the call. The peer of `conflict` is UNRESOLVED where it has not told.
  */
 import type { IpAddress } from '../../../src/kernel/address.ts'
 import type { Reasons } from '../../../src/kernel/boundary.ts'
@@ -42,7 +43,7 @@ export type DiscoveryReason =
   | 'solicitedGroup'
   | 'notOurNeighbour'
   | 'unsolicitedNeighbour'
-  | 'ownSolicitation'
+  | 'ownDiscovery'
   | 'addressConflict'
   | 'advertisementIgnored'
   | 'solicitationIgnored'
@@ -67,7 +68,7 @@ export const DISCOVERY_REASONS: Reasons<DiscoveryReason> = {
   /** Tells of an address that we have not asked for. */
   unsolicitedNeighbour: 'RFC 4861 §7.2.5',
   /** The link gave us back what we sent. */
-  ownSolicitation: 'RFC 7527 §4',
+  ownDiscovery: 'RFC 7527 §4',
   /** Somebody else uses, or claims, one of our addresses. */
   addressConflict: 'RFC 4862 §5.4',
   /** A router speaks, and we do not listen to routers here. */
