@@ -18,9 +18,10 @@ import { IPV4_BITS_BEFORE, Route, type RouteAction, type RouteTable } from './ro
 
 type FamilyOf = (address: IpAddress) => Family | undefined
 
-/** Told that something was changed. */
+/** Told that something was changed, and tells it. */
 export interface Changes {
   changed(): void
+  onChange(listener: () => void): () => void
 }
 
 const ACTIONS: readonly RouteAction[] = ['forward', 'blackhole', 'unreachable', 'prohibit']
@@ -30,10 +31,12 @@ export class Control implements NetworkControl {
   private readonly ports: readonly (Port | undefined)[]
   private readonly familyOf: FamilyOf
   private readonly families: () => Set<Family>
+  private readonly changes: Changes
 
   constructor(ports: readonly (Port | undefined)[], table: RouteTable, familyOf: FamilyOf, changes: Changes) {
     this.ports = ports
     this.familyOf = familyOf
+    this.changes = changes
     this.routes = new RouteText(ports, table, familyOf, changes)
     this.families = () => new Set([V4, V6].map(familyOf).filter((family) => family !== undefined))
   }
@@ -78,6 +81,10 @@ export class Control implements NetworkControl {
 
   addresses(): string[] {
     return this.present().flatMap((port) => this.assigned(port).map(({ address }) => address.toString()))
+  }
+
+  onChange(listener: () => void): () => void {
+    return this.changes.onChange(listener)
   }
 
   private present(): Port[] {

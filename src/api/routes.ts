@@ -94,4 +94,6 @@ export interface NetworkControl {
   removeAddress(link: string, address: string): boolean
   /** The node's addresses of every link, without lengths. */
   addresses(): string[]
+  /** Told after addresses, links, routes or what is known of paths have changed, by whomever. @returns a function that stops it. */
+  onChange(listener: () => void): () => void
 }
