@@ -25,9 +25,11 @@ export class TestLink implements LinkService {
   readonly states: string[] = []
   private readonly from = new LinkAddressing()
 
-  constructor(env: Env, offload: LinkOffload = { segment: 0, checksum: false }) {
+  /** @param protocol of what is injected: an EtherType. */
+  constructor(env: Env, offload: LinkOffload = { segment: 0, checksum: false }, protocol: number = ETHERTYPE.ipv4) {
     this.boundary = env.boundary('link', 'link', {})
     this.offload = offload
+    this.from.protocol = protocol
   }
 
   send(packet: Packet): boolean {
@@ -46,8 +48,7 @@ export class TestLink implements LinkService {
     const packet = Packet.take(0, octets.length)
     packet.append(octets)
     leave?.(packet)
-    this.from.protocol = ETHERTYPE.ipv4
     this.from.cast = cast
-    if (!this.boundary.up(packet, this.from, ETHERTYPE.ipv4)) packet.release()
+    if (!this.boundary.up(packet, this.from, this.from.protocol)) packet.release()
   }
 }
