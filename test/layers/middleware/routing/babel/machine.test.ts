@@ -1,0 +1,276 @@
+import t from 'tap'
+import { filter } from '../../../../../layers/middleware/routing/babel/filter.ts'
+import { parseAddress } from '../../../../../src/kernel/address.ts'
+import { ms, seconds } from '../../../../../src/kernel/clock.ts'
+import { OURS, Peer, prefix, Stand } from './pair.ts'
+
+const NET = 'fd00:5::/64'
+const only = (said: string[], pattern: RegExp): string[] => said.filter((line) => pattern.test(line))
+
+t.test('two that meet greet each other, and ask for everything', async (t) => {
+  const stand = new Stand().run(seconds(1))
+  const peer = new Peer(0, 2)
+  t.match(only(stand.lately(), /eth0/), [/eth0 \* hello \d+/], 'one hello so far')
+  peer.hello(stand)
+  stand.run(ms(600))
+  t.match(only(stand.lately(), /eth0/), [/hello/, /ihu fe80::2 65535/], 'a hello is too little to trust it')
+  peer.hello(stand)
+  stand.run(ms(600))
+  t.match(only(stand.lately(), /eth0/), [/hello/, /ihu fe80::2 96/], 'two are enough, and it hears so')
+  stand.hear(peer, (writer) => writer.ihu(OURS, 96, 1200))
+  t.strictSame(stand.lately(), ['eth0 fe80::2 route? all'])
+  stand.hear(peer, (writer) => writer.ihu(parseAddress('fe80::9'), 0xffff, 1200))
+  peer.update(stand, NET, 0)
+  t.equal(stand.way(NET), 'fe80::2 96', 'what it says to others is none of our business')
+})
+
+t.test('a wired link is lost with two of three hellos, and its routes with it', async (t) => {
+  const stand = new Stand()
+  const peer = new Peer(0, 2).meet(stand)
+  peer.hello(stand, 100) // each second from now on
+  peer.update(stand, NET, 10)
+  t.equal(stand.way(NET), 'fe80::2 106')
+  stand.run(ms(1400))
+  t.equal(stand.way(NET), 'fe80::2 106', 'one may be late')
+  stand.run(ms(1300))
+  t.equal(stand.way(NET), 'unreachable', 'packets do not go by a shorter prefix now')
+  stand.run(seconds(30))
+  t.equal(stand.links[0]?.neighbours.length, 0, 'sixteen, and it is no neighbour')
+  t.equal(stand.way(NET), 'unknown')
+})
+
+t.test('an IHU is void after three and a half of its intervals', async (t) => {
+  const stand = new Stand()
+  const peer = new Peer(0, 2).meet(stand)
+  peer.update(stand, NET, 10)
+  stand.hear(peer, (writer) => writer.ihu(OURS, 96, 100))
+  stand.run(ms(3400))
+  t.equal(stand.way(NET), 'fe80::2 106')
+  stand.run(ms(200))
+  t.equal(stand.way(NET), 'unreachable')
+})
+
+t.test('a wireless link costs what it loses, both ways', async (t) => {
+  const stand = new Stand({}, { type: 'wireless', rxcost: 256 })
+  const peer = new Peer(0, 2)
+  stand.hear(peer, (writer) => {
+    for (let i = 0; i < 16; i++) if (i % 2 === 1) writer.hello(i, 60_000) // every other one
+    writer.ihu(OURS, 512, 60_000) // and so does it
+  })
+  peer.update(stand, NET, 0)
+  t.match(stand.way(NET), /fe80::2 (9\d\d|10\d\d|11\d\d)$/, '1 / (0.5 * 0.5) of 256, near enough')
+})
+
+t.test('the better way is taken, a worse one when it is gone', async (t) => {
+  const stand = new Stand()
+  const [near, far] = [new Peer(0, 2).meet(stand), new Peer(1, 3).meet(stand)]
+  near.update(stand, NET, 100, 1, 9)
+  far.update(stand, NET, 50, 1, 9)
+  t.equal(stand.way(NET), 'fe80::3 146')
+  far.update(stand, NET, 0xffff, 1, 9)
+  t.equal(stand.way(NET), 'fe80::2 196', 'at once: nothing was announced yet that would forbid it')
+})
+
+t.test('a way that has become a little better is taken when it has been so for a while', async (t) => {
+  const stand = new Stand()
+  const [near, far] = [new Peer(0, 2).meet(stand), new Peer(1, 3).meet(stand)]
+  near.update(stand, NET, 100, 1, 9)
+  far.update(stand, NET, 110, 1, 9)
+  stand.run(seconds(10))
+  far.update(stand, NET, 95, 1, 9)
+  t.equal(stand.way(NET), 'fe80::2 196')
+  stand.run(seconds(10))
+  t.equal(stand.way(NET), 'fe80::3 191')
+})
+
+t.test('what was announced makes worse words of others unfeasible', async (t) => {
+  const stand = new Stand()
+  const [near, far] = [new Peer(0, 2).meet(stand), new Peer(1, 3).meet(stand)]
+  near.update(stand, NET, 100, 1, 9)
+  stand.run(seconds(1)) // it is announced at 196
+  t.match(stand.lately().join('\n'), /eth1 \* update fd00:5::\/64 196/)
+  far.update(stand, NET, 196, 1, 9)
+  stand.lately()
+  near.update(stand, NET, 0xffff, 1, 9)
+  t.equal(stand.way(NET), 'unreachable', 'it may well be our own word that came back')
+  stand.run(ms(40))
+  const said = stand.lately()
+  t.match(said.join('\n'), /eth1 fe80::3 seqno\? fd00:5::\/64 2 255/, 'a newer one would be free of doubt')
+  t.match(said.join('\n'), /eth1 \* update fd00:5::\/64 65535/, 'others are told at once')
+  stand.run(seconds(8))
+  t.equal(only(stand.lately(), /seqno\?/).length, 3, 'asked four times, less and less often')
+  far.update(stand, NET, 196, 2, 9)
+  t.equal(stand.way(NET), 'fe80::3 292')
+})
+
+t.test('an unfeasible word of the one in use is not taken, but a newer one asked for', async (t) => {
+  const stand = new Stand()
+  const near = new Peer(0, 2).meet(stand)
+  new Peer(1, 3).meet(stand)
+  near.update(stand, NET, 100)
+  stand.run(seconds(1))
+  stand.lately()
+  near.update(stand, NET, 300)
+  t.equal(stand.way(NET), 'fe80::2 196')
+  t.match(stand.lately(), [/eth0 fe80::2 seqno\? fd00:5::\/64 2/])
+  near.update(stand, NET, 300, 2)
+  t.equal(stand.way(NET), 'fe80::2 396')
+})
+
+t.test('IPv4 goes by the next hop that was said', async (t) => {
+  const stand = new Stand()
+  const peer = new Peer(0, 2).meet(stand)
+  peer.update(stand, '10.5.0.0/16', 0)
+  t.equal(stand.way('10.5.0.0/16'), '10.0.0.2 96')
+  stand.hear(peer, (writer) => writer.retractAll(400))
+  t.equal(stand.way('10.5.0.0/16'), 'unreachable')
+})
+
+t.test('our own: announced soon, again for whoever asks, taken back at once', async (t) => {
+  const stand = new Stand()
+  const peer = new Peer(0, 2).meet(stand)
+  stand.babel.announce(prefix(NET), 0, stand.now)
+  stand.run(ms(300))
+  t.match(only(stand.lately(), /update/), [/eth0 \* update fd00:5::\/64 0/], 'where somebody hears it')
+  stand.hear(peer, (writer) => writer.routeRequest(prefix(NET)))
+  t.strictSame(stand.lately(), ['eth0 fe80::2 update fd00:5::/64 0'])
+  stand.hear(peer, (writer) => writer.routeRequest(prefix('fd00:9::/64')))
+  t.strictSame(stand.lately(), ['eth0 fe80::2 update fd00:9::/64 65535'], 'what we do not have')
+  const seqno = stand.babel.seqno
+  stand.hear(peer, (writer) => writer.seqnoRequest(prefix(NET), (seqno + 1) & 0xffff, 5, 0, 1)).run(ms(30))
+  t.equal(stand.babel.seqno, (seqno + 1) & 0xffff)
+  t.strictSame(only(stand.lately(), /update/), ['eth0 * update fd00:5::/64 0'])
+  stand.babel.withdraw(prefix(NET), stand.now)
+  stand.run(ms(30))
+  t.strictSame(only(stand.lately(), /update/), ['eth0 * update fd00:5::/64 65535'])
+  stand.run(seconds(3))
+  t.strictSame(
+    only(stand.lately(), /update/),
+    ['eth0 * update fd00:5::/64 65535'],
+    'once more, for whom that was lost on',
+  )
+})
+
+t.test('requests are passed on, once, and not for ever', async (t) => {
+  const stand = new Stand()
+  const [near, far] = [new Peer(0, 2).meet(stand), new Peer(1, 3).meet(stand)]
+  near.update(stand, NET, 10, 1, 9)
+  stand.run(seconds(1))
+  stand.lately()
+  const ask = (hops: number): unknown => stand.hear(far, (writer) => writer.seqnoRequest(prefix(NET), 2, hops, 0, 9))
+  ask(1)
+  t.strictSame(stand.lately(), [], 'it has come far enough')
+  ask(9)
+  ask(9)
+  t.strictSame(stand.lately(), ['eth0 fe80::2 seqno? fd00:5::/64 2 8'])
+  near.update(stand, NET, 10, 2, 9)
+  stand.run(ms(30))
+  t.match(only(stand.lately(), /eth1 .*update/), [/eth1 \* update fd00:5::\/64 106/], 'whoever asked gets it at once')
+  ask(9)
+  t.match(stand.lately(), [/eth1 fe80::3 update fd00:5::\/64 106/], 'and is answered from what is known')
+})
+
+t.test('a selected route is asked about before it expires', async (t) => {
+  const stand = new Stand()
+  const peer = new Peer(0, 2).meet(stand)
+  stand.hear(peer, (writer) => {
+    writer.update(prefix(NET), { routerHigh: 0, routerLow: 2, seqno: 1, metric: 0 }, 100, null)
+  })
+  stand.lately()
+  stand.run(seconds(5))
+  t.match(only(stand.lately(), /route\?/), ['eth0 fe80::2 route? fd00:5::/64'])
+  stand.run(seconds(5))
+  t.equal(stand.way(NET), 'unreachable')
+  stand.run(seconds(300))
+  t.equal(stand.babel.table.destinations.all.length, 0, 'and everything is forgotten')
+})
+
+t.test('an acknowledgment is given to who wants one', async (t) => {
+  const stand = new Stand()
+  const peer = new Peer(0, 2).meet(stand)
+  stand.lately()
+  stand.hear(peer, (writer) => writer.ackRequest(77, 100))
+  t.strictSame(stand.lately(), ['eth0 fe80::2 ack 77'])
+})
+
+t.test('taking leave', async (t) => {
+  const stand = new Stand()
+  new Peer(0, 2).meet(stand)
+  stand.lately()
+  stand.babel.close()
+  stand.collect()
+  t.strictSame(stand.lately(), ['eth0 * retract all', 'eth1 * retract all'])
+  t.equal(stand.babel.deadline, Number.POSITIVE_INFINITY)
+})
+
+t.test('a link that is detached takes its routes away', async (t) => {
+  const stand = new Stand()
+  const [near, far] = [new Peer(0, 2).meet(stand), new Peer(1, 3).meet(stand)]
+  near.update(stand, NET, 10, 1, 9)
+  far.update(stand, NET, 20, 1, 9)
+  stand.babel.detach(stand.links[0] as (typeof stand.links)[0], stand.now)
+  t.equal(stand.way(NET), 'fe80::3 116')
+})
+
+t.test('filters: what is taken in, and what is passed on', async (t) => {
+  const stand = new Stand({
+    acceptFilter: filter([{ prefix: 'fd00:5::/32', maxLength: 64, action: 'allow', metric: 5 }], 'deny'),
+    announceFilter: filter([{ prefix: 'fd00:5:1::/48', interface: 'eth1', action: 'deny' }], 'allow'),
+  })
+  const near = new Peer(0, 2).meet(stand)
+  new Peer(1, 3).meet(stand)
+  stand.lately()
+  for (const text of ['fd00:5:1::/64', 'fd00:5:2::/64', 'fd00:5:2::/65', 'fd00:6::/64']) near.update(stand, text, 10)
+  t.equal(stand.way('fd00:5:2::/64'), 'fe80::2 111')
+  t.equal(stand.way('fd00:5:2::/65'), 'unknown')
+  t.equal(stand.way('fd00:6::/64'), 'unknown')
+  t.equal(stand.babel.drops.get('filtered'), 2)
+  stand.run(seconds(1))
+  t.strictSame(only(stand.lately(), /update/), ['eth1 * update fd00:5:2::/64 111'])
+})
+
+t.test('neighbours that lie or flood are bounded, and harm nobody else', async (t) => {
+  const stand = new Stand({ routesPerNeighbour: 50, destinations: 80, neighbours: 3 })
+  const [good, bad] = [new Peer(0, 2).meet(stand), new Peer(1, 3).meet(stand)]
+  good.update(stand, NET, 10, 1, 9)
+  stand.run(seconds(1))
+  for (let i = 0; i < 200; i++) bad.update(stand, `fd01:${i.toString(16)}::/64`, 1)
+  t.equal(bad.router, 3)
+  t.equal(stand.babel.drops.get('tooManyRoutes'), 150)
+  t.equal(stand.babel.table.destinations.all.length, 51)
+  for (let i = 0; i < 100; i++) bad.update(stand, 'fd01:1::/64', 1, 1, 100 + i)
+  t.ok((stand.babel.table.destinations.find(prefix('fd01:1::/64'))?.sources?.users ?? 0) <= 1)
+  for (let i = 0; i < 10; i++) new Peer(1, 20 + i).hello(stand)
+  t.equal(stand.links[1]?.neighbours.length, 3)
+  t.equal(stand.babel.drops.get('tooManyNeighbours'), 8)
+  const own = stand.babel.seqno
+  stand.babel.announce(prefix('fd00:7::/64'), 0, stand.now)
+  for (let i = 1; i < 100; i++) {
+    stand.hear(bad, (writer) => writer.seqnoRequest(prefix('fd00:7::/64'), (own + i) & 0xffff, 9, 0, 1))
+  }
+  t.equal(stand.babel.seqno, (own + 1) & 0xffff, 'one seqno at a time')
+  stand.lately()
+  for (let i = 0; i < 100; i++) stand.hear(bad, (writer) => writer.routeRequest(null))
+  stand.run(ms(1500))
+  t.ok(only(stand.lately(), /update fd00:7/).length <= 4, 'everything is not said for each that asks')
+  bad.update(stand, NET, 0, 1, 1)
+  t.equal(stand.way(NET), 'fe80::2 106', 'our own router-id in the mouth of another')
+  stand.hear(bad, (writer) => writer.retractAll(400))
+  t.equal(stand.way(NET), 'fe80::2 106')
+})
+
+t.test('strangers, and who is not on the link', async (t) => {
+  const stand = new Stand()
+  const stranger = new Peer(0, 5)
+  stranger.update(stand, NET, 0)
+  t.equal(stand.way(NET), 'unknown', 'no hello, no route')
+  t.equal(stand.babel.drops.get('stranger'), 1)
+  const [link] = stand.links
+  if (link === undefined) throw new Error('no link')
+  const hello = Uint8Array.of(42, 2, 0, 8, 4, 6, 0, 0, 0, 1, 1, 144)
+  stand.babel.input(link, hello, 0, hello.length, parseAddress('2001:db8::1'), null, 0)
+  stand.babel.input(link, hello, 0, hello.length, OURS, null, 0)
+  t.equal(stand.babel.drops.get('notLinkLocal'), 1)
+  t.equal(stand.babel.drops.get('own'), 1)
+  t.equal(link.neighbours.length, 0)
+})
