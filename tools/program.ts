@@ -1,8 +1,10 @@
 /** The program: every command with its options. Making it runs nothing. */
 import { Command } from 'commander'
 import { registerCounters } from './commands/counters.ts'
+import { registerDoctor } from './commands/doctor.ts'
 import { registerExplain } from './commands/explain.ts'
 import { registerForward } from './commands/forward.ts'
+import { registerLink } from './commands/link.ts'
 import { registerLinks } from './commands/links.ts'
 import { registerNc } from './commands/nc.ts'
 import { registerNeigh } from './commands/neigh.ts'
@@ -45,5 +47,7 @@ export function program(): Command {
   registerSockets(command)
   registerCounters(command)
   registerExplain(command)
+  registerLink(command)
+  registerDoctor(command)
   return withExamples(command, ['netstrata demo', 'netstrata ping --help           the options, and examples'])
 }

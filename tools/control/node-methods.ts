@@ -32,6 +32,8 @@ export interface NodeStatus {
   /** Of Node. */
   readonly runtime: string
   readonly uptimeSeconds: number
+  /** By how much the wall clock was set since the process began, in milliseconds. */
+  readonly clockStepMs: number
   readonly links: { readonly up: number; readonly down: number }
   readonly routes: number
   readonly neighbours: number
@@ -115,6 +117,7 @@ function statusOf(node: Node<Sockets>): NodeStatus {
     version: version(),
     runtime: process.version,
     uptimeSeconds: Math.round(process.uptime()),
+    clockStepMs: Math.round(Date.now() - performance.timeOrigin - performance.now()),
     links: { up, down: all.length - up },
     routes: network.routes.list().length,
     neighbours: network.neighbours().length,

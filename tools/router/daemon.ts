@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
 import { CommandError, EXIT } from '../exit.ts'
 import { type RouterConfig, type RouterFixture, readRouterConfig } from './config.ts'
+import { type FaultRequest, Faults } from './faults.ts'
 import { describeStep, type Step } from './plan.ts'
 import { Router } from './router.ts'
 
@@ -28,11 +29,13 @@ export class Daemon implements AsyncDisposable {
   /** It carries packets, and is not about to end. */
   ready = true
   private readonly log: Logger
+  private readonly faults: Faults
 
   private constructor(router: Router, path: string, log: Logger) {
     this.router = router
     this.path = path
     this.log = log
+    this.faults = new Faults(router, (link) => log.info({ link }, 'a link is as it was'))
   }
 
   /** @throws CommandError exit 3 — the file is wrong. ReloadError — a part of it could not be had. */
@@ -60,8 +63,17 @@ export class Daemon implements AsyncDisposable {
     return error
   }
 
+  /** Makes a link worse, or as it was. @throws CommandError, ReloadError — see `Faults.set`. */
+  async fault(request: FaultRequest): Promise<void> {
+    await this.faults.set(request)
+    const { link, impairment, seconds } = request
+    if (impairment === undefined) this.log.info({ link }, 'a link is as it was')
+    else this.log.warn({ link, ...impairment, seconds }, 'a link was made worse')
+  }
+
   async close(): Promise<void> {
     this.ready = false
+    this.faults.close()
     await this.router.close()
   }
 

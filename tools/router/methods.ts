@@ -1,7 +1,21 @@
 /** What a router answers on its control socket beyond what every node does. */
+import { z } from 'zod'
 import type { ControlMethods } from '../control/server.ts'
 import type { RouterFixture, RouterRoute } from './config.ts'
 import type { Daemon } from './daemon.ts'
+import { LONGEST_FAULT_SECONDS } from './faults.ts'
+
+/** The link itself sees to the ranges. */
+const impairment = z.partialRecord(
+  z.enum(['loss', 'corruption', 'duplication', 'reordering', 'delay', 'jitter', 'rate']),
+  z.number(),
+)
+const faultParams = z.strictObject({
+  link: z.string(),
+  impairment: impairment.optional(),
+  seconds: z.number().min(0).max(LONGEST_FAULT_SECONDS).optional(),
+  force: z.boolean(),
+})
 
 /** What runs, so that others can say what a file would change. Links as text: it is read again over there. */
 export interface RunningConfiguration {
@@ -33,6 +47,9 @@ export function routerMethods(daemon: Daemon): ControlMethods['calls'] {
       routes: daemon.router.state.routes,
     }),
     reload: async () => ({ error: await daemon.reload() }),
+    fault: async (params) => {
+      await daemon.fault(faultParams.parse(params))
+    },
   }
 }
 

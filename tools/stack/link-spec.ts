@@ -176,6 +176,15 @@ function cookieOf(text: string, options: Options, key: string): Uint8Array | und
   return Uint8Array.from(Buffer.from(hex, 'hex'))
 }
 
+/** Impairments alone: 'loss=5%', 'delay=40ms', … @throws LinkSpecError — one of them is none. */
+export function parseImpairment(parts: readonly string[]): ImpairmentSpec {
+  const options = new Options(parts.join(','), parts.join(','))
+  const impairment = readImpairment(options)
+  options.none()
+  if (impairment === undefined) throw new LinkSpecError("say what is to be worse: 'loss=5%', 'delay=40ms', …")
+  return impairment
+}
+
 /** '1%' or '0.01' as a fraction. @throws LinkSpecError */
 export function parseFraction(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(%?)$/.exec(text)

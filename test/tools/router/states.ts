@@ -38,6 +38,7 @@ const file: fc.Arbitrary<RouterFile> = fc.record({
   gateway: fc.option(fc.constantFrom('10.0.1.254', '10.1.1.254'), { nil: undefined }),
   routes: fc.array(route, { maxLength: 6 }),
   clampMss: fc.constant(false),
+  reversePath: fc.constant('off' as const),
   faults: fc.constant(false),
   hosts: fc.constant({}),
 })
