@@ -1,0 +1,110 @@
+/** IPv6 with kernels: echo of every size both ways, and a router of ours between two of them. */
+import t from 'tap'
+import {
+  beside,
+  boot,
+  ethernet,
+  ip,
+  ipv6,
+  type Node,
+  type Sockets,
+  sockets,
+  stack,
+  tapDevice,
+  tcp,
+  udp,
+} from '../../src/index.ts'
+import { packetsInUse, poisonReleased } from '../../src/kernel/packet.ts'
+import { type Cleaning, type Namespace, namespace, oracle } from './helpers.ts'
+import { dropsOf } from './stand.ts'
+
+poisonReleased(true)
+t.setTimeout(120_000)
+const skip = oracle('root', 'tun', 'ip', 'ping', 'traceroute')
+
+const OURS = 'fd09::2'
+const THEIRS = 'fd09::1'
+
+/** A kernel at fd09::1 on x0, and ours at fd09::2. */
+async function pair(t: Cleaning, vnetHdr: boolean): Promise<{ kernel: Namespace; node: Node<Sockets> }> {
+  const kernel = namespace(t)
+  const device = tapDevice({ name: 'x0', netns: kernel.name, vnetHdr })
+  const host = ip(ipv6({ address: `${OURS}/64` }))
+  const node = await boot(stack(device, ethernet(), host, sockets(tcp(), udp())), 'ours')
+  t.teardown(() => node.close())
+  kernel.ip('addr', 'add', `${THEIRS}/64`, 'dev', 'x0', 'nodad')
+  await answers(kernel, OURS)
+  return { kernel, node }
+}
+
+/** Ours looks for duplicates of its addresses first. */
+async function answers({ run }: Namespace, address: string): Promise<void> {
+  await run('ping', '-6', '-q', '-c', '1', '-w', '8', address)
+}
+
+for (const vnetHdr of [false, true]) {
+  t.test(`echo, ${vnetHdr ? 'with' : 'without'} offload`, { skip }, async (t) => {
+    const before = packetsInUse()
+    const { kernel, node } = await pair(t, vnetHdr)
+    for (const size of [0, 1, 56, 1452, 1453, 8972, 65_507]) {
+      const { output } = await kernel.run('ping', '-6', '-q', '-c', '5', '-i', '0.02', '-W', '2', '-s', `${size}`, OURS)
+      t.match(output, '5 packets transmitted, 5 received', `the kernel, ${size} octets`)
+      t.notMatch(output, /corrupt|DUP|wrong/)
+      const reply = await node.icmp.ping(THEIRS, { size })
+      t.match(reply, { address: THEIRS, outcome: 'reply', octets: size, ttl: 64 }, `ours, ${size} octets`)
+    }
+    const { output } = await kernel.run('ping', '-6', '-q', '-f', '-c', '2000', '-W', '1', OURS)
+    t.match(output, ' 2000 received', 'a flood')
+    const { output: all } = await kernel.run('ping', '-6', '-c', '1', '-w', '2', 'ff02::1%x0')
+    t.match(all, /from fe80::[0-9a-f:]+%x0/, 'all nodes of the link')
+    t.same(
+      // While its addresses are looked for, ours answers for none of them.
+      dropsOf(node).filter((drop) => !/notMember|icmpType|notOurNeighbour/.test(drop)),
+      [],
+    )
+    await node.close()
+    t.equal(packetsInUse(), before)
+  })
+}
+
+/** fd01::1 ── fd01::fe router fd02::fe ── fd02::1 */
+async function routed(t: Cleaning, mtu: number): Promise<{ left: Namespace; right: Namespace; router: Node<Sockets> }> {
+  const left = namespace(t)
+  const right = namespace(t)
+  const links = {
+    left: stack(tapDevice({ name: 'x0', netns: left.name, vnetHdr: true }), ethernet()),
+    right: stack(tapDevice({ name: 'x0', netns: right.name, mtu }), ethernet()),
+  }
+  const network = ip(ipv6({ addresses: { left: 'fd01::fe/64', right: 'fd02::fe/64' }, forwarding: true }))
+  const router = await boot(stack(beside(links), network, sockets(tcp(), udp())), 'router')
+  t.teardown(() => router.close())
+  for (const [side, net] of [[left, 'fd01'] as const, [right, 'fd02'] as const]) {
+    side.ip('addr', 'add', `${net}::1/64`, 'dev', 'x0', 'nodad')
+    side.ip('route', 'add', 'default', 'via', `${net}::fe`)
+    await answers(side, `${net}::fe`)
+  }
+  await answers(left, 'fd02::1')
+  return { left, right, router }
+}
+
+/** The addresses of the hops. */
+const hops = (output: string): string[] => [...output.matchAll(/^ *\d+ {2}(\S+)/gm)].map(([, hop]) => hop as string)
+
+t.test('through a router of ours, by a narrow link', { skip }, async (t) => {
+  const before = packetsInUse()
+  const { left, router } = await routed(t, 1300)
+  for (const method of ['udp', 'icmp', 'tcp']) {
+    const { output } = await left.run('traceroute', '-6', '-n', '-w', '2', '-q', '1', '-M', method, 'fd02::1')
+    t.same(hops(output), ['fd01::fe', 'fd02::1'], `by ${method}`)
+  }
+  const { output: nowhere } = await left.run('traceroute', '-6', '-n', '-w', '2', '-q', '1', '-m', '3', '2001:db8::1')
+  t.match(nowhere, / fd01::fe .*!N/, 'no route')
+  const { output: nobody } = await left.run('traceroute', '-6', '-n', '-w', '5', '-q', '1', '-m', '3', 'fd02::99')
+  t.match(nobody, / fd01::fe .*!H/, 'nobody has that address')
+  const { output: refused } = await left.run('ping', '-6', '-c', '1', '-w', '2', '-M', 'do', '-s', '1400', 'fd02::1')
+  t.match(refused, /[Pp]acket too big.*1300|mtu[ :=]+1300/i, 'what is too big for the narrow link')
+  const { output } = await left.run('ping', '-6', '-q', '-c', '5', '-i', '0.02', '-W', '2', '-s', '20000', 'fd02::1')
+  t.match(output, '5 received', 'the kernel has learnt the MTU of the path, and fragments for it')
+  await router.close()
+  t.equal(packetsInUse(), before)
+})
