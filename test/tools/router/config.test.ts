@@ -1,0 +1,94 @@
+/** The router's file: what it comes to, what contradicts itself, and the schema that is published. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { readRouterConfig, routerJsonSchema } from '../../../tools/router/config.ts'
+import { describeStep, planned, withoutSecrets } from '../../../tools/router/plan.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'netstrata-router-'))
+t.teardown(() => rmSync(folder, { recursive: true }))
+
+function read(text: string): ReturnType<typeof readRouterConfig> {
+  const path = join(folder, 'router.yaml')
+  writeFileSync(path, text)
+  return readRouterConfig(path)
+}
+
+t.test('a whole file', async (t) => {
+  const { fixture, state } = read(`
+name: edge
+links:
+  lan: { link: 'udp:7000', addresses: [10.0.1.1/24, 10.0.2.1/24] }
+  ser: { link: 'ppp:/dev/ttyS0,user=edge,secret=hush,default' }
+gateway: 10.0.2.254
+routes:
+  - { prefix: 10.9.7.1/16, via: 10.0.1.9, metric: 5 }
+  - { prefix: 10.66.0.0/16, action: blackhole }
+clampMss: true
+reversePath: strict
+`)
+  t.same(fixture, { name: 'edge', clampMss: true, reversePath: 'strict', hosts: {} })
+  t.same(planned({ links: [], routes: [] }, state).map(describeStep), [
+    '+ link lan: udp:7000',
+    '+ link ser: ppp:/dev/ttyS0,user=edge,secret=…,default',
+    '+ address 10.0.1.1/24 on lan',
+    '+ address 10.0.2.1/24 on lan',
+    '+ route 0.0.0.0/0 on ser',
+    '+ route 0.0.0.0/0 via 10.0.2.254 on lan',
+    '+ route 10.9.0.0/16 via 10.0.1.9 on lan metric 5',
+    '+ route 10.66.0.0/16 blackhole',
+  ])
+  t.equal(withoutSecrets('udp:1,cookie=0badcafe,peer-cookie=00000000'), 'udp:1,cookie=…,peer-cookie=…')
+})
+
+const LINKS = `links:
+  a: { link: 'udp:127.0.0.1:7000', addresses: [10.0.1.1/24] }
+  b: { link: 'udp:127.0.0.1:7001', addresses: [10.0.2.1/24] }
+`
+
+t.test('contradictions are told where they show, all at once', async (t) => {
+  const wrong: [string, RegExp][] = [
+    ['', /1:1: .*object/],
+    ['links: {}', /:1:8: links: a router needs at least one link/],
+    [`${LINKS}gatewy: 10.0.1.2`, /:4:\d+: .*gatewy/],
+    [
+      "links: { a: { link: 'udp:7000' }, b: { link: 'udp:7000' } }",
+      /:1:46: links\.b\.link: UDP port .*7000 .*link 'a'/,
+    ],
+    ["links: { a: { link: 'tap:t0' }, b: { link: 'tap:t0' } }", /links\.b\.link: the device t0 is taken/],
+    [LINKS.replace('10.0.2.1', '10.0.1.1'), /:3:\d+: links\.b\.addresses\.0: 10\.0\.1\.1 is on the link 'a', too/],
+    [LINKS.replace('10.0.2.1/24', '10.0.1.9/28'), /10\.0\.1\.0\/28 overlaps 10\.0\.1\.0\/24 of the link 'a'/],
+    [LINKS.replace('10.0.2.1/24', '10.0.2.0/24'), /10\.0\.2\.0\/24 is not one station's address/],
+    [`${LINKS}gateway: 10.0.3.1`, /:4:10: gateway: 10\.0\.3\.1 is on no network of any link/],
+    [`${LINKS}gateway: 10.0.1.1`, /gateway: 10\.0\.1\.1 is this router itself/],
+    [`${LINKS}routes: [{ prefix: 10.9.0.0/16 }]`, /routes\.0: a route needs `via`/],
+    [`${LINKS}routes: [{ prefix: 10.9.0.0/16, link: c }]`, /routes\.0: there is no link 'c'; there are: a, b/],
+    [`${LINKS}routes: [{ prefix: 'fd00::/8', via: 10.0.1.2 }]`, /routes\.0: .*different families/],
+    [`${LINKS}routes: [{ prefix: 10.9.0.0/16, link: a, action: blackhole }]`, /routes\.0: a route that is blackhole/],
+    [
+      `${LINKS}gateway: 10.0.1.2\nroutes:\n  - { prefix: 0.0.0.0/0, via: 10.0.1.2 }`,
+      /:6:5: routes\.0: this route is there already/,
+    ],
+  ]
+  for (const [text, message] of wrong) t.throws(() => read(text), { exitCode: 3, code: 'ERR_CONFIG', message }, text)
+  const both = `${LINKS.replace('10.0.2.1', '10.0.1.1')}gateway: 10.0.3.1`
+  t.throws(() => read(both), { message: /:3:\d+: .*\n.*:4:10: / }, 'in the order of the file')
+})
+
+t.test('what only looks like a contradiction', async (t) => {
+  const right = [
+    LINKS.replace('10.0.2.1/24', '10.0.1.9/32'),
+    `${LINKS}routes:\n  - { prefix: 10.9.0.0/16, via: 10.0.1.2 }\n  - { prefix: 10.9.0.0/16, via: 10.0.2.2 }`,
+    `${LINKS}routes: [{ prefix: 10.9.0.0/16, via: 192.0.2.1, link: a }]`,
+    "links: { a: { link: 'udp:0' }, b: { link: 'udp:0' } }",
+  ]
+  for (const text of right) t.doesNotThrow(() => read(text), text)
+})
+
+t.test('the published schema is that of the program', async (t) => {
+  const file = join(dirname(fileURLToPath(import.meta.url)), '../../../docs/router.schema.json')
+  const message = 'run npx tsx scripts/router-schema.ts'
+  t.equal(readFileSync(file, 'utf8'), `${JSON.stringify(routerJsonSchema(), undefined, 2)}\n`, message)
+})
