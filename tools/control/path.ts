@@ -1,6 +1,6 @@
 /** Where the control sockets of running nodes are: one folder per user, one Unix socket per node. */
 import { existsSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs'
-import { tmpdir, userInfo } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CommandError, EXIT, usageError } from '../exit.ts'
 
@@ -8,12 +8,15 @@ const SUFFIX = '.sock'
 /** sun_path holds 108 octets with its NUL (unix(7)); macOS 104. */
 const MAX_PATH_OCTETS = 103
 
+/** A user of systemd's making may have no entry that `userInfo` could find; where there are no numbers, as Node has it. */
+const ownUid = (): number => process.getuid?.() ?? -1
+
 function folderPath(): string {
   const runtime = process.env.XDG_RUNTIME_DIR
   // Inherited by su and sudo, it may name what is not there, or not ours.
   return runtime !== undefined && existsSync(runtime)
     ? join(runtime, 'netstrata')
-    : join(tmpdir(), `netstrata-${userInfo().uid}`)
+    : join(tmpdir(), `netstrata-${ownUid()}`)
 }
 
 /** The folder, made if need be; only its owner may enter. @throws CommandError exit 1 — it belongs to somebody else. */
@@ -21,7 +24,7 @@ export function controlFolder(): string {
   const folder = folderPath()
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const { uid, mode } = statSync(folder)
-  if (uid !== userInfo().uid || (mode & 0o077) !== 0) {
+  if (uid !== ownUid() || (mode & 0o077) !== 0) {
     throw new CommandError(`${folder} is open to other users; remove it and try again`, EXIT.failure, 'EACCES')
   }
   return folder
