@@ -5,10 +5,12 @@ import type {
   NeighbourEntry,
   NetworkControl,
   NewRoute,
+  PolicyCount,
   RouteCandidate,
   RouteEntry,
   RouteExplanation,
   Routes,
+  TranslationEntry,
 } from '../../src/api/routes.ts'
 import { formatMac, type IpAddress, parseAddress, parsePrefix } from '../../src/kernel/address.ts'
 import { integer, invalidValue, NetError } from '../../src/kernel/errors.ts'
@@ -77,6 +79,14 @@ export class Control implements NetworkControl {
     const port = named(this.ports, link)
     const own = parsePrefix(address, 'address').address
     return this.familyOf(own)?.removeAddress(port, own) ?? false
+  }
+
+  policy(): PolicyCount[] {
+    return [...this.families()].flatMap((family) => [...(family.policy?.() ?? [])])
+  }
+
+  translations(): TranslationEntry[] {
+    return [...this.families()].flatMap((family) => [...(family.translations?.() ?? [])])
   }
 
   addresses(): string[] {

@@ -2,7 +2,7 @@
  * What joins an address family to the network tier: `ip` owns links, routes and listeners, which both families share; a
  * family owns its header, its addresses' meaning and its neighbours. So another family joins without a change around it.
  */
-import type { NewRoute } from '../../src/api/routes.ts'
+import type { NewRoute, PolicyCount, TranslationEntry } from '../../src/api/routes.ts'
 import type { IpAddress } from '../../src/kernel/address.ts'
 import type { Boundary, Reasons } from '../../src/kernel/boundary.ts'
 import type { Env } from '../../src/kernel/env.ts'
@@ -66,6 +66,9 @@ export interface Family {
   /** @returns whether it was there. */
   removeAddress(port: Port, address: IpAddress): boolean
   neighbours(port: Port): readonly NeighbourSnapshot[]
+  /** As in `NetworkControl`; left out by a family that has no such thing. */
+  policy?(): readonly PolicyCount[]
+  translations?(): readonly TranslationEntry[]
   /** Something that cached paths rest on has changed. */
   forgetPaths(): void
   /** As in `NetworkService`, for addresses of this family. */

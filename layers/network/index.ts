@@ -15,5 +15,16 @@ export { ipv6 } from './ipv6/ipv6.ts'
 export type { InterfaceIdentifier, Ipv6Options } from './ipv6/options.ts'
 export type { NatFiltering, NatForward, NatOptions, NatTimeouts } from './nat/options.ts'
 export type { NeighbourOptions, NeighbourSnapshot, NeighbourState } from './neighbours.ts'
+export type {
+  OneOrMore,
+  PolicyFunction,
+  PolicyHook,
+  PolicyOptions,
+  PolicyPacket,
+  PolicyRewrite,
+  PolicyRule,
+  PolicyVerdict,
+} from './policy/rules.ts'
+export { type PolicyTest, type SamplePacket, testPolicy } from './policy/sample.ts'
 export type { ReassemblyLimits } from './reassembly.ts'
 export * from './service.ts'

@@ -83,6 +83,25 @@ export interface LinkEntry {
   readonly addresses: readonly string[]
 }
 
+/** How often a rule of a policy matched, in the order of the rules; the last is the default. */
+export interface PolicyCount {
+  readonly name: string
+  readonly action: 'allow' | 'deny' | 'reject' | 'rewrite'
+  readonly packets: number
+}
+
+/** A port outside that stands for one inside (NAT). Of ICMP echo, ports are identifiers. */
+export interface TranslationEntry {
+  readonly protocol: 'tcp' | 'udp' | 'icmp'
+  /** '192.168.0.2:5000' */
+  readonly inside: string
+  readonly outsidePort: number
+  /** Remote ports it talks to. */
+  readonly sessions: number
+  /** It was configured, and stays. */
+  readonly forward: boolean
+}
+
 /** The handle on a node's network tier. */
 export interface NetworkControl {
   readonly routes: Routes
@@ -92,6 +111,10 @@ export interface NetworkControl {
   addAddress(link: string, address: string): void
   /** Connections bound to the address fail with EADDRNOTAVAIL. @returns whether it was there. */
   removeAddress(link: string, address: string): boolean
+  /** What the rules have met; empty without a policy. */
+  policy(): PolicyCount[]
+  /** The ports that translation has given out; empty without. */
+  translations(): TranslationEntry[]
   /** The node's addresses of every link, without lengths. */
   addresses(): string[]
   /** Told after addresses, links, routes or what is known of paths have changed, by whomever. @returns a function that stops it. */

@@ -15,6 +15,7 @@ import type { Reassembly } from '../reassembly.ts'
 import type { ReversePath } from '../reverse-path.ts'
 import { NetworkAddressing, PROTOCOL } from '../service.ts'
 import { type Addresses, ALL_HOSTS, isLoopback, isMulticast, isReserved, isThisNetwork } from './addresses.ts'
+import type { Filter } from './filter.ts'
 import * as header from './header.ts'
 import type { Hop, Hops } from './hops.ts'
 import type { Icmp } from './icmp.ts'
@@ -34,6 +35,7 @@ export interface InputRules {
   /** Null for those that do not care. */
   readonly reversePath: ReversePath | null
   readonly nat: Nat | null
+  readonly filter: Filter | null
 }
 
 export class Input implements LocalReceiver {
@@ -177,10 +179,14 @@ export class Input implements LocalReceiver {
   private deliver(packet: Packet, port: Ipv4Port | null, w1: number): void {
     const whole = (w1 & FRAGMENT) === 0 ? packet : this.assemble(packet)
     if (whole === undefined) return
-    const { nat } = this.rules
+    const { nat, filter } = this.rules
     const arrival = nat === null ? 'notOurs' : nat.arrive(whole, port)
-    if (arrival === 'notOurs') this.merge(whole, port)
-    else if (arrival === 'translated') this.sendOn(whole, port)
+    if (arrival === 'translated') this.sendOn(whole, port)
+    if (arrival !== 'notOurs') return
+    const answer = nat?.answered ?? false
+    if (filter === null || port === null || filter.passes('input', whole, port.port.index, 0, answer)) {
+      this.merge(whole, port)
+    }
   }
 
   /** Takes ownership of a fragment. @returns the datagram once it is whole. */
@@ -249,17 +255,30 @@ export class Input implements LocalReceiver {
       this.boundary.drop(packet, 'natUnsolicited')
       return
     }
-    this.pass(packet, port, hop, w1, w2)
+    this.pass(packet, port, hop, w1, w2, false)
   }
 
   /** What was for us has been translated, and is for somebody else now. */
   private sendOn(packet: Packet, port: Ipv4Port | null): void {
     const { view, start } = packet
     const hop = this.hops.find(header.destination(view, start))
-    this.pass(packet, port, hop, view.getInt32(start + 4), view.getInt32(start + 8))
+    const answer = this.rules.nat?.answered ?? false
+    this.pass(packet, port, hop, view.getInt32(start + 4), view.getInt32(start + 8), answer)
   }
 
-  private pass(packet: Packet, port: Ipv4Port | null, hop: Hop, w1: number, w2: number): void {
+  /** @param answer it answers what translation has let out. */
+  private pass(packet: Packet, port: Ipv4Port | null, to: Hop, w1: number, word2: number, answer: boolean): void {
+    const { filter } = this.rules
+    let hop = to
+    let w2 = word2
+    if (filter !== null) {
+      hop = this.hops.wayOf(to, packet)
+      const out = hop.port?.port.index ?? 0
+      if (!filter.passes('forward', packet, port?.port.index ?? 0, out, answer)) return
+      const { view, start } = packet
+      if (filter.moved) hop = this.hops.find(header.destination(view, start))
+      w2 = view.getInt32(start + 8)
+    }
     if (w2 >>> 24 <= 1) {
       this.icmp.complain(packet, TYPE.timeExceeded, CODE.ttl, 0)
       this.boundary.drop(packet, 'ttlExceeded')

@@ -4,6 +4,7 @@
  * Not here: source routing (refused), redirects (ignored; none are sent), multicast groups beyond all hosts, and
  * forwarding of multicasts and directed broadcasts.
  */
+import type { PolicyCount, TranslationEntry } from '../../../src/api/routes.ts'
 import type { IpAddress } from '../../../src/kernel/address.ts'
 import { Drive } from '../../../src/kernel/drive.ts'
 import { scoped } from '../../../src/kernel/env.ts'
@@ -16,12 +17,14 @@ import { LocalDelivery } from '../local.ts'
 import { NatTable } from '../nat/table.ts'
 import type { NeighbourOwner, NeighbourSnapshot } from '../neighbours.ts'
 import { PathMtu } from '../path-mtu.ts'
+import { Policy } from '../policy/policy.ts'
 import { Reassembly } from '../reassembly.ts'
 import { ReversePath } from '../reverse-path.ts'
 import { IPV4_BITS_BEFORE, Route } from '../routes.ts'
 import type { NetworkAddressing, NoPath, Path } from '../service.ts'
 import { Addresses, isLoopback, isMulticast, LIMITED_BROADCAST } from './addresses.ts'
 import { arp } from './arp.ts'
+import { Filter } from './filter.ts'
 import * as header from './header.ts'
 import { Hops } from './hops.ts'
 import { Icmp } from './icmp.ts'
@@ -68,6 +71,7 @@ class Ipv4 implements Family, PortOwner {
   private readonly output: Output
   private readonly reassembly: Reassembly
   private readonly reassemblyDrive: Drive
+  private readonly rules: Policy | null
   private readonly nat: Nat | null
   private readonly natDrive: Drive | null
   private readonly input: Input
@@ -93,7 +97,18 @@ class Ipv4 implements Family, PortOwner {
       receiveLocal: (packet) => this.input.receiveLocal(packet),
       ready: () => this.boundary.ready(),
     })
-    this.output = new Output(this.boundary, this.addressBook, this.hops, this.local, this.icmp, settings.clampMss)
+    this.rules = settings.policy === null ? null : new Policy(settings.policy)
+    const nameOf = (link: number) => this.ports[link]?.port.name ?? ''
+    const filter = this.rules === null ? null : new Filter(this.boundary, this.icmp, this.rules, nameOf)
+    this.output = new Output(
+      this.boundary,
+      this.addressBook,
+      this.hops,
+      this.local,
+      this.icmp,
+      settings.clampMss,
+      filter,
+    )
     this.icmp.connect(this.output)
     this.reassembly = new Reassembly(
       IPV4_FRAGMENTS,
@@ -118,6 +133,7 @@ class Ipv4 implements Family, PortOwner {
         forwarding,
         reversePath: reversePath === false ? null : new ReversePath(context.routes, reversePath === 'strict'),
         nat,
+        filter,
       },
     )
     env.defer(() => this.close())
@@ -131,6 +147,7 @@ class Ipv4 implements Family, PortOwner {
     const { address, addresses } = this.settings
     const joined = new Ipv4Port(port, this.settings.mtu, this)
     this.ports[port.index] = joined
+    this.bindRules()
     if (port.link.offload.merge === true) {
       const { timers, clock } = this.context.env
       joined.merger = new Merger(timers, clock, { merged: (packet) => this.input.handUp(packet, joined) })
@@ -152,6 +169,7 @@ class Ipv4 implements Family, PortOwner {
     const gone = this.ports[port.index]
     this.ports[port.index] = undefined
     gone?.close()
+    this.bindRules()
     this.addressBook.update(this.ports)
     this.hops.clear()
   }
@@ -202,6 +220,14 @@ class Ipv4 implements Family, PortOwner {
 
   neighbours(port: Port): readonly NeighbourSnapshot[] {
     return this.ports[port.index]?.neighbours?.list() ?? []
+  }
+
+  policy(): readonly PolicyCount[] {
+    return this.rules?.counts() ?? []
+  }
+
+  translations(): readonly TranslationEntry[] {
+    return this.nat?.entries() ?? []
   }
 
   forgetPaths(): void {
@@ -300,6 +326,10 @@ class Ipv4 implements Family, PortOwner {
     if (this.nat !== null)
       this.nat.outsideAddress = this.ports.find((port) => port?.nat === this.nat)?.sourceFor(0) ?? 0
     this.context.changed()
+  }
+
+  private bindRules(): void {
+    this.rules?.bind((name) => this.ports.find((port) => port?.port.name === name)?.port.index ?? 0)
   }
 
   private translation({ nat: settings }: Settings): [Nat, Drive] | [null, null] {

@@ -10,7 +10,8 @@
  * fragments are put together first, whatever their order (RFC 4787 §11).
  */
 
-import { maskIpv4 } from '../../../src/kernel/address.ts'
+import type { TranslationEntry } from '../../../src/api/routes.ts'
+import { formatIpv4, maskIpv4 } from '../../../src/kernel/address.ts'
 import { checksum } from '../../../src/kernel/checksum.ts'
 import type { Clock } from '../../../src/kernel/clock.ts'
 import type { Drive } from '../../../src/kernel/drive.ts'
@@ -49,6 +50,8 @@ export class Nat {
   private readonly drive: Drive
   private readonly assembler: Assembler
   private readonly inside: readonly { readonly network: number; readonly mask: number }[]
+  /** What arrived last answers what was sent from inside, or by the node. */
+  answered = false
   /** The link's address; 0 while it has none. */
   private address = 0
 
@@ -167,15 +170,23 @@ export class Nat {
    */
   arrive(packet: Packet, port: Ipv4Port | null): Arrival {
     const { view, start } = packet
+    this.answered = false
     if (header.destination(view, start) !== this.address || this.address === 0) return 'notOurs'
     const protocol = header.protocol(view, start)
     const transport = start + header.headerOctets(view, start)
     if (protocol === PROTOCOL.icmp && isError(packet, transport)) return this.arriveError(packet, transport)
     if (port === null || !isTranslated(packet, protocol, transport, TYPE.echoReply)) return 'notOurs'
     const mapping = this.table.mappingOutside(protocol, view.getUint16(portAt(protocol, transport, DESTINATION)))
-    if (mapping === null || this.addresses.isAssigned(mapping.insideAddress)) return this.returned(packet, mapping)
+    if (mapping === null) return 'notOurs'
+    const remotePort = protocol === PROTOCOL.icmp ? 0 : view.getUint16(portAt(protocol, transport, SOURCE))
+    this.answered = this.table.hasSession(mapping, header.source(view, start), remotePort)
+    if (this.addresses.isAssigned(mapping.insideAddress)) {
+      // For the node itself; its port outside may be another than the one it used.
+      deliverTo(packet, mapping)
+      return 'notOurs'
+    }
     if (port.nat === this) {
-      if (!this.admits(packet, mapping, protocol, transport)) return this.drop(packet, 'natFiltered')
+      if (!this.admits(packet, mapping, protocol, transport, remotePort)) return this.drop(packet, 'natFiltered')
     } else if (!this.turnAround(packet, protocol, transport)) {
       return this.drop(packet, 'natFull')
     }
@@ -183,16 +194,9 @@ export class Nat {
     return 'translated'
   }
 
-  /** What is for the node itself; its port outside may be another than the one it used. */
-  private returned(packet: Packet, mapping: Mapping | null): Arrival {
-    if (mapping !== null) deliverTo(packet, mapping)
-    return 'notOurs'
-  }
-
-  private admits(packet: Packet, mapping: Mapping, protocol: number, transport: number): boolean {
+  private admits(packet: Packet, mapping: Mapping, protocol: number, transport: number, remotePort: number): boolean {
     const { view, start } = packet
     const flags = protocol === PROTOCOL.tcp ? view.getUint8(transport + TCP_FLAGS) : 0
-    const remotePort = protocol === PROTOCOL.icmp ? 0 : view.getUint16(portAt(protocol, transport, SOURCE))
     const admitted = this.table.admits(mapping, header.source(view, start), remotePort, flags, this.clock.now())
     this.drive.arm()
     return admitted
@@ -227,12 +231,24 @@ export class Nat {
     if (!this.table.hasSession(mapping, header.destination(view, at), remotePort)) {
       return own ? 'notOurs' : this.drop(packet, 'natNoSession')
     }
+    this.answered = true
     rewriteAddress(packet, at, end, SOURCE, mapping.insideAddress)
     rewritePort(packet, at, end, SOURCE, mapping.insidePort)
     sumAnew(packet, transport)
     if (own) return 'notOurs'
     rewriteAddress(packet, packet.start, end, DESTINATION, mapping.insideAddress)
     return 'translated'
+  }
+
+  /** The ports outside, for those who look at it. */
+  entries(): TranslationEntry[] {
+    return [...this.table.entries()].map((mapping) => ({
+      protocol: mapping.protocol === PROTOCOL.tcp ? 'tcp' : mapping.protocol === PROTOCOL.udp ? 'udp' : 'icmp',
+      inside: `${formatIpv4(mapping.insideAddress)}:${mapping.insidePort}`,
+      outsidePort: mapping.outsidePort,
+      sessions: mapping.sessions,
+      forward: mapping.permanent,
+    }))
   }
 
   private drop(packet: Packet, reason: Ipv4Reason): Arrival {

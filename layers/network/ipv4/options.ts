@@ -5,6 +5,8 @@ import { integer, invalidValue } from '../../../src/kernel/errors.ts'
 import { checkErrors, type ErrorRate } from '../error-rate.ts'
 import { type NatOptions, type NatSettings, natSettings } from '../nat/options.ts'
 import { checkNeighbours } from '../neighbours.ts'
+import { Policy } from '../policy/policy.ts'
+import type { PolicyOptions } from '../policy/rules.ts'
 import { checkReassembly, type ReassemblyLimits } from '../reassembly.ts'
 import { isLoopback, isMulticast, isReserved, isThisNetwork } from './addresses.ts'
 import type { ArpOptions } from './arp.ts'
@@ -29,6 +31,8 @@ export interface Ipv4Options {
   readonly reversePath?: 'strict' | 'loose' | false | undefined
   /** Give what leaves by one link its address as source, and know whose the answers are. */
   readonly nat?: NatOptions | undefined
+  /** What may pass through the node, reach it, and leave it. Default: all. */
+  readonly policy?: PolicyOptions | undefined
   /**
    * Of forwarded TCP connections: let both ends announce no larger segments than the links here take. For links smaller
    * than the rest of the way, as tunnels are, where ICMP errors may get lost. Default false.
@@ -52,6 +56,7 @@ export interface Settings {
   readonly forwarding: boolean
   readonly reversePath: 'strict' | 'loose' | false
   readonly nat: NatSettings | null
+  readonly policy: PolicyOptions | null
   readonly clampMss: boolean
   readonly mtu: number
   readonly ttl: number
@@ -75,6 +80,7 @@ export function settingsOf(options: Ipv4Options): Settings {
     ),
     forwarding: options.forwarding ?? false,
     reversePath: reversePathOf(options.reversePath ?? false),
+    policy: policyOf(options.policy),
     nat: options.nat === undefined ? null : natSettings(options.nat),
     clampMss: options.clampMss ?? false,
     mtu: integer('mtu', options.mtu ?? header.LONGEST_DATAGRAM_OCTETS, header.SMALLEST_MTU, 65_535),
@@ -105,6 +111,13 @@ function reversePathOf(value: 'strict' | 'loose' | false): 'strict' | 'loose' | 
   if (![false, 'strict', 'loose'].includes(value))
     throw invalidValue('reversePath', "'strict', 'loose' or false", value)
   return value
+}
+
+/** Every node counts for itself, so what is checked here is made once more for each. */
+function policyOf(options: PolicyOptions | undefined): PolicyOptions | null {
+  if (options === undefined) return null
+  new Policy(options)
+  return options
 }
 
 function word(name: string, text: string): string {

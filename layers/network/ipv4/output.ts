@@ -13,6 +13,7 @@ import { UNRESOLVED } from '../neighbours.ts'
 import type { NetworkAddressing } from '../service.ts'
 import { type Addresses, isLoopback, LIMITED_BROADCAST } from './addresses.ts'
 import { clampMss } from './clamp-mss.ts'
+import type { Filter } from './filter.ts'
 import { type Fragments, fragment } from './fragment.ts'
 import * as header from './header.ts'
 import type { Hop, Hops } from './hops.ts'
@@ -33,6 +34,7 @@ export class Output implements Fragments {
   private readonly local: LocalDelivery
   private readonly complaints: Complaints
   private readonly clamping: boolean
+  private readonly filter: Filter | null
   /** Destinations we sent to lately; a report about another one is forged, or too late to matter. */
   private readonly recent = new Int32Array(1 << RECENT_BITS)
   /** Where fragments go while `fragment` runs. */
@@ -47,6 +49,7 @@ export class Output implements Fragments {
     local: LocalDelivery,
     complaints: Complaints,
     clamping: boolean,
+    filter: Filter | null,
   ) {
     this.boundary = boundary
     this.addresses = addresses
@@ -54,6 +57,7 @@ export class Output implements Fragments {
     this.local = local
     this.complaints = complaints
     this.clamping = clamping
+    this.filter = filter
   }
 
   /** Sends a packet that begins with its transport header. Takes ownership. @returns as `Service.send`. */
@@ -131,6 +135,7 @@ export class Output implements Fragments {
     if (hop.port === null) return this.fail(packet, hop)
     if (!hop.port.port.up) return this.drop(packet, 'linkDown')
     if (dontFragment && wireOctets(packet) > hop.mtu) return this.tooBig(packet, hop.mtu)
+    if (this.filter !== null && !this.filter.passes('output', packet, 0, hop.port.port.index, false)) return true
     const { nat } = hop.port
     const left = nat === null || hop.kind !== 'forward' ? packet : nat.leave(packet)
     return left === null || this.fit(left, hop, hop.mtu)

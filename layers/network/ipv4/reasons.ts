@@ -14,6 +14,8 @@ export type Ipv4Reason =
   | 'martianSource'
   | 'martianDestination'
   | 'reversePath'
+  | 'policyDenied'
+  | 'policyRejected'
   | 'natUnsolicited'
   | 'natFiltered'
   | 'natNoAddress'
@@ -60,6 +62,9 @@ export const REASONS: Reasons<Ipv4Reason> = {
   martianDestination: 'RFC 1812 §5.3.7',
   /** The link does not lead back to the source. */
   reversePath: 'RFC 3704 §2.2',
+  /** A rule of the policy, or its default, says so; of rejected ones the sender is told. */
+  policyDenied: 'RFC 1812 §5.3.9',
+  policyRejected: 'RFC 1812 §5.2.7.1',
   /** From outside to an address inside, which nobody there is to know. */
   natUnsolicited: 'RFC 4787 §5',
   /** To a port outside whose host has not sent to the source. */
