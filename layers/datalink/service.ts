@@ -59,4 +59,10 @@ export interface LinkService extends Service<LinkAddressing> {
   readonly offload: LinkOffload
   /** Undefined for nearly all links: addresses are configured. */
   readonly negotiated?: Negotiated
+  /**
+   * Has the neighbours on this link stop sending, until all that were returned have been called. Undefined where a link
+   * cannot; one that was told not to does nothing.
+   * @returns a function that lets them go on; to be called once.
+   */
+  hold?(): () => void
 }

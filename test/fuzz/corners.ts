@@ -174,7 +174,7 @@ function superSegment(service: PhysicalService): Packet {
 /** What a layer above must not ask of a link or of a network. */
 async function pauseCorner(sim: Simulation): Promise<void> {
   const [a, b] = cable().map((end, i) => sim.boot(`pause ${i}`, stack(end, ethernet({ pause: true }))).top)
-  b?.hold(true)
+  b?.hold()
   await sim.run(ms(1))
   const addressing = new LinkAddressing()
   for (let i = 0; i < 1000; i++) a?.send(packetFor(a, 46), addressing) // queueFull

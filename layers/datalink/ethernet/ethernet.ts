@@ -41,6 +41,7 @@ import {
 import { MAC_CONTROL, PAUSE_GROUP, Pause, type PauseOwner, putPause } from './pause.ts'
 
 const GIGABIT = 1e9
+const NOTHING = (): void => {}
 
 export interface EthernetOptions {
   /**
@@ -49,7 +50,7 @@ export interface EthernetOptions {
    */
   readonly address?: string
   /**
-   * Flow control: PAUSE frames are obeyed, and `hold` sends them. As an object, `rate` is what a quantum is reckoned by,
+   * Flow control: PAUSE frames are obeyed, and `hold` sends them, which a router does by itself. As an object, `rate` is what a quantum is reckoned by,
    * in bits per second; default 1e9. Default false: they are dropped.
    */
   readonly pause?: boolean | { readonly rate: number }
@@ -57,8 +58,11 @@ export interface EthernetOptions {
 
 /** A link whose neighbour can be told to stop. */
 export interface EthernetService extends LinkService {
-  /** Has the neighbour stop (true: above a high water mark) or go on (false). Without the option `pause`, does nothing. */
-  hold(on: boolean): void
+  /**
+   * Has the neighbour stop until what is returned is called, by whoever has no room for what comes: a router while the link
+   * it forwards to is full. Several may hold at once. Without the option `pause`, does nothing.
+   */
+  hold(): () => void
 }
 
 /** Why Ethernet drops frames. */
@@ -146,8 +150,8 @@ class Ethernet implements EthernetService, User<undefined>, PauseOwner {
     return this.transmit(packet)
   }
 
-  hold(on: boolean): void {
-    this.pause?.hold(on)
+  hold(): () => void {
+    return this.pause === null ? NOTHING : this.pause.hold()
   }
 
   transmit(packet: Packet): boolean {
@@ -172,7 +176,7 @@ class Ethernet implements EthernetService, User<undefined>, PauseOwner {
   }
 
   ready(): void {
-    this.boundary.ready()
+    if (this.pause === null || this.pause.lineReady()) this.boundary.ready()
   }
 
   linkChanged(state: LinkState, reason: string): void {

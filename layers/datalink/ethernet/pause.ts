@@ -40,8 +40,9 @@ export class Pause {
   private readonly sending: Timer
   private readonly receiving: Timer
   private until: Instant = 0
+  /** Somebody above waits to be told. */
   private shut = false
-  private holding = false
+  private holders = 0
 
   /** @param bitsPerSecond the rate a quantum is reckoned by. */
   constructor(env: Env, owner: PauseOwner, bitsPerSecond: number) {
@@ -61,12 +62,18 @@ export class Pause {
   /** What has to wait. @returns whether it was taken; `open` then says whether more is. */
   push(packet: Packet): boolean {
     const taken = this.waiting.push(packet)
-    this.shut = !this.waiting.open
+    if (!this.waiting.open) this.shut = true
     return taken
   }
 
   get open(): boolean {
     return this.waiting.open
+  }
+
+  /** The line below takes frames again, or a pause is over. @returns whether those above may send. */
+  lineReady(): boolean {
+    this.shut = this.until > this.env.clock.now() || !this.flush()
+    return !this.shut
   }
 
   /** A MAC control frame, from behind its type. @returns whether it was a PAUSE. */
@@ -79,14 +86,18 @@ export class Pause {
     return true
   }
 
-  /** Has the neighbour stop, again and again, until told otherwise. */
-  hold(on: boolean): void {
-    if (on === this.holding) return
-    this.holding = on
-    if (on) {
-      this.repeat()
-      return
+  /** Has the neighbour stop, again and again, until all who asked for it have let go. @returns what lets go. */
+  hold(): () => void {
+    if (this.holders++ === 0) this.repeat()
+    let holds = true
+    return () => {
+      if (holds && --this.holders === 0) this.release()
+      holds = false
     }
+  }
+
+  private release(): void {
+    if (!this.receiving.armed) return // Closed.
     this.env.timers.cancel(this.receiving)
     this.owner.sendPause(0)
   }
@@ -98,11 +109,16 @@ export class Pause {
   }
 
   private resume(): void {
+    if (!this.shut) this.flush()
+    else if (this.lineReady()) this.owner.resumed()
+  }
+
+  /** Sends what had to wait, as far as the line takes it. @returns whether it takes more. */
+  private flush(): boolean {
     for (let packet = this.waiting.shift(); packet !== undefined; packet = this.waiting.shift()) {
-      this.owner.transmit(packet)
+      if (!this.owner.transmit(packet)) return false
     }
-    if (this.shut) this.owner.resumed()
-    this.shut = false
+    return true
   }
 
   private durationOf(quanta: number): Duration {

@@ -117,7 +117,7 @@ export class Output implements Fragments {
     const left = port.nat === null ? packet : port.nat.leave(packet)
     if (left === null) return
     if (this.clamping) clampMss(left, Math.min(from?.mtu ?? port.mtu, port.mtu))
-    this.fit(left, hop, port.mtu)
+    if (!this.fit(left, hop, port.mtu) && from !== null) port.backpressure.hold(from.link)
   }
 
   /** A piece that `fragment` cut. Not to be called by others. */

@@ -4,6 +4,7 @@ import type { LinkState, User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { type Cast, ETHERTYPE, LinkAddressing, type LinkService } from '../../datalink/service.ts'
 import type { Merger } from '../../offload/merge.ts'
+import { Backpressure } from '../backpressure.ts'
 import type { Assigned, Port } from '../family.ts'
 import type { Neighbours } from '../neighbours.ts'
 import type { Nat } from './nat.ts'
@@ -31,6 +32,8 @@ export class Ipv4Port implements User<LinkAddressing> {
   /** Translates what leaves by this link, and its answers; null on most. */
   nat: Nat | null = null
   readonly addresses: Ipv4Assigned[] = []
+  /** Whom we hold because this link is full. */
+  readonly backpressure: Backpressure = new Backpressure()
   /** Scratch for `link.send`. */
   readonly to: LinkAddressing = new LinkAddressing()
   /** Largest datagram on this link. */
@@ -55,11 +58,13 @@ export class Ipv4Port implements User<LinkAddressing> {
   }
 
   ready(): void {
+    this.backpressure.release()
     this.owner.ready()
   }
 
   linkChanged(state: LinkState): void {
     this.mtu = Math.min(this.cap, this.link.mtu)
+    if (state === 'down') this.backpressure.release()
     this.owner.linkChanged(this, state === 'up')
   }
 
@@ -79,6 +84,7 @@ export class Ipv4Port implements User<LinkAddressing> {
   }
 
   close(): void {
+    this.backpressure.release()
     this.leave()
     this.neighbours?.close()
     this.merger?.close()

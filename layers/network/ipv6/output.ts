@@ -12,7 +12,7 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import type { LinkAddress } from '../../datalink/service.ts'
 import { complete } from '../../offload/complete.ts'
 import { Segmenter } from '../../offload/segment.ts'
-import { flowHash, folded } from '../flow.ts'
+import { flowHash, folded, mix } from '../flow.ts'
 import type { LocalDelivery } from '../local.ts'
 import { UNRESOLVED } from '../neighbours.ts'
 import { type NetworkAddressing, PROTOCOL } from '../service.ts'
@@ -70,7 +70,7 @@ export class Output implements Fragments {
     const { source, destination, protocol } = to
     const way = this.hops.find(destination, to.link)
     const place = folded(destination)
-    this.recent[place >>> (32 - RECENT_BITS)] = place
+    this.recent[mix(place) >>> (32 - RECENT_BITS)] = place
     if (!this.canSend(way, source)) return this.drop(packet, 'badSource')
     const length = packet.end - packet.start
     if (length > header.LONGEST_PAYLOAD_OCTETS) return this.drop(packet, 'tooLong')
@@ -84,7 +84,7 @@ export class Output implements Fragments {
   /** Were packets sent to this destination lately? */
   sentTo(destination: IpAddress): boolean {
     const place = folded(destination)
-    return this.recent[place >>> (32 - RECENT_BITS)] === place
+    return this.recent[mix(place) >>> (32 - RECENT_BITS)] === place
   }
 
   /** Sends on what came from elsewhere. Takes ownership. @param packet with its header at `start`. */
@@ -112,7 +112,7 @@ export class Output implements Fragments {
       return
     }
     view.setUint8(start + header.HOP_LIMIT_AT, header.hopLimit(view, start) - 1)
-    this.fit(packet, hop, port.mtu)
+    if (!this.fit(packet, hop, port.mtu)) port.backpressure.hold(from.link)
   }
 
   /**

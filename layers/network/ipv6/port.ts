@@ -4,6 +4,7 @@ import type { LinkState, User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { type Cast, ETHERTYPE, LinkAddressing, type LinkService } from '../../datalink/service.ts'
 import type { Merger } from '../../offload/merge.ts'
+import { Backpressure } from '../backpressure.ts'
 import type { Assigned, Port } from '../family.ts'
 import { isLinkLocal } from './address-kinds.ts'
 import type { Discovery } from './discovery.ts'
@@ -39,6 +40,8 @@ export class Ipv6Port implements User<LinkAddressing> {
   merger: Merger | null = null
   readonly addresses: Ipv6Assigned[] = []
   readonly groups: Groups = new Groups()
+  /** Whom we hold because this link is full. */
+  readonly backpressure: Backpressure = new Backpressure()
   /** Scratch for `link.send`. */
   readonly to: LinkAddressing = new LinkAddressing()
   /** Largest packet on this link. */
@@ -69,11 +72,13 @@ export class Ipv6Port implements User<LinkAddressing> {
   }
 
   ready(): void {
+    this.backpressure.release()
     this.owner.ready()
   }
 
   linkChanged(state: LinkState): void {
     this.limit()
+    if (state === 'down') this.backpressure.release()
     this.owner.linkChanged(this, state === 'up')
     this.discovery?.linkChanged(state)
   }
@@ -94,6 +99,7 @@ export class Ipv6Port implements User<LinkAddressing> {
   }
 
   close(): void {
+    this.backpressure.release()
     this.discovery?.close()
     this.leave()
     this.merger?.close()

@@ -74,14 +74,15 @@ t.test('a station told to pause keeps what is sent, for as long as it was told',
 t.test('a frame of ours, again and again while we hold, and one that ends it', async (t) => {
   const options = { address: '02:00:00:00:00:01', pause: true }
   const { sim, link, sent } = stationOver('ethernet', ethernet(options))
-  const held = link as unknown as { hold(on: boolean): void }
-  held.hold(true)
-  held.hold(true)
+  const letGo = [link.hold?.(), link.hold?.()]
   t.strictSame([...(sent[0] ?? [])].slice(0, 18), [1, 0x80, 0xc2, 0, 0, 1, ...OWN, 0x88, 8, 0, 1, 0xff, 0xff])
   t.equal(sent[0]?.length, 60)
   await sim.run(ms(40)) // 65,535 quanta are 33.6 ms
   t.equal(sent.length, 3)
-  held.hold(false)
+  letGo[0]?.()
+  letGo[0]?.()
+  t.equal(sent.length, 3, 'there is another who holds')
+  letGo[1]?.()
   t.strictSame([...(sent[3] ?? [])].slice(14, 18), [0, 1, 0, 0])
   await sim.run(seconds(1))
   t.equal(sent.length, 4)
@@ -100,14 +101,14 @@ t.test('between two stations nothing is lost that a hold could save', async (t) 
       packet.release()
     },
   })
-  far.hold(true)
+  const letGo = far.hold()
   await sim.run(ms(1))
   const address = to()
   address.peer = far.address
   for (let i = 0; i < 10; i++) near.send(payloadFor(near, Uint8Array.of(i)), address)
   await sim.run(ms(200))
   t.equal(got, 0)
-  far.hold(false)
+  letGo()
   await sim.run(ms(1))
   t.equal(got, 10)
   await sim.close()
