@@ -6,6 +6,7 @@ import type { Env } from '../../src/kernel/env.ts'
 import type { Layer } from '../../src/kernel/layer.ts'
 import type { NetworkService } from '../network/service.ts'
 import { echo } from './icmp/echo.ts'
+import { hasIpv6 } from './wildcard.ts'
 
 type Streams = Layer<NetworkService, StreamSockets>
 type Datagrams = Layer<NetworkService, DatagramSockets>
@@ -25,7 +26,7 @@ export function sockets(
 ): Layer<NetworkService, StreamOnlySockets | DatagramOnlySockets | Sockets> {
   return (network: NetworkService, env: Env) => {
     const { icmp } = echo(network, env)
-    const offered: Offered = { tier: 'transport', network: network.control, icmp }
+    const offered: Offered = { tier: 'transport', network: network.control, icmp, ipv6: hasIpv6(network) }
     for (const transport of transports) {
       const made = transport(network, env)
       if ('stream' in made) offered.stream = made.stream
@@ -37,7 +38,7 @@ export function sockets(
 }
 
 /** What is offered while it is put together. */
-interface Offered extends IcmpSockets, Pick<Sockets, 'tier' | 'network'> {
+interface Offered extends IcmpSockets, Pick<Sockets, 'tier' | 'network' | 'ipv6'> {
   stream?: Sockets['stream']
   datagram?: Sockets['datagram']
 }

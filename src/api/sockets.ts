@@ -17,6 +17,8 @@ export type { CongestionState, ConnectionInfo } from './connection-info.ts'
 export interface Endpoint {
   readonly address: IpAddress
   readonly port: number
+  /** The link of an address that `isScoped`, by name; else '' or undefined. */
+  readonly zone?: string | undefined
 }
 
 /** States of a connection (RFC 9293 §3.3.2). */
@@ -167,8 +169,10 @@ export interface ConnectRequest {
 }
 
 export interface ListenRequest {
-  /** Default: every address of the node. */
+  /** `::` is every address of the node, and so is the default; `0.0.0.0` every one of IPv4. */
   readonly address?: IpAddress | undefined
+  /** Of `::`: IPv6 alone. Default false. */
+  readonly ipv6Only?: boolean | undefined
   /** 0: an ephemeral port. */
   readonly port: number
   /** Connections that are complete but not accepted, at the most; further ones wait in the peers. Default 511. */
@@ -284,13 +288,14 @@ export interface DatagramSocket {
   readonly queuedOctets: number
   /**
    * Sends one datagram of up to 65507 octets.
-   * @param to required unless connected.
+   * @param address required unless connected, with `port`.
+   * @param link name of the link of an address that `isScoped`; default: that of the socket, or the only one.
    * @returns false when the network below is full: it was still taken, but better wait for `writable`.
    * @throws NetError EMSGSIZE, ENETUNREACH, EHOSTUNREACH, EACCES (broadcast without the option), EDESTADDRREQ
    */
-  send(octets: Uint8Array, start: number, length: number, address?: IpAddress, port?: number): boolean
-  /** Receives only from this peer from now on, and sends to it by default. @throws NetError ENETUNREACH */
-  connect(address: IpAddress, port: number): void
+  send(octets: Uint8Array, start: number, length: number, address?: IpAddress, port?: number, link?: string): boolean
+  /** Receives only from this peer from now on, and sends to it by default. @param link as of `send`. @throws NetError ENETUNREACH */
+  connect(address: IpAddress, port: number, link?: string): void
   disconnect(): void
   /** Holds arriving datagrams back, in the bounded queue; `resume` hands them over. */
   pause(): void
@@ -301,8 +306,10 @@ export interface DatagramSocket {
 }
 
 export interface BindRequest {
-  /** Default: every address of the node. */
+  /** `::` is every address of the node, and so is the default; `0.0.0.0` every one of IPv4. */
   readonly address?: IpAddress | undefined
+  /** Of `::`: IPv6 alone. Default false. */
+  readonly ipv6Only?: boolean | undefined
   /** 0 or undefined: an ephemeral port. */
   readonly port?: number | undefined
   /** Only by this link, in and out. */
@@ -344,6 +351,8 @@ export interface EchoReply {
 
 export interface EchoRequest {
   readonly address: IpAddress
+  /** Name of the link to leave by; default: by route. */
+  readonly link?: string | undefined
   /** Octets of payload, 0 to 65507; default 56. */
   readonly size?: number | undefined
   readonly ttl?: number | undefined
@@ -353,10 +362,10 @@ export interface EchoRequest {
 export interface IcmpSockets {
   readonly icmp: {
     /**
-     * Sends an echo request (RFC 792).
+     * Sends an echo request (RFC 792, RFC 4443 §4.1).
      * @param answered told of the answer, on a later turn.
      * @returns a function that stops waiting.
-     * @throws NetError ENETUNREACH, EMSGSIZE
+     * @throws NetError ENETUNREACH, EMSGSIZE, ENODEV (no such link)
      */
     echo(request: EchoRequest, answered: (reply: EchoReply) => void): () => void
   }
@@ -373,5 +382,7 @@ export interface PlainSockets {
 /** The transport tier: what `sockets(tcp(), udp())` offers. */
 export interface Sockets extends StreamSockets, DatagramSockets, IcmpSockets {
   readonly tier: 'transport'
+  /** The network has IPv6. */
+  readonly ipv6?: boolean | undefined
   readonly network: NetworkControl
 }

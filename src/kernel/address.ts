@@ -35,6 +35,12 @@ export class IpAddress {
     return this.w0 === 0 && this.w1 === 0 && (this.w2 === MAPPED || this.w2 === 0) && this.w3 === 0
   }
 
+  /** It is link-local, a station's or a group's (RFC 4291 §2.5.6, §2.7), and means nothing without its link. */
+  get isScoped(): boolean {
+    const high = this.w0 >>> 16
+    return (high & 0xffc0) === 0xfe80 || (high & 0xff0f) === 0xff02
+  }
+
   setIpv4(word: number): this {
     this.w0 = 0
     this.w1 = 0
@@ -100,6 +106,20 @@ export function parseAddress(text: string, name = 'address'): IpAddress {
   const address = typeof text === 'string' ? tryParseAddress(text) : undefined
   if (address === undefined) throw invalidValue(name, "an IP address such as '10.0.0.1'", text)
   return address
+}
+
+/**
+ * Splits 'fe80::1%eth0' into the address and its zone, which is the name of a link (RFC 4007 §11).
+ * @returns '' for the zone of a text without one.
+ */
+export function splitZone(text: string): [address: string, zone: string] {
+  const at = text.indexOf('%')
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)]
+}
+
+/** 'fe80::1%eth0'. @param zone '' for none; only of use with an address that `isScoped`. */
+export function formatScoped(address: IpAddress, zone: string): string {
+  return zone === '' || !address.isScoped ? address.toString() : `${address}%${zone}`
 }
 
 /** '10.0.0.1/24'; without a length, the whole address counts. @throws TypeError ERR_INVALID_ARG_VALUE */

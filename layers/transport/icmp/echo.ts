@@ -1,14 +1,14 @@
 /**
- * Echo requests and what comes of them (RFC 792): a reply, or an ICMP error from somebody on the way, which is how
+ * Echo requests and what comes of them (RFC 792, RFC 4443 §4): a reply, or an ICMP error from somebody on the way, which is how
  * traceroute works. Requests to us are answered by the network layer itself.
  *
  *   0      1      2          4            6          8
  *   ├ type ┼ code ┼ checksum ┼ identifier ┼ sequence ┼ payload …
  */
 import type { EchoReply, EchoRequest, IcmpSockets } from '../../../src/api/sockets.ts'
-import { IpAddress } from '../../../src/kernel/address.ts'
+import { formatScoped, IpAddress } from '../../../src/kernel/address.ts'
 import type { Boundary } from '../../../src/kernel/boundary.ts'
-import { checksum } from '../../../src/kernel/checksum.ts'
+import { checksum, pseudoHeaderIpv6 } from '../../../src/kernel/checksum.ts'
 import type { Instant } from '../../../src/kernel/clock.ts'
 import type { Env } from '../../../src/kernel/env.ts'
 import { integer, invalidType, NetError } from '../../../src/kernel/errors.ts'
@@ -18,18 +18,36 @@ import { slab } from '../../../src/kernel/slab.ts'
 import { type ErrorReport, NetworkAddressing, type NetworkService, Path, PROTOCOL } from '../../network/service.ts'
 
 const HEADER_OCTETS = 8
-const TYPE_ECHO = 8
-const TYPE_ECHO_REPLY = 0
-/** 65535 less the headers of IPv4 and ICMP. */
+/** 65535 less the headers of IPv4 and ICMP: IPv6 would take 20 more. */
 const LARGEST_PAYLOAD = 65_507
 const DEFAULT_PAYLOAD = 56
 const DEFAULT_TTL = 64
-const IPV4_HEADER_OCTETS = 20
 /** Requests that wait for an answer, at the most. */
 const MAX_OUTSTANDING = 4096
 const ANY: IpAddress = new IpAddress()
 
 type DropReason = 'truncated' | 'notReply' | 'badChecksum' | 'unexpected'
+
+/** What differs between the families. */
+interface Family {
+  readonly protocol: number
+  readonly request: number
+  readonly reply: number
+  /** Octets of the network header. */
+  readonly headerOctets: number
+  /** The share of the checksum that is not in the message. */
+  pseudoHeader(source: IpAddress, destination: IpAddress, length: number): number
+}
+
+const IPV4: Family = { protocol: PROTOCOL.icmp, request: 8, reply: 0, headerOctets: 20, pseudoHeader: () => 0 }
+const IPV6: Family = {
+  protocol: PROTOCOL.icmpv6,
+  request: 128,
+  reply: 129,
+  headerOctets: 40,
+  pseudoHeader: (source, destination, length) => pseudoHeaderIpv6(source, destination, PROTOCOL.icmpv6, length),
+}
+const familyOf = (address: IpAddress): Family => (address.isIpv4 ? IPV4 : IPV6)
 
 const REASONS: Readonly<Record<DropReason, string>> = {
   truncated: 'RFC 792',
@@ -70,10 +88,10 @@ class Echo implements User<NetworkAddressing> {
     const chance = env.random('icmp').uint32()
     this.identifier = chance >>> 16
     this.sequence = chance & 0xffff
-    const stops = [
-      network.boundary.attach(this, PROTOCOL.icmp),
-      network.onError(PROTOCOL.icmp, (report) => this.networkError(report)),
-    ]
+    const stops = [PROTOCOL.icmp, PROTOCOL.icmpv6].flatMap((protocol) => [
+      network.boundary.attach(this, protocol),
+      network.onError(protocol, (report) => this.networkError(report)),
+    ])
     env.defer(() => {
       this.outstanding.clear()
       for (const stop of stops) stop()
@@ -88,11 +106,15 @@ class Echo implements User<NetworkAddressing> {
     const ttl = integer('ttl', request.ttl ?? DEFAULT_TTL, 1, 255)
     const dontFragment = request.dontFragment ?? false
     this.env.touched()
-    this.findWay(address, size, dontFragment)
+    const link = this.linkIndex(request.link, address)
+    this.findWay(address, link, size, dontFragment)
     const sequence = this.nextSequence(address)
     const waiting = { address: address.clone(), sentAt: this.env.clock.now(), answered }
     this.outstanding.set(sequence, waiting)
-    this.send(address, sequence, size, ttl, dontFragment)
+    this.to.link = link
+    this.to.ttl = ttl
+    this.to.dontFragment = dontFragment
+    this.send(address, sequence, size)
     return () => {
       if (this.outstanding.get(sequence) === waiting) this.outstanding.delete(sequence)
     }
@@ -105,13 +127,19 @@ class Echo implements User<NetworkAddressing> {
     else this.boundary.drop(packet, reason)
   }
 
-  private findWay(address: IpAddress, size: number, dontFragment: boolean): void {
+  private linkIndex(name: string | undefined, address: IpAddress): number {
+    const index = name === undefined ? 0 : this.network.linkIndex(name)
+    if (name !== undefined && index === 0) throw cannot('ENODEV', `there is no link called '${name}'`, address)
+    return index
+  }
+
+  private findWay(address: IpAddress, link: number, size: number, dontFragment: boolean): void {
     const { network, path } = this
     if (network.isBroadcast(address))
       throw cannot('EACCES', 'everybody would answer: not to a broadcast address', address)
-    const none = network.path(address, ANY, 0, path)
+    const none = network.path(address, ANY, link, path)
     if (none !== undefined) throw cannot(none, 'there is no way to this address', address)
-    const room = path.mtu - IPV4_HEADER_OCTETS - HEADER_OCTETS
+    const room = path.mtu - familyOf(address).headerOctets - HEADER_OCTETS
     if (dontFragment && size > room) throw cannot('EMSGSIZE', `${size} octets do not fit: ${room} do`, address)
   }
 
@@ -122,21 +150,22 @@ class Echo implements User<NetworkAddressing> {
     return this.sequence
   }
 
-  private send(address: IpAddress, sequence: number, size: number, ttl: number, dontFragment: boolean): void {
+  /** To `to.link`, with the TTL that is set in `to`. */
+  private send(address: IpAddress, sequence: number, size: number): void {
     const { path, to } = this
+    const { protocol, request, pseudoHeader } = familyOf(address)
     const packet = this.env.packet(path.headroom, HEADER_OCTETS + size + path.tailroom)
     const at = packet.put(HEADER_OCTETS + size)
     const { view, octets } = packet
-    view.setInt32(at, TYPE_ECHO << 24)
+    view.setInt32(at, request << 24)
     view.setUint16(at + 4, this.identifier)
     view.setUint16(at + 6, sequence)
     for (let i = 0; i < size; i++) octets[at + HEADER_OCTETS + i] = i
-    view.setUint16(at + 2, checksum(at, HEADER_OCTETS + size))
+    const length = HEADER_OCTETS + size
+    view.setUint16(at + 2, checksum(at, length, pseudoHeader(path.source, address, length)))
     to.source.set(path.source)
     to.destination.set(address)
-    to.protocol = PROTOCOL.icmp
-    to.ttl = ttl
-    to.dontFragment = dontFragment
+    to.protocol = protocol
     this.boundary.down(packet, to)
     this.network.send(packet, to)
   }
@@ -146,14 +175,17 @@ class Echo implements User<NetworkAddressing> {
     const { view, start } = packet
     const length = packet.end - start
     if (length < HEADER_OCTETS) return 'truncated'
-    if (view.getUint8(start) !== TYPE_ECHO_REPLY) return 'notReply'
-    if (packet.checksum === 'none' && checksum(start, length) !== 0) return 'badChecksum'
+    const { reply, pseudoHeader } = familyOf(from.source)
+    if (view.getUint8(start) !== reply) return 'notReply'
+    const partial = pseudoHeader(from.source, from.destination, length)
+    if (packet.checksum === 'none' && checksum(start, length, partial) !== 0) return 'badChecksum'
     const sequence = this.sequenceAt(view, start)
     const waiting = this.outstanding.get(sequence)
     if (waiting === undefined) return 'unexpected'
     // A group answers by its members' own addresses.
     if (!waiting.address.equals(from.source) && !this.network.isMulticast(waiting.address)) return 'unexpected'
-    this.answer(sequence, waiting, from.source, 'reply', length - HEADER_OCTETS, from.ttl)
+    const address = formatScoped(from.source, this.network.linkName(from.link))
+    this.answer(sequence, waiting, address, 'reply', length - HEADER_OCTETS, from.ttl)
     return undefined
   }
 
@@ -161,12 +193,20 @@ class Echo implements User<NetworkAddressing> {
     const { view } = slab()
     const { quoteStart } = report
     report.foreign = true
-    if (report.quoteEnd - quoteStart < HEADER_OCTETS || view.getUint8(quoteStart) !== TYPE_ECHO) return
+    const { request } = familyOf(report.destination)
+    if (report.quoteEnd - quoteStart < HEADER_OCTETS || view.getUint8(quoteStart) !== request) return
     const sequence = this.sequenceAt(view, quoteStart)
     const waiting = this.outstanding.get(sequence)
     if (waiting === undefined || !waiting.address.equals(report.destination)) return
     report.foreign = false
-    this.answer(sequence, waiting, report.from, report.reason, report.quoteEnd - quoteStart - HEADER_OCTETS, 0)
+    this.answer(
+      sequence,
+      waiting,
+      report.from.toString(),
+      report.reason,
+      report.quoteEnd - quoteStart - HEADER_OCTETS,
+      0,
+    )
   }
 
   /** The sequence number of a message with our identifier; -1 of any other. */
@@ -177,7 +217,7 @@ class Echo implements User<NetworkAddressing> {
   private answer(
     sequence: number,
     { sentAt, answered }: Outstanding,
-    from: IpAddress,
+    address: string,
     outcome: string,
     octets: number,
     ttl: number,
@@ -185,7 +225,7 @@ class Echo implements User<NetworkAddressing> {
     this.outstanding.delete(sequence)
     const roundTrip = this.env.clock.now() - sentAt
     this.env.touched()
-    answered({ address: from.toString(), outcome, octets, ttl, roundTrip })
+    answered({ address, outcome, octets, ttl, roundTrip })
   }
 }
 

@@ -89,8 +89,9 @@ export class Connections implements ConnectionOwner {
     const none = network.path(address, request.localAddress ?? ANY, link, this.path)
     if (none !== undefined) throw cannot('connect', none, 'there is no way to this address', request)
     const now = this.outlet.now()
-    const remote = endpoint(address, port)
-    const local = this.bind(request, endpoint(this.path.source, request.localPort ?? 0), remote, now)
+    const zone = address.isScoped ? network.linkName(this.path.link) : ''
+    const remote = endpoint(address, port, zone)
+    const local = this.bind(request, endpoint(this.path.source, request.localPort ?? 0, zone), remote, now)
     const tcb = new Tcb(false, local, remote, link, options, this.settings, this.budgets)
     this.open(tcb, now)
     tcb.state = 'SYN-SENT'
@@ -115,12 +116,12 @@ export class Connections implements ConnectionOwner {
     }
     const port = this.ports.towards(local.address, remote.address, remote.port, usable)
     if (port === 0) throw cannot('connect', 'EADDRNOTAVAIL', 'all local ports are in use with this peer', request)
-    return endpoint(local.address, port)
+    return endpoint(local.address, port, local.zone)
   }
 
   private isFree(local: IpAddress, port: number, { address, port: remotePort }: Endpoint, now: Instant): boolean {
     if (this.table.find(local, port, address, remotePort) !== undefined) return false
-    if (this.listeners.taken(local, port)) return false
+    if (this.listeners.taken({ address: local, ipv6Only: false }, port)) return false
     const record = this.timeWait.find(local, port, address, remotePort)
     return record === undefined || this.timeWait.mayReuse(record, now)
   }

@@ -6,6 +6,7 @@ import type { ConnectionOptions, Endpoint, Listener, ListenHandler } from '../..
 import type { Instant } from '../../../src/kernel/clock.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { Queue } from '../../../src/kernel/queue.ts'
+import type { Bound } from '../wildcard.ts'
 import type { Acceptor, TcpConnection } from './connection.ts'
 import { PendingFastOpens } from './fast-open-server.ts'
 import { earlyData } from './input.ts'
@@ -23,6 +24,7 @@ export interface ListenerOwner {
 
 export class TcpListener implements Listener, Acceptor {
   readonly local: Endpoint
+  readonly bound: Bound
   readonly handler: ListenHandler
   /** Index of the link it is bound to, or 0. */
   readonly link: number
@@ -41,6 +43,7 @@ export class TcpListener implements Listener, Acceptor {
 
   constructor(
     local: Endpoint,
+    ipv6Only: boolean,
     link: number,
     backlog: number,
     options: Readonly<ConnectionOptions>,
@@ -48,6 +51,7 @@ export class TcpListener implements Listener, Acceptor {
     owner: ListenerOwner,
   ) {
     this.local = local
+    this.bound = { address: local.address, ipv6Only }
     this.link = link
     this.backlog = backlog
     this.options = options

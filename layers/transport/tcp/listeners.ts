@@ -1,6 +1,7 @@
 /** The listeners of a node, by port; which addresses are the node's own. */
 import { IpAddress, tryParseAddress } from '../../../src/kernel/address.ts'
 import type { NetworkService } from '../../network/service.ts'
+import { type Bound, overlap, standsFor } from '../wildcard.ts'
 import type { TcpListener } from './listener.ts'
 
 export class Listeners {
@@ -13,13 +14,9 @@ export class Listeners {
     this.network = network
   }
 
-  /** Would a listener on `address` and `port` be in the way of another? */
-  taken(address: IpAddress, port: number): boolean {
-    const listeners = this.byPort.get(port)
-    if (listeners === undefined) return false
-    return listeners.some(
-      ({ local }) => local.address.isUnspecified || address.isUnspecified || local.address.equals(address),
-    )
+  /** Would a listener that is bound so be in the way of another? */
+  taken(bound: Bound, port: number): boolean {
+    return this.byPort.get(port)?.some((listener) => overlap(listener.bound, bound)) ?? false
   }
 
   add(listener: TcpListener): void {
@@ -39,8 +36,9 @@ export class Listeners {
     let found: TcpListener | undefined
     for (const listener of this.byPort.get(port) ?? []) {
       if (listener.link !== 0 && listener.link !== link) continue
-      if (listener.local.address.equals(address)) return listener
-      if (listener.local.address.isUnspecified) found = listener
+      const { address: local, ipv6Only } = listener.bound
+      if (local.equals(address)) return listener
+      if (local.isUnspecified && standsFor(local, ipv6Only, address)) found = listener
     }
     return found
   }

@@ -163,7 +163,7 @@ export class Outlet {
     addressing.ttl = this.defaultTtl
     addressing.trafficClass = 0
     addressing.dontFragment = true
-    addressing.link = 0
+    addressing.link = from.source.isScoped ? from.link : 0
     return addressing
   }
 

@@ -443,6 +443,6 @@ export class Tcb {
 }
 
 /** An endpoint that is not scratch. */
-export function endpoint(address: IpAddress, port: number): Endpoint {
-  return { address: new IpAddress(address.w0, address.w1, address.w2, address.w3), port }
+export function endpoint(address: IpAddress, port: number, zone = ''): Endpoint {
+  return { address: new IpAddress(address.w0, address.w1, address.w2, address.w3), port, zone }
 }

@@ -22,7 +22,7 @@ import type {
   ListenRequest,
   StreamSockets,
 } from '../../../src/api/sockets.ts'
-import { IpAddress } from '../../../src/kernel/address.ts'
+import type { IpAddress } from '../../../src/kernel/address.ts'
 import type { Boundary } from '../../../src/kernel/boundary.ts'
 import { type Duration, seconds } from '../../../src/kernel/clock.ts'
 import type { Env } from '../../../src/kernel/env.ts'
@@ -34,6 +34,7 @@ import { slab } from '../../../src/kernel/slab.ts'
 import { Timer, type Timers } from '../../../src/kernel/timers.ts'
 import { TokenBucket } from '../../../src/kernel/token-bucket.ts'
 import { type ErrorReport, NetworkAddressing, type NetworkService, PROTOCOL } from '../../network/service.ts'
+import { everyAddress } from '../wildcard.ts'
 import type { TcpConnection } from './connection.ts'
 import { Connections, cannot } from './connections.ts'
 import { ADDRESS_GONE, DATA_LOST, NODE_CLOSED } from './failures.ts'
@@ -55,7 +56,6 @@ import { inTimeWait, isAnswered, type TimeWaitRecord } from './time-wait.ts'
 const DEFAULT_BACKLOG = 511
 /** How often an advancing connection vouches for its next hop. */
 const CONFIRM_EVERY: Duration = seconds(1)
-const ANY: IpAddress = new IpAddress()
 const NO_HANDLER: ConnectionHandler = Object.freeze({})
 
 /**
@@ -125,17 +125,18 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     const backlog = integer('backlog', request.backlog ?? DEFAULT_BACKLOG, 1, 2 ** 20)
     const options = withOptions(this.settings.connection, request.options)
     this.env.touched()
-    const address = request.address ?? ANY
+    const address = request.address ?? everyAddress(this.network)
+    const ipv6Only = request.ipv6Only ?? false
     if (!address.isUnspecified && !this.network.isLocal(address)) {
       throw cannot('listen', 'EADDRNOTAVAIL', 'not an address of this node', { address, port: request.port })
     }
-    const usable = (port: number) => !this.listeners.taken(address, port)
+    const usable = (port: number) => !this.listeners.taken({ address, ipv6Only }, port)
     const port = request.port !== 0 ? request.port : this.connections.ports.any(usable)
     if (port === 0 || !usable(port)) {
       throw cannot('listen', 'EADDRINUSE', 'somebody listens there already', { address, port: request.port })
     }
     const link = this.connections.linkIndex(request.link)
-    const listener = new TcpListener(endpoint(address, port), link, backlog, options, handler, this)
+    const listener = new TcpListener(endpoint(address, port), ipv6Only, link, backlog, options, handler, this)
     this.listeners.add(listener)
     return listener
   }
@@ -256,7 +257,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
       this.boundary.drop(packet, 'synFin')
       return
     }
-    const flow = flowOf(seg, from)
+    const flow = this.flowOf(from)
     // A listener comes first for the node's own addresses, or when it names the address; else interception does.
     const first =
       listener !== undefined && (!listener.local.address.isUnspecified || this.listeners.isOwn(from.destination))
@@ -267,7 +268,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     }
     const full = listener.full ? 'backlogFull' : this.connections.limit
     if (full === 'synQueueFull' && this.settings.synCookies) {
-      const answer = this.connections.cookieFor(seg, flow, listener.link, listener.options)
+      const answer = this.connections.cookieFor(seg, flow, linkFor(listener, from), listener.options)
       if (answer !== null) this.outlet.reply(answer, this.outlet.back(from))
       this.boundary.count(full)
       packet.release()
@@ -277,7 +278,8 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
       this.boundary.drop(packet, full)
       return
     }
-    const connection = this.connections.accept(seg, flow, listener.link, listener.options, NO_HANDLER)
+    const link = linkFor(listener, from)
+    const connection = this.connections.accept(seg, flow, link, listener.options, NO_HANDLER)
     connection.acceptor = listener
     listener.handshakes.add(connection)
     const fastOpen = judgeSyn(seg, flow, listener.fastOpens, this.settings.fastOpen, this.connections.fastOpenKeys, now)
@@ -289,7 +291,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
   /** An ACK in LISTEN that may bring back a cookie. @returns false when it does not; else it has the packet. */
   private cookieArrives(listener: TcpListener, packet: Packet, from: NetworkAddressing): boolean {
     const { seg } = this
-    const flow = flowOf(seg, from)
+    const flow = this.flowOf(from)
     const mss = this.connections.cookieIn(seg, flow)
     if (mss === 0) return false
     const full = listener.full ? 'backlogFull' : this.connections.tableLimit
@@ -298,12 +300,19 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
       this.boundary.drop(packet, full)
       return true
     }
-    const { link, options } = listener
+    const { options } = listener
+    const link = linkFor(listener, from)
     const connection = this.connections.acceptCookie(seg, mss, flow, link, options, NO_HANDLER)
     connection.acceptor = listener
     listener.handshakes.add(connection)
     this.toConnection(connection, packet, from)
     return true
+  }
+
+  private flowOf({ source, destination, link }: NetworkAddressing): Flow {
+    const { sourcePort, destinationPort } = this.seg
+    const zone = source.isScoped ? this.network.linkName(link) : ''
+    return { local: endpoint(destination, destinationPort, zone), remote: endpoint(source, sourcePort, zone) }
   }
 
   /** Answers with a reset, unless it is one or there are too many, and drops. */
@@ -434,6 +443,6 @@ function isWaiting(tcb: Tcb): boolean {
   return tcb.outstanding > 0 || tcb.hasUnsent || tcb.synDue || tcb.ackNow
 }
 
-function flowOf({ sourcePort, destinationPort }: Segment, { source, destination }: NetworkAddressing): Flow {
-  return { local: endpoint(destination, destinationPort), remote: endpoint(source, sourcePort) }
-}
+/** The link that a connection is to stay on, or 0: that of its listener, or that of an address which has no other. */
+const linkFor = (listener: TcpListener, { source, link }: NetworkAddressing): number =>
+  listener.link === 0 && source.isScoped ? link : listener.link

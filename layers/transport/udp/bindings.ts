@@ -4,6 +4,7 @@
  * the others by their port. Lists are replaced, never changed, so that handlers may bind and close while one is walked.
  */
 import type { IpAddress } from '../../../src/kernel/address.ts'
+import { type Bound, overlap, standsFor } from '../wildcard.ts'
 import type { UdpSocket } from './socket.ts'
 
 /** The sockets of one port. */
@@ -39,10 +40,10 @@ export class Bindings {
   }
 
   /** Would a socket bound there get what another one is bound to get? */
-  taken(address: IpAddress, port: number, link: number, reuse: boolean): boolean {
+  taken(bound: Bound, port: number, link: number, reuse: boolean): boolean {
     const there = this.ports.get(port)
     if (there === undefined) return false
-    for (const other of there.all) if (!(reuse && other.reuse) && overlaps(other, address, link)) return true
+    for (const other of there.all) if (!(reuse && other.reuse) && overlaps(other, bound, link)) return true
     return false
   }
 
@@ -171,13 +172,13 @@ function closenessOf(socket: UdpSocket, local: IpAddress, link: number): number 
   if (socket.link !== 0 && socket.link !== link && link !== ANY_LINK) return -1
   const { address } = socket.local
   const byLink = socket.link === 0 ? 0 : 1
-  if (address.isUnspecified) return byLink
+  if (address.isUnspecified) return standsFor(address, socket.ipv6Only, local) ? byLink : -1
   return address.equals(local) ? byLink + 2 : -1
 }
 
-function overlaps({ bound, link }: UdpSocket, address: IpAddress, otherLink: number): boolean {
+function overlaps({ bound, ipv6Only, link }: UdpSocket, other: Bound, otherLink: number): boolean {
   if (link !== 0 && otherLink !== 0 && link !== otherLink) return false
-  return bound.address.isUnspecified || address.isUnspecified || bound.address.equals(address)
+  return overlap({ address: bound.address, ipv6Only }, other)
 }
 
 /** One round of a multiplicative hash. */

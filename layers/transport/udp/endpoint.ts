@@ -5,10 +5,12 @@ import { IpAddress } from '../../../src/kernel/address.ts'
 export class MutableEndpoint implements Endpoint {
   readonly address: IpAddress = new IpAddress()
   port = 0
+  zone = ''
 
-  set(address: IpAddress, port: number): this {
+  set(address: IpAddress, port: number, zone = ''): this {
     this.address.set(address)
     this.port = port
+    this.zone = zone
     return this
   }
 }

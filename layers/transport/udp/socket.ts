@@ -7,7 +7,10 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import { Queue } from '../../../src/kernel/queue.ts'
 import { Path } from '../../network/service.ts'
 import { MutableEndpoint } from './endpoint.ts'
-import { LARGEST_PAYLOAD } from './header.ts'
+import { HEADER_OCTETS, LARGEST_PAYLOAD } from './header.ts'
+
+const IPV4_HEADER_OCTETS = 20
+const IPV6_HEADER_OCTETS = 40
 
 /** What a waiting datagram counts for at the least, so that empty ones are bounded too. */
 const LEAST_CHARGE = 512
@@ -19,9 +22,12 @@ export interface SocketOwner {
   /**
    * Fills `route` anew if what it rests on has changed.
    * @param source unspecified: chosen by the network.
+   * @param link index of the link to leave by, or 0.
    * @throws NetError ENETUNREACH, EHOSTUNREACH, EACCES, EADDRNOTAVAIL — no way there.
    */
-  route(socket: UdpSocket, route: Route, destination: IpAddress, source: IpAddress): void
+  route(socket: UdpSocket, route: Route, destination: IpAddress, source: IpAddress, link: number): void
+  /** The index of a link by name. @throws NetError ENODEV */
+  linkIndex(name: string): number
   /** @returns as `DatagramSocket.send`. @throws NetError EMSGSIZE, EACCES */
   transmit(socket: UdpSocket, route: Route, octets: Uint8Array, start: number, length: number, port: number): boolean
   /** Changes what the socket is connected to, by `change`. */
@@ -34,6 +40,8 @@ export interface SocketOwner {
 /** The way to the destination that was used last. */
 export class Route {
   readonly destination: IpAddress = new IpAddress()
+  /** Index of the link it was asked for on, or 0. */
+  link = 0
   readonly path: Path = new Path()
   /** Of the network when it was found; 0: never. */
   generation = 0
@@ -57,6 +65,8 @@ export class UdpSocket implements DatagramSocket {
   queuedOctets = 0
   /** The link it is bound to, or 0. */
   readonly link: number
+  /** Of one that is bound to ::, that it takes nothing of IPv4. */
+  readonly ipv6Only: boolean
   readonly reuse: boolean
   readonly options: DatagramOptions
   /** The next connected socket of the same hash. */
@@ -74,6 +84,7 @@ export class UdpSocket implements DatagramSocket {
 
   constructor(
     bound: Endpoint,
+    ipv6Only: boolean,
     link: number,
     reuse: boolean,
     options: DatagramOptions,
@@ -82,6 +93,7 @@ export class UdpSocket implements DatagramSocket {
   ) {
     this.bound = bound
     this.local.set(bound.address, bound.port)
+    this.ipv6Only = ipv6Only
     this.link = link
     this.reuse = reuse
     this.options = options
@@ -89,7 +101,7 @@ export class UdpSocket implements DatagramSocket {
     this.owner = owner
   }
 
-  send(octets: Uint8Array, start: number, length: number, address?: IpAddress, port?: number): boolean {
+  send(octets: Uint8Array, start: number, length: number, address?: IpAddress, port?: number, link?: string): boolean {
     const { remote, owner } = this
     if (this.isClosed) throw this.failure('EBADF', 'send', 'the socket is closed')
     if (start < 0 || length < 0 || !(start + length <= octets.length)) {
@@ -99,25 +111,25 @@ export class UdpSocket implements DatagramSocket {
     if (length > LARGEST_PAYLOAD) throw this.tooLong(length, LARGEST_PAYLOAD)
     if (address !== undefined) {
       const to = integer('port', port ?? 0, 1, 65_535)
-      owner.route(this, this.lastRoute, address, this.local.address)
+      owner.route(this, this.lastRoute, address, this.local.address, this.linkTo(address, link))
       return owner.transmit(this, this.lastRoute, octets, start, length, to)
     }
     if (remote === undefined || this.peerRoute === undefined) {
       throw this.failure('EDESTADDRREQ', 'send', 'the socket is not connected: say where to')
     }
-    owner.route(this, this.peerRoute, remote.address, this.local.address)
+    owner.route(this, this.peerRoute, remote.address, this.local.address, this.peerRoute.link)
     return owner.transmit(this, this.peerRoute, octets, start, length, remote.port)
   }
 
-  connect(address: IpAddress, port: number): void {
+  connect(address: IpAddress, port: number, link?: string): void {
     if (!(address instanceof IpAddress)) throw invalidType('address', 'an IpAddress', address)
     integer('port', port, 1, 65_535)
     if (this.isClosed) throw this.failure('EBADF', 'connect', 'the socket is closed')
     this.owner.touched()
     const route = new Route()
-    this.owner.route(this, route, address, this.bound.address)
+    this.owner.route(this, route, address, this.bound.address, this.linkTo(address, link))
     this.owner.refile(this, () => {
-      this.remote = new MutableEndpoint().set(address, port)
+      this.remote = new MutableEndpoint().set(address, port, address.isScoped ? (link ?? '') : '')
       if (this.bound.address.isUnspecified) this.local.address.set(route.path.source)
     })
     this.peerRoute = route
@@ -174,8 +186,8 @@ export class UdpSocket implements DatagramSocket {
     this.queue ??= new Queue(Number.POSITIVE_INFINITY)
     this.queue.push({
       packet,
-      from: new MutableEndpoint().set(from.address, from.port),
-      to: new MutableEndpoint().set(to.address, to.port),
+      from: new MutableEndpoint().set(from.address, from.port, from.zone),
+      to: new MutableEndpoint().set(to.address, to.port, to.zone),
     })
     this.charged += charge
     this.queuedOctets += payload
@@ -193,7 +205,18 @@ export class UdpSocket implements DatagramSocket {
     return waiting
   }
 
-  tooLong(length: number, largest: number): NetError {
+  /** The link to leave by, or 0. One that is bound to a link knows no other. */
+  private linkTo(address: IpAddress, name: string | undefined): number {
+    return this.link === 0 && name !== undefined && address.isScoped ? this.owner.linkIndex(name) : this.link
+  }
+
+  /** @throws NetError EMSGSIZE — the datagram would have to be fragmented. */
+  checkFits({ path, destination }: Route, length: number): void {
+    const headers = (destination.isIpv4 ? IPV4_HEADER_OCTETS : IPV6_HEADER_OCTETS) + HEADER_OCTETS
+    if (length + headers > path.mtu) throw this.tooLong(length, path.mtu - headers)
+  }
+
+  private tooLong(length: number, largest: number): NetError {
     return this.failure('EMSGSIZE', 'send', `${length} octets do not fit: ${largest} do`)
   }
 

@@ -27,6 +27,7 @@ import { slab } from '../../../src/kernel/slab.ts'
 import { Timer, type Timers } from '../../../src/kernel/timers.ts'
 import { type ErrorReport, NetworkAddressing, type NetworkService, PROTOCOL } from '../../network/service.ts'
 import { EphemeralPorts } from '../ports.ts'
+import { type Bound, everyAddress } from '../wildcard.ts'
 import { ANY_LINK, Bindings, takes } from './bindings.ts'
 import { MutableEndpoint } from './endpoint.ts'
 import * as header from './header.ts'
@@ -34,8 +35,6 @@ import { Interception, type InterceptOwner, type PendingRequest } from './interc
 import { type DropReason, REASONS } from './reasons.ts'
 import { type Route, type SocketOwner, UdpSocket } from './socket.ts'
 
-const IPV4_HEADER_OCTETS = 20
-const IPV6_HEADER_OCTETS = 40
 const ANY: IpAddress = new IpAddress()
 
 export interface UdpOptions {
@@ -115,13 +114,14 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
   // ── down
 
   private bind(request: BindRequest, handler: DatagramHandler): UdpSocket {
-    const address = request.address ?? ANY
+    const address = request.address ?? everyAddress(this.network)
+    const ipv6Only = request.ipv6Only ?? false
     const reuse = request.reuse ?? false
     if (!(address instanceof IpAddress)) throw invalidType('address', 'an IpAddress', address)
     const port = integer('port', request.port ?? 0, 0, 65_535)
     const options = withOptions(request.options)
     this.touched()
-    const link = this.linkIndex(request.link)
+    const link = request.link === undefined ? 0 : this.linkIndex(request.link)
     const { network, bindings } = this
     if (
       !address.isUnspecified &&
@@ -131,15 +131,16 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
     ) {
       throw cannotBind('EADDRNOTAVAIL', 'not an address of this node', address, port)
     }
-    const chosen = port !== 0 ? port : this.ports.any((free) => !bindings.taken(address, free, link, false))
-    if (chosen === 0 || (port !== 0 && bindings.taken(address, port, link, reuse))) {
+    const bound = { address, ipv6Only }
+    const chosen = port !== 0 ? port : this.ports.any((free) => !bindings.taken(bound, free, link, false))
+    if (chosen === 0 || (port !== 0 && bindings.taken(bound, port, link, reuse))) {
       throw cannotBind('EADDRINUSE', 'another socket is bound there', address, port)
     }
-    return this.open(address, chosen, link, reuse, options, handler)
+    return this.open(bound, chosen, link, reuse, options, handler)
   }
 
   private open(
-    address: IpAddress,
+    { address, ipv6Only }: Bound,
     port: number,
     link: number,
     reuse: boolean,
@@ -148,22 +149,23 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
   ): UdpSocket {
     if (this.bindings.size >= this.maxSockets) throw cannotBind('ENOBUFS', 'too many sockets', address, port)
     const bound = new MutableEndpoint().set(address, port)
-    const socket = new UdpSocket(bound, link, reuse, options, handler, this)
+    const socket = new UdpSocket(bound, ipv6Only, link, reuse, options, handler, this)
     this.bindings.add(socket)
     return socket
   }
 
-  route(socket: UdpSocket, route: Route, destination: IpAddress, source: IpAddress): void {
+  route(socket: UdpSocket, route: Route, destination: IpAddress, source: IpAddress, link: number): void {
     const { network } = this
-    if (route.generation === network.generation && route.destination.equals(destination)) return
+    if (route.generation === network.generation && route.link === link && route.destination.equals(destination)) return
     route.generation = 0
     // One may receive what goes to many, but not send as all of them.
     const from = network.isBroadcast(source) || network.isMulticast(source) ? ANY : source
-    const none = network.path(destination, from, socket.link, route.path)
+    const none = network.path(destination, from, link, route.path)
     if (none !== undefined) {
       throw socket.failure(none, 'send', 'there is no way to this address', destination)
     }
     route.destination.set(destination)
+    route.link = link
     route.broadcast = network.isBroadcast(destination)
     route.multicast = network.isMulticast(destination)
     route.generation = network.generation
@@ -175,7 +177,7 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
     if (route.broadcast && !route.multicast && !options.broadcast) {
       throw socket.failure('EACCES', 'send', "set the option 'broadcast' first", route.destination, port)
     }
-    if (options.pathMtuDiscovery) checkFits(socket, route, length)
+    if (options.pathMtuDiscovery) socket.checkFits(route, length)
     const packet = this.env.packet(path.headroom, header.HEADER_OCTETS + length + path.tailroom)
     const source = path.source
     const { port: sourcePort } = socket.local
@@ -203,7 +205,7 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
     to.ttl = route.multicast ? options.multicastTtl : options.ttl
     to.trafficClass = options.trafficClass
     to.dontFragment = options.pathMtuDiscovery
-    to.link = socket.link
+    to.link = route.link
     this.boundary.down(packet, to)
     return this.network.send(packet, to)
   }
@@ -242,7 +244,7 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
       this.refuseOrOffer(packet, from, sourcePort, port)
       return
     }
-    this.sender.set(source, sourcePort)
+    this.sender.set(source, sourcePort, this.zoneOf(source, from.link))
     this.receiver.set(destination, port)
     if (socket.holding) {
       this.hold(socket, packet)
@@ -289,7 +291,7 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
   private receiveForMany(packet: Packet, from: NetworkAddressing, sourcePort: number, port: number): void {
     let taken = false
     const { source, destination, link } = from
-    this.sender.set(source, sourcePort)
+    this.sender.set(source, sourcePort, this.zoneOf(source, link))
     this.receiver.set(destination, port)
     try {
       for (const socket of this.bindings.at(port)) {
@@ -338,7 +340,7 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
   private tellNext(socket: UdpSocket): boolean {
     const held = socket.unhold(header.HEADER_OCTETS)
     if (held === undefined) return false
-    this.sender.set(held.from.address, held.from.port)
+    this.sender.set(held.from.address, held.from.port, held.from.zone)
     this.receiver.set(held.to.address, held.to.port)
     try {
       this.tell(socket, held.packet)
@@ -400,7 +402,8 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
   ): DatagramSocket {
     let socket: UdpSocket | undefined
     try {
-      socket = this.open(destination.address, destination.port, 0, true, withOptions(options), handler)
+      const bound = { address: destination.address, ipv6Only: false }
+      socket = this.open(bound, destination.port, 0, true, withOptions(options), handler)
       socket.connect(source.address, source.port)
     } catch (error) {
       socket?.close()
@@ -429,19 +432,16 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
     this.boundary.drop(packet, reason)
   }
 
-  private linkIndex(name: string | undefined): number {
-    if (name === undefined) return 0
+  private zoneOf(address: IpAddress, link: number): string {
+    return address.isScoped ? this.network.linkName(link) : ''
+  }
+
+  linkIndex(name: string): number {
     const index = this.network.linkIndex(name)
     if (index === 0)
       throw new NetError('ENODEV', `there is no link called '${name}'`, { syscall: 'bind', layer: 'udp' })
     return index
   }
-}
-
-/** @throws NetError EMSGSIZE — the datagram would have to be fragmented. */
-function checkFits(socket: UdpSocket, { path, destination }: Route, length: number): void {
-  const headers = (destination.isIpv4 ? IPV4_HEADER_OCTETS : IPV6_HEADER_OCTETS) + header.HEADER_OCTETS
-  if (length + headers > path.mtu) throw socket.tooLong(length, path.mtu - headers)
 }
 
 function cannotBind(code: string, why: string, address: IpAddress, port: number): NetError {
