@@ -8,6 +8,7 @@ import { checkNeighbours } from '../neighbours.ts'
 import { Policy } from '../policy/policy.ts'
 import type { PolicyOptions } from '../policy/rules.ts'
 import { checkReassembly, type ReassemblyLimits } from '../reassembly.ts'
+import { checkReversePath, type ReversePathCheck } from '../reverse-path.ts'
 import { isLoopback, isMulticast, isReserved, isThisNetwork } from './addresses.ts'
 import type { ArpOptions } from './arp.ts'
 import * as header from './header.ts'
@@ -28,7 +29,7 @@ export interface Ipv4Options {
    * Packets must come in by a link that leads back to their source ('strict'), or there must be some route to it ('loose'), or
    * they are dropped (RFC 3704). Default false: no matter.
    */
-  readonly reversePath?: 'strict' | 'loose' | false | undefined
+  readonly reversePath?: ReversePathCheck | undefined
   /** Give what leaves by one link its address as source, and know whose the answers are. */
   readonly nat?: NatOptions | undefined
   /** What may pass through the node, reach it, and leave it. Default: all. */
@@ -54,7 +55,7 @@ export interface Settings {
   readonly address: readonly Prefix[]
   readonly addresses: ReadonlyMap<string, readonly Prefix[]>
   readonly forwarding: boolean
-  readonly reversePath: 'strict' | 'loose' | false
+  readonly reversePath: ReversePathCheck
   readonly nat: NatSettings | null
   readonly policy: PolicyOptions | null
   readonly clampMss: boolean
@@ -79,7 +80,7 @@ export function settingsOf(options: Ipv4Options): Settings {
       Object.entries(options.addresses ?? {}).map(([link, texts]) => [link, prefixes(`addresses.${link}`, texts)]),
     ),
     forwarding: options.forwarding ?? false,
-    reversePath: reversePathOf(options.reversePath ?? false),
+    reversePath: checkReversePath(options.reversePath ?? false),
     policy: policyOf(options.policy),
     nat: options.nat === undefined ? null : natSettings(options.nat),
     clampMss: options.clampMss ?? false,
@@ -105,12 +106,6 @@ function prefixes(name: string, texts: string | readonly string[]): Prefix[] {
     checkHost(name, prefix.address.w3, prefix.length)
     return prefix
   })
-}
-
-function reversePathOf(value: 'strict' | 'loose' | false): 'strict' | 'loose' | false {
-  if (![false, 'strict', 'loose'].includes(value))
-    throw invalidValue('reversePath', "'strict', 'loose' or false", value)
-  return value
 }
 
 /** Every node counts for itself, so what is checked here is made once more for each. */

@@ -8,11 +8,11 @@
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { complete } from '../../offload/complete.ts'
 import { Segmenter } from '../../offload/segment.ts'
+import { clampMss, TCP_HEADER_OCTETS } from '../clamp-mss.ts'
 import type { LocalDelivery } from '../local.ts'
 import { UNRESOLVED } from '../neighbours.ts'
-import type { NetworkAddressing } from '../service.ts'
+import { type NetworkAddressing, PROTOCOL } from '../service.ts'
 import { type Addresses, isLoopback, LIMITED_BROADCAST } from './addresses.ts'
-import { clampMss } from './clamp-mss.ts'
 import type { Filter } from './filter.ts'
 import { type Fragments, fragment } from './fragment.ts'
 import * as header from './header.ts'
@@ -116,7 +116,7 @@ export class Output implements Fragments {
     packet.view.setInt32(packet.start + 8, w2)
     const left = port.nat === null ? packet : port.nat.leave(packet)
     if (left === null) return
-    if (this.clamping) clampMss(left, Math.min(from?.mtu ?? port.mtu, port.mtu))
+    if (this.clamping) clamp(left, Math.min(from?.mtu ?? port.mtu, port.mtu))
     if (!this.fit(left, hop, port.mtu) && from !== null) port.backpressure.hold(from.link)
   }
 
@@ -209,6 +209,13 @@ export class Output implements Fragments {
     this.boundary.drop(packet, reason)
     return true
   }
+}
+
+/** Holds the MSS that a SYN announces within an MTU. */
+function clamp(packet: Packet, mtu: number): void {
+  const { view, start } = packet
+  if (header.protocol(view, start) !== PROTOCOL.tcp || header.fragmentOffset(view, start) !== 0) return
+  clampMss(packet, start + header.headerOctets(view, start), mtu - header.HEADER_OCTETS - TCP_HEADER_OCTETS)
 }
 
 /** Octets of the datagrams that a packet, with its header at `start`, is on the wire. */

@@ -13,6 +13,7 @@ import { complete } from '../../offload/complete.ts'
 import { offloadFits } from '../../offload/header.ts'
 import type { LocalReceiver } from '../local.ts'
 import type { Reassembly } from '../reassembly.ts'
+import type { ReversePath } from '../reverse-path.ts'
 import { NetworkAddressing, PROTOCOL } from '../service.ts'
 import { groupScope, isLinkLocal, isLoopback, isMulticast, isUnspecified } from './address-kinds.ts'
 import type { Addresses } from './addresses.ts'
@@ -39,6 +40,7 @@ export class Input implements LocalReceiver {
   private readonly reassembly: Reassembly
   private readonly reassemblyDrive: Drive
   private readonly forwarding: boolean
+  private readonly reversePath: ReversePath | null
   private readonly from = new NetworkAddressing()
   private readonly source = new IpAddress()
   private readonly destination = new IpAddress()
@@ -54,6 +56,7 @@ export class Input implements LocalReceiver {
     reassembly: Reassembly,
     reassemblyDrive: Drive,
     forwarding: boolean,
+    reversePath: ReversePath | null,
   ) {
     this.boundary = boundary
     this.clock = clock
@@ -64,6 +67,7 @@ export class Input implements LocalReceiver {
     this.reassembly = reassembly
     this.reassemblyDrive = reassemblyDrive
     this.forwarding = forwarding
+    this.reversePath = reversePath
   }
 
   ready(): void {
@@ -105,6 +109,14 @@ export class Input implements LocalReceiver {
       if (fault !== undefined) {
         this.boundary.drop(packet, fault)
         return
+      }
+      // What is link-local leads back by nature, and who has no address yet cannot be asked where he is.
+      const { reversePath } = this
+      if (reversePath !== null && !isLinkLocal(source) && !isUnspecified(source)) {
+        if (!reversePath.accepts(source, port.port.index)) {
+          this.boundary.drop(packet, 'reversePath')
+          return
+        }
       }
     }
     if (many) this.toMany(packet, port)

@@ -9,11 +9,13 @@ import { NetError } from '../../../src/kernel/errors.ts'
 import type { HashKey } from '../../../src/kernel/keyed-hash.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Cast } from '../../datalink/service.ts'
+import { Merger } from '../../offload/merge.ts'
 import type { Assigned, Family, FamilyBlueprint, FamilyContext, Port, Refusal } from '../family.ts'
 import { LocalDelivery } from '../local.ts'
 import type { NeighbourSnapshot } from '../neighbours.ts'
 import { PathMtu } from '../path-mtu.ts'
 import { Reassembly } from '../reassembly.ts'
+import { ReversePath } from '../reverse-path.ts'
 import { Route } from '../routes.ts'
 import type { NetworkAddressing, NoPath, Path } from '../service.ts'
 import { ALL_ROUTERS, isLinkLocal, isLoopback, isMulticast, isUnspecified } from './address-kinds.ts'
@@ -70,6 +72,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
 
   constructor(context: FamilyContext, settings: Settings) {
     const { env } = context
+    const { reversePath } = settings
     const random = env.random('ipv6')
     this.context = context
     this.settings = settings
@@ -92,7 +95,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
       ready: () => this.boundary.ready(),
     })
     const seed = random.uint32() | 0
-    this.output = new Output(this.boundary, this.addressBook, this.hops, this.local, this.icmp, seed)
+    this.output = new Output(this.boundary, this.addressBook, this.hops, this.local, this.icmp, settings.clampMss, seed)
     this.icmp.connect(this.output)
     this.reassembly = new Reassembly(
       IPV6_FRAGMENTS,
@@ -110,6 +113,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
       this.reassembly,
       this.reassemblyDrive,
       settings.forwarding,
+      reversePath === false ? null : new ReversePath(context.routes, reversePath === 'strict'),
     )
     env.defer(() => this.close())
   }
@@ -123,6 +127,10 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
     const joined = new Ipv6Port(port, this.settings.mtu, this)
     this.ports[port.index] = joined
     if (forwarding) joined.groups.join(ALL_ROUTERS)
+    if (port.link.offload.merge === true) {
+      const { timers, clock } = this.context.env
+      joined.merger = new Merger(timers, clock, { merged: (packet) => this.input.merged(packet, joined) })
+    }
     const owner = new LinkOwner(this, joined)
     this.owners.set(joined, owner)
     owner.start()
@@ -212,7 +220,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
     const { port } = hop
     path.mtu = hop.mtu
     path.linkMtu = port === null ? hop.mtu : port.mtu
-    path.segment = port === null ? header.LONGEST_PAYLOAD_OCTETS : 0
+    path.segment = port === null ? header.LONGEST_PAYLOAD_OCTETS : port.link.offload.segment
     path.checksum = port === null ? true : port.link.offload.checksum
     path.headroom = header.HEADER_OCTETS + (port?.link.headroom ?? 0)
     path.tailroom = port?.link.tailroom ?? 0

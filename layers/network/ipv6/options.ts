@@ -4,6 +4,7 @@ import { type IpAddress, type Prefix, parseAddress, parsePrefix } from '../../..
 import { integer, invalidValue } from '../../../src/kernel/errors.ts'
 import { checkErrors, type ErrorRate } from '../error-rate.ts'
 import { checkReassembly, type ReassemblyLimits } from '../reassembly.ts'
+import { checkReversePath, type ReversePathCheck } from '../reverse-path.ts'
 import { isStation } from './address-kinds.ts'
 import type { AdvertiseOptions, DiscoveryOptions } from './discovery.ts'
 import * as header from './header.ts'
@@ -27,6 +28,8 @@ export interface Ipv6Options {
   readonly forwarding?: boolean | undefined
   /** Heed routers: take the addresses, routes and MTUs that they tell of (RFC 4862). Default: true unless `forwarding`. */
   readonly autoconfigure?: boolean | undefined
+  /** As IPv4's: packets must come in by a link that leads back to their source. Default false. */
+  readonly reversePath?: ReversePathCheck | undefined
   /** Of forwarded TCP connections: let both ends announce no larger segments than the links here take. Default false. */
   readonly clampMss?: boolean | undefined
   /** Largest packet on any link: 1280 to 65575. Default: what the link takes. */
@@ -48,6 +51,7 @@ export interface Settings {
   readonly address: readonly Prefix[]
   readonly addresses: ReadonlyMap<string, readonly Prefix[]>
   readonly forwarding: boolean
+  readonly reversePath: ReversePathCheck
   readonly clampMss: boolean
   readonly mtu: number
   readonly hopLimit: number
@@ -75,6 +79,7 @@ export function settingsOf(options: Ipv6Options): Settings {
       Object.entries(options.addresses ?? {}).map(([link, texts]) => [link, prefixes(`addresses.${link}`, texts)]),
     ),
     forwarding,
+    reversePath: checkReversePath(options.reversePath ?? false),
     clampMss: options.clampMss ?? false,
     mtu: integer('mtu', options.mtu ?? longest, header.SMALLEST_MTU, longest),
     hopLimit: integer('hopLimit', options.hopLimit ?? 64, 1, 255),

@@ -12,6 +12,7 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import type { LinkAddress } from '../../datalink/service.ts'
 import { complete } from '../../offload/complete.ts'
 import { Segmenter } from '../../offload/segment.ts'
+import { clampMss, TCP_HEADER_OCTETS } from '../clamp-mss.ts'
 import { flowHash, folded, mix } from '../flow.ts'
 import type { LocalDelivery } from '../local.ts'
 import { UNRESOLVED } from '../neighbours.ts'
@@ -39,6 +40,7 @@ export class Output implements Fragments {
   private readonly hops: Hops
   private readonly local: LocalDelivery
   private readonly complaints: Complaints
+  private readonly clamping: boolean
   /** Of the flow labels. */
   private readonly seed: number
   /** Destinations we sent to lately; a report about another one is forged, or too late to matter. */
@@ -48,13 +50,14 @@ export class Output implements Fragments {
   private readonly segmenter = new Segmenter()
   private readonly source = new IpAddress()
 
-  /** @param seed any int32 that nobody else knows. */
+  /** @param clamping of the MSS in forwarded SYNs. @param seed any int32 that nobody else knows. */
   constructor(
     boundary: Ipv6Boundary,
     addresses: Addresses,
     hops: Hops,
     local: LocalDelivery,
     complaints: Complaints,
+    clamping: boolean,
     seed: number,
   ) {
     this.boundary = boundary
@@ -62,6 +65,7 @@ export class Output implements Fragments {
     this.hops = hops
     this.local = local
     this.complaints = complaints
+    this.clamping = clamping
     this.seed = seed
   }
 
@@ -111,6 +115,7 @@ export class Output implements Fragments {
       this.tooBig(packet, port.mtu, link)
       return
     }
+    if (this.clamping) clamp(packet, Math.min(from.mtu, port.mtu))
     view.setUint8(start + header.HOP_LIMIT_AT, header.hopLimit(view, start) - 1)
     if (!this.fit(packet, hop, port.mtu)) port.backpressure.hold(from.link)
   }
@@ -238,6 +243,13 @@ export class Output implements Fragments {
 
 /** The MAC address of a group, on Ethernet and its kind. */
 const groupMac = ({ w3 }: IpAddress): LinkAddress => MULTICAST_MAC + (w3 >>> 0)
+
+/** Holds the MSS that a SYN announces within an MTU, if it is right behind the header. */
+function clamp(packet: Packet, mtu: number): void {
+  const { view, start } = packet
+  if (header.next(view, start) !== PROTOCOL.tcp) return
+  clampMss(packet, start + header.HEADER_OCTETS, mtu - header.HEADER_OCTETS - TCP_HEADER_OCTETS)
+}
 
 /** Octets of the packets that a packet, with its header at `start`, is on the wire. */
 function wireOctets(packet: Packet): number {

@@ -14,6 +14,7 @@ export type Ipv6Reason =
   | 'martianDestination'
   | 'mappedAddress'
   | 'scope'
+  | 'reversePath'
   | 'linkBroadcast'
   | 'notMember'
   | 'notForUs'
@@ -56,6 +57,8 @@ export const REASONS: Reasons<Ipv6Reason> = {
   mappedAddress: 'RFC 4942 §2.2',
   /** A link-local address away from its link, or a group of a scope that does not leave the node. */
   scope: 'RFC 4291 §2.5.6, §2.7',
+  /** It came by a link that does not lead back to its source. */
+  reversePath: 'RFC 3704 §2',
   /** To a group of the link, yet to one station's IP address. */
   linkBroadcast: 'RFC 1122 §3.3.6',
   notMember: 'RFC 4291 §2.8',

@@ -2,12 +2,11 @@
  * The MSS that a forwarded SYN announces, held within what the links on both sides of this router take. A connection then
  * never sends what does not fit, even where the ICMP errors of path MTU discovery are filtered (RFC 2923 §2.1, §3).
  */
-import { adjust } from '../../../src/kernel/checksum.ts'
-import type { Packet } from '../../../src/kernel/packet.ts'
-import { PROTOCOL } from '../service.ts'
-import * as header from './header.ts'
+import { adjust } from '../../src/kernel/checksum.ts'
+import type { Packet } from '../../src/kernel/packet.ts'
 
-const TCP_HEADER_OCTETS = 20
+/** Octets of a TCP header without options, which the MSS leaves room for. */
+export const TCP_HEADER_OCTETS = 20
 const DATA_OFFSET = 12
 const FLAGS = 13
 const CHECKSUM = 16
@@ -17,14 +16,14 @@ const KIND_NOP = 1
 const KIND_MSS = 2
 const MSS_OCTETS = 4
 
-/** @param packet with its header at `start`, checked. @param mtu the smaller one of both links. */
-export function clampMss(packet: Packet, mtu: number): void {
-  const { view, start, end } = packet
-  if (header.protocol(view, start) !== PROTOCOL.tcp || header.fragmentOffset(view, start) !== 0) return
-  const tcp = start + header.headerOctets(view, start)
+/**
+ * @param packet of TCP, no later fragment. @param tcp where its TCP header begins.
+ * @param most octets of a segment that may be announced.
+ */
+export function clampMss(packet: Packet, tcp: number, most: number): void {
+  const { view, end } = packet
   if (tcp + TCP_HEADER_OCTETS > end || (view.getUint8(tcp + FLAGS) & SYN) === 0) return
   const at = mssOption(view, tcp + TCP_HEADER_OCTETS, Math.min(tcp + (view.getUint8(tcp + DATA_OFFSET) >>> 4) * 4, end))
-  const most = mtu - header.HEADER_OCTETS - TCP_HEADER_OCTETS
   if (at < 0 || view.getUint16(at) <= most) return
   // An open checksum does not cover it yet. At an odd distance from the header its octets change places in the sum.
   if (packet.checksum !== 'partial') {
