@@ -69,7 +69,9 @@ async function seen({ lan, far }: World): Promise<string[]> {
   const lines: string[] = []
   const tell = (what: string, text: string) => lines.push(`${what}: ${text.trim()}`)
   const ask = async (from: Namespace, to: string, options = '') => {
-    const { output } = await from.feed(Readable.from(['hello\n']), 'socat', '-t1', '-', `${to}${options}`)
+    // Of UDP the end is only a pause; TCP's is told.
+    const patience = to.startsWith('UDP') ? '-t1' : '-t10'
+    const { output } = await from.feed(Readable.from(['hello\n']), 'socat', patience, '-', `${to}${options}`)
     return output.replace(/^.*\] [EW] .*: /m, '')
   }
   tell('UDP', await ask(lan, `UDP4:${FAR}:7000`, ',bind=192.168.50.2:4444'))
