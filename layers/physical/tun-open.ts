@@ -25,6 +25,7 @@ const IFF_VNET_HDR = 0x4000
 const IFF_UP = 0x0001
 const TUN_F_CSUM = 0x01
 const TUN_F_TSO4 = 0x02
+const TUN_F_TSO6 = 0x04
 const CLONE_NEWNET = 0x4000_0000
 const AF_INET = 2
 const SOCK_DGRAM = 2
@@ -144,7 +145,7 @@ function adopt(libc: Libc, request: TunRequest): OpenTun {
   }
 }
 
-/** With vnet_hdr the kernel may leave checksums and TCP over IPv4 segmentation to us; without it never. */
+/** With vnet_hdr the kernel may leave checksums and the segmentation of TCP to us; without it never. */
 function setOffload(libc: Libc, { fd, vnetHdr }: OpenTun): void {
   if (vnetHdr) {
     const size = Buffer.alloc(4)
@@ -152,7 +153,7 @@ function setOffload(libc: Libc, { fd, vnetHdr }: OpenTun): void {
     if (libc.ioctl(fd, TUNSETVNETHDRSZ, size) < 0)
       throw systemError(libc.errno(), 'setting the size of the vnet header')
   }
-  if (libc.ioctlValue(fd, TUNSETOFFLOAD, vnetHdr ? TUN_F_CSUM | TUN_F_TSO4 : 0) < 0 && vnetHdr)
+  if (libc.ioctlValue(fd, TUNSETOFFLOAD, vnetHdr ? TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 : 0) < 0 && vnetHdr)
     throw systemError(libc.errno(), 'asking for TCP segmentation offload')
 }
 

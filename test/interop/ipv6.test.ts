@@ -1,4 +1,6 @@
 /** IPv6 with kernels: echo of every size both ways, and a router of ours between two of them. */
+import { once } from 'node:events'
+import { pipeline } from 'node:stream/promises'
 import t from 'tap'
 import {
   beside,
@@ -16,14 +18,16 @@ import {
 } from '../../src/index.ts'
 import { packetsInUse, poisonReleased } from '../../src/kernel/packet.ts'
 import { type Cleaning, type Namespace, namespace, oracle } from './helpers.ts'
+import { payload, payloadFile, payloadHash } from './payload.ts'
 import { dropsOf } from './stand.ts'
 
 poisonReleased(true)
 t.setTimeout(120_000)
-const skip = oracle('root', 'tun', 'ip', 'ping', 'traceroute')
+const skip = oracle('root', 'tun', 'ip', 'ping', 'traceroute', 'socat')
 
 const OURS = 'fd09::2'
 const THEIRS = 'fd09::1'
+const BULK_OCTETS = 8 << 20
 
 /** A kernel at fd09::1 on x0, and ours at fd09::2. */
 async function pair(t: Cleaning, vnetHdr: boolean): Promise<{ kernel: Namespace; node: Node<Sockets> }> {
@@ -67,6 +71,26 @@ for (const vnetHdr of [false, true]) {
   })
 }
 
+for (const vnetHdr of [false, true]) {
+  t.test(`bulk over TCP, ${vnetHdr ? 'with' : 'without'} offload`, { skip }, async (t) => {
+    const before = packetsInUse()
+    const { kernel, node } = await pair(t, vnetHdr)
+    const server = node.net.createServer((socket) => socket.pipe(socket))
+    await once(server.listen(7), 'listening')
+    const file = await payloadFile(t, BULK_OCTETS)
+    const { output } = await kernel.run('sh', '-c', `cat ${file} | socat -t 30 - TCP6:[${OURS}]:7 | sha256sum`)
+    t.match(output, payloadHash(BULK_OCTETS), 'there and back')
+    await kernel.start(/listening/, 'socat', '-d', '-d', '-t', '30', 'TCP6-LISTEN:8', 'SYSTEM:sha256sum')
+    const socket = await node.net.connect({ host: THEIRS, port: 8 })
+    await pipeline(payload((sent) => sent < BULK_OCTETS).stream, socket, { end: false })
+    socket.end()
+    t.match(`${Buffer.concat(await socket.toArray())}`, payloadHash(BULK_OCTETS), 'to the kernel')
+    server.close()
+    await node.close()
+    t.equal(packetsInUse(), before)
+  })
+}
+
 /** fd01::1 ── fd01::fe router fd02::fe ── fd02::1 */
 async function routed(t: Cleaning, mtu: number): Promise<{ left: Namespace; right: Namespace; router: Node<Sockets> }> {
   const left = namespace(t)
@@ -92,7 +116,7 @@ const hops = (output: string): string[] => [...output.matchAll(/^ *\d+ {2}(\S+)/
 
 t.test('through a router of ours, by a narrow link', { skip }, async (t) => {
   const before = packetsInUse()
-  const { left, router } = await routed(t, 1300)
+  const { left, right, router } = await routed(t, 1300)
   for (const method of ['udp', 'icmp', 'tcp']) {
     const { output } = await left.run('traceroute', '-6', '-n', '-w', '2', '-q', '1', '-M', method, 'fd02::1')
     t.same(hops(output), ['fd01::fe', 'fd02::1'], `by ${method}`)
@@ -104,6 +128,13 @@ t.test('through a router of ours, by a narrow link', { skip }, async (t) => {
   const { output: refused } = await left.run('ping', '-6', '-c', '1', '-w', '2', '-M', 'do', '-s', '1400', 'fd02::1')
   t.match(refused, /[Pp]acket too big.*1300|mtu[ :=]+1300/i, 'what is too big for the narrow link')
   const { output } = await left.run('ping', '-6', '-q', '-c', '5', '-i', '0.02', '-W', '2', '-s', '20000', 'fd02::1')
+  const file = await payloadFile(t, BULK_OCTETS)
+  await right.start(/listening/, 'socat', '-d', '-d', '-u', `OPEN:${file}`, 'TCP6-LISTEN:7000')
+  const { output: down } = await left.run('sh', '-c', 'socat -u TCP6:[fd02::1]:7000 - | sha256sum')
+  t.match(down, payloadHash(BULK_OCTETS), 'TCP from the narrow side')
+  await left.start(/listening/, 'socat', '-d', '-d', '-u', `OPEN:${file}`, 'TCP6-LISTEN:7000')
+  const { output: up } = await right.run('sh', '-c', 'socat -u TCP6:[fd01::1]:7000 - | sha256sum')
+  t.match(up, payloadHash(BULK_OCTETS), 'and to it: super-segments are cut for it')
   t.match(output, '5 received', 'the kernel has learnt the MTU of the path, and fragments for it')
   await router.close()
   t.equal(packetsInUse(), before)
