@@ -110,6 +110,12 @@ plant(UDP, `import '../../../src/runtime/simulation.ts'`, /may not import src\/r
 const ROUTING = 'layers/middleware/routing/babel/planted.ts'
 plant(ROUTING, `import '../../../../src/api/routes.ts'\nimport 'node:crypto'\nimport '@noble/hashes/blake2.js'`, null)
 plant(ROUTING, `import '../../../transport/sockets.ts'`, /may not import layers\/transport\/sockets/)
+plant(
+  'layers/middleware/dhcp/planted.ts',
+  `import '../routing/babel/machine.ts'`,
+  /may not import .*: middleware stands on the API/,
+)
+plant('layers/middleware/dhcp/planted.ts', `import '../../../src/api/sockets.ts'`, null)
 plant(ROUTING, `import '../rip/machine.ts'`, /may not import layers\/middleware\/routing\/rip/)
 plant(ROUTING, `import 'node:dgram'`, /may not import node:dgram: a routing protocol/)
 plant('test/packetdrill/planted.ts', `import '../../src/index.ts'`, null)
