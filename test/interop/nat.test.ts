@@ -21,7 +21,8 @@ const FILE_OCTETS = 5 << 20
 
 /** Tells by TCP and UDP who it is asked by. */
 const PEER = `
-import socketserver, threading
+import socketserver, sys, threading
+port = int(sys.argv[1])
 class Tcp(socketserver.BaseRequestHandler):
     def handle(self):
         self.request.recv(100)
@@ -30,8 +31,8 @@ class Udp(socketserver.BaseRequestHandler):
     def handle(self):
         self.request[1].sendto(b'%s:%d\\n' % (self.client_address[0].encode(), self.client_address[1]), self.client_address)
 socketserver.TCPServer.allow_reuse_address = True
-udp = socketserver.UDPServer(('', 7000), Udp)
-tcp = socketserver.ThreadingTCPServer(('', 7000), Tcp)
+udp = socketserver.UDPServer(('', port), Udp)
+tcp = socketserver.ThreadingTCPServer(('', port), Tcp)
 threading.Thread(target=udp.serve_forever, daemon=True).start()
 print('ready')
 tcp.serve_forever()
@@ -59,9 +60,9 @@ async function around(t: Cleaning, world: World): Promise<void> {
   // No way to the inside: only what is translated comes back.
   far.ip('route', 'add', '203.0.113.0/24', 'via', '198.51.100.1', 'congctl', 'cubic')
   const file = await payloadFile(t, FILE_OCTETS)
-  await far.start(/ready/, 'python3', '-u', '-c', PEER)
+  await far.start(/ready/, 'python3', '-u', '-c', PEER, '7000')
   await far.start(/listening/, 'socat', '-d', '-d', '-u', `OPEN:${file}`, 'TCP4-LISTEN:7001,fork,reuseaddr')
-  await lan.start(/listening/, 'socat', '-d', '-d', 'TCP4-LISTEN:80,fork,reuseaddr', "SYSTEM:'echo served'")
+  await lan.start(/ready/, 'python3', '-u', '-c', PEER, '80')
 }
 
 /** What the hosts see, in the order of the tries; a port that somebody else has is 'another port'. */
@@ -93,8 +94,10 @@ async function seen({ lan, far }: World): Promise<string[]> {
   lan.ip('route', 'flush', 'cache')
   const { output: hash } = await lan.run('sh', '-c', `socat -u TCP4:${FAR}:7001 - | sha256sum`)
   tell('a file', hash.replace(payloadHash(FILE_OCTETS), 'intact').replace(' -', ''))
-  tell('a forward', await ask(far, `TCP4:${OUTSIDE}:8080`))
-  tell('a forward from inside', await ask(lan, `TCP4:${OUTSIDE}:8080`, ',bind=192.168.50.3'))
+  const asked = async (from: Namespace, options = '') =>
+    (await ask(from, `TCP4:${OUTSIDE}:8080`, options)).replace(/:\d+\s*$/, '')
+  tell('a forward, asked by', await asked(far))
+  tell('and from inside by', await asked(lan, ',bind=192.168.50.3'))
   tell(
     'from outside unasked',
     (await far.run('ping', '-q', '-c', '1', '-W', '1', '192.168.50.2')).code === 0 ? 'in' : 'not in',
@@ -114,8 +117,8 @@ const expected = [
   `traceroute by udp: 192.168.50.1 203.0.113.2 ${FAR}`,
   `traceroute by icmp: 192.168.50.1 203.0.113.2 ${FAR}`,
   'a file: intact',
-  'a forward: served',
-  'a forward from inside: served',
+  `a forward, asked by: ${FAR}`,
+  `and from inside by: ${OUTSIDE}`,
   'from outside unasked: not in',
 ]
 
