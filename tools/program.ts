@@ -9,6 +9,7 @@ import { registerLinks } from './commands/links.ts'
 import { registerNc } from './commands/nc.ts'
 import { registerNeigh } from './commands/neigh.ts'
 import { registerPing } from './commands/ping.ts'
+import { registerReload } from './commands/reload.ts'
 import { registerRoutes } from './commands/routes.ts'
 import { registerServe } from './commands/serve.ts'
 import { registerSockets } from './commands/sockets.ts'
@@ -47,6 +48,7 @@ export function program(): Command {
   registerSockets(command)
   registerCounters(command)
   registerExplain(command)
+  registerReload(command)
   registerLink(command)
   registerDoctor(command)
   return withExamples(command, ['netstrata demo', 'netstrata ping --help           the options, and examples'])

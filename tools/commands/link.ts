@@ -42,10 +42,7 @@ async function link(words: readonly string[], options: LinkOptions): Promise<voi
   if (verb === 'clear' && what.length > 0) throw usageError(`'clear' takes nothing: '${what.join(' ')}'`)
   const fault = verb === 'set' ? faultOf(what) : {}
   await ask(chooseNode(node), 'fault', { link: name, ...fault, force: options.yes === true })
-  const until = fault.seconds === undefined ? '' : ` for ${fault.seconds} s`
-  output.data({ link: name, ...fault }, () =>
-    verb === 'clear' ? `${name} as it was` : `${name} ${what.join(' ')}${until}`,
-  )
+  output.data({ link: name, ...fault }, () => (verb === 'clear' ? `${name} as it was` : `${name} ${what.join(' ')}`))
 }
 
 function faultOf(words: readonly string[]): { readonly impairment?: object; readonly seconds?: number } {

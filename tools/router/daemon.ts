@@ -48,10 +48,10 @@ export class Daemon implements AsyncDisposable {
 
   /**
    * Reads the file again and becomes what it says, or stays as it is; either way it is logged and remembered.
-   * @returns why it stays as it is; undefined when it does not.
+   * @returns the steps that were taken, as text; or why none was.
    */
-  async reload(): Promise<string | undefined> {
-    const error = await this.tryReload()
+  async reload(): Promise<{ readonly steps: readonly string[]; readonly error: string | undefined }> {
+    const { steps, error } = await this.tryReload()
     this.lastReload = { at: Date.now(), error }
     if (error === undefined) {
       this.reloads++
@@ -60,7 +60,7 @@ export class Daemon implements AsyncDisposable {
       this.failedReloads++
       this.log.error({ reason: error }, 'the configuration was not reloaded: what ran before goes on')
     }
-    return error
+    return { steps, error }
   }
 
   /** Makes a link worse, or as it was. @throws CommandError, ReloadError — see `Faults.set`. */
@@ -81,16 +81,16 @@ export class Daemon implements AsyncDisposable {
     return this.close()
   }
 
-  private async tryReload(): Promise<string | undefined> {
+  private async tryReload(): Promise<{ readonly steps: readonly string[]; readonly error: string | undefined }> {
     try {
       const { fixture, state } = readRouterConfig(this.path)
       refuseRestart(this.router.fixture, fixture)
-      const steps = await this.router.reload(state)
-      for (const step of steps) this.log.info({ step: describeStep(step) }, 'changed')
+      const steps = (await this.router.reload(state)).map(describeStep)
+      for (const step of steps) this.log.info({ step }, 'changed')
       this.log.info({ steps: steps.length }, 'the configuration was reloaded')
-      return undefined
+      return { steps, error: undefined }
     } catch (error) {
-      return error instanceof Error ? error.message : String(error)
+      return { steps: [], error: error instanceof Error ? error.message : String(error) }
     }
   }
 }

@@ -46,7 +46,7 @@ export function routerMethods(daemon: Daemon): ControlMethods['calls'] {
       links: daemon.router.state.links.map(({ name, text, addresses, faults }) => ({ name, text, addresses, faults })),
       routes: daemon.router.state.routes,
     }),
-    reload: async () => ({ error: await daemon.reload() }),
+    reload: () => daemon.reload(),
     fault: async (params) => {
       await daemon.fault(faultParams.parse(params))
     },
