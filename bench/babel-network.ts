@@ -176,11 +176,11 @@ export class Network {
     this.recount()
   }
 
-  /** Follows the ways of all pairs. @returns of those that have one: the share that arrive, and length over the least. */
+  /** Follows the ways of all pairs that have one. @returns the share that arrive, and their length over the least. */
   walk(): { arrived: number; stretch: number } {
     const { nodes } = this.topology
     const { truth, hops } = this
-    const cost = this.costs()
+    const costs = this.costs()
     let pairs = 0
     let arrived = 0
     let stretch = 0
@@ -190,9 +190,11 @@ export class Network {
         pairs++
         let length = 0
         let at = from
-        for (let left = nodes; at !== to && at >= 0 && left > 0; left--) {
+        for (let left = nodes; at !== to && left > 0; left--) {
           const next = hops[at * nodes + to] as number
-          length += next < 0 ? 0 : (cost.get(at * nodes + next) ?? 0)
+          const cost = next < 0 ? 0 : (costs.get(at * nodes + next) ?? 0)
+          if (cost === 0) break
+          length += cost
           at = next
         }
         if (at !== to) continue
@@ -201,6 +203,16 @@ export class Network {
       }
     }
     return { arrived: arrived / pairs, stretch: stretch / arrived }
+  }
+
+  /** Runs until packets of every pair arrive, or for as long as `most`. @returns how long it took, or Infinity. */
+  runUntilArrived(most: Duration, step: Duration = ms(500)): Duration {
+    const began = this.now
+    while (this.now - began < most) {
+      if (this.walk().arrived === 1) return this.now - began
+      this.run(step)
+    }
+    return Number.POSITIVE_INFINITY
   }
 
   /** A node has another word on a destination: is it true, and does it lead in a circle? */

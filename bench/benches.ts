@@ -1,5 +1,6 @@
 /** Every bench by its name, in the order of `docs/performance.md`. */
 import { arq } from './arq.ts'
+import { babelBench } from './babel.ts'
 import { connectBench } from './connect.ts'
 import { connections } from './connections.ts'
 import { fairness } from './fairness.ts'
@@ -36,7 +37,8 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   hdlc,
   fcs,
   arq,
+  babel: babelBench,
 }
 
 /** Those that take long, and so run only when they are named. */
-export const LONG: ReadonlySet<string> = new Set(['connections', 'goodput', 'fairness', 'fcs'])
+export const LONG: ReadonlySet<string> = new Set(['connections', 'goodput', 'fairness', 'fcs', 'babel'])

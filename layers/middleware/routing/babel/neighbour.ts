@@ -73,6 +73,8 @@ export class Neighbour {
   /** All it has announced; bounded. */
   routes: Route | null = null
   routeCount = 0
+  /** What it will probably speak of next: neighbours say everything in the same order each time. */
+  expected: Route | null = null
   /** Its IPv4 next hop as it last gave it. */
   nextHop4: IpAddress | null = null
   /** Its hellos were enough for a cost when last looked at. */

@@ -23,6 +23,8 @@ export class PendingRequest {
   readonly routerLow: number
   readonly seqno: number
   readonly hops: number
+  /** Whom it was sent to. */
+  readonly to: Neighbour
   attempts = 0
   readonly timer: Timer
 
@@ -31,6 +33,7 @@ export class PendingRequest {
     of: { readonly routerHigh: number; readonly routerLow: number },
     seqno: number,
     hops: number,
+    to: Neighbour,
     expire: (request: PendingRequest, now: Instant) => void,
   ) {
     this.destination = destination
@@ -38,6 +41,7 @@ export class PendingRequest {
     this.routerLow = of.routerLow
     this.seqno = seqno
     this.hops = hops
+    this.to = to
     this.timer = new Timer({ expire: (now) => expire(this, now) })
   }
 }
@@ -75,7 +79,10 @@ export class Requests {
   /** Asks for what would make a route feasible (§3.8.2.2). */
   ask(route: Route, now: Instant): void {
     const { destination, source, neighbour } = route
-    this.send(destination, source, (source.seqno + 1) & 0xffff, HOPS, neighbour, now)
+    // Where the way is short enough and only behind, the number that we know is all it needs: a newer one would have it
+    // run after the others for ever.
+    const behind = seqnoDifference(source.seqno, route.seqno) > 0 && route.refmetric < source.metric
+    this.send(destination, source, behind ? source.seqno : (source.seqno + 1) & 0xffff, HOPS, neighbour, now)
   }
 
   /** Passes on a request that we cannot answer (§3.8.1.2). */
@@ -119,7 +126,7 @@ export class Requests {
       if (same && seqnoDifference(seqno, pending.seqno) <= 0) return
       this.end(pending)
     } else if (this.count >= this.limit) return
-    const request = new PendingRequest(destination, of, seqno, hops, this.expire)
+    const request = new PendingRequest(destination, of, seqno, hops, to, this.expire)
     destination.request = request
     this.count++
     this.transmit(request, to, now)
@@ -132,10 +139,11 @@ export class Requests {
   }
 
   private again(request: PendingRequest, now: Instant): void {
-    const { destination } = request
-    const route = bestOf(destination, null)
-    if (request.attempts < ATTEMPTS && route !== null) {
-      this.transmit(request, route.neighbour, now)
+    const { destination, to } = request
+    const route = destination.routeBy(to)
+    const still = route !== null && route.metric !== INFINITY ? route : bestOf(destination, null)
+    if (request.attempts < ATTEMPTS && still !== null) {
+      this.transmit(request, still.neighbour, now)
       return
     }
     this.end(request)

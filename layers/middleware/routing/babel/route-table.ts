@@ -9,7 +9,7 @@ import { type Instant, seconds } from '../../../../src/kernel/clock.ts'
 import { Calendar, tickOf } from './calendar.ts'
 import type { Neighbour } from './neighbour.ts'
 import type { Update, WirePrefix } from './pdu.ts'
-import { type Destination, Destinations, Route, Source } from './tables.ts'
+import { type Destination, Destinations, Route, Source, samePrefix } from './tables.ts'
 import { INFINITY } from './tlv.ts'
 
 /** How long a source is remembered after it was last announced (§3.7.3). */
@@ -94,8 +94,11 @@ export class RouteTable {
 
   /** An update by a neighbour (§3.5.3). @param own the router-id is ours: our own words come back. */
   update(from: Neighbour, update: Update, own: boolean, now: Instant): Destination | null {
-    let destination = this.destinations.find(update.prefix)
-    const route = destination?.routeBy(from) ?? null
+    const guess = from.expected
+    const guessed = guess !== null && samePrefix(guess.destination, update.prefix)
+    let destination = guessed ? guess.destination : this.destinations.find(update.prefix)
+    const route = guessed ? guess : (destination?.routeBy(from) ?? null)
+    if (route !== null) from.expected = route.previousOfNeighbour
     let { metric } = update
     if (metric !== INFINITY && !own) {
       metric = this.events.accept(update.prefix, metric, from)
@@ -306,6 +309,7 @@ export class RouteTable {
     if (route.previousOfNeighbour !== null) route.previousOfNeighbour.nextOfNeighbour = route.nextOfNeighbour
     else neighbour.routes = route.nextOfNeighbour
     if (route.nextOfNeighbour !== null) route.nextOfNeighbour.previousOfNeighbour = route.previousOfNeighbour
+    if (neighbour.expected === route) neighbour.expected = null
     neighbour.routeCount--
     const selected = destination.selected === route
     if (selected) {

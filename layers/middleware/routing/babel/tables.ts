@@ -172,6 +172,10 @@ export class Destination implements WirePrefix, Dated {
   }
 }
 
+/** Are they one? Bits beyond the length must be 0 in both. */
+export const samePrefix = (a: WirePrefix, b: WirePrefix): boolean =>
+  a.length === b.length && a.isIpv4 === b.isIpv4 && a.address.equals(b.address)
+
 /** All destinations, by prefix: open addressing, under a secret that no neighbour can aim at. */
 export class Destinations {
   /** In no order; none is missing. */
@@ -231,11 +235,7 @@ export class Destinations {
     let at = this.hash(prefix) & mask
     for (;;) {
       const there = this.slots[at] as Destination | null
-      if (
-        there === null ||
-        (there.length === prefix.length && there.isIpv4 === prefix.isIpv4 && there.address.equals(prefix.address))
-      )
-        return at
+      if (there === null || samePrefix(there, prefix)) return at
       at = (at + 1) & mask
     }
   }
