@@ -14,7 +14,7 @@ import type {
 } from '../../src/api/routes.ts'
 import { formatMac, type IpAddress, parseAddress, parsePrefix } from '../../src/kernel/address.ts'
 import { integer, invalidValue, NetError } from '../../src/kernel/errors.ts'
-import type { Family, Port } from './family.ts'
+import type { Family, Names, Port } from './family.ts'
 import { chosenWay, flowHash, folded } from './flow.ts'
 import { IPV4_BITS_BEFORE, Route, type RouteAction, type RouteTable } from './routes.ts'
 
@@ -63,6 +63,8 @@ export class Control implements NetworkControl {
       mtu: port.link.mtu,
       linkAddress: port.link.broadcast === null ? undefined : formatMac(port.link.address),
       addresses: this.assigned(port).map(({ address, length }) => `${address}/${length}`),
+      nameServers: this.names(port).flatMap(({ servers }) => servers.map(String)),
+      searchDomains: this.names(port).flatMap(({ domains }) => domains),
     }))
   }
 
@@ -99,6 +101,10 @@ export class Control implements NetworkControl {
 
   private present(): Port[] {
     return this.ports.filter((port) => port !== undefined)
+  }
+
+  private names(port: Port): Names[] {
+    return [...this.families()].flatMap((family) => family.names?.(port) ?? [])
   }
 
   private assigned(port: Port) {

@@ -19,6 +19,12 @@ export interface Assigned {
   readonly length: number
 }
 
+/** Name servers and search domains that routers of a link tell of. */
+export interface Names {
+  readonly servers: readonly IpAddress[]
+  readonly domains: readonly string[]
+}
+
 /** A link below, as all families see it. */
 export interface Port {
   /** From 1; never used again for another link. */
@@ -66,6 +72,8 @@ export interface Family {
   /** @returns whether it was there. */
   removeAddress(port: Port, address: IpAddress): boolean
   neighbours(port: Port): readonly NeighbourSnapshot[]
+  /** Left out by a family whose routers tell of no names. */
+  names?(port: Port): Names
   /** As in `NetworkControl`; left out by a family that has no such thing. */
   policy?(): readonly PolicyCount[]
   translations?(): readonly TranslationEntry[]

@@ -81,6 +81,9 @@ export interface LinkEntry {
   readonly linkAddress: string | undefined
   /** With prefix lengths: '10.0.0.1/24'. */
   readonly addresses: readonly string[]
+  /** What routers of the link tell of name servers, and domains to search (RFC 8106). */
+  readonly nameServers: readonly string[]
+  readonly searchDomains: readonly string[]
 }
 
 /** How often a rule of a policy matched, in the order of the rules; the last is the default. */

@@ -184,6 +184,9 @@ t.test('a host of ours behind radvd', { skip: oracle('root', 'tun', 'ip', 'ping'
   const args = ['-n', '-m', 'stderr', '-d', '1', '-u', 'root', '-C', config, '-p', join(folder(t), 'pid')]
   await kernel.start(/version .* started/, 'radvd', ...args)
   await learnt(t, kernel, node, 1380)
+  const [link] = node.top.network.links()
+  t.same(link?.nameServers, [`${LEFT}53`, `${LEFT}54`])
+  t.same(link?.searchDomains, ['example.net', 'example.org'])
   t.match(node.top.network.routes.lookup('2001:db8:ffff::1'), { prefix: '2001:db8:ffff::/48', origin: 'ra' })
   await node.close()
   t.equal(packetsInUse(), before)

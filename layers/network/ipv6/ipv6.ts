@@ -10,7 +10,7 @@ import type { HashKey } from '../../../src/kernel/keyed-hash.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Cast } from '../../datalink/service.ts'
 import { Merger } from '../../offload/merge.ts'
-import type { Assigned, Family, FamilyBlueprint, FamilyContext, Port, Refusal } from '../family.ts'
+import type { Assigned, Family, FamilyBlueprint, FamilyContext, Names, Port, Refusal } from '../family.ts'
 import { LocalDelivery } from '../local.ts'
 import type { NeighbourSnapshot } from '../neighbours.ts'
 import { PathMtu } from '../path-mtu.ts'
@@ -196,6 +196,10 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
 
   neighbours(port: Port): readonly NeighbourSnapshot[] {
     return this.ports[port.index]?.discovery?.list() ?? []
+  }
+
+  names(port: Port): Names {
+    return this.joined(port).names
   }
 
   forgetPaths(): void {

@@ -5,7 +5,7 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import { type Cast, ETHERTYPE, LinkAddressing, type LinkService } from '../../datalink/service.ts'
 import type { Merger } from '../../offload/merge.ts'
 import { Backpressure } from '../backpressure.ts'
-import type { Assigned, Port } from '../family.ts'
+import type { Assigned, Names, Port } from '../family.ts'
 import { isLinkLocal } from './address-kinds.ts'
 import type { Discovery } from './discovery.ts'
 import { Groups } from './groups.ts'
@@ -49,7 +49,7 @@ export class Ipv6Port implements User<LinkAddressing> {
   /** Of our own messages, as a router told us; 0 when none did. */
   hopLimit = 0
   /** Name servers and search domains of the link's routers (RFC 8106). */
-  names: { readonly servers: readonly IpAddress[]; readonly domains: readonly string[] } = { servers: [], domains: [] }
+  names: Names = { servers: [], domains: [] }
   private readonly cap: number
   /** What a router told us of the MTU. */
   private told: number = Number.POSITIVE_INFINITY
