@@ -25,6 +25,9 @@ export interface Names {
   readonly domains: readonly string[]
 }
 
+/** The name of a link that was given without one. */
+export const UNNAMED_LINK = 'eth0'
+
 /** A link below, as all families see it. */
 export interface Port {
   /** From 1; never used again for another link. */

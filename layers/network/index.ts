@@ -1,7 +1,15 @@
 /** The network tier: packets to any address, over whichever link leads there. */
 export type { ErrorRate } from './error-rate.ts'
-export type { Assigned, Family, FamilyBlueprint, FamilyContext, Port, Refusal } from './family.ts'
-export { ip, type Links, UNNAMED_LINK } from './ip.ts'
+export {
+  type Assigned,
+  type Family,
+  type FamilyBlueprint,
+  type FamilyContext,
+  type Port,
+  type Refusal,
+  UNNAMED_LINK,
+} from './family.ts'
+export { ip, type Links } from './ip.ts'
 export type { ArpOptions } from './ipv4/arp.ts'
 export { type Ipv4Options, ipv4 } from './ipv4/ipv4.ts'
 export type {

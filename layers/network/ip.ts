@@ -21,7 +21,14 @@ import type { Layer } from '../../src/kernel/layer.ts'
 import type { Packet } from '../../src/kernel/packet.ts'
 import type { LinkService } from '../datalink/service.ts'
 import { Control } from './control.ts'
-import type { Family, FamilyBlueprint, FamilyContext, Port, Refusal } from './family.ts'
+import {
+  type Family,
+  type FamilyBlueprint,
+  type FamilyContext,
+  type Port,
+  type Refusal,
+  UNNAMED_LINK,
+} from './family.ts'
 import { IPV4_BITS_BEFORE, Route, RouteTable } from './routes.ts'
 import type { ErrorReport, NetworkAddressing, NetworkService, NoPath, Path } from './service.ts'
 
@@ -30,9 +37,6 @@ const HOST_BITS = 128
 
 /** One link, which is called `eth0`, or several by name (see `beside`). */
 export type Links = LinkService | Readonly<Record<string, LinkService>>
-
-/** The name of a link that was given without one. */
-export const UNNAMED_LINK = 'eth0'
 
 /**
  * The network tier.

@@ -1,11 +1,12 @@
 /** What `ipv6` can be told, and what becomes of it. */
 import type { NewRoute } from '../../../src/api/routes.ts'
-import { type IpAddress, type Prefix, parseAddress, parsePrefix } from '../../../src/kernel/address.ts'
+import { type IpAddress, type Prefix, parseAddress, parsePrefix, splitZone } from '../../../src/kernel/address.ts'
 import { integer, invalidValue } from '../../../src/kernel/errors.ts'
 import { checkErrors, type ErrorRate } from '../error-rate.ts'
+import { UNNAMED_LINK } from '../family.ts'
 import { checkReassembly, type ReassemblyLimits } from '../reassembly.ts'
 import { checkReversePath, type ReversePathCheck } from '../reverse-path.ts'
-import { isStation } from './address-kinds.ts'
+import { isLinkLocal, isStation } from './address-kinds.ts'
 import type { AdvertiseOptions, DiscoveryOptions } from './discovery.ts'
 import * as header from './header.ts'
 import { checkAdvertise } from './nd/advertise-options.ts'
@@ -20,7 +21,7 @@ export interface Ipv6Options {
   readonly address?: string | readonly string[] | undefined
   /** By the names of links, also of such that are attached later. */
   readonly addresses?: Readonly<Record<string, string | readonly string[]>> | undefined
-  /** The next hop of the default route. One that is link-local is on the only link, or the first of several. */
+  /** The next hop of the default route; of one that is link-local with its link, 'fe80::1%eth0', unless that is the only one. */
   readonly gateway?: string | undefined
   /** Added when the node boots, in this order. */
   readonly routes?: readonly NewRoute[] | undefined
@@ -94,10 +95,13 @@ export function settingsOf(options: Ipv6Options): Settings {
 /** The routes that options ask for, the default route first. @throws TypeError ERR_INVALID_ARG_VALUE */
 export function routesOf({ gateway, routes = [] }: Ipv6Options): NewRoute[] {
   if (gateway === undefined) return [...routes]
-  if (!isStation(parseAddress(gateway, 'gateway'))) {
-    throw invalidValue('gateway', "the IPv6 address of a station such as 'fd00::1'", gateway)
+  const [via, zone] = splitZone(gateway)
+  const address = parseAddress(via, 'gateway')
+  if (!isStation(address) || (zone !== '' && !isLinkLocal(address))) {
+    throw invalidValue('gateway', "the IPv6 address of a station such as 'fd00::1' or 'fe80::1%eth0'", gateway)
   }
-  return [{ prefix: '::/0', via: gateway }, ...routes]
+  const link = isLinkLocal(address) ? { link: zone === '' ? UNNAMED_LINK : zone } : {}
+  return [{ prefix: '::/0', via, ...link }, ...routes]
 }
 
 function prefixes(name: string, texts: string | readonly string[]): Prefix[] {

@@ -177,3 +177,25 @@ scenario('a link that is too narrow', async (t, sim) => {
   const [end] = cable({ mtu: 1279 })
   t.throws(() => sim.boot('A', host(end)), { code: 'EINVAL', reason: 'mtuTooSmall' })
 })
+
+scenario('a gateway by its link-local address', async (t, sim) => {
+  const [left, right] = [cable(), cable()]
+  const r = sim.boot(
+    'R',
+    router([left[1], right[0]], { addresses: { eth0: 'fd00:1::fe/64', eth1: 'fd00:2::fe/64' } }),
+  ).top
+  const gateway = linkLocal(r, 'eth0')
+  const a = new Sink(sim.boot('A', host(left[0], { address: 'fd00:1::1/64', gateway })).top, PROBE)
+  const links = { far: stack(right[1], ethernet()) }
+  const named = { addresses: { far: 'fd00:2::1/64' }, gateway: `${linkLocal(r, 'eth1')}%far` }
+  const b = new Sink(sim.boot('B', stack(beside(links), ip(ipv6(named)))).top, PROBE)
+  await sim.run(SETTLED)
+  a.send('fd00:2::1', pattern(7))
+  b.send('fd00:1::1', pattern(9))
+  await sim.run(seconds(1))
+  t.match(b.got, [{ source: 'fd00:1::1' }])
+  t.match(a.got, [{ source: 'fd00:2::1' }])
+  for (const gateway of ['ff02::1', 'fd00::1%eth0', '10.0.0.1', '::1']) {
+    t.throws(() => ipv6({ gateway }), { code: 'ERR_INVALID_ARG_VALUE' }, gateway)
+  }
+})
