@@ -31,7 +31,8 @@ import type { Decoder, DelimitingFault, Encoder, FrameSink } from './transparenc
 
 /**
  * What follows a frame: nothing; the FCS of 16 or 32 bits (ISO 13239 §4.2.5); or SMACK's CRC-16, which the first octet's
- * highest bit announces, so that frames without it are taken as well.
+ * highest bit announces. Frames without it are taken as well, until the peer has sent a good one with it: from then on, an
+ * error may have cleared the bit.
  */
 export type FcsKind = 'none' | 'fcs16' | 'fcs32' | 'smack'
 
@@ -109,6 +110,8 @@ class FramedService implements Framing, User<undefined>, FrameSink {
   private readonly decoder: (Decoder & { limit: number }) | null
   private readonly plain: Encoder
   private encoder: Encoder
+  /** The peer is known to put SMACK's CRC behind its frames. */
+  private insists = false
 
   constructor(below: PhysicalService<'octets' | 'frames'>, env: Env, options: FramingOptions) {
     const { name = 'framing', encapsulation = 'octets', transparency = 'octets', fcs = 'fcs16' } = options
@@ -177,8 +180,11 @@ class FramedService implements Framing, User<undefined>, FrameSink {
   }
 
   linkChanged(state: LinkState, reason: string): void {
-    // What comes after it continues nothing.
-    if (state === 'down') this.decoder?.reset()
+    // What comes after it continues nothing, and may come from another peer.
+    if (state === 'down') {
+      this.decoder?.reset()
+      this.insists = false
+    }
     this.boundary.linkChanged(state, reason)
   }
 
@@ -260,8 +266,9 @@ class FramedService implements Framing, User<undefined>, FrameSink {
     const checked = (first & SMACK_BIT) !== 0
     if (packet.length < this.shortest + (checked ? 2 : 0)) return 'runt'
     if (packet.length > this.limit) return 'tooLong'
-    if (!checked) return undefined
+    if (!checked) return this.insists ? 'fcs' : undefined
     if (crc16Arc(packet.view, start, end) !== 0) return 'fcs'
+    this.insists = true
     octets[start] = first & ~SMACK_BIT
     packet.trim(packet.length - 2)
     return undefined
