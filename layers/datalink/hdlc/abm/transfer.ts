@@ -10,7 +10,7 @@ import type { Instant } from '../../../../src/kernel/clock.ts'
 import type { Packet } from '../../../../src/kernel/packet.ts'
 import type { Queue } from '../../../../src/kernel/queue.ts'
 import { AcknowledgementTimer } from './acknowledgement-timer.ts'
-import type { Frame, Modulus, SupervisoryType } from './control.ts'
+import type { Frame, FrameType, Modulus, SupervisoryType } from './control.ts'
 import type { Journal } from './journal.ts'
 import { ReceiveWindow } from './receiving.ts'
 import { SendWindow } from './sending.ts'
@@ -107,7 +107,7 @@ export class Transfer {
   input(frame: Frame, packet: Packet, now: Instant): boolean {
     const { type, nr, pf, command } = frame
     const old = !this.sending.covers(nr)
-    if (old && !(this.variant.oldNr && type === 'I' && this.sending.isOld(nr))) return false
+    if (old && !(this.mayBeOld(type) && this.sending.isOld(nr))) return false
     this.heard = true
     this.t3At = now + this.parameters.t3
     const answers = pf && !command && this.polled
@@ -115,11 +115,17 @@ export class Transfer {
     if (!old && (type !== 'SREJ' || pf)) this.acknowledge(nr, now)
     if (answers) this.answered(now)
     if (type === 'I') this.receiveInformation(frame.ns, packet, now)
+    else if (old) packet.release()
     else this.receiveSupervisory(type as SupervisoryType, nr, packet, answers, now)
     if (answers && type !== 'SREJ' && type !== 'REJ') this.checkpoint(nr)
     if (answers) this.weigh(now)
     if (pf && command) this.finalOwed = true
     return true
+  }
+
+  private mayBeOld(type: FrameType): boolean {
+    const { oldNr } = this.variant
+    return oldNr === 'all' || (oldNr === 'information' && type === 'I')
   }
 
   /** The next packet for the user above, in order. */

@@ -22,10 +22,11 @@ export interface Variant {
   /** A refused SABME is followed by a SABM (AX.25 v2.2 §6.3.1). */
   readonly fallsBack: boolean
   /**
-   * An I frame may bear an N(R) that has been overtaken: Linux's LLC sends a frame again as it was, with the N(R) of then.
-   * Elsewhere such a N(R) is invalid.
+   * Which frames may bear an N(R) that has been overtaken; of others it is invalid. Linux's LLC sends an I frame again as it
+   * was, with the N(R) of then; Linux's AX.25 writes the newest into I frames that still wait to be
+   * sent, so that a supervisory frame behind them has an older one.
    */
-  readonly oldNr: boolean
+  readonly oldNr: 'none' | 'information' | 'all'
 }
 
 /** LAPB: ISO 7776, ITU-T X.25 §2. */
@@ -35,7 +36,7 @@ export const LAPB: Variant = Object.freeze({
   recoveries: ['rej'],
   sendsFrmr: true,
   fallsBack: false,
-  oldNr: false,
+  oldNr: 'none',
 } as const)
 
 /** LLC type 2: IEEE 802.2 §7. */
@@ -45,7 +46,7 @@ export const LLC2: Variant = Object.freeze({
   recoveries: ['rej'],
   sendsFrmr: true,
   fallsBack: false,
-  oldNr: true,
+  oldNr: 'information',
 } as const)
 
 /** AX.25 v2.2, which since then resets where v2.0 sent FRMR (§6.5). */
@@ -55,7 +56,7 @@ export const AX25: Variant = Object.freeze({
   recoveries: ['rej', 'srej', 'multi-srej'],
   sendsFrmr: false,
   fallsBack: true,
-  oldNr: false,
+  oldNr: 'all',
 } as const)
 
 /** The parameters of one link. Times in microseconds, lengths in octets of the information field. */
