@@ -1,5 +1,6 @@
 /** What layers are made of. Everything here knows no protocol, and needs neither Node nor a browser. */
 export * from './address.ts'
+export * from './address-selection.ts'
 export * from './boundary.ts'
 export * from './checksum.ts'
 export * from './clock.ts'
