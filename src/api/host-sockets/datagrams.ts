@@ -1,11 +1,11 @@
 /** Datagrams of the host. */
 import dgram from 'node:dgram'
-import type { IpAddress } from '../../kernel/address.ts'
+import { formatScoped, type IpAddress } from '../../kernel/address.ts'
 import { NetError } from '../../kernel/errors.ts'
 import { onHost } from '../../kernel/on-host.ts'
 import { setOption, withOptions } from '../datagram-options.ts'
 import type { BindRequest, DatagramHandler, DatagramOptions, DatagramSocket, Endpoint } from '../sockets.ts'
-import { HostEndpoint, hostError } from './host.ts'
+import { HostEndpoint, hostError, requireScoped } from './host.ts'
 
 const LARGEST_PAYLOAD = 65_507
 /** Octets that may wait in Node before `send` says so. */
@@ -17,7 +17,7 @@ export class HostDatagrams {
   private readonly sockets: Set<HostDatagramSocket> = new Set()
 
   bind(request: BindRequest, handler: DatagramHandler): DatagramSocket {
-    if (request.link !== undefined) throw new NetError('ENOTSUP', 'the host chooses the link', { syscall: 'bind' })
+    requireScoped(request.address, request.link, 'bind')
     const socket = new HostDatagramSocket(request, handler, () => this.sockets.delete(socket))
     this.sockets.add(socket)
     return socket
@@ -48,6 +48,7 @@ class HostDatagramSocket implements DatagramSocket {
   private readonly from: HostEndpoint = new HostEndpoint()
   private readonly waiting: Waiting[] = []
   private readonly onClose: () => void
+  private readonly ipv6: boolean
   private paused = false
   private full = false
   private closed = false
@@ -57,10 +58,12 @@ class HostDatagramSocket implements DatagramSocket {
     this.onClose = onClose
     this.options = withOptions(request.options)
     const ipv6 = request.address !== undefined && !request.address.isIpv4
+    this.ipv6 = ipv6
     this.socket = dgram.createSocket({
       ...onHost,
       type: ipv6 ? 'udp6' : 'udp4',
       reuseAddr: request.reuse ?? false,
+      ipv6Only: request.ipv6Only ?? false,
       // Addresses come as numbers; answered at once, binding and connecting are done when the call returns.
       lookup: (host, _options, callback) => callback(null, host, ipv6 ? 6 : 4),
     })
@@ -70,31 +73,33 @@ class HostDatagramSocket implements DatagramSocket {
     this.socket.on('error', (error) => this.handler.error?.(this, hostError(error), this.remote ?? this.local))
   }
 
-  send(octets: Uint8Array, start: number, length: number, address?: IpAddress, port?: number): boolean {
+  send(octets: Uint8Array, start: number, length: number, address?: IpAddress, port?: number, link?: string): boolean {
     if (length > LARGEST_PAYLOAD) throw this.refused('EMSGSIZE', `${length} octets exceed ${LARGEST_PAYLOAD}`)
     const copy = Buffer.from(octets.subarray(start, start + length))
     if (this.remote !== undefined) {
       this.socket.send(copy, (error) => this.sent(error, this.remote ?? this.local))
     } else {
       if (address === undefined || port === undefined) throw this.refused('EDESTADDRREQ', 'not connected')
-      const to = new HostEndpoint().assign(address.toString(), port)
-      this.socket.send(copy, port, address.toString(), (error) => this.sent(error, to))
+      const host = this.textOf(address, link)
+      const to = new HostEndpoint().assign(host, port)
+      this.socket.send(copy, port, host, (error) => this.sent(error, to))
     }
     this.full = this.socket.getSendQueueSize() >= SEND_QUEUE
     return !this.full
   }
 
-  connect(address: IpAddress, port: number): void {
+  connect(address: IpAddress, port: number, link?: string): void {
     if (this.remote !== undefined) this.disconnect()
     let failed: Error | undefined
     const fail = (error?: Error): void => {
       failed = error
     }
     this.socket.once('error', fail)
-    this.socket.connect(port, address.toString())
+    const host = this.textOf(address, link)
+    this.socket.connect(port, host)
     this.socket.off('error', fail)
     if (failed !== undefined) throw hostError(failed)
-    this.remote = new HostEndpoint().assign(address.toString(), port)
+    this.remote = new HostEndpoint().assign(host, port)
     this.placed()
   }
 
@@ -147,7 +152,7 @@ class HostDatagramSocket implements DatagramSocket {
     this.socket.bind({
       port: request.port ?? 0,
       exclusive: true,
-      ...(request.address === undefined ? {} : { address: request.address.toString() }),
+      ...(request.address === undefined ? {} : { address: formatScoped(request.address, request.link ?? '') }),
     })
     this.socket.off('error', fail)
     if (failed !== undefined) throw hostError(failed)
@@ -155,6 +160,11 @@ class HostDatagramSocket implements DatagramSocket {
     for (const name of Object.keys(request.options ?? {}) as (keyof DatagramOptions)[]) {
       this.set(name, this.options[name])
     }
+  }
+
+  /** As the socket has to be told: one of IPv6 knows IPv4 addresses by their mapped form. */
+  private textOf(address: IpAddress, link = ''): string {
+    return this.ipv6 && address.isIpv4 ? `::ffff:${address}` : formatScoped(address, link)
   }
 
   private placed(): void {

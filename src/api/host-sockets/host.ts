@@ -1,6 +1,6 @@
 /** What streams and datagrams of the host have in common: endpoints and errors. */
 import { getSystemErrorName } from 'node:util'
-import { IpAddress, tryParseAddress } from '../../kernel/address.ts'
+import { IpAddress, splitZone, tryParseAddress } from '../../kernel/address.ts'
 import { NetError } from '../../kernel/errors.ts'
 import type { Endpoint } from '../sockets.ts'
 
@@ -8,15 +8,18 @@ import type { Endpoint } from '../sockets.ts'
 export class HostEndpoint implements Endpoint {
   readonly address: IpAddress = new IpAddress()
   port = 0
+  zone = ''
   /** The text last parsed: peers repeat themselves. */
   private text = '0.0.0.0'
 
-  /** @param address as Node writes it, possibly with a zone ('fe80::1%eth0'), which is left out. */
+  /** @param address as Node writes it, possibly with a zone ('fe80::1%eth0'). */
   assign(address: string | undefined, port: number | undefined): this {
     this.port = port ?? 0
     if (address !== undefined && address !== this.text) {
       this.text = address
-      this.address.set(tryParseAddress(address.replace(/%.*/, '')) ?? new IpAddress())
+      const [host, zone] = splitZone(address)
+      this.address.set(tryParseAddress(host) ?? new IpAddress())
+      this.zone = zone
     }
     return this
   }
@@ -37,4 +40,13 @@ export function hostFailure(status: number, syscall: string, endpoint: Endpoint)
 export function failure(code: string, syscall: string, address: IpAddress, port: number): NetError {
   const text = address.toString()
   return new NetError(code, `${syscall} ${text}:${port}`, { syscall, address: text, port, layer: 'host' })
+}
+
+/**
+ * The host knows of links by its routes alone, and by the zones of addresses.
+ * @throws NetError ENOTSUP — a link for an address that is of any.
+ */
+export function requireScoped(address: IpAddress | undefined, link: string | undefined, syscall: string): void {
+  if (link === undefined || address?.isScoped === true) return
+  throw new NetError('ENOTSUP', 'the host chooses the link', { syscall })
 }

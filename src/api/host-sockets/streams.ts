@@ -1,6 +1,6 @@
 /** Connecting and listening on the host's network. */
 import net from 'node:net'
-import { NetError } from '../../kernel/errors.ts'
+import { formatScoped } from '../../kernel/address.ts'
 import { onHost } from '../../kernel/on-host.ts'
 import type {
   ConnectionHandler,
@@ -13,9 +13,10 @@ import type {
   ListenRequest,
 } from '../sockets.ts'
 import { HostConnection } from './connection.ts'
-import { failure, HostEndpoint, hostError, hostFailure } from './host.ts'
+import { failure, HostEndpoint, hostError, hostFailure, requireScoped } from './host.ts'
 
 const DEFAULT_BACKLOG = 511
+const UV_TCP_IPV6ONLY = 1
 const UNHEARD: ConnectionHandler = {}
 
 interface Row {
@@ -30,7 +31,7 @@ interface Row {
  * Node has exported this function for its cluster module since 0.x, and `Server.listen` takes what it returns.
  */
 const { _createServerHandle: bindHandle } = net as unknown as {
-  _createServerHandle(address: string, port: number, family: 4 | 6, fd: -1): object | number
+  _createServerHandle(address: string, port: number, family: 4 | 6, fd: -1, flags: number): object | number
 }
 
 export class HostStreams {
@@ -39,22 +40,23 @@ export class HostStreams {
 
   connect(request: ConnectRequest, handler: ConnectionHandler): HostConnection {
     const { address, port, localAddress, localPort, link, options } = request
-    if (link !== undefined) throw new NetError('ENOTSUP', 'the host chooses the link', { syscall: 'connect' })
+    requireScoped(address, link, 'connect')
+    const host = formatScoped(address, link ?? '')
     const socket = net.connect({
       ...onHost,
-      host: address.toString(),
+      host,
       port,
       allowHalfOpen: true,
       ...(localAddress === undefined ? {} : { localAddress: localAddress.toString() }),
       ...(localPort === undefined ? {} : { localPort }),
     })
     const connection = this.track(socket, handler, options)
-    connection.remote.assign(address.toString(), port)
+    connection.remote.assign(host, port)
     return connection
   }
 
   listen(request: ListenRequest, handler: ListenHandler): Listener {
-    if (request.link !== undefined) throw new NetError('ENOTSUP', 'the host chooses the link', { syscall: 'listen' })
+    requireScoped(request.address, request.link, 'listen')
     const listener = new HostListener(request, handler, this)
     this.listeners.add(listener)
     return listener
@@ -121,8 +123,13 @@ class HostListener implements Listener {
   }
 
   private open(request: ListenRequest, backlog: number): void {
-    const wanted = new HostEndpoint().assign(request.address?.toString(), request.port)
-    const handle = bindHandle(wanted.address.toString(), request.port, wanted.address.isIpv4 ? 4 : 6, -1)
+    const { address: given, ipv6Only, link = '' } = request
+    const wanted = new HostEndpoint().assign(given === undefined ? '::' : formatScoped(given, link), request.port)
+    const bind = (text: string, family: 4 | 6) =>
+      bindHandle(text, request.port, family, -1, ipv6Only === true ? UV_TCP_IPV6ONLY : 0)
+    let handle = bind(formatScoped(wanted.address, wanted.zone), wanted.address.isIpv4 ? 4 : 6)
+    // As Node, where the host has no IPv6.
+    if (given === undefined && typeof handle === 'number') handle = bind('0.0.0.0', 4)
     if (typeof handle === 'number') throw hostFailure(handle, 'listen', wanted)
     const ignore = (): void => {}
     this.server.once('error', ignore)

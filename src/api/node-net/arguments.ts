@@ -1,6 +1,6 @@
 /** The many ways to call `connect` and `listen`, brought into one form, and checked as Node checks them. */
 import { ADDRCONFIG, ALL, V4MAPPED } from 'node:dns'
-import type net from 'node:net'
+import net from 'node:net'
 import { type IpAddress, tryParseAddress } from '../../kernel/address.ts'
 import { outOfRange } from '../../kernel/errors.ts'
 import type { ConnectionOptions } from '../sockets.ts'
@@ -31,6 +31,10 @@ export interface ConnectPlan extends ConnectExtras {
   readonly family: Family
   readonly hints: number
   readonly lookup: LookupFunction | undefined
+  /** Try all addresses of the name until one answers. */
+  readonly autoSelect: boolean
+  /** Milliseconds for each attempt but the last. */
+  readonly attemptTimeout: number
   readonly localAddress: IpAddress | undefined
   readonly localPort: number | undefined
 }
@@ -39,6 +43,7 @@ export interface ConnectPlan extends ConnectExtras {
 export interface ListenPlan extends ConnectExtras {
   readonly host: string | undefined
   readonly port: number
+  readonly ipv6Only: boolean
   readonly backlog: number | undefined
   readonly signal: AbortSignal | undefined
 }
@@ -66,7 +71,7 @@ export function splitArguments(args: readonly unknown[]): [Unchecked, Callback |
  * @throws RangeError ERR_SOCKET_BAD_PORT
  */
 export function connectPlan(options: Unchecked): ConnectPlan {
-  const { port, path, host, lookup, localAddress, localPort, family, hints } = options
+  const { port, path, host, lookup, localAddress, localPort, hints } = options
   if (path !== undefined && path !== null) throw invalidArgValue('options.path', NO_LOCAL_SOCKETS, path)
   if (port === undefined) throw missingArgs('The "options" or "port" or "path" argument must be specified')
   if (typeof port !== 'number' && typeof port !== 'string') {
@@ -77,17 +82,29 @@ export function connectPlan(options: Unchecked): ConnectPlan {
   const isLiteral = typeof host === 'string' && tryParseAddress(host) !== undefined
   if (!isLiteral) requireLookup(lookup, hints)
   if (localPort !== undefined && localPort !== null) requireNumber(localPort, 'options.localPort')
+  const family = familyIn(options)
+  const source = validAddress(localAddress)
+  const tcp = options.tcp as Partial<ConnectionOptions> | undefined
+  // What Fast Open sends with the SYN of an attempt that is given up would be lost; an address of ours has but one family.
+  const single = family !== 0 || source !== undefined || (tcp?.fastOpen ?? 0) > 0
   return {
     host: host || 'localhost',
     port: validPort(port, 'Port'),
-    family: family === 6 || family === 'IPv6' ? 6 : family === 4 || family === 'IPv4' ? 4 : 0,
+    family,
     hints: typeof hints === 'number' ? hints : 0,
     lookup: (lookup as LookupFunction | undefined) ?? undefined,
-    localAddress: validAddress(localAddress),
+    autoSelect: !single && Boolean(options.autoSelectFamily ?? net.getDefaultAutoSelectFamily()),
+    attemptTimeout: attemptTimeout(options),
+    localAddress: source,
     localPort: localPort === undefined || localPort === null ? undefined : validPort(localPort, 'options.localPort'),
     link: options.link as string | undefined,
-    tcp: options.tcp as Partial<ConnectionOptions> | undefined,
+    tcp,
   }
+}
+
+function familyIn({ family }: Unchecked): Family {
+  if (family === 6 || family === 'IPv6') return 6
+  return family === 4 || family === 'IPv4' ? 4 : 0
 }
 
 /** As Node, which takes whatever is falsy for no name. */
@@ -101,7 +118,6 @@ function requireLookup(lookup: unknown, hints: unknown): void {
   else if (hints && (Number(hints) & ~(ADDRCONFIG | ALL | V4MAPPED)) !== 0) throw invalidArgument('hints', hints)
 }
 
-/** What concerns the choice between families has no effect here, but is checked. */
 function requireAutoSelection({ autoSelectFamily, autoSelectFamilyAttemptTimeout: timeout }: Unchecked): void {
   if (autoSelectFamily !== undefined && autoSelectFamily !== null && typeof autoSelectFamily !== 'boolean') {
     throw invalidArgType('options.autoSelectFamily', 'of type boolean', autoSelectFamily)
@@ -110,6 +126,11 @@ function requireAutoSelection({ autoSelectFamily, autoSelectFamilyAttemptTimeout
   const name = 'options.autoSelectFamilyAttemptTimeout'
   requireNumber(timeout, name)
   if (!Number.isInteger(timeout) || timeout < 1) throw outOfRange(name, '>= 1 && <= 2147483647', timeout)
+}
+
+/** No less than 10, as Node has it. */
+function attemptTimeout({ autoSelectFamilyAttemptTimeout: timeout }: Unchecked): number {
+  return typeof timeout === 'number' ? Math.max(10, timeout) : net.getDefaultAutoSelectFamilyAttemptTimeout()
 }
 
 /**
@@ -134,6 +155,7 @@ export function listenPlan(args: readonly unknown[]): [ListenPlan, Callback | un
   return [
     {
       host: host || undefined,
+      ipv6Only: Boolean(options.ipv6Only),
       port: anyPort ? 0 : validPort(port, 'options.port'),
       backlog: backlogOf(options, args),
       signal: signal as AbortSignal | undefined,

@@ -19,6 +19,7 @@ import { NET_EVENTS } from './diagnostics.ts'
 import { asCall, coded } from './errors.ts'
 import { IdleTimer } from './idle.ts'
 import { lingering, UNHEARD } from './lingering.ts'
+import { type Place, placeOf } from './place.ts'
 
 /** Largest chunk handed to a stream at once, as in Node. */
 const CHUNK_OCTETS = 65_536
@@ -28,13 +29,6 @@ type Callback = (error?: Error | null) => void
 /** What `_writev` gets. */
 export interface Chunk {
   readonly chunk: Uint8Array
-}
-
-/** One end as text and number, as Node shows it. */
-export interface Place {
-  readonly address: string
-  readonly family: 'IPv4' | 'IPv6'
-  readonly port: number
 }
 
 export class Channel implements ConnectionHandler {
@@ -56,6 +50,8 @@ export class Channel implements ConnectionHandler {
   keepAliveDelay = 0
   idle: IdleTimer | null = null
   onread: OnReadOpts | null = null
+  /** Addresses are shown as those of IPv6, as the socket of a host would that is of IPv6. */
+  mapped = false
   private connection: Connection | null = null
   private readonly context: Context<NetStreams>
   private readonly socket: Duplex
@@ -89,12 +85,12 @@ export class Channel implements ConnectionHandler {
   }
 
   get local(): Place | undefined {
-    return this.connection === null || this.over ? undefined : placeOf(this.connection.local)
+    return this.connection === null || this.over ? undefined : placeOf(this.connection.local, this.mapped)
   }
 
   get remote(): Place | undefined {
     if (this.peer === undefined && this.connection !== null && !this.connecting) {
-      this.peer = placeOf(this.connection.remote)
+      this.peer = placeOf(this.connection.remote, this.mapped)
     }
     return this.peer
   }
@@ -102,7 +98,7 @@ export class Channel implements ConnectionHandler {
   /** A `connect` has begun. The process does not wait for lookup functions: what those wait for does. */
   begin(): void {
     this.connecting = true
-    this.over = this.sawEnd = this.resetting = false
+    this.over = this.sawEnd = this.resetting = this.mapped = false
     this.reading = false
     this.peer = undefined
     this.bytesRead = this.bytesTaken = this.bytesUnderWay = 0
@@ -264,9 +260,12 @@ export class Channel implements ConnectionHandler {
       return
     }
     if (error !== null) {
-      const place = { address: connection.remote.address.toString(), port: connection.remote.port }
+      const { family, ...place } = placeOf(connection.remote, this.mapped)
       const failure = asCall(error, this.connecting ? 'connect' : this.queue !== null ? 'write' : 'read', place)
-      if (this.connecting) this.socket.emit('connectionAttemptFailed', place.address, place.port, 4, failure)
+      if (this.connecting) {
+        const number = family === 'IPv4' ? 4 : 6
+        this.socket.emit('connectionAttemptFailed', place.address, place.port, number, failure)
+      }
       this.over = true
       this.socket.destroy(failure)
       return
@@ -437,10 +436,4 @@ function pushEnd(channel: Channel): void {
 
 function neverConnected(): Error {
   return coded(new Error('Socket closed before the connection was established'), 'ERR_SOCKET_CLOSED_BEFORE_CONNECTION')
-}
-
-/** @returns an endpoint in Node's form. */
-export function placeOf(endpoint: Connection['local']): Place {
-  const { address, port } = endpoint
-  return { address: address.toString(), family: address.isIpv4 ? 'IPv4' : 'IPv6', port }
 }

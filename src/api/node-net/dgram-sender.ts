@@ -1,12 +1,11 @@
 /** The sending side of a datagram socket: names to addresses, and datagrams to the transport. */
-import type { IpAddress } from '../../kernel/address.ts'
 import { NetError } from '../../kernel/errors.ts'
 import type { DatagramSocket, PlainSockets } from '../sockets.ts'
 import type { Context } from './context.ts'
 import type { DatagramSocketOptions, SendPlan } from './dgram-arguments.ts'
 import { Outbox } from './dgram-outbox.ts'
-import { asCall } from './errors.ts'
-import { askLookup } from './names.ts'
+import { asCall, netError } from './errors.ts'
+import { askLookup, type Found, familyOf, invalidAddress, textOf } from './names.ts'
 
 /** Datagrams by any transport. */
 export type NetDatagrams = Pick<PlainSockets, 'datagram' | 'ipv6'>
@@ -17,7 +16,7 @@ export class DgramSender {
   private readonly options: DatagramSocketOptions
   private readonly failed: (error: Error | null) => void
   /** The destination last sent to: most sockets have one. */
-  private to: IpAddress | undefined
+  private to: Found | undefined
   private toText = ''
   private below: DatagramSocket | undefined
 
@@ -52,30 +51,33 @@ export class DgramSender {
   }
 
   /** An address, from the name or literal; then called at once, unless a custom `lookup` takes its time. */
-  resolve(host: string = this.loopback, then: (error: Error | null, address: IpAddress | undefined) => void): void {
+  resolve(host: string = this.loopback, then: (error: Error | null, found: Found | undefined) => void): void {
     const { names, host: node } = this.context
-    const family = this.options.type === 'udp4' ? 4 : 6
+    const { family } = this
     const { lookup } = this.options
     if (lookup !== undefined) {
       // Of datagram sockets, it is asked about addresses too, and told the family as a number.
-      askLookup(lookup, host, family, (error, address) => {
+      askLookup(lookup, host, family, (error, [first]) => {
         node.touched()
-        const usable = address === undefined ? undefined : names.supported(address)
-        if (NetError.is(usable)) then(usable, undefined)
-        else then(error, usable)
+        if (error !== null || first === undefined) then(error, undefined)
+        else if (first.found === undefined) then(invalidAddress(first), undefined)
+        else tell(names.usable([first.found]), then)
       })
       return
     }
-    const found = names.resolve(host, family)
-    if (NetError.is(found)) then(found, undefined)
-    else then(null, found)
+    tell(names.resolveAll(host, family), then)
+  }
+
+  /** What the socket speaks. */
+  get family(): 4 | 6 {
+    return this.options.type === 'udp4' ? 4 : 6
   }
 
   private get loopback(): string {
-    return this.options.type === 'udp4' ? '127.0.0.1' : '::1'
+    return this.family === 4 ? '127.0.0.1' : '::1'
   }
 
-  private sendTo(plan: SendPlan, host: string, error: Error | null, to: IpAddress | undefined): void {
+  private sendTo(plan: SendPlan, host: string, error: Error | null, to: Found | undefined): void {
     if (this.below === undefined) return
     if (to === undefined) {
       if (plan.callback !== undefined) process.nextTick(plan.callback, error, 0)
@@ -90,14 +92,28 @@ export class DgramSender {
   }
 
   /** Gives one datagram to the transport. */
-  private hand(below: DatagramSocket, { octets, port, callback }: SendPlan, to: IpAddress | undefined): void {
+  private hand(below: DatagramSocket, { octets, port, callback }: SendPlan, to: Found | undefined): void {
     try {
-      if (!below.send(octets, 0, octets.length, to, to === undefined ? undefined : port)) this.outbox.full = true
+      if (to === undefined) {
+        if (!below.send(octets, 0, octets.length)) this.outbox.full = true
+      } else {
+        if (familyOf(to) !== this.family) throw otherFamily(to, port)
+        if (!below.send(octets, 0, octets.length, to.address, port, to.zone || undefined)) this.outbox.full = true
+      }
     } catch (error) {
-      const place = to === undefined ? {} : { address: to.toString(), port }
+      const place = to === undefined ? {} : { address: textOf(to), port }
       if (callback !== undefined) process.nextTick(callback, asCall(error, 'send', place), 0)
       return
     }
     this.outbox.sent(callback, octets.length)
   }
 }
+
+function tell(found: readonly Found[] | NetError, then: (error: Error | null, found: Found | undefined) => void): void {
+  if (NetError.is(found)) then(found, undefined)
+  else then(null, found[0])
+}
+
+/** What Node says of an address that its socket cannot be given. */
+export const otherFamily = (found: Found, port: number): NetError =>
+  netError('EINVAL', 'send', 'an address of the other family', { address: textOf(found), port })

@@ -7,7 +7,6 @@ import { IpAddress } from '../../kernel/address.ts'
 import { NetError } from '../../kernel/errors.ts'
 import type { DatagramHandler, DatagramOptions, DatagramSocket, Endpoint } from '../sockets.ts'
 import { scopeOf, tell, throwLater } from './async-scope.ts'
-import { placeOf } from './channel.ts'
 import type { Context } from './context.ts'
 import {
   bindPlan,
@@ -21,6 +20,8 @@ import {
 import { noMulticast, notBound, notConnected } from './dgram-errors.ts'
 import { DgramSender, type NetDatagrams } from './dgram-sender.ts'
 import { asCall, coded, invalidArgType, requireFunction, validPort } from './errors.ts'
+import { type Found, familyOf, textOf } from './names.ts'
+import { type Place, placeOf } from './place.ts'
 
 /** What `bind` takes: Node's options. */
 export type BindOptions = dgram.BindOptions
@@ -50,7 +51,8 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
   #held = false
   /** The peer last heard of, and its text. */
   readonly #from: IpAddress = new IpAddress()
-  #fromText = '0.0.0.0'
+  #fromZone = ''
+  #fromText = ''
 
   /** Applications use `node.dgram.createSocket(options, listener)`. */
   constructor(context: Context<NetDatagrams>, options: DatagramSocketOptions) {
@@ -157,7 +159,7 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
 
   /** @throws NetError EBADF — not bound. Error ERR_SOCKET_DGRAM_NOT_RUNNING */
   address(): net.AddressInfo {
-    return placeOf(this.#bound('getsockname').local)
+    return this.#place(this.#bound('getsockname').local)
   }
 
   /** @throws Error ERR_SOCKET_DGRAM_NOT_CONNECTED, ERR_SOCKET_DGRAM_NOT_RUNNING */
@@ -165,7 +167,7 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
     this.#running()
     const remote = this.#below?.remote
     if (this.#connection !== 'connected' || remote === undefined) throw notConnected()
-    return placeOf(remote)
+    return this.#place(remote)
   }
 
   setBroadcast(flag: boolean): void {
@@ -268,27 +270,25 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
   #bind(port: number, host: string | undefined): void {
     if (this.#state !== 'binding') return
     this.#context.host.touched()
-    if (host === undefined) this.#open(port, this.type === 'udp6' ? new IpAddress(0, 0, 0, 0) : undefined)
-    else {
-      this.#sender.resolve(host, (error, address) => {
-        if (this.#state !== 'binding') return
-        if (address === undefined) this.#failBind(error)
-        else this.#open(port, address)
-      })
-    }
+    this.#sender.resolve(host ?? (this.type === 'udp6' ? '::' : '0.0.0.0'), (error, found) => {
+      if (this.#state !== 'binding') return
+      if (found === undefined) this.#failBind(error)
+      else this.#open(port, found)
+    })
   }
 
-  #open(port: number, address: IpAddress | undefined): void {
-    const { link, reuseAddr, reusePort, recvBufferSize } = this.#options
+  #open(port: number, found: Found): void {
+    const { ipv6Only, reuseAddr, reusePort, recvBufferSize } = this.#options
+    const { address } = found
+    const link = this.#options.link ?? (found.zone || undefined)
     try {
-      const usable = address === undefined ? undefined : this.#context.names.supported(address)
-      if (NetError.is(usable)) throw usable
+      if (familyOf(found) !== this.#sender.family) throw new NetError('EINVAL', 'an address of the other family')
       const options: Partial<DatagramOptions> | undefined =
         recvBufferSize === undefined ? undefined : { receiveBuffer: recvBufferSize }
       const reuse = reuseAddr === true || reusePort === true
-      this.#below = this.#context.below.datagram.bind({ address, port, link, reuse, options }, this.#ears)
+      this.#below = this.#context.below.datagram.bind({ address, ipv6Only, port, link, reuse, options }, this.#ears)
     } catch (error) {
-      this.#failBind(asCall(error, 'bind', { address: (address ?? new IpAddress()).toString(), port }))
+      this.#failBind(asCall(error, 'bind', { address: textOf(found), port }))
       return
     }
     this.#sender.use(this.#below)
@@ -319,14 +319,15 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
     process.nextTick(emitClose, this)
   }
 
-  #connect(error: Error | null, to: IpAddress | undefined, port: number, listener: (() => void) | undefined): void {
+  #connect(error: Error | null, to: Found | undefined, port: number, listener: (() => void) | undefined): void {
     if (this.#state !== 'bound' || this.#below === undefined) return
     let failure = error
     if (to !== undefined) {
       try {
-        this.#below.connect(to, port)
+        if (familyOf(to) !== this.#sender.family) throw new NetError('EINVAL', 'an address of the other family')
+        this.#below.connect(to.address, port, to.zone || undefined)
       } catch (thrown) {
-        failure = asCall(thrown, 'connect', { address: to.toString(), port })
+        failure = asCall(thrown, 'connect', { address: textOf(to), port })
       }
     }
     if (failure !== null) {
@@ -382,7 +383,7 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
     message.set(octets.subarray(start, start + length))
     this.emit('message', message, {
       address: this.#textOf(from),
-      family: from.address.isIpv4 ? 'IPv4' : 'IPv6',
+      family: this.type === 'udp4' ? 'IPv4' : 'IPv6',
       port: from.port,
       size: length,
     })
@@ -390,18 +391,25 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
 
   #failed(error: NetError, remote: Endpoint): void {
     this.#context.host.touched()
-    const told = asCall(error, error.syscall ?? 'recvmsg', placeFor(remote.address, remote.port))
+    const told = asCall(error, error.syscall ?? 'recvmsg', this.#place(remote))
     this.emit('icmp', told)
     if (this.#connection === 'connected') this.emit('error', told)
   }
 
   /** Senders repeat themselves: their text is made once. */
   #textOf(from: Endpoint): string {
-    if (!this.#from.equals(from.address)) {
-      this.#from.set(from.address)
-      this.#fromText = from.address.toString()
+    const { address, zone = '' } = from
+    if (!this.#from.equals(address) || this.#fromZone !== zone) {
+      this.#from.set(address)
+      this.#fromZone = zone
+      this.#fromText = this.#place(from).address
     }
     return this.#fromText
+  }
+
+  /** As a socket of this type shows it. */
+  #place(endpoint: Endpoint): Place {
+    return placeOf(endpoint, this.type === 'udp6')
   }
 
   #set<Name extends keyof DatagramOptions>(call: string, name: Name, value: DatagramOptions[Name]): void {
@@ -437,8 +445,4 @@ function emitClose(socket: DgramSocket): void {
 
 function emitError(socket: DgramSocket, error: Error | null): void {
   socket.emit('error', error)
-}
-
-function placeFor(address: IpAddress | undefined, port: number): { address?: string; port?: number } {
-  return address === undefined ? {} : { address: address.toString(), port }
 }

@@ -4,7 +4,7 @@ import { Timer } from '../../kernel/timers.ts'
 import type { EchoReply, IcmpSockets } from '../sockets.ts'
 import type { ApiHost } from './context.ts'
 import { asCall, invalidArgType, netError, requireNumber, requireSignal } from './errors.ts'
-import { asNames, type Hosts, type Names } from './names.ts'
+import { asNames, type Hosts, type Names, textOf } from './names.ts'
 import { settle } from './promises.ts'
 
 const LARGEST_PAYLOAD = 65_507
@@ -24,7 +24,7 @@ export interface PingOptions {
 export interface Icmp {
   /**
    * Sends one echo request. An error that a router or host sends instead of the reply is an answer too: see `outcome`.
-   * @param host an address, or a name the node knows.
+   * @param host an address such as '10.0.0.1', 'fd00::1' or 'fe80::1%eth0', or a name the node knows.
    * @throws NetError ETIMEDOUT — no answer; ENOTFOUND, ENETUNREACH, EMSGSIZE. AbortError — given up.
    * @throws TypeError ERR_INVALID_ARG_TYPE. RangeError ERR_OUT_OF_RANGE
    */
@@ -63,12 +63,14 @@ function ping(
 ): Promise<EchoReply> {
   return settle(signal, (resolve, reject) => {
     host.touched()
-    const address = names.resolve(target, 0)
-    if (NetError.is(address)) {
-      reject(address)
+    const found = names.resolve(target, 0)
+    if (NetError.is(found)) {
+      reject(found)
       return () => {}
     }
-    const place = { address: address.toString() }
+    const { address } = found
+    const link = found.zone || undefined
+    const place = { address: textOf(found) }
     let stop = (): void => {}
     const release = host.hold()
     const late = {
@@ -85,7 +87,7 @@ function ping(
       release()
     }
     try {
-      stop = below.icmp.echo({ address, size, ttl, dontFragment }, (reply) => {
+      stop = below.icmp.echo({ address, link, size, ttl, dontFragment }, (reply) => {
         host.touched()
         end()
         resolve(reply)

@@ -2,9 +2,9 @@
 import { NetError } from '../../kernel/errors.ts'
 import type { InterceptRule, StreamRequest } from '../sockets.ts'
 import type { SocketOptions } from './arguments.ts'
-import { placeOf } from './channel.ts'
 import type { Context, NetStreams } from './context.ts'
 import { connectionOptions } from './dial.ts'
+import { placeOf } from './place.ts'
 import type { SocketClass } from './server.ts'
 import type { Socket } from './socket.ts'
 

@@ -2,8 +2,8 @@
  * From names to addresses, without a resolver: literals, `localhost`, the node's `hosts`, and whatever `lookup` function
  * the caller brings. Anything else is ENOTFOUND, and the message says what can be configured.
  */
-import { type IpAddress, tryParseAddress } from '../../kernel/address.ts'
-import type { NetError } from '../../kernel/errors.ts'
+import { formatScoped, type IpAddress, splitZone, tryParseAddress } from '../../kernel/address.ts'
+import { NetError } from '../../kernel/errors.ts'
 import { asCall, coded, invalidArgType, netError } from './errors.ts'
 
 /** Names a node knows: text to one address or several. */
@@ -24,7 +24,31 @@ export type LookupFunction = (
 /** 0: either. */
 export type Family = 0 | 4 | 6
 
-const LOOPBACK4 = '127.0.0.1'
+const LOOPBACKS = ['::1', '127.0.0.1']
+
+/** Where a name or a literal leads. */
+export interface Found {
+  readonly address: IpAddress
+  /** The link of an address such as 'fe80::1%eth0', by name; else ''. */
+  readonly zone: string
+  /** It is an IPv4 address that was written as an IPv6 address: '::ffff:10.0.0.1'. */
+  readonly mapped: boolean
+}
+
+/** @returns undefined when the text is not an address, with a zone or without. */
+export function tryParseFound(text: string): Found | undefined {
+  const [host, zone] = splitZone(text)
+  const address = tryParseAddress(host)
+  if (address === undefined || (text !== host && (zone === '' || !address.isScoped))) return undefined
+  return { address, zone, mapped: address.isIpv4 && host.includes(':') }
+}
+
+/** As Node writes it. */
+export const textOf = ({ address, zone, mapped }: Found): string =>
+  mapped ? `::ffff:${address}` : formatScoped(address, zone)
+
+/** The family that Node takes an address for. */
+export const familyOf = ({ address, mapped }: Found): 4 | 6 => (address.isIpv4 && !mapped ? 4 : 6)
 
 export class Names {
   /** In lower case. */
@@ -37,23 +61,29 @@ export class Names {
     for (const [name, value] of Object.entries(hosts)) {
       const addresses = typeof value === 'string' ? [value] : value
       for (const address of addresses) {
-        if (tryParseAddress(address) === undefined) throw invalidArgType(`hosts.${name}`, 'an IP address', address)
+        if (tryParseFound(address) === undefined) throw invalidArgType(`hosts.${name}`, 'an IP address', address)
       }
       this.table.set(name.toLowerCase(), addresses)
     }
   }
 
-  /** @returns the address, or the error (syscall 'getaddrinfo') that says what could be configured. */
-  resolve(name: string, family: Family): IpAddress | NetError {
-    const literal = tryParseAddress(name)
-    if (literal !== undefined) return this.supported(literal)
-    const known = this.table.get(name.toLowerCase()) ?? (isLocalhost(name) ? [LOOPBACK4] : [])
-    for (const text of known) {
-      const address = tryParseAddress(text)
-      if (address !== undefined && (family === 0 || (family === 4) === address.isIpv4)) {
-        return this.supported(address)
-      }
-    }
+  /**
+   * @returns the first of the addresses, or the error (syscall 'getaddrinfo') that says what could be configured.
+   */
+  resolve(name: string, family: Family): Found | NetError {
+    const found = this.resolveAll(name, family)
+    return NetError.is(found) ? found : (found[0] as Found)
+  }
+
+  /** @returns all addresses, at least one, in the order in which they were given; or the error, as `resolve`. */
+  resolveAll(name: string, family: Family): readonly Found[] | NetError {
+    const literal = tryParseFound(name)
+    if (literal !== undefined) return this.usable([literal])
+    const known = (this.table.get(name.toLowerCase()) ?? (isLocalhost(name) ? this.loopbacks : []))
+      .map(tryParseFound)
+      .filter((found) => found !== undefined)
+    const wanted = known.filter((found) => family === 0 || familyOf(found) === family)
+    if (wanted.length > 0) return this.usable(wanted)
     const detail =
       known.length > 0
         ? `${name} has no address of family ${family}`
@@ -61,10 +91,15 @@ export class Names {
     return netError('ENOTFOUND', 'getaddrinfo', detail, { address: name })
   }
 
-  /** @returns the address, or EAFNOSUPPORT where the transport cannot use it. */
-  supported(address: IpAddress): IpAddress | NetError {
-    if (this.ipv6 || address.isIpv4) return address
-    return netError('EAFNOSUPPORT', 'connect', 'this node has no IPv6', { address: address.toString() })
+  /** @returns those that the transport can use, or EAFNOSUPPORT where there is none. */
+  usable(found: readonly Found[]): readonly Found[] | NetError {
+    const usable = this.ipv6 ? found : found.filter(({ address }) => address.isIpv4)
+    if (usable.length > 0) return usable
+    return netError('EAFNOSUPPORT', 'connect', 'this node has no IPv6', { address: textOf(found[0] as Found) })
+  }
+
+  private get loopbacks(): readonly string[] {
+    return this.ipv6 ? LOOPBACKS : LOOPBACKS.slice(1)
   }
 }
 
@@ -73,8 +108,16 @@ function isLocalhost(name: string): boolean {
   return /(^|\.)localhost\.?$/i.test(name)
 }
 
-/** Told what a `lookup` function said: an address with its family, or an error. */
-export type Looked = (error: Error | null, address: IpAddress | undefined, text: string, family: unknown) => void
+/** One answer of a `lookup` function. */
+export interface Answer {
+  /** Undefined when `text` is not an address. */
+  readonly found: Found | undefined
+  readonly text: string
+  readonly family: unknown
+}
+
+/** Told what a `lookup` function said: at least one answer, or an error. */
+export type Looked = (error: Error | null, answers: readonly Answer[]) => void
 
 /**
  * Asks a custom lookup function, in either of the forms such functions answer.
@@ -87,18 +130,22 @@ export function askLookup(lookup: LookupFunction, name: string, options: unknown
     if (answered) return
     answered = true
     if (error !== null && error !== undefined) {
-      then(asCall(error, 'getaddrinfo', { address: name }), undefined, '', undefined)
+      then(asCall(error, 'getaddrinfo', { address: name }), [])
       return
     }
-    const first = Array.isArray(answer) ? answer[0] : { address: answer, family }
-    const text: unknown = first?.address
-    const address = typeof text === 'string' ? tryParseAddress(text) : undefined
-    if (address === undefined) {
-      const bad = new TypeError(`Invalid IP address: ${String(text)}`)
-      then(coded(bad, 'ERR_INVALID_IP_ADDRESS'), undefined, '', undefined)
-    } else then(null, address, text as string, first.family)
+    const given = Array.isArray(answer) && answer.length > 0 ? answer : [{ address: answer, family }]
+    const answers = given.map(({ address, family }: { address: unknown; family: unknown }) => ({
+      found: typeof address === 'string' ? tryParseFound(address) : undefined,
+      text: String(address),
+      family,
+    }))
+    then(null, answers)
   })
 }
+
+/** What is wrong with an answer that is no address. */
+export const invalidAddress = ({ text }: Answer): Error =>
+  coded(new TypeError(`Invalid IP address: ${text}`), 'ERR_INVALID_IP_ADDRESS')
 
 /** @returns the names, made of hosts where they are not made yet. */
 export function asNames(hosts: Hosts | Names, ipv6 = false): Names {

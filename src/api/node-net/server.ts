@@ -2,7 +2,6 @@
 import type { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import type net from 'node:net'
-import { IpAddress } from '../../kernel/address.ts'
 import { NetError } from '../../kernel/errors.ts'
 import type { Connection, Listener, ListenHandler } from '../sockets.ts'
 import {
@@ -14,11 +13,12 @@ import {
   splitArguments,
 } from './arguments.ts'
 import { scopeOf, tell, throwLater } from './async-scope.ts'
-import { placeOf } from './channel.ts'
 import type { Context, NetStreams } from './context.ts'
 import { NET_EVENTS, NODE_EVENTS } from './diagnostics.ts'
 import { connectionOptions } from './dial.ts'
 import { asCall, coded, invalidArgType, requireNumber, requireSignal } from './errors.ts'
+import { type Found, textOf } from './names.ts'
+import { placeOf } from './place.ts'
 import type { Socket } from './socket.ts'
 
 /** What `listen` takes: Node's options, and ours. */
@@ -29,7 +29,7 @@ export type SocketClass = new (options?: SocketOptions) => Socket
 
 /**
  * A TCP server in the shape of Node's. What `net.Server`'s documentation says holds, except for local sockets, handles and
- * clusters; without a host it listens on all IPv4 addresses.
+ * clusters; without a host it listens on all addresses.
  */
 export class Server extends EventEmitter implements net.Server {
   /** More connections than this are closed at once, with 'drop'; 0 or unset: no limit. */
@@ -181,21 +181,26 @@ export class Server extends EventEmitter implements net.Server {
     if (this.#plan !== plan) return
     this.#plan = undefined
     this.#context.host.touched()
-    const address = this.#context.names.resolve(host, 0)
-    if (NetError.is(address)) this.emit('error', address)
-    else this.#open(plan, address)
+    const found = this.#context.names.resolve(host, 0)
+    if (NetError.is(found)) this.emit('error', found)
+    else this.#open(plan, found)
   }
 
-  #open(plan: ListenPlan, address: IpAddress | undefined): void {
-    const { port, backlog, link } = plan
+  #open(plan: ListenPlan, found: Found | undefined): void {
+    const { port, backlog, ipv6Only } = plan
+    const link = plan.link ?? (found?.zone || undefined)
+    const address = found?.address
     try {
       const options = connectionOptions(
         { noDelay: this.noDelay, keepAlive: this.keepAlive, keepAliveDelay: this.keepAliveInitialDelay },
         plan.tcp,
       )
-      this.#listener = this.#context.below.stream.listen({ address, port, backlog, link, options }, this.#ears)
+      this.#listener = this.#context.below.stream.listen(
+        { address, ipv6Only, port, backlog, link, options },
+        this.#ears,
+      )
     } catch (error) {
-      const failure = asCall(error, 'listen', { address: (address ?? new IpAddress()).toString(), port })
+      const failure = asCall(error, 'listen', { address: found === undefined ? '::' : textOf(found), port })
       const { error: failed } = NODE_EVENTS.listen
       if (failed.hasSubscribers) failed.publish({ server: this, error: failure })
       process.nextTick(emitError, this, failure)
@@ -209,16 +214,17 @@ export class Server extends EventEmitter implements net.Server {
   #accept(listener: Listener): void {
     this.#context.host.touched()
     for (let connection = listener.accept(); connection !== undefined; connection = listener.accept()) {
-      if (this.maxConnections > 0 && this.#connections >= this.maxConnections) this.#drop(connection)
-      else this.#welcome(connection)
+      const mapped = !listener.local.address.isIpv4
+      if (this.maxConnections > 0 && this.#connections >= this.maxConnections) this.#drop(connection, mapped)
+      else this.#welcome(connection, mapped)
       // A listener of 'connection' may have closed the server.
       if (this.#listener !== listener) return
     }
   }
 
-  #welcome(connection: Connection): void {
+  #welcome(connection: Connection, mapped: boolean): void {
     const socket = new this.#SocketClass(this.#socketOptions)
-    socket.adopt(connection, this.pauseOnConnect, this.#left)
+    socket.adopt(connection, this.pauseOnConnect, mapped, this.#left)
     this.#connections++
     socket.server = this
     if (NET_EVENTS.accept.hasSubscribers) NET_EVENTS.accept.publish({ socket, server: this })
@@ -232,9 +238,9 @@ export class Server extends EventEmitter implements net.Server {
     socket.begin()
   }
 
-  #drop(connection: Connection): void {
-    const local = placeOf(connection.local)
-    const remote = placeOf(connection.remote)
+  #drop(connection: Connection, mapped: boolean): void {
+    const local = placeOf(connection.local, mapped)
+    const remote = placeOf(connection.remote, mapped)
     connection.close()
     const data: net.DropArgument = {
       localAddress: local.address,

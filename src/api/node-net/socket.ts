@@ -3,12 +3,12 @@ import type net from 'node:net'
 import { addAbortSignal, Duplex, type DuplexOptions } from 'node:stream'
 import { outOfRange } from '../../kernel/errors.ts'
 import type { Connection, ConnectionHandler, ConnectionInfo } from '../sockets.ts'
-import { type ConnectExtras, connectPlan, type SocketOptions, splitArguments } from './arguments.ts'
+import { type ConnectExtras, type ConnectPlan, connectPlan, type SocketOptions, splitArguments } from './arguments.ts'
 import { ScopedHandler } from './async-scope.ts'
 import { Channel, type Chunk } from './channel.ts'
 import type { Context, NetStreams } from './context.ts'
 import { NET_EVENTS } from './diagnostics.ts'
-import { dial, refuse, repeat } from './dial.ts'
+import { type Dialling, dial, refuse, repeat } from './dial.ts'
 import { coded, invalidArgValue, requireFunction, requireNumber, requireSignal } from './errors.ts'
 
 /** What `connect` takes: Node's options, and ours. */
@@ -27,6 +27,8 @@ export class Socket extends Duplex implements net.Socket {
   declare timeout?: number
   /** The server that accepted it. Assigned by servers, Node's HTTP server included. */
   server: unknown = null
+  /** 'address:port' of each attempt of the newest `connect`, where a name had several addresses. */
+  autoSelectFamilyAttemptedAddresses: string[] = []
   readonly #context: Context<NetStreams>
   readonly #channel: Channel
   /** Of the newest connection. */
@@ -122,11 +124,6 @@ export class Socket extends Duplex implements net.Socket {
     return this.#channel.remote?.family
   }
 
-  /** Always empty: a name leads to one address here. */
-  get autoSelectFamilyAttemptedAddresses(): string[] {
-    return []
-  }
-
   address(): net.AddressInfo | Record<string, never> {
     return this.#channel.local ?? {}
   }
@@ -146,13 +143,14 @@ export class Socket extends Duplex implements net.Socket {
     this.#context.host.touched()
     if (listener !== undefined) this.once('connect', listener)
     if (this.#isUsed) {
-      process.nextTick(this.connecting ? refuse : repeat, this, plan)
+      process.nextTick(this.connecting ? refuse : repeat, this.#call(plan, this.#handler as ScopedHandler))
       return this
     }
     if (Object.hasOwn(this, 'write')) Reflect.deleteProperty(this, 'write')
     if (this.destroyed) revive(this)
     this.#channel.begin()
-    process.nextTick(dial, this.#channel, this, this.#context, plan, this.#listen())
+    this.autoSelectFamilyAttemptedAddresses = []
+    process.nextTick(dial, this.#call(plan, this.#listen()))
     return this
   }
 
@@ -229,10 +227,12 @@ export class Socket extends Duplex implements net.Socket {
 
   /**
    * For a server: the connection it accepted. Reads from it once `connection` listeners have run; see `Channel.read`.
+   * @param mapped it listens on an IPv6 address, and so shows all addresses as such.
    * @param left told when it closes, whatever becomes of the listeners.
    */
-  adopt(connection: Connection, paused: boolean, left: () => void): this {
+  adopt(connection: Connection, paused: boolean, mapped: boolean, left: () => void): this {
     this.#left = left
+    this.#channel.mapped = mapped
     this.#channel.reading = !paused
     this.#channel.attach(connection)
     connection.handler = this.#listen()
@@ -278,6 +278,10 @@ export class Socket extends Duplex implements net.Socket {
   #listen(): ScopedHandler {
     this.#handler = new ScopedHandler(this.#channel)
     return this.#handler
+  }
+
+  #call(plan: ConnectPlan, handler: ScopedHandler): Dialling {
+    return { channel: this.#channel, socket: this, context: this.#context, plan, handler }
   }
 
   /** There is a connection, or one under way. */

@@ -1,0 +1,17 @@
+/** Ends of connections and datagrams as Node shows them. */
+import { formatScoped } from '../../kernel/address.ts'
+import type { Endpoint } from '../sockets.ts'
+
+/** One end as text and number, as Node shows it. */
+export interface Place {
+  readonly address: string
+  readonly family: 'IPv4' | 'IPv6'
+  readonly port: number
+}
+
+/** @returns an endpoint in Node's form. @param mapped show an IPv4 address as one of IPv6: '::ffff:10.0.0.1'. */
+export function placeOf({ address, port, zone = '' }: Endpoint, mapped = false): Place {
+  if (!address.isIpv4) return { address: formatScoped(address, zone), family: 'IPv6', port }
+  if (mapped) return { address: `::ffff:${address}`, family: 'IPv6', port }
+  return { address: address.toString(), family: 'IPv4', port }
+}
