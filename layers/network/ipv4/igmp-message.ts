@@ -1,0 +1,99 @@
+/**
+ * IGMP messages (RFC 1112 appendix I, RFC 2236, RFC 3376 §4), behind an IPv4 header with TTL 1 and a router alert.
+ *
+ *   query      0x11 │ code │ checksum │ group │ S QRV │ QQIC │ sources │ source …     the latter four in version 3 alone
+ *   reports    0x12, 0x16, leaving 0x17: the first 8 octets
+ *   report v3  0x22 │ 0 │ checksum │ 0 │ records │ record …
+ */
+import type { IpAddress } from '../../../src/kernel/address.ts'
+import { seconds } from '../../../src/kernel/clock.ts'
+import { codeValue, payloads, readAddress, readSources, tenths, writeAddress } from '../membership/records.ts'
+import type { Query, Report } from '../membership/reporter.ts'
+
+const TYPE = { query: 0x11, reportV1: 0x12, reportV2: 0x16, leave: 0x17, reportV3: 0x22 } as const
+const SHORT_OCTETS = 8
+const QUERY_V3_OCTETS = 12
+/** What a router of version 1 means, which says no time (RFC 2236 §4). */
+const V1_DELAY_TENTHS = 100
+
+/** What a message says to a host. */
+export type IgmpMessage =
+  | { readonly kind: 'query'; readonly query: Query }
+  /** Another host is a member. */
+  | { readonly kind: 'member'; readonly group: IpAddress }
+  /** Said to routers. */
+  | { readonly kind: 'other' }
+
+/** Why octets are no message. The checksum is the caller's. */
+export type IgmpFault = 'igmpTruncated' | 'igmpType' | 'igmpGroup'
+
+/** @param at of the message in the view, and its end. */
+export function decode(view: DataView, at: number, end: number): IgmpMessage | IgmpFault {
+  if (end - at < SHORT_OCTETS) return 'igmpTruncated'
+  const group = readAddress(view, at + 4, 4)
+  switch (view.getUint8(at)) {
+    case TYPE.query:
+      return decodeQuery(view, at, end, group)
+    case TYPE.reportV1:
+    case TYPE.reportV2:
+      return isGroup(group) ? { kind: 'member', group } : 'igmpGroup'
+    case TYPE.leave:
+    case TYPE.reportV3:
+      return { kind: 'other' }
+    default:
+      return 'igmpType'
+  }
+}
+
+/** §7.1: which version a query is of follows from its length. */
+function decodeQuery(view: DataView, at: number, end: number, address: IpAddress): IgmpMessage | IgmpFault {
+  if (!address.isUnspecified && !isGroup(address)) return 'igmpGroup'
+  const group = address.isUnspecified ? undefined : address
+  const code = view.getUint8(at + 1)
+  const length = end - at
+  if (length < QUERY_V3_OCTETS) {
+    if (length > SHORT_OCTETS) return 'igmpTruncated'
+    const older = { group, sources: [], robustness: 0, interval: 0 }
+    if (code === 0) return { kind: 'query', query: { ...older, generation: 1, mostDelay: tenths(V1_DELAY_TENTHS) } }
+    return { kind: 'query', query: { ...older, generation: 2, mostDelay: tenths(code) } }
+  }
+  const sources = readSources(view, at + QUERY_V3_OCTETS, end, view.getUint16(at + 10), 4)
+  if (sources === undefined) return 'igmpTruncated'
+  const robustness = view.getUint8(at + 8) & 7
+  const interval = seconds(codeValue(view.getUint8(at + 9), 4))
+  const mostDelay = tenths(codeValue(code, 4))
+  return { kind: 'query', query: { generation: 3, group, sources, mostDelay, robustness, interval } }
+}
+
+const isGroup = ({ w3 }: IpAddress): boolean => w3 >>> 28 === 14
+
+/** A message to send: its octets with no checksum yet, and to which group; undefined: to all routers that speak version 3. */
+export interface IgmpToSend {
+  readonly octets: Uint8Array
+  readonly to: 'group' | 'routers' | 'reports'
+  readonly group: IpAddress | undefined
+}
+
+/** @param most octets of one message. */
+export function encode(report: Report, most: number): IgmpToSend[] {
+  switch (report.kind) {
+    case 'records':
+      return payloads(report.records, 4, most - SHORT_OCTETS).map((payload) => {
+        const octets = new Uint8Array(payload.length + 6)
+        octets[0] = TYPE.reportV3
+        octets.set(payload, 6)
+        return { octets, to: 'reports', group: undefined }
+      })
+    case 'member':
+      return [short(report.generation === 1 ? TYPE.reportV1 : TYPE.reportV2, report.group, 'group')]
+    case 'leave':
+      return [short(TYPE.leave, report.group, 'routers')]
+  }
+}
+
+function short(type: number, group: IpAddress, to: 'group' | 'routers'): IgmpToSend {
+  const octets = new Uint8Array(SHORT_OCTETS)
+  octets[0] = type
+  writeAddress(new DataView(octets.buffer), 4, group, 4)
+  return { octets, to, group }
+}

@@ -1,0 +1,85 @@
+/**
+ * MLD messages (RFC 2710, RFC 3810 §5), from the ICMPv6 header on: hop limit 1 and a router alert in front.
+ *
+ *   query      130 │ 0 │ checksum │ code 2 │ 0 │ group │ S QRV │ QQIC │ sources │ source …     the latter four in version 2 alone
+ *   report v1  131, done 132: the first 24 octets
+ *   report v2  143 │ 0 │ checksum │ 0 │ records │ record …
+ */
+import type { IpAddress } from '../../../src/kernel/address.ts'
+import { ms, seconds } from '../../../src/kernel/clock.ts'
+import { codeValue, payloads, readAddress, readSources, writeAddress } from '../membership/records.ts'
+import type { Query, Report } from '../membership/reporter.ts'
+import { isMulticast } from './address-kinds.ts'
+
+export const MLD_TYPE = { query: 130, report: 131, done: 132, reportV2: 143 } as const
+const SHORT_OCTETS = 24
+const QUERY_V2_OCTETS = 28
+const REPORT_HEADER_OCTETS = 8
+
+export type MldMessage =
+  | { readonly kind: 'query'; readonly query: Query }
+  | { readonly kind: 'member'; readonly group: IpAddress }
+  | { readonly kind: 'other' }
+
+/** Why octets are no message. */
+export type MldFault = 'mldTruncated' | 'mldGroup'
+
+/** @param at of the ICMPv6 header of a message of one of the types above, whose checksum holds. */
+export function decode(view: DataView, at: number, end: number): MldMessage | MldFault {
+  const type = view.getUint8(at)
+  if (type === MLD_TYPE.done || type === MLD_TYPE.reportV2) return { kind: 'other' }
+  if (end - at < SHORT_OCTETS) return 'mldTruncated'
+  const group = readAddress(view, at + 8, 16)
+  if (type === MLD_TYPE.report) return isMulticast(group) ? { kind: 'member', group } : 'mldGroup'
+  return decodeQuery(view, at, end, group)
+}
+
+/** RFC 3810 §8.1: which version a query is of follows from its length. */
+function decodeQuery(view: DataView, at: number, end: number, address: IpAddress): MldMessage | MldFault {
+  const none = address.isUnspecified
+  if (!none && !isMulticast(address)) return 'mldGroup'
+  const group = none ? undefined : address
+  const code = view.getUint16(at + 4)
+  const length = end - at
+  if (length === SHORT_OCTETS) {
+    const query: Query = { generation: 2, group, sources: [], mostDelay: ms(code), robustness: 0, interval: 0 }
+    return { kind: 'query', query }
+  }
+  if (length < QUERY_V2_OCTETS) return 'mldTruncated'
+  const sources = readSources(view, at + QUERY_V2_OCTETS, end, view.getUint16(at + 26), 16)
+  if (sources === undefined) return 'mldTruncated'
+  const robustness = view.getUint8(at + 24) & 7
+  const interval = seconds(codeValue(view.getUint8(at + 25), 4))
+  const mostDelay = ms(codeValue(code, 12))
+  return { kind: 'query', query: { generation: 3, group, sources, mostDelay, robustness, interval } }
+}
+
+export interface MldToSend {
+  readonly octets: Uint8Array
+  readonly to: 'group' | 'routers' | 'reports'
+  readonly group: IpAddress | undefined
+}
+
+/** @param most octets of one message. */
+export function encode(report: Report, most: number): MldToSend[] {
+  switch (report.kind) {
+    case 'records':
+      return payloads(report.records, 16, most - REPORT_HEADER_OCTETS).map((payload) => {
+        const octets = new Uint8Array(payload.length + 6)
+        octets[0] = MLD_TYPE.reportV2
+        octets.set(payload, 6)
+        return { octets, to: 'reports', group: undefined }
+      })
+    case 'member':
+      return [short(MLD_TYPE.report, report.group, 'group')]
+    case 'leave':
+      return [short(MLD_TYPE.done, report.group, 'routers')]
+  }
+}
+
+function short(type: number, group: IpAddress, to: 'group' | 'routers'): MldToSend {
+  const octets = new Uint8Array(SHORT_OCTETS)
+  octets[0] = type
+  writeAddress(new DataView(octets.buffer), 8, group, 16)
+  return { octets, to, group }
+}
