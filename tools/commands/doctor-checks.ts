@@ -19,8 +19,8 @@ export interface Finding {
 }
 
 const PING_MS = 1000
-/** Headers of IPv4 and of an echo request. */
-const ECHO_OCTETS = 28
+/** Headers of an echo request, by the family of an address. */
+const echoOctets = (address: string): number => (address.includes(':') ? 40 : 20) + 8
 /** A wall clock that was set by more than this while a node ran makes its logs and captures hard to read. */
 const CLOCK_STEP_MS = 1000
 /** Of what a link carries, more than one in so many dropped is worth a look. */
@@ -132,7 +132,7 @@ async function reachable(node: string, via: string, link: string, mtu: number): 
     const advice = `see whether it runs, and whether its link and the peer= of ${link} meet`
     return { check, result: 'failed', detail: 'it does not answer', advice }
   }
-  if ((await echoed(node, via, mtu - ECHO_OCTETS)) !== undefined) {
+  if ((await echoed(node, via, mtu - echoOctets(via))) !== undefined) {
     const detail = `it answers after ${(echo.reply.roundTrip / 1000).toFixed(1)} ms, also to packets of ${mtu} octets`
     return { check, result: 'ok', detail }
   }

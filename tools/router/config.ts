@@ -5,7 +5,7 @@ import { addressField, linkField, linkNameField, linksOf, nameField, prefixField
 import type { LinkSpec } from '../stack/link-spec.ts'
 import { readYaml } from '../stack/yaml.ts'
 import { contradictions } from './contradictions.ts'
-import { declaredRoutes, linkTowards } from './declared.ts'
+import { declaredRoutes, linkTowards, usesIpv6 } from './declared.ts'
 import { networkOf } from './prefixes.ts'
 
 /** A link with what is on it. */
@@ -40,6 +40,7 @@ export interface RouterState {
 /** What stays as it was when the router began. */
 export interface RouterFixture {
   readonly name: string
+  readonly ipv6: boolean
   readonly clampMss: boolean
   readonly reversePath: ReversePath
   readonly hosts: Readonly<Record<string, string>>
@@ -62,6 +63,7 @@ export interface RouterFile {
   readonly links: Readonly<Record<string, { readonly link: string; readonly addresses: readonly string[] }>>
   readonly gateway?: string | undefined
   readonly routes: readonly FileRoute[]
+  readonly ipv6?: boolean | undefined
   readonly clampMss: boolean
   readonly reversePath: ReversePath
   readonly faults: boolean
@@ -103,6 +105,10 @@ const schema: z.ZodType<RouterFile> = z
       .describe('the links by name'),
     gateway: addressField.optional().describe('the next hop of the default route'),
     routes: z.array(route).default([]).describe('static routes'),
+    ipv6: z
+      .boolean()
+      .optional()
+      .describe('be a router of IPv6, too; by itself where the file has an address or a route of it'),
     clampMss: z
       .boolean()
       .default(false)
@@ -130,7 +136,7 @@ export function readRouterConfig(path: string): RouterConfig {
 export function configOf(file: RouterFile): RouterConfig {
   const { name, links, clampMss, reversePath, faults, hosts } = file
   return {
-    fixture: { name, clampMss, reversePath, hosts },
+    fixture: { name, ipv6: file.ipv6 ?? usesIpv6(file), clampMss, reversePath, hosts },
     state: {
       links: linksOf(links).map((entry) => ({ ...entry, text: links[entry.name]?.link ?? '', faults })),
       routes: declaredRoutes(file).map(({ prefix, via, link, metric, action }) => {

@@ -1,16 +1,16 @@
 /** What a router's file cannot mean, although each value by itself is right. */
 
-import { ipv4 } from '../../src/index.ts'
+import { ipv4, ipv6 } from '../../src/index.ts'
 import { parseAddress, parsePrefix } from '../../src/kernel/address.ts'
 import { type LinkSpec, parseLinkSpec } from '../stack/link-spec.ts'
 import type { Problem } from '../stack/yaml.ts'
 import type { RouterFile } from './config.ts'
-import { type DeclaredRoute, declaredRoutes, linkTowards } from './declared.ts'
+import { type DeclaredRoute, declaredRoutes, linkTowards, usesIpv6 } from './declared.ts'
 import { contains, networkOf, wholeLength } from './prefixes.ts'
 
 /** @returns all of them, each with the place in the file where it shows and what to do about it. */
 export function contradictions(file: RouterFile): Problem[] {
-  return [...mediaTwice(file), ...wrongAddresses(file), ...wrongRoutes(file)]
+  return [...mediaTwice(file), ...wrongFamily(file), ...wrongAddresses(file), ...wrongRoutes(file)]
 }
 
 /** A port or a device serves one link. */
@@ -31,6 +31,20 @@ function mediaOf(spec: LinkSpec): string[] {
   if (spec.type === 'udp') return spec.local.port === 0 ? [] : [`UDP port ${spec.local.host}:${spec.local.port}`]
   if (spec.type === 'ppp') return typeof spec.line === 'string' ? [`the line ${spec.line}`] : []
   return [`the device ${spec.device}${spec.netns === undefined ? '' : ` of ${spec.netns}`}`]
+}
+
+/** What every link of IPv6 must carry (RFC 8200 §5). */
+const IPV6_MTU = 1280
+
+function wrongFamily(file: RouterFile): Problem[] {
+  const used = usesIpv6(file)
+  if (file.ipv6 === false && used) return [{ path: ['ipv6'], message: 'there are addresses or routes of IPv6' }]
+  if (!used && file.ipv6 !== true) return []
+  return Object.entries(file.links).flatMap(([name, { link }]): Problem[] => {
+    const { mtu } = parseLinkSpec(link)
+    if (mtu === undefined || mtu >= IPV6_MTU) return []
+    return [{ path: ['links', name, 'link'], message: `IPv6 needs an mtu of ${IPV6_MTU} at least, not ${mtu}` }]
+  })
 }
 
 interface Placed {
@@ -56,7 +70,8 @@ function wrongAddresses({ links }: RouterFile): Problem[] {
 /** The family itself knows which addresses a station can have. */
 function notOfStation(address: string): string | undefined {
   try {
-    ipv4({ address })
+    if (parsePrefix(address).address.isIpv4) ipv4({ address })
+    else ipv6({ address })
     return undefined
   } catch {
     return `${address} is not one station's address, but a network's, a broadcast, or one of special use`

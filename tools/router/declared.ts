@@ -39,3 +39,10 @@ function isDefault(link: string): boolean {
   const spec = parseLinkSpec(link)
   return spec.type === 'ppp' && spec.isDefault
 }
+
+/** Whether anything in the file is of IPv6. */
+export function usesIpv6(file: RouterFile): boolean {
+  const addresses = Object.values(file.links).flatMap((link) => link.addresses)
+  const prefixes = [...addresses, ...declaredRoutes(file).map(({ prefix }) => prefix)]
+  return prefixes.some((prefix) => !parsePrefix(prefix).address.isIpv4)
+}

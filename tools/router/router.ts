@@ -9,6 +9,7 @@ import {
   impair,
   ip,
   ipv4,
+  ipv6,
   type LinkService,
   type NetworkService,
   type Node,
@@ -54,11 +55,12 @@ export class Router implements AsyncDisposable {
 
   /** @throws ReloadError — a part of the configuration could not be had; nothing is left behind. */
   static async start({ fixture, state }: RouterConfig): Promise<Router> {
-    const { name, clampMss, reversePath, hosts } = fixture
-    const back = reversePath === 'off' ? false : reversePath
+    const { name, clampMss, hosts } = fixture
+    const reversePath = fixture.reversePath === 'off' ? false : fixture.reversePath
+    const options = { forwarding: true, clampMss, reversePath } as const
     let network: NetworkService | undefined
     const blueprint: Blueprint<Sockets> = (env) => {
-      network = ip(ipv4({ forwarding: true, clampMss, reversePath: back }))({}, env)
+      network = ip(ipv4(options), ...(fixture.ipv6 ? [ipv6(options)] : []))({}, env)
       return sockets(tcp(), udp())(network, env)
     }
     const node = await boot(blueprint, name, { hosts })

@@ -11,6 +11,7 @@ import {
   impair,
   ip,
   ipv4,
+  ipv6,
   type LinkService,
   type Medium,
   type Node,
@@ -28,6 +29,7 @@ import {
   udp,
   udpTunnel,
 } from '../../src/index.ts'
+import { parseAddress, parsePrefix } from '../../src/kernel/address.ts'
 import { nodeMethods } from '../control/node-methods.ts'
 import { freeName, serveControl } from '../control/server.ts'
 import { usageError } from '../exit.ts'
@@ -94,11 +96,14 @@ function checkedBlueprint(config: NodeConfig): Blueprint<Sockets> {
 /** The stack of a configuration: its links side by side under IP, TCP and UDP. */
 export function blueprintOf(config: NodeConfig): Blueprint<Sockets> {
   const links = Object.fromEntries(config.links.map((link) => [link.name, linkBlueprint(link)]))
-  return stack(
-    beside(links),
-    ip(ipv4({ forwarding: config.forwarding, clampMss: config.clampMss })),
-    sockets(tcp(), udp()),
-  )
+  const options = { forwarding: config.forwarding, clampMss: config.clampMss }
+  return stack(beside(links), ip(ipv4(options), ...(usesIpv6(config) ? [ipv6(options)] : [])), sockets(tcp(), udp()))
+}
+
+/** A node that has nothing to do with IPv6 is none of its stations. */
+function usesIpv6({ links, routes, gateway }: NodeConfig): boolean {
+  const addresses = [...links.flatMap((link) => link.addresses), ...routes.map(({ prefix }) => prefix), gateway ?? []]
+  return addresses.flat().some((text) => !parsePrefix(text).address.isIpv4)
 }
 
 function configure(node: Node<Sockets>, config: NodeConfig): void {
@@ -108,7 +113,10 @@ function configure(node: Node<Sockets>, config: NodeConfig): void {
   for (const { name, spec } of config.links) {
     if (spec.type === 'ppp' && spec.isDefault) network.routes.add({ prefix: '0.0.0.0/0', link: name })
   }
-  if (config.gateway !== undefined) network.routes.add({ prefix: '0.0.0.0/0', via: config.gateway })
+  if (config.gateway !== undefined) {
+    const prefix = parseAddress(config.gateway).isIpv4 ? '0.0.0.0/0' : '::/0'
+    network.routes.add({ prefix, via: config.gateway })
+  }
 }
 
 /**
@@ -147,7 +155,7 @@ async function connected({ host, port }: HostPort): Promise<Socket> {
 
 /** An address on the link is what we tell the peer ours is; without one, it is the peer that tells us. */
 function pppOptions({ peerAddress, chap, fcs, mtu }: PppSpec, addresses: readonly string[]): PppOptions {
-  const address = addresses[0]?.split('/')[0]
+  const address = addresses.find((text) => parsePrefix(text).address.isIpv4)?.split('/')[0]
   return {
     fcs,
     ...(address === undefined ? {} : { address }),

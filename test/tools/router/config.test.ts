@@ -29,7 +29,7 @@ routes:
 clampMss: true
 reversePath: strict
 `)
-  t.same(fixture, { name: 'edge', clampMss: true, reversePath: 'strict', hosts: {} })
+  t.same(fixture, { name: 'edge', ipv6: false, clampMss: true, reversePath: 'strict', hosts: {} })
   t.same(planned({ links: [], routes: [] }, state).map(describeStep), [
     '+ link lan: udp:7000',
     '+ link ser: ppp:/dev/ttyS0,user=edge,secret=…,default',
@@ -67,6 +67,10 @@ t.test('contradictions are told where they show, all at once', async (t) => {
     [`${LINKS}routes: [{ prefix: 10.9.0.0/16, link: c }]`, /routes\.0: there is no link 'c'; there are: a, b/],
     [`${LINKS}routes: [{ prefix: 'fd00::/8', via: 10.0.1.2 }]`, /routes\.0: .*different families/],
     [`${LINKS}routes: [{ prefix: 10.9.0.0/16, link: a, action: blackhole }]`, /routes\.0: a route that is blackhole/],
+    [`${LINKS}ipv6: false\nroutes: [{ prefix: '::/0', link: a }]`, /:4:7: ipv6: there are addresses or routes of IPv6/],
+    [LINKS.replace("7000'", "7000,mtu=1200'").concat('ipv6: true'), /links\.a\.link: IPv6 needs an mtu of 1280/],
+    [LINKS.replace('10.0.2.1/24', 'ff02::1/64'), /ff02::1\/64 is not one station's address/],
+    [LINKS.replace('10.0.2.1/24', 'fd00::1/64').concat('gateway: fe80::1'), /fe80::1 is on no network/],
     [
       `${LINKS}gateway: 10.0.1.2\nroutes:\n  - { prefix: 0.0.0.0/0, via: 10.0.1.2 }`,
       /:6:5: routes\.0: this route is there already/,
@@ -82,6 +86,7 @@ t.test('what only looks like a contradiction', async (t) => {
     LINKS.replace('10.0.2.1/24', '10.0.1.9/32'),
     `${LINKS}routes:\n  - { prefix: 10.9.0.0/16, via: 10.0.1.2 }\n  - { prefix: 10.9.0.0/16, via: 10.0.2.2 }`,
     `${LINKS}routes: [{ prefix: 10.9.0.0/16, via: 192.0.2.1, link: a }]`,
+    `${LINKS}routes: [{ prefix: '::/0', via: 'fe80::1', link: a }]`,
     "links: { a: { link: 'udp:0' }, b: { link: 'udp:0' } }",
   ]
   for (const text of right) t.doesNotThrow(() => read(text), text)

@@ -3,26 +3,25 @@ import fc from 'fast-check'
 import { configOf, type RouterFile, type RouterState } from '../../../tools/router/config.ts'
 import { contradictions } from '../../../tools/router/contradictions.ts'
 
-const NAMES = ['lan', 'wan', 'dmz', 'lab'] as const
+const NAMES: readonly string[] = ['lan', 'wan', 'dmz', 'lab']
+
+/** Of the link of number L: networks of links do not overlap. Which addresses, and in which order, is free. */
+const ADDRESSES = ['10.L.1.1/24', '10.L.1.2/24', '10.L.2.1/24', '10.L.3.1/32', 'fd00:L::1/64', 'fd00:L::2/64']
 
 /** Ports are chosen by the system, so that any two may run at once. */
 const link = (name: string) =>
   fc.record({
     link: fc.constantFrom('', ',mtu=1300', ',vni=7').map((options) => `udp:127.0.0.1:0,engine=dgram${options}`),
-    // Each link has networks of its own, so that they do not overlap; which addresses, and in which order, is free.
     addresses: fc
-      .subarray([`1.1/24`, `1.2/24`, `2.1/24`, `3.1/32`])
-      .chain((some) =>
-        fc
-          .shuffledSubarray(some, { minLength: some.length })
-          .map((shuffled) => shuffled.map((rest) => `10.${NAMES.indexOf(name as (typeof NAMES)[number])}.${rest}`)),
-      ),
+      .subarray(ADDRESSES)
+      .chain((some) => fc.shuffledSubarray(some, { minLength: some.length }))
+      .map((some) => some.map((address) => address.replace('L', String(NAMES.indexOf(name))))),
   })
 
 const route = fc.record(
   {
-    prefix: fc.constantFrom('172.16.0.0/16', '172.16.1.0/24', '172.17.0.9/32', '0.0.0.0/0'),
-    via: fc.constantFrom('10.0.1.9', '10.1.2.9', '10.2.1.9'),
+    prefix: fc.constantFrom('fd09::/16', '172.16.0.0/16', '172.16.1.0/24', '172.17.0.9/32', '0.0.0.0/0'),
+    via: fc.constantFrom('fd00:1::9', '10.0.1.9', '10.1.2.9', '10.2.1.9'),
     link: fc.constantFrom(...NAMES),
     metric: fc.nat(2),
     action: fc.constantFrom('forward' as const, 'blackhole' as const, 'unreachable' as const),
