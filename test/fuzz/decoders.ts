@@ -32,6 +32,7 @@ import { decode as dump } from '../../tools/dump/decode.ts'
 import { line, relativeTime, tree } from '../../tools/dump/render.ts'
 import { LinkSpecError, parseLinkSpec } from '../../tools/stack/link-spec.ts'
 import { repair, withFcs } from './frames.ts'
+import { extensionHeaders, ipv6Reassembly } from './ipv6.ts'
 import { framing, pppSession } from './links.ts'
 import { Mutator } from './mutate.ts'
 import { Peer } from './peer.ts'
@@ -176,6 +177,8 @@ const DECODERS: Readonly<Record<string, (random: Random) => Decoder>> = {
     })
   },
   reassembly,
+  'extension headers': extensionHeaders,
+  'reassembly of IPv6': (random) => ipv6Reassembly(random, (cleanup) => CLEANUPS.push(cleanup)),
   'path MTU': pathMtu,
   neighbours,
   'MAC table': macTable,
