@@ -1,9 +1,11 @@
 /** What a router is made of: the YAML file of `netstrata router`, and what it comes to. */
 import { z } from 'zod'
+import type { AdvertiseOptions } from '../../src/index.ts'
 import { parseAddress } from '../../src/kernel/address.ts'
 import { addressField, linkField, linkNameField, linksOf, nameField, prefixField } from '../stack/config.ts'
 import type { LinkSpec } from '../stack/link-spec.ts'
 import { readYaml } from '../stack/yaml.ts'
+import { advertiseField, advertiseOptions, type FileAdvertise } from './advertise.ts'
 import { contradictions } from './contradictions.ts'
 import { declaredRoutes, linkTowards, usesIpv6 } from './declared.ts'
 import { networkOf } from './prefixes.ts'
@@ -18,6 +20,8 @@ export interface RouterLink {
   readonly addresses: readonly string[]
   /** It can be made worse while it runs. */
   readonly faults: boolean
+  /** What is said on it as a router of IPv6; undefined: nothing. */
+  readonly advertise?: AdvertiseOptions | undefined
 }
 
 /** A static route, with its link worked out. */
@@ -60,7 +64,7 @@ export const NOTHING: RouterState = { links: [], routes: [] }
 /** A file that has the right shape. */
 export interface RouterFile {
   readonly name: string
-  readonly links: Readonly<Record<string, { readonly link: string; readonly addresses: readonly string[] }>>
+  readonly links: Readonly<Record<string, FileLink>>
   readonly gateway?: string | undefined
   readonly routes: readonly FileRoute[]
   readonly ipv6?: boolean | undefined
@@ -68,6 +72,13 @@ export interface RouterFile {
   readonly reversePath: ReversePath
   readonly faults: boolean
   readonly hosts: Readonly<Record<string, string>>
+}
+
+/** A link as the file has it. */
+export interface FileLink {
+  readonly link: string
+  readonly addresses: readonly string[]
+  readonly advertise?: true | FileAdvertise | undefined
 }
 
 /** A route as the file has it. */
@@ -82,6 +93,7 @@ export interface FileRoute {
 const link = z.strictObject({
   link: linkField.describe("the medium, as --link takes it: 'udp:7000,peer=192.0.2.7:7000', 'tap:tap0', …"),
   addresses: z.array(prefixField).default([]).describe('addresses of the router on this link: [10.0.1.1/24]'),
+  advertise: advertiseField.optional().describe('tell the hosts of the link of this router, by IPv6'),
 })
 
 const route = z.strictObject({
@@ -138,7 +150,15 @@ export function configOf(file: RouterFile): RouterConfig {
   return {
     fixture: { name, ipv6: file.ipv6 ?? usesIpv6(file), clampMss, reversePath, hosts },
     state: {
-      links: linksOf(links).map((entry) => ({ ...entry, text: links[entry.name]?.link ?? '', faults })),
+      links: linksOf(links).map((entry) => {
+        const { link: text, advertise } = links[entry.name] as FileLink
+        return {
+          ...entry,
+          text,
+          faults,
+          ...(advertise === undefined ? {} : { advertise: advertiseOptions(advertise) }),
+        }
+      }),
       routes: declaredRoutes(file).map(({ prefix, via, link, metric, action }) => {
         const leads = action === 'forward'
         return {

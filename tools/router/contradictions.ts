@@ -4,6 +4,7 @@ import { ipv4, ipv6 } from '../../src/index.ts'
 import { parseAddress, parsePrefix } from '../../src/kernel/address.ts'
 import { type LinkSpec, parseLinkSpec } from '../stack/link-spec.ts'
 import type { Problem } from '../stack/yaml.ts'
+import { advertiseFault } from './advertise.ts'
 import type { RouterFile } from './config.ts'
 import { type DeclaredRoute, declaredRoutes, linkTowards, usesIpv6 } from './declared.ts'
 import { contains, networkOf, wholeLength } from './prefixes.ts'
@@ -40,7 +41,9 @@ function wrongFamily(file: RouterFile): Problem[] {
   const used = usesIpv6(file)
   if (file.ipv6 === false && used) return [{ path: ['ipv6'], message: 'there are addresses or routes of IPv6' }]
   if (!used && file.ipv6 !== true) return []
-  return Object.entries(file.links).flatMap(([name, { link }]): Problem[] => {
+  return Object.entries(file.links).flatMap(([name, { link, advertise }]): Problem[] => {
+    const fault = advertise === undefined ? undefined : advertiseFault(advertise)
+    if (fault !== undefined) return [{ path: ['links', name, 'advertise'], message: fault }]
     const { mtu } = parseLinkSpec(link)
     if (mtu === undefined || mtu >= IPV6_MTU) return []
     return [{ path: ['links', name, 'link'], message: `IPv6 needs an mtu of ${IPV6_MTU} at least, not ${mtu}` }]

@@ -42,7 +42,9 @@ function isDefault(link: string): boolean {
 
 /** Whether anything in the file is of IPv6. */
 export function usesIpv6(file: RouterFile): boolean {
-  const addresses = Object.values(file.links).flatMap((link) => link.addresses)
+  const links = Object.values(file.links)
+  if (links.some(({ advertise }) => advertise !== undefined)) return true
+  const addresses = links.flatMap((link) => link.addresses)
   const prefixes = [...addresses, ...declaredRoutes(file).map(({ prefix }) => prefix)]
   return prefixes.some((prefix) => !parsePrefix(prefix).address.isIpv4)
 }

@@ -1,5 +1,6 @@
 /** What a router answers on its control socket beyond what every node does. */
 import { z } from 'zod'
+import type { AdvertiseOptions } from '../../src/index.ts'
 import type { ControlMethods } from '../control/server.ts'
 import type { RouterFixture, RouterRoute } from './config.ts'
 import type { Daemon } from './daemon.ts'
@@ -25,6 +26,7 @@ export interface RunningConfiguration {
     readonly text: string
     readonly addresses: readonly string[]
     readonly faults: boolean
+    readonly advertise?: AdvertiseOptions | undefined
   }[]
   readonly routes: readonly RouterRoute[]
 }
@@ -43,7 +45,7 @@ export function routerMethods(daemon: Daemon): ControlMethods['calls'] {
   return {
     configuration: (): RunningConfiguration => ({
       fixture: daemon.router.fixture,
-      links: daemon.router.state.links.map(({ name, text, addresses, faults }) => ({ name, text, addresses, faults })),
+      links: daemon.router.state.links.map(({ spec: _spec, ...link }) => link),
       routes: daemon.router.state.routes,
     }),
     reload: () => daemon.reload(),

@@ -63,7 +63,10 @@ export function after({ links, routes }: RouterState, step: Step): RouterState {
 /** A step as a line of a diff. */
 export function describeStep(step: Step): string {
   const sign = step.verb === 'add' ? '+' : '-'
-  if (step.what === 'link') return `${sign} link ${step.link.name}: ${withoutSecrets(step.link.text)}`
+  if (step.what === 'link') {
+    const { name, text, advertise } = step.link
+    return `${sign} link ${name}: ${withoutSecrets(text)}${advertise === undefined ? '' : ', advertised'}`
+  }
   if (step.what === 'address') return `${sign} address ${step.address} on ${step.link}`
   return `${sign} route ${describeRoute(step.route)}`
 }
@@ -82,6 +85,7 @@ function sameLink(one: RouterLink, other: RouterLink): boolean {
   return (
     one.name === other.name &&
     one.faults === other.faults &&
+    isDeepStrictEqual(one.advertise, other.advertise) &&
     isDeepStrictEqual(one.spec, other.spec) &&
     isDeepStrictEqual(told(one), told(other))
   )

@@ -3,6 +3,7 @@
  * configuration is a reload like any other.
  */
 import {
+  type AdvertiseOptions,
   type Blueprint,
   boot,
   type ImpairLayer,
@@ -42,12 +43,20 @@ export class Router implements AsyncDisposable {
   readonly node: Node<Sockets>
   readonly fixture: RouterFixture
   private readonly network: NetworkService
+  /** What IPv6 says on a link as a router, read when the link is attached. */
+  private readonly advertised: Map<string, AdvertiseOptions>
   private readonly running = new Map<string, Running>()
   private current: RouterState = NOTHING
   /** One reload at a time. */
   private work: Promise<unknown> = Promise.resolve()
 
-  private constructor(node: Node<Sockets>, network: NetworkService, fixture: RouterFixture) {
+  private constructor(
+    node: Node<Sockets>,
+    network: NetworkService,
+    fixture: RouterFixture,
+    advertised: Map<string, AdvertiseOptions>,
+  ) {
+    this.advertised = advertised
     this.node = node
     this.network = network
     this.fixture = fixture
@@ -59,12 +68,14 @@ export class Router implements AsyncDisposable {
     const reversePath = fixture.reversePath === 'off' ? false : fixture.reversePath
     const options = { forwarding: true, clampMss, reversePath } as const
     let network: NetworkService | undefined
+    const advertised = new Map<string, AdvertiseOptions>()
+    const advertise = (link: string): AdvertiseOptions | undefined => advertised.get(link)
     const blueprint: Blueprint<Sockets> = (env) => {
-      network = ip(ipv4(options), ...(fixture.ipv6 ? [ipv6(options)] : []))({}, env)
+      network = ip(ipv4(options), ...(fixture.ipv6 ? [ipv6({ ...options, advertise })] : []))({}, env)
       return sockets(tcp(), udp())(network, env)
     }
     const node = await boot(blueprint, name, { hosts })
-    const router = new Router(node, network as NetworkService, fixture)
+    const router = new Router(node, network as NetworkService, fixture, advertised)
     try {
       await router.reload(state)
     } catch (error) {
@@ -132,6 +143,8 @@ export class Router implements AsyncDisposable {
   private async addLink(link: RouterLink): Promise<void> {
     const faults = link.faults ? impair(link.spec.impairment) : undefined
     const part = await this.node.attach(link.name, linkBlueprint(link, faults))
+    this.advertised.delete(link.name)
+    if (link.advertise !== undefined) this.advertised.set(link.name, link.advertise)
     try {
       this.network.attach(link.name, part.top)
     } catch (error) {

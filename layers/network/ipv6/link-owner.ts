@@ -52,14 +52,7 @@ export class LinkOwner implements DiscoveryOwner {
     const { context, settings } = this.family
     const { neighbours, forwarding, advertise } = settings
     const env = scoped(context.env, port.name)
-    this.port.discovery = neighbourDiscovery(
-      this.port.link,
-      env,
-      this,
-      neighbours,
-      forwarding,
-      advertise.get(port.name),
-    )
+    this.port.discovery = neighbourDiscovery(this.port.link, env, this, neighbours, forwarding, advertise(port.name))
     this.takeLinkLocal()
   }
 

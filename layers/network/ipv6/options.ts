@@ -44,9 +44,12 @@ export interface Ipv6Options {
   readonly reassembly?: ReassemblyLimits | undefined
   /** How neighbours, and ourselves, are discovered on links that have any. */
   readonly neighbours?: DiscoveryOptions | undefined
-  /** By the names of links: what we say as their router. */
-  readonly advertise?: Readonly<Record<string, AdvertiseOptions>> | undefined
+  /** What we say as a link's router, by the names of links; or what tells it for each link that is attached. */
+  readonly advertise?: Readonly<Record<string, AdvertiseOptions>> | AdvertiseOf | undefined
 }
+
+/** What is said on a link as its router; undefined: nothing. What it returns is checked when the link is attached. */
+export type AdvertiseOf = (link: string) => AdvertiseOptions | undefined
 
 export interface Settings {
   readonly address: readonly Prefix[]
@@ -60,13 +63,12 @@ export interface Settings {
   readonly errors: ErrorRate
   readonly reassembly: ReassemblyLimits
   readonly neighbours: DiscoveryOptions
-  readonly advertise: ReadonlyMap<string, AdvertiseOptions>
+  readonly advertise: AdvertiseOf
 }
 
 /** @throws TypeError ERR_INVALID_ARG_VALUE, RangeError ERR_OUT_OF_RANGE — an option makes no sense. */
 export function settingsOf(options: Ipv6Options): Settings {
   checkDiscovery(options.neighbours ?? {})
-  for (const advertise of Object.values(options.advertise ?? {})) checkAdvertise(advertise)
   checkErrors(options.errors ?? {})
   checkReassembly(options.reassembly ?? {})
   const { interfaceIdentifier = 'stable', forwarding = false } = options
@@ -88,7 +90,7 @@ export function settingsOf(options: Ipv6Options): Settings {
     errors: options.errors ?? {},
     reassembly: options.reassembly ?? {},
     neighbours: { accept: options.autoconfigure ?? !forwarding, ...options.neighbours },
-    advertise: new Map(Object.entries(options.advertise ?? {})),
+    advertise: advertiseOf(options.advertise ?? {}),
   }
 }
 
@@ -102,6 +104,13 @@ export function routesOf({ gateway, routes = [] }: Ipv6Options): NewRoute[] {
   }
   const link = isLinkLocal(address) ? { link: zone === '' ? UNNAMED_LINK : zone } : {}
   return [{ prefix: '::/0', via, ...link }, ...routes]
+}
+
+function advertiseOf(options: NonNullable<Ipv6Options['advertise']>): AdvertiseOf {
+  if (typeof options === 'function') return options
+  for (const said of Object.values(options)) checkAdvertise(said)
+  const links = new Map(Object.entries(options))
+  return (link) => links.get(link)
 }
 
 function prefixes(name: string, texts: string | readonly string[]): Prefix[] {

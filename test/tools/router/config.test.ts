@@ -69,6 +69,11 @@ t.test('contradictions are told where they show, all at once', async (t) => {
     [`${LINKS}routes: [{ prefix: 10.9.0.0/16, link: a, action: blackhole }]`, /routes\.0: a route that is blackhole/],
     [`${LINKS}ipv6: false\nroutes: [{ prefix: '::/0', link: a }]`, /:4:7: ipv6: there are addresses or routes of IPv6/],
     [LINKS.replace("7000'", "7000,mtu=1200'").concat('ipv6: true'), /links\.a\.link: IPv6 needs an mtu of 1280/],
+    [
+      LINKS.replace('addresses: [10.0.2', 'advertise: { interval: 2s }, addresses: [10.0.2'),
+      /:3:\d+: links\.b\.advertise: .*maxInterval/,
+    ],
+    [LINKS.replace('addresses: [10.0.2', 'advertise: { interval: 2 }, addresses: [10.0.2'), /links\.b\.advertise/],
     [LINKS.replace('10.0.2.1/24', 'ff02::1/64'), /ff02::1\/64 is not one station's address/],
     [LINKS.replace('10.0.2.1/24', 'fd00::1/64').concat('gateway: fe80::1'), /fe80::1 is on no network/],
     [
@@ -87,6 +92,10 @@ t.test('what only looks like a contradiction', async (t) => {
     `${LINKS}routes:\n  - { prefix: 10.9.0.0/16, via: 10.0.1.2 }\n  - { prefix: 10.9.0.0/16, via: 10.0.2.2 }`,
     `${LINKS}routes: [{ prefix: 10.9.0.0/16, via: 192.0.2.1, link: a }]`,
     `${LINKS}routes: [{ prefix: '::/0', via: 'fe80::1', link: a }]`,
+    LINKS.replace(
+      'addresses: [10.0.2.1/24]',
+      "addresses: ['fd00::1/64'], advertise: { interval: 30s, nameServers: ['fd00::53'] }",
+    ),
     "links: { a: { link: 'udp:0' }, b: { link: 'udp:0' } }",
   ]
   for (const text of right) t.doesNotThrow(() => read(text), text)

@@ -12,6 +12,7 @@ const ADDRESSES = ['10.L.1.1/24', '10.L.1.2/24', '10.L.2.1/24', '10.L.3.1/32', '
 const link = (name: string) =>
   fc.record({
     link: fc.constantFrom('', ',mtu=1300', ',vni=7').map((options) => `udp:127.0.0.1:0,engine=dgram${options}`),
+    advertise: fc.constantFrom(undefined, true as const, { managed: true }),
     addresses: fc
       .subarray(ADDRESSES)
       .chain((some) => fc.shuffledSubarray(some, { minLength: some.length }))
