@@ -11,6 +11,7 @@ import type { Bench } from './harness.ts'
 import { hdlc } from './hdlc.ts'
 import { httpBench } from './http.ts'
 import { memory } from './memory.ts'
+import { routes } from './routes.ts'
 import { rtt } from './rtt.ts'
 import { sim } from './sim.ts'
 import { tcpLoop } from './tcp-loop.ts'
@@ -25,6 +26,7 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   'tcp-udp': tcpUdp,
   'tunnel-pps': tunnelPps,
   forward,
+  routes,
   'udp-pps': udpPps,
   http: httpBench,
   connect: connectBench,
@@ -41,4 +43,4 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
 }
 
 /** Those that take long, and so run only when they are named. */
-export const LONG: ReadonlySet<string> = new Set(['connections', 'goodput', 'fairness', 'fcs', 'babel'])
+export const LONG: ReadonlySet<string> = new Set(['routes', 'connections', 'goodput', 'fairness', 'fcs', 'babel'])

@@ -9,16 +9,18 @@
  *        /      \                                    below it, where the next bit is 1
  *   10.0.0.0/24  10.128.0.0/9                        value; 0 for a mere fork
  *
- * A large trie also has an index by the first 16 bits: the best value among prefixes up to that length, and where to walk
- * on. It is filled as it is asked for, and what a change concerns is forgotten.
+ * A large trie also has an index by the first 16 bits, a very large one by the first 20: the best value among shorter
+ * prefixes, and where to walk on. It is filled as it is asked for, and what a change concerns is forgotten.
  */
 import type { IpAddress } from '../../src/kernel/address.ts'
 
 /** No node: where a node would begin that is never used. */
 const NONE = 0
 const INDEX_BITS = 16
-/** Prefixes from which on the index is worth its 512 KB. */
+const LONG_INDEX_BITS = 20
+/** Prefixes from which on the index is worth its 512 KB, and how many times as many for the 8 MB of the longer one. */
 const INDEX_FROM = 4096
+const LONG_INDEX_TIMES = 32
 /** A slot of the index that is to be filled. */
 const UNKNOWN = -1
 /** Nodes there is room for at first. */
@@ -35,9 +37,9 @@ export class PrefixTrie {
   /** Freed nodes, chained by the first of their links. */
   private free = NONE
   private count = 0
-  /** By the first 16 bits: the first node behind them, and the best value before it. */
-  private indexNode: Int32Array | null = null
-  private indexValue: Int32Array | null = null
+  /** By the first bits: the first node that has them all, and the best value before it. */
+  private index: Int32Array | null = null
+  private indexBits = 0
 
   private readonly indexFrom: number
 
@@ -53,7 +55,7 @@ export class PrefixTrie {
 
   /** Octets held, whether in use or not. */
   get octets(): number {
-    return this.pool.byteLength + (this.indexNode === null ? 0 : 2 * 4 * 2 ** INDEX_BITS)
+    return this.pool.byteLength + (this.index?.byteLength ?? 0)
   }
 
   /** The value of the longest prefix of an IPv4 address, or 0. For a trie of one word. */
@@ -61,14 +63,15 @@ export class PrefixTrie {
     const { pool } = this
     let best: number
     let node: number
-    if (this.indexNode === null) {
+    const { index } = this
+    if (index === null) {
       best = pool[this.root + 4] as number
       node = pool[this.root + (word < 0 ? 3 : 2)] as number
     } else {
-      const slot = word >>> INDEX_BITS
-      if (this.indexNode[slot] === UNKNOWN) this.fill(slot)
-      best = (this.indexValue as Int32Array)[slot] as number
-      node = this.indexNode[slot] as number
+      const slot = (word >>> (32 - this.indexBits)) * 2
+      if (index[slot] === UNKNOWN) this.fill(index, slot)
+      node = index[slot] as number
+      best = index[slot + 1] as number
     }
     while (node !== NONE) {
       const length = pool[node + 1] as number
@@ -86,14 +89,15 @@ export class PrefixTrie {
     const { w0 } = address
     let best: number
     let node: number
-    if (this.indexNode === null) {
+    const { index } = this
+    if (index === null) {
       best = pool[this.root + 7] as number
       node = pool[this.root + (w0 < 0 ? 6 : 5)] as number
     } else {
-      const slot = w0 >>> INDEX_BITS
-      if (this.indexNode[slot] === UNKNOWN) this.fill(slot)
-      best = (this.indexValue as Int32Array)[slot] as number
-      node = this.indexNode[slot] as number
+      const slot = (w0 >>> (32 - this.indexBits)) * 2
+      if (index[slot] === UNKNOWN) this.fill(index, slot)
+      node = index[slot] as number
+      best = index[slot + 1] as number
     }
     while (node !== NONE) {
       const length = pool[node + 4] as number
@@ -137,7 +141,7 @@ export class PrefixTrie {
     const node = this.place(prefix, length)
     if (this.valueOf(node) === 0) this.count++
     this.pool[node + this.words + 3] = value
-    if (this.indexNode === null && this.count >= this.indexFrom) this.startIndex()
+    if (this.count >= this.indexFrom) this.startIndex()
     this.forget(prefix, length)
   }
 
@@ -270,40 +274,43 @@ export class PrefixTrie {
   }
 
   private startIndex(): void {
-    this.indexNode = new Int32Array(2 ** INDEX_BITS).fill(UNKNOWN)
-    this.indexValue = new Int32Array(2 ** INDEX_BITS)
+    const bits = this.count >= this.indexFrom * LONG_INDEX_TIMES ? LONG_INDEX_BITS : INDEX_BITS
+    if (bits <= this.indexBits) return
+    this.indexBits = bits
+    this.index = new Int32Array(2 ** (bits + 1)).fill(UNKNOWN)
   }
 
   /** Fills a slot of the index: what is shorter than its bits holds for all of its addresses. */
-  private fill(slot: number): void {
-    const { words } = this
-    const first = slot << INDEX_BITS
+  private fill(index: Int32Array, slot: number): void {
+    const { words, indexBits } = this
+    const first = (slot / 2) << (32 - indexBits)
     let best = 0
     let node = this.root
     while (node !== NONE && this.holdsSlot(node, first)) {
       const length = this.lengthOf(node)
-      if (length >= INDEX_BITS) break
+      if (length >= indexBits) break
       const value = this.valueOf(node)
       if (value !== 0) best = value
       node = this.pool[node + words + (first << length < 0 ? 2 : 1)] as number
     }
     if (node !== NONE && !this.holdsSlot(node, first)) node = NONE
-    ;(this.indexNode as Int32Array)[slot] = node
-    ;(this.indexValue as Int32Array)[slot] = best
+    index[slot] = node
+    index[slot + 1] = best
   }
 
   /** Does a node agree with the bits of a slot, as far as it has them? */
   private holdsSlot(node: number, first: number): boolean {
-    const length = Math.min(this.lengthOf(node), INDEX_BITS)
+    const length = Math.min(this.lengthOf(node), this.indexBits)
     return length === 0 || ((this.pool[node] as number) ^ first) >>> (32 - length) === 0
   }
 
   /** Forgets what the index has of the addresses of a prefix. */
   private forget(prefix: IpAddress, length: number): void {
-    if (this.indexNode === null) return
-    const first = wordOf(prefix, 4 - this.words) >>> INDEX_BITS
-    if (length >= INDEX_BITS) this.indexNode[first] = UNKNOWN
-    else this.indexNode.fill(UNKNOWN, first, first + 2 ** (INDEX_BITS - length))
+    const { index, indexBits } = this
+    if (index === null) return
+    const first = (wordOf(prefix, 4 - this.words) >>> (32 - indexBits)) * 2
+    if (length >= indexBits) index[first] = UNKNOWN
+    else index.fill(UNKNOWN, first, first + 2 ** (indexBits - length + 1))
   }
 }
 
