@@ -2,16 +2,11 @@
  * A second kernel, without root: a virtual machine under QEMU whose network card is a pair of UDP ports or a Unix socket, and
  * on the other side our stack. It pings us, downloads from us, and serves us.
  */
-import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import http from 'node:http'
 import { createServer, type Socket } from 'node:net'
-import { dirname, join } from 'node:path'
-import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import t from 'tap'
 import {
   boot,
@@ -29,19 +24,16 @@ import {
   udp,
   udpTunnel,
 } from '../../src/index.ts'
-import { oracle, run } from './helpers.ts'
+import { oracle } from './helpers.ts'
+import { consoleOf, MACHINE_ORACLES, networkCard, startMachine } from './machine.ts'
 import { folder } from './payload.ts'
 
-const here = dirname(fileURLToPath(import.meta.url))
-const guest = join(here, '../../node_modules/.cache/netstrata-guest')
 const HOST = '127.0.0.1'
 const GUEST_PORT = 17_200
 const OUR_PORT = 17_201
 const OCTETS = 4_000_000
-/** The guest's processor is emulated: it boots in some ten seconds. */
-const LIMIT_MS = 240_000
 
-t.setTimeout(LIMIT_MS + 120_000)
+t.setTimeout(360_000)
 
 const SESSION = {
   session: 0x11,
@@ -52,8 +44,6 @@ const SESSION = {
 
 const tunnel = (options: UdpTunnelOptions) =>
   udpTunnel({ ...options, local: { host: HOST, port: OUR_PORT }, peers: [{ host: HOST, port: GUEST_PORT }], mtu: 1500 })
-
-type Machine = ChildProcessByStdio<null, Readable, null>
 
 /** How the machine's network card is joined to our link: both sides of it, the latter with a folder of the test's own. */
 const WAYS = {
@@ -86,15 +76,11 @@ const WAYS = {
 }
 
 for (const [way, { link, netdev }] of Object.entries(WAYS)) {
-  const skip = oracle('qemu-system-x86_64', 'busybox', 'cpio', 'apt-get')
+  const skip = oracle(...MACHINE_ORACLES)
   t.test(`a virtual machine over ${way}`, { skip }, async (t) => {
-    if (!existsSync(join(guest, 'vmlinuz'))) {
-      const built = await run(join(here, 'guest/build'), guest)
-      t.equal(built.code, 0, `the guest is built: ${built.output}`)
-    }
     const home = folder(t)
     const host = stack(link(home), ethernet(), ip(ipv4({ address: '10.9.0.2/24' })), sockets(tcp(), udp()))
-    const machine = start(t, netdev(home))
+    const machine = await startMachine(t, '', networkCard(netdev(home)))
     const node = await boot(host)
     t.teardown(() => node.close())
     const data = Buffer.alloc(OCTETS, 'octets for a machine that does not exist. ')
@@ -106,7 +92,7 @@ for (const [way, { link, netdev }] of Object.entries(WAYS)) {
     node.net.attach(server).listen(80)
 
     const said = new Map<string, string>()
-    for await (const line of console(machine)) {
+    for await (const line of consoleOf(machine)) {
       const [what, value] = report(line)
       said.set(what, value)
       if (what !== 'serving') continue
@@ -124,34 +110,6 @@ function report(line: string): [what: string, value: string] {
   const words = line.split(' ').slice(1)
   const value = words.length > 1 ? words.pop() : ''
   return [words.join(' '), value ?? '']
-}
-
-function start(t: { teardown(cleanup: () => void): void }, netdev: string): Machine {
-  const machine = spawn(
-    'qemu-system-x86_64',
-    [
-      ...['-accel', 'tcg', '-cpu', 'max', '-m', '256', '-nographic', '-no-reboot'],
-      ...['-kernel', join(guest, 'vmlinuz'), '-initrd', join(guest, 'initrd.gz')],
-      ...['-append', 'console=ttyS0 quiet panic=-1 net.ifnames=0'],
-      ...['-netdev', netdev],
-      ...['-device', 'virtio-net-pci,netdev=n0,mac=02:00:00:00:00:01'],
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  )
-  const late = setTimeout(() => machine.kill('SIGKILL'), LIMIT_MS)
-  t.teardown(() => {
-    clearTimeout(late)
-    machine.kill('SIGKILL')
-  })
-  return machine
-}
-
-/** What a machine says on its console, line by line, until it switches itself off. */
-async function* console({ stdout }: Machine): AsyncGenerator<string> {
-  for await (const line of createInterface(stdout)) {
-    const at = line.indexOf('guest: ')
-    if (at >= 0) yield line.slice(at).trimEnd()
-  }
 }
 
 function download(node: Node<Sockets>, url: string): Promise<string> {

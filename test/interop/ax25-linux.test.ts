@@ -1,0 +1,146 @@
+/**
+ * AX.25 with Linux's, in a virtual machine: over Ethernet (BPQ), at no loss and with some, and over a serial line (KISS with
+ * SMACK's CRC) that flips bits. Linux echoes a connection that we set up, and then sets one up to us, to say what it had.
+ */
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { type Ax25Options, type Ax25Service, ax25, bpq } from '../../layers/datalink/hdlc/ax25.ts'
+import { parseCall } from '../../layers/datalink/hdlc/ax25-address.ts'
+import { boot, ethernet, impair, type Node, stack, stream, udpTunnel } from '../../src/index.ts'
+import { ms } from '../../src/kernel/clock.ts'
+import { packetsInUse } from '../../src/kernel/packet.ts'
+import { oracle } from './helpers.ts'
+import { consoleOf, MACHINE_ORACLES, networkCard, startMachine } from './machine.ts'
+import { folder } from './payload.ts'
+import { echo, sumOf } from './record-echo.ts'
+import { dissect } from './tshark.ts'
+
+t.setTimeout(240_000)
+
+const HOST = '127.0.0.1'
+const THEIR_PORT = 17_300
+const OUR_PORT = 17_301
+const MEGABYTE = 1_048_576
+const LIMIT_MS = 30_000
+const AHEAD = 10_000
+/**
+ * Linux counts a frame as sent after it has sent it: an acknowledgement that is back before then it takes for one of nothing,
+ * and resets.
+ */
+const DELAY = ms(10)
+
+const STATION = { call: 'NODEC', t1: ms(200), t2: ms(5), n2: 30 }
+
+/** What the peer says over a connection of its own once ours is over. */
+function reportTo(link: Ax25Service): Promise<string> {
+  return new Promise((resolve) => {
+    const end = link.accept(() => ({
+      receive(connection, packet) {
+        resolve(String.fromCharCode(...packet.bytes()))
+        packet.release()
+        connection.close()
+        end()
+      },
+    }))
+  })
+}
+
+const skip = oracle(...MACHINE_ORACLES, 'tshark')
+
+t.test('Linux', { skip }, async (t) => {
+  const home = folder(t)
+  const netdev =
+    `dgram,id=n0,local.type=inet,local.host=${HOST},local.port=${THEIR_PORT},` +
+    `remote.type=inet,remote.host=${HOST},remote.port=${OUR_PORT}`
+  const serial = join(home, 'serial')
+  const machine = await startMachine(t, 'station', [
+    ...networkCard(netdev),
+    ...['-serial', `unix:${serial},server=on,wait=off`],
+  ])
+  await consoleOf(machine).next()
+
+  const card = (loss: number, options: Partial<Ax25Options>) =>
+    stack(
+      udpTunnel({
+        local: { host: HOST, port: OUR_PORT },
+        peers: [{ host: HOST, port: THEIR_PORT }],
+        codec: 'raw',
+        mtu: 1500,
+      }),
+      impair({ loss, delay: DELAY }),
+      ethernet(),
+      bpq({ ...STATION, ...options }),
+    )
+
+  for (const [loss, options, octets] of [
+    [0, { modulus: 128, k: 60 }, MEGABYTE],
+    [0.01, { modulus: 128, k: 60 }, MEGABYTE],
+    [0.1, { k: 7 }, 30_000],
+  ] as const)
+    await t.test(`${octets} octets over Ethernet and back, ${loss * 100} % lost each way`, async (t) => {
+      const before = packetsInUse()
+      const node = await boot(card(loss, options), 'A')
+      t.teardown(() => node.close())
+      const path = join(home, `${loss}.pcapng`)
+      const capture = node.capture(path)
+      await arrives(t, node, 'NODEK', octets, 256)
+      await node.close()
+      await capture
+      t.equal(packetsInUse(), before)
+      const frames = await dissect(path, ['_ws.malformed', 'ax25.ctl'])
+      t.ok(frames.filter((frame) => frame['ax25.ctl']?.length).length > (2 * octets) / 256)
+      t.strictSame(
+        frames.filter((frame) => frame['_ws.malformed']?.length),
+        [],
+      )
+    })
+
+  for (const [corruption, options, octets] of [
+    [0, { modulus: 128, k: 40 }, 100_000],
+    [0.01, { k: 7 }, 20_000],
+  ] as const)
+    await t.test(`${octets} octets over SMACK and back, ${corruption * 100} % of all runs damaged`, async (t) => {
+      const before = packetsInUse()
+      const line = stack(stream(connect(serial)), impair({ corruption, delay: DELAY }))
+      const node = await boot(stack(line, ax25({ ...STATION, ...options })), 'A')
+      t.teardown(() => node.close())
+      // The longest that Linux sends on such a line.
+      await arrives(t, node, 'NODEM', octets, 236)
+      const kiss = node.boundaries.find(({ name }) => name.endsWith('/kiss'))
+      t.equal(
+        ((kiss?.drops.get('fcs') as number | undefined) ?? 0) > 0,
+        corruption > 0,
+        'the CRC finds what is damaged',
+      )
+      await node.close()
+      t.equal(packetsInUse(), before)
+    })
+})
+
+/** Octets there and back, and what Linux says of them over a connection of its own. */
+async function arrives(
+  t: Test,
+  node: Node<Ax25Service>,
+  call: string,
+  octets: number,
+  recordOctets: number,
+): Promise<void> {
+  const link = node.top
+  const report = reportTo(link)
+  const echoed = await within(
+    echo((handler) => link.open(parseCall(call), handler), { octets, recordOctets, ahead: AHEAD }),
+  )
+  const counts = node.boundaries.map(({ name, drops }) => `${name} ${[...drops].filter(([, n]) => n > 0).join(' ')}`)
+  t.comment(`${echoed.ms} ms; ${counts.join('; ')}`)
+  t.strictSame([echoed.right, echoed.downs], [octets, ['released']])
+  t.equal(await within(report), `${octets} ${sumOf(octets)}`)
+  // The release of its connection is still under way.
+  await sleep(200)
+}
+
+function within<T>(promise: Promise<T>): Promise<T> {
+  const late = new Promise<never>((_, reject) => setTimeout(reject, LIMIT_MS, new Error('not in time')).unref())
+  return Promise.race([promise, late])
+}
