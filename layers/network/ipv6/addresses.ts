@@ -2,7 +2,7 @@
 import { IpAddress } from '../../../src/kernel/address.ts'
 import { commonPrefix } from '../../../src/kernel/address-selection.ts'
 import { folded } from '../flow.ts'
-import { isLoopback } from './address-kinds.ts'
+import { isLoopback, LOOPBACK } from './address-kinds.ts'
 import type { Ipv6Assigned, Ipv6Port } from './port.ts'
 
 interface Declared {
@@ -14,12 +14,15 @@ export class Addresses {
   /** Of all links, by `folded`. */
   private readonly own = new Map<number, Ipv6Assigned[]>()
   private declared: readonly Declared[] = []
+  /** The last of others that was asked for, at first an IPv4 address; and the last of ours, at first loopback's. */
   private readonly lastSource = new IpAddress()
+  private readonly lastLocal = LOOPBACK.clone()
 
   /** Takes the addresses of all ports anew. */
   update(ports: readonly (Ipv6Port | undefined)[]): void {
     this.own.clear()
     this.lastSource.setIpv4(0)
+    this.lastLocal.set(LOOPBACK)
     for (const port of ports) {
       for (const assigned of port?.addresses ?? []) {
         if (!assigned.usable) continue
@@ -33,7 +36,10 @@ export class Addresses {
 
   /** Packets to it are for us: it is assigned, loopback, or of a declared prefix. */
   isLocal(address: IpAddress): boolean {
-    return this.isAssigned(address) || isLoopback(address) || this.isDeclared(address)
+    if (address.equals(this.lastLocal)) return true
+    if (!this.isAssigned(address) && !isLoopback(address) && !this.isDeclared(address)) return false
+    this.lastLocal.set(address)
+    return true
   }
 
   isAssigned(address: IpAddress): boolean {
@@ -63,6 +69,7 @@ export class Addresses {
     this.declared = [...this.declared, added]
     return () => {
       this.declared = this.declared.filter((other) => other !== added)
+      this.lastLocal.set(LOOPBACK)
     }
   }
 
