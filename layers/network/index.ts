@@ -20,7 +20,7 @@ export type {
   RouterPreference,
 } from './ipv6/discovery.ts'
 export { ipv6 } from './ipv6/ipv6.ts'
-export type { InterfaceIdentifier, Ipv6Options } from './ipv6/options.ts'
+export type { AdvertiseOf, InterfaceIdentifier, Ipv6Options } from './ipv6/options.ts'
 export type { NatFiltering, NatForward, NatOptions, NatTimeouts } from './nat/options.ts'
 export type { NeighbourOptions, NeighbourSnapshot, NeighbourState } from './neighbours.ts'
 export type {
