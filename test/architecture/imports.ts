@@ -30,6 +30,7 @@ const NETWORKS = [
   'layers/network/resolution.ts',
   'layers/network/routes.ts',
   'layers/network/flow.ts',
+  'layers/network/membership/',
   'layers/network/nat/',
   'layers/network/policy/',
   'layers/network/prefix-trie.ts',
@@ -39,6 +40,7 @@ const NETWORKS = [
   'layers/network/local.ts',
   'layers/network/path-mtu.ts',
   'layers/network/reassembly.ts',
+  'layers/network/transport-checksum.ts',
 ]
 
 export const IMPORTS: readonly ImportRule[] = [
