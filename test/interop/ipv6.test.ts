@@ -18,6 +18,7 @@ import {
 } from '../../src/index.ts'
 import { packetsInUse, poisonReleased } from '../../src/kernel/packet.ts'
 import { type Cleaning, type Namespace, namespace, oracle } from './helpers.ts'
+import { answers, OURS, pair, THEIRS } from './ipv6-stand.ts'
 import { payload, payloadFile, payloadHash } from './payload.ts'
 import { dropsOf } from './stand.ts'
 
@@ -25,26 +26,7 @@ poisonReleased(true)
 t.setTimeout(120_000)
 const skip = oracle('root', 'tun', 'ip', 'ping', 'traceroute', 'socat')
 
-const OURS = 'fd09::2'
-const THEIRS = 'fd09::1'
 const BULK_OCTETS = 8 << 20
-
-/** A kernel at fd09::1 on x0, and ours at fd09::2. */
-async function pair(t: Cleaning, vnetHdr: boolean): Promise<{ kernel: Namespace; node: Node<Sockets> }> {
-  const kernel = namespace(t)
-  const device = tapDevice({ name: 'x0', netns: kernel.name, vnetHdr })
-  const host = ip(ipv6({ address: `${OURS}/64` }))
-  const node = await boot(stack(device, ethernet(), host, sockets(tcp(), udp())), 'ours')
-  t.teardown(() => node.close())
-  kernel.ip('addr', 'add', `${THEIRS}/64`, 'dev', 'x0', 'nodad')
-  await answers(kernel, OURS)
-  return { kernel, node }
-}
-
-/** Ours looks for duplicates of its addresses first. */
-async function answers({ run }: Namespace, address: string): Promise<void> {
-  await run('ping', '-6', '-q', '-c', '1', '-w', '8', address)
-}
 
 for (const vnetHdr of [false, true]) {
   t.test(`echo, ${vnetHdr ? 'with' : 'without'} offload`, { skip }, async (t) => {
