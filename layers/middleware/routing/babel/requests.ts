@@ -87,7 +87,9 @@ export class Requests {
 
   /** Passes on a request that we cannot answer (§3.8.1.2). */
   forward(destination: Destination, request: SeqnoRequest, from: Neighbour, now: Instant): void {
-    const route = bestOf(destination, from)
+    const { selected } = destination
+    // The one in use, if it can be: an equal one would learn the number, and we go on to announce the old one.
+    const route = selected !== null && selected.neighbour !== from ? selected : bestOf(destination, from)
     if (route !== null && request.hopCount > 1) {
       this.send(destination, request, request.seqno, request.hopCount - 1, route.neighbour, now)
     }
