@@ -4,6 +4,7 @@ import { registerCounters } from './commands/counters.ts'
 import { registerDoctor } from './commands/doctor.ts'
 import { registerExplain } from './commands/explain.ts'
 import { registerForward } from './commands/forward.ts'
+import { registerLeases } from './commands/leases.ts'
 import { registerLink } from './commands/link.ts'
 import { registerLinks } from './commands/links.ts'
 import { registerNc } from './commands/nc.ts'
@@ -49,6 +50,7 @@ export function program(): Command {
   registerCounters(command)
   registerExplain(command)
   registerReload(command)
+  registerLeases(command)
   registerLink(command)
   registerDoctor(command)
   return withExamples(command, ['netstrata demo', 'netstrata ping --help           the options, and examples'])

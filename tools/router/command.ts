@@ -95,8 +95,8 @@ async function dryRun(config: RouterConfig, output: Output): Promise<void> {
   const { name } = config.fixture
   const running = await runningConfiguration(name)
   if (running === undefined) output.message(`no node named '${name}' is running: this is what a start would do`)
-  const links = running?.links.map((link) => ({ ...link, spec: parseLinkSpec(link.text) })) ?? NOTHING.links
-  const steps = planned({ links, routes: running?.routes ?? NOTHING.routes }, config.state)
+  const links = running?.links.map((link) => ({ ...link, spec: parseLinkSpec(link.text) }))
+  const steps = planned(running === undefined || links === undefined ? NOTHING : { ...running, links }, config.state)
   const restart = running === undefined ? [] : fixtureChanges(running.fixture, config.fixture)
   if (output.json) {
     for (const step of steps) output.data(step, () => '')

@@ -8,6 +8,7 @@ import { readYaml } from '../stack/yaml.ts'
 import { advertiseField, advertiseOptions, type FileAdvertise } from './advertise.ts'
 import { contradictions } from './contradictions.ts'
 import { declaredRoutes, linkTowards, usesIpv6 } from './declared.ts'
+import { dhcpField, dhcpService, type FileDhcp, type RouterService } from './dhcp.ts'
 import { networkOf } from './prefixes.ts'
 
 /** A link with what is on it. */
@@ -39,6 +40,7 @@ export interface RouterRoute {
 export interface RouterState {
   readonly links: readonly RouterLink[]
   readonly routes: readonly RouterRoute[]
+  readonly services: readonly RouterService[]
 }
 
 /** What stays as it was when the router began. */
@@ -59,7 +61,7 @@ export interface RouterConfig {
 }
 
 /** Nothing: what a router has before its first configuration. */
-export const NOTHING: RouterState = { links: [], routes: [] }
+export const NOTHING: RouterState = { links: [], routes: [], services: [] }
 
 /** A file that has the right shape. */
 export interface RouterFile {
@@ -79,6 +81,7 @@ export interface FileLink {
   readonly link: string
   readonly addresses: readonly string[]
   readonly advertise?: true | FileAdvertise | undefined
+  readonly dhcp?: FileDhcp | undefined
 }
 
 /** A route as the file has it. */
@@ -94,6 +97,7 @@ const link = z.strictObject({
   link: linkField.describe("the medium, as --link takes it: 'udp:7000,peer=192.0.2.7:7000', 'tap:tap0', …"),
   addresses: z.array(prefixField).default([]).describe('addresses of the router on this link: [10.0.1.1/24]'),
   advertise: advertiseField.optional().describe('tell the hosts of the link of this router, by IPv6'),
+  dhcp: dhcpField.optional().describe("'client': take an address of the link; or give addresses to its hosts"),
 })
 
 const route = z.strictObject({
@@ -159,6 +163,9 @@ export function configOf(file: RouterFile): RouterConfig {
           ...(advertise === undefined ? {} : { advertise: advertiseOptions(advertise) }),
         }
       }),
+      services: Object.entries(links).flatMap(([name, { dhcp }]) =>
+        dhcp === undefined ? [] : [dhcpService(name, dhcp)],
+      ),
       routes: declaredRoutes(file).map(({ prefix, via, link, metric, action }) => {
         const leads = action === 'forward'
         return {

@@ -7,11 +7,12 @@ import type { Problem } from '../stack/yaml.ts'
 import { advertiseFault } from './advertise.ts'
 import type { RouterFile } from './config.ts'
 import { type DeclaredRoute, declaredRoutes, linkTowards, usesIpv6 } from './declared.ts'
+import { dhcpFault } from './dhcp.ts'
 import { contains, networkOf, wholeLength } from './prefixes.ts'
 
 /** @returns all of them, each with the place in the file where it shows and what to do about it. */
 export function contradictions(file: RouterFile): Problem[] {
-  return [...mediaTwice(file), ...wrongFamily(file), ...wrongAddresses(file), ...wrongRoutes(file)]
+  return [...mediaTwice(file), ...wrongFamily(file), ...wrongDhcp(file), ...wrongAddresses(file), ...wrongRoutes(file)]
 }
 
 /** A port or a device serves one link. */
@@ -47,6 +48,16 @@ function wrongFamily(file: RouterFile): Problem[] {
     const { mtu } = parseLinkSpec(link)
     if (mtu === undefined || mtu >= IPV6_MTU) return []
     return [{ path: ['links', name, 'link'], message: `IPv6 needs an mtu of ${IPV6_MTU} at least, not ${mtu}` }]
+  })
+}
+
+function wrongDhcp({ links }: RouterFile): Problem[] {
+  return Object.entries(links).flatMap(([name, { link, addresses, dhcp }]): Problem[] => {
+    if (dhcp === undefined) return []
+    const { type } = parseLinkSpec(link)
+    const stations = type === 'udp' || type === 'tap'
+    const fault = stations ? dhcpFault(dhcp, addresses) : `a link ${type}: has no stations that DHCP could tell apart`
+    return fault === undefined ? [] : [{ path: ['links', name, 'dhcp'], message: fault }]
   })
 }
 

@@ -83,10 +83,10 @@ export class Faults {
   }
 
   private async restack(link: RouterLink): Promise<void> {
-    const { links, routes } = this.router.state
+    const { state } = this.router
     await this.router.reload({
-      routes,
-      links: links.map((other) => (other.name === link.name ? { ...link, faults: true } : other)),
+      ...state,
+      links: state.links.map((other) => (other.name === link.name ? { ...link, faults: true } : other)),
     })
   }
 }

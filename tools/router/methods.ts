@@ -4,6 +4,7 @@ import type { AdvertiseOptions } from '../../src/index.ts'
 import type { ControlMethods } from '../control/server.ts'
 import type { RouterFixture, RouterRoute } from './config.ts'
 import type { Daemon } from './daemon.ts'
+import type { RouterService } from './dhcp.ts'
 import { LONGEST_FAULT_SECONDS } from './faults.ts'
 
 /** The link itself sees to the ranges. */
@@ -29,6 +30,7 @@ export interface RunningConfiguration {
     readonly advertise?: AdvertiseOptions | undefined
   }[]
   readonly routes: readonly RouterRoute[]
+  readonly services: readonly RouterService[]
 }
 
 /** What `status` has besides that of every node. */
@@ -47,7 +49,9 @@ export function routerMethods(daemon: Daemon): ControlMethods['calls'] {
       fixture: daemon.router.fixture,
       links: daemon.router.state.links.map(({ spec: _spec, ...link }) => link),
       routes: daemon.router.state.routes,
+      services: daemon.router.state.services,
     }),
+    leases: () => daemon.router.givenAway(),
     reload: () => daemon.reload(),
     fault: async (params) => {
       await daemon.fault(faultParams.parse(params))

@@ -3,16 +3,18 @@
  *
  *   what may fail first, with all that stays untouched    then what does not
  *   ┌────────────────────────────────────────────────┐    ┌──────────────────────────────────────────────┐
- *   − links that go, with what is on them   + new links    − routes   − addresses   + addresses   + routes
+ *   − services   − links that go, with what is on them   + new links    − routes   − addresses   + addresses   + routes   + services
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { RouterLink, RouterRoute, RouterState } from './config.ts'
+import type { RouterService } from './dhcp.ts'
 
 /** One change, which its opposite undoes. A link is added and removed bare: what is on it has steps of its own. */
 export type Step = { readonly verb: 'add' | 'remove' } & (
   | { readonly what: 'link'; readonly link: RouterLink }
   | { readonly what: 'address'; readonly link: string; readonly address: string }
   | { readonly what: 'route'; readonly route: RouterRoute }
+  | { readonly what: 'service'; readonly service: RouterService }
 )
 
 /** The steps from one state to another, in the order to take them; none when they are the same. */
@@ -26,7 +28,13 @@ export function planned(old: RouterState, wanted: RouterState): Step[] {
   const lost = old.routes.filter((route) => !isKept(route.link) || !wanted.routes.some(equals(route)))
   const won = wanted.routes.filter((route) => !isKept(route.link) || !old.routes.some(equals(route)))
   const moves = [...kept].map((name) => moved(name, addressesOf(old, name), addressesOf(wanted, name)))
+  // A service knows the addresses of its link, so it begins anew with them.
+  const isUntouched = ({ link }: RouterService): boolean =>
+    kept.has(link) && isDeepStrictEqual(addressesOf(old, link), addressesOf(wanted, link))
+  const ended = old.services.filter((one) => !isUntouched(one) || !wanted.services.some(equals(one)))
+  const begun = wanted.services.filter((one) => !isUntouched(one) || !old.services.some(equals(one)))
   return [
+    ...ended.map((service) => serviceStep('remove', service)),
     ...lost.filter(({ link }) => !isKept(link)).map((route) => routeStep('remove', route)),
     ...gone.flatMap(({ name, addresses }) => addresses.map((address) => addressStep('remove', name, address))),
     ...gone.map((link) => linkStep('remove', link)),
@@ -36,6 +44,7 @@ export function planned(old: RouterState, wanted: RouterState): Step[] {
     ...moves.flatMap(({ added }) => added),
     ...come.flatMap(({ name, addresses }) => addresses.map((address) => addressStep('add', name, address))),
     ...won.map((route) => routeStep('add', route)),
+    ...begun.map((service) => serviceStep('add', service)),
   ]
 }
 
@@ -43,22 +52,30 @@ export function planned(old: RouterState, wanted: RouterState): Step[] {
 export const opposite = (step: Step): Step => ({ ...step, verb: step.verb === 'add' ? 'remove' : 'add' })
 
 /** The state after a step. */
-export function after({ links, routes }: RouterState, step: Step): RouterState {
+export function after(state: RouterState, step: Step): RouterState {
+  const { links, routes, services } = state
   const adds = step.verb === 'add'
-  if (step.what === 'route') {
-    return { links, routes: adds ? [...routes, step.route] : routes.filter((route) => !equals(step.route)(route)) }
-  }
-  if (step.what === 'link') {
-    const others = links.filter(({ name }) => name !== step.link.name)
-    return { routes, links: adds ? [...others, { ...step.link, addresses: [] }] : others }
-  }
-  const change = (addresses: readonly string[]): string[] =>
-    adds ? [...addresses, step.address] : addresses.filter((address) => address !== step.address)
-  return {
-    routes,
-    links: links.map((link) => (link.name === step.link ? { ...link, addresses: change(link.addresses) } : link)),
+  switch (step.what) {
+    case 'route':
+      return { ...state, routes: adds ? [...routes, step.route] : without(routes, step.route) }
+    case 'service':
+      return { ...state, services: adds ? [...services, step.service] : without(services, step.service) }
+    case 'link': {
+      const others = links.filter(({ name }) => name !== step.link.name)
+      return { ...state, links: adds ? [...others, { ...step.link, addresses: [] }] : others }
+    }
+    case 'address': {
+      const { address } = step
+      const change = (all: readonly string[]): string[] => (adds ? [...all, address] : without(all, address))
+      return {
+        ...state,
+        links: links.map((link) => (link.name === step.link ? { ...link, addresses: change(link.addresses) } : link)),
+      }
+    }
   }
 }
+
+const without = <Item>(items: readonly Item[], item: Item): Item[] => items.filter((other) => !equals(item)(other))
 
 /** A step as a line of a diff. */
 export function describeStep(step: Step): string {
@@ -68,6 +85,7 @@ export function describeStep(step: Step): string {
     return `${sign} link ${name}: ${withoutSecrets(text)}${advertise === undefined ? '' : ', advertised'}`
   }
   if (step.what === 'address') return `${sign} address ${step.address} on ${step.link}`
+  if (step.what === 'service') return `${sign} ${step.service.kind} on ${step.service.link}`
   return `${sign} route ${describeRoute(step.route)}`
 }
 
@@ -105,9 +123,9 @@ function moved(link: string, old: readonly string[], wanted: readonly string[]):
 const addressesOf = ({ links }: RouterState, name: string): readonly string[] =>
   links.find((link) => link.name === name)?.addresses ?? []
 const equals =
-  (route: RouterRoute) =>
-  (other: RouterRoute): boolean =>
-    isDeepStrictEqual(route, other)
+  <Item>(item: Item) =>
+  (other: Item): boolean =>
+    isDeepStrictEqual(item, other)
 const linkStep = (verb: Step['verb'], link: RouterLink): Step => ({ verb, what: 'link', link })
 const addressStep = (verb: Step['verb'], link: string, address: string): Step => ({
   verb,
@@ -116,3 +134,4 @@ const addressStep = (verb: Step['verb'], link: string, address: string): Step =>
   address,
 })
 const routeStep = (verb: Step['verb'], route: RouterRoute): Step => ({ verb, what: 'route', route })
+const serviceStep = (verb: Step['verb'], service: RouterService): Step => ({ verb, what: 'service', service })

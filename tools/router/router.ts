@@ -11,6 +11,7 @@ import {
   ip,
   ipv4,
   ipv6,
+  type LeaseEntry,
   type LinkService,
   type NetworkService,
   type Node,
@@ -30,6 +31,7 @@ import {
   type RouterRoute,
   type RouterState,
 } from './config.ts'
+import { type RouterService, type RunningService, serviceBlueprint } from './dhcp.ts'
 import { planned, type Step } from './plan.ts'
 
 /** A link that runs. */
@@ -39,6 +41,11 @@ interface Running {
   readonly faults: ImpairLayer | undefined
 }
 
+/** A lease with the link it is of. */
+export interface LinkLease extends LeaseEntry {
+  readonly link: string
+}
+
 export class Router implements AsyncDisposable {
   readonly node: Node<Sockets>
   readonly fixture: RouterFixture
@@ -46,6 +53,9 @@ export class Router implements AsyncDisposable {
   /** What IPv6 says on a link as a router, read when the link is attached. */
   private readonly advertised: Map<string, AdvertiseOptions>
   private readonly running = new Map<string, Running>()
+  private readonly services = new Map<string, Part<RunningService>>()
+  /** What servers of DHCP have given away, for those that come after them. */
+  private readonly leases = new Map<string, readonly LeaseEntry[]>()
   private current: RouterState = NOTHING
   /** One reload at a time. */
   private work: Promise<unknown> = Promise.resolve()
@@ -101,6 +111,14 @@ export class Router implements AsyncDisposable {
     return turn
   }
 
+  /** What its servers of DHCP have given away. */
+  givenAway(): LinkLease[] {
+    return this.current.services.flatMap((service) => {
+      const leases = this.services.get(partName(service))?.top.leases?.() ?? []
+      return leases.map((lease) => ({ ...lease, link: service.link }))
+    })
+  }
+
   /** What makes a link worse, of one that may be. */
   faults(link: string): ImpairLayer | undefined {
     return this.running.get(link)?.faults
@@ -133,6 +151,7 @@ export class Router implements AsyncDisposable {
     const { control } = this.network
     const adds = step.verb === 'add'
     if (step.what === 'link') return adds ? this.addLink(step.link) : this.removeLink(step.link.name)
+    if (step.what === 'service') return adds ? this.addService(step.service) : this.removeService(step.service)
     if (step.what === 'route') {
       if (adds) control.routes.add(entryOf(step.route))
       else control.routes.remove(entryOf(step.route))
@@ -160,7 +179,26 @@ export class Router implements AsyncDisposable {
     this.running.delete(name)
     await running?.part.close()
   }
+
+  private async addService(service: RouterService): Promise<void> {
+    const name = partName(service)
+    const part = await this.node.attach(name, serviceBlueprint(service, this.node.top, this.leases.get(name) ?? []))
+    this.services.set(name, part)
+  }
+
+  private async removeService(service: RouterService): Promise<void> {
+    const name = partName(service)
+    const part = this.services.get(name)
+    this.services.delete(name)
+    if (part === undefined) return
+    // Who has an address keeps it.
+    if (part.top.leases !== undefined) this.leases.set(name, part.top.leases())
+    await part.close()
+  }
 }
+
+/** Unlike any link: their names have no blanks. */
+const partName = ({ kind, link }: RouterService): string => `${kind} ${link}`
 
 const entryOf = ({ prefix, via, link, metric, action }: RouterRoute) => ({
   prefix,

@@ -30,7 +30,7 @@ clampMss: true
 reversePath: strict
 `)
   t.same(fixture, { name: 'edge', ipv6: false, clampMss: true, reversePath: 'strict', hosts: {} })
-  t.same(planned({ links: [], routes: [] }, state).map(describeStep), [
+  t.same(planned({ links: [], routes: [], services: [] }, state).map(describeStep), [
     '+ link lan: udp:7000',
     '+ link ser: ppp:/dev/ttyS0,user=edge,secret=…,default',
     '+ address 10.0.1.1/24 on lan',

@@ -10,7 +10,8 @@ import { holds } from '../../property.ts'
 import { states } from './states.ts'
 
 /** What is so, whatever the order of links and routes. */
-const essence = ({ links, routes }: RouterState) => ({
+const essence = ({ links, routes, services }: RouterState) => ({
+  services: [...services].sort(byText),
   links: [...links].sort(byText),
   routes: [...routes].sort(byText),
 })
@@ -34,6 +35,7 @@ t.test('in a model', async (t) => {
 
 /** Another MTU on the link 'lan' alone. */
 const withMtu = (mtu: number): RouterState => ({
+  services: [],
   links: [
     { name: 'lan', text: `udp:0,mtu=${mtu}`, spec: udp(mtu), addresses: ['10.0.0.1/24'], faults: false },
     { name: 'wan', text: 'udp:0', spec: udp(undefined), addresses: ['10.1.0.1/24', '10.1.0.2/24'], faults: false },
@@ -58,7 +60,7 @@ t.test('a link that changes takes with it what is on it, and nothing else', asyn
     '+ route 10.9.0.0/16 via 10.0.0.9 on lan',
   ])
   const [lan, wan] = withMtu(1400).links as [RouterState['links'][number], RouterState['links'][number]]
-  const less: RouterState = { links: [lan, { ...wan, addresses: ['10.1.0.2/24'] }], routes: [] }
+  const less: RouterState = { links: [lan, { ...wan, addresses: ['10.1.0.2/24'] }], routes: [], services: [] }
   t.same(planned(withMtu(1400), less).map(describeStep), [
     '- route 0.0.0.0/0 via 10.1.0.9 on wan',
     '- route 10.9.0.0/16 via 10.0.0.9 on lan',
@@ -102,8 +104,9 @@ const isConfigured = (address: string): boolean => !address.startsWith('fe80:')
 
 /** All that can be seen of a router's configuration from outside. */
 function seen(router: Router) {
-  const { network } = router.node.top
+  const { network, datagram } = router.node.top
   return {
+    ports: [...datagram.list()].map(({ local }) => local.port).sort(),
     links: network
       .links()
       .map(({ name, mtu, addresses }) => ({ name, mtu, addresses: addresses.filter(isConfigured) }))
@@ -135,7 +138,7 @@ t.test('a link that cannot be had leaves the router as it was', async (t) => {
   const before = seen(router)
   const [lan, wan] = state.links as [RouterState['links'][number], RouterState['links'][number]]
   const device = { ...lan, spec: { ...udp(undefined), local: { host: '192.0.2.1', port: 1 } } as typeof lan.spec }
-  await t.rejects(router.reload({ links: [wan, device], routes: [] }), { message: /nothing was changed/ })
+  await t.rejects(router.reload({ links: [wan, device], routes: [], services: [] }), { message: /nothing was changed/ })
   t.same(seen(router), before)
   t.same(router.state, state)
 })

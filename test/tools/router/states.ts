@@ -1,6 +1,6 @@
 /** Arbitrary configurations of routers, without contradictions. */
 import fc from 'fast-check'
-import { configOf, type RouterFile, type RouterState } from '../../../tools/router/config.ts'
+import { configOf, type FileLink, type RouterFile, type RouterState } from '../../../tools/router/config.ts'
 import { contradictions } from '../../../tools/router/contradictions.ts'
 
 const NAMES: readonly string[] = ['lan', 'wan', 'dmz', 'lab']
@@ -8,15 +8,20 @@ const NAMES: readonly string[] = ['lan', 'wan', 'dmz', 'lab']
 /** Of the link of number L: networks of links do not overlap. Which addresses, and in which order, is free. */
 const ADDRESSES = ['10.L.1.1/24', '10.L.1.2/24', '10.L.2.1/24', '10.L.3.1/32', 'fd00:L::1/64', 'fd00:L::2/64']
 
+const placed = (address: string, name: string): string => address.replace('L', String(NAMES.indexOf(name)))
+
 /** Ports are chosen by the system, so that any two may run at once. */
 const link = (name: string) =>
   fc.record({
     link: fc.constantFrom('', ',mtu=1300', ',vni=7').map((options) => `udp:127.0.0.1:0,engine=dgram${options}`),
     advertise: fc.constantFrom(undefined, true as const, { managed: true }),
+    dhcp: fc
+      .constantFrom(undefined, 'client' as const, { pool: ['10.L.1.100', '10.L.1.199'] })
+      .map((dhcp) => (typeof dhcp === 'object' ? { pool: dhcp.pool.map((address) => placed(address, name)) } : dhcp)),
     addresses: fc
       .subarray(ADDRESSES)
       .chain((some) => fc.shuffledSubarray(some, { minLength: some.length }))
-      .map((some) => some.map((address) => address.replace('L', String(NAMES.indexOf(name))))),
+      .map((some) => some.map((address) => placed(address, name))),
   })
 
 const route = fc.record(
@@ -49,6 +54,13 @@ function consistent(file: RouterFile): RouterFile {
   if (first === undefined) return file
   const [section, index] = first.path
   if (section === 'gateway') return consistent({ ...file, gateway: undefined })
+  if (section === 'links') {
+    const name = String(index)
+    return consistent({
+      ...file,
+      links: { ...file.links, [name]: { ...(file.links[name] as FileLink), dhcp: undefined } },
+    })
+  }
   return consistent({ ...file, routes: file.routes.filter((_, i) => i !== index) })
 }
 
