@@ -7,8 +7,9 @@ import { ipv6 } from '../../../../layers/network/ipv6/ipv6.ts'
 import type { Ipv6Options } from '../../../../layers/network/ipv6/options.ts'
 import type { NetworkService } from '../../../../layers/network/service.ts'
 import { IpAddress, parseAddress } from '../../../../src/kernel/address.ts'
+import type { Env } from '../../../../src/kernel/env.ts'
 import { packetsInUse } from '../../../../src/kernel/packet.ts'
-import { stack } from '../../../../src/kernel/stack.ts'
+import { beside, stack } from '../../../../src/kernel/stack.ts'
 import { Simulation } from '../../../../src/runtime/simulation.ts'
 import { TestLink } from '../ipv4/link.ts'
 import { drops, PROBE, pattern, Sink } from './stand.ts'
@@ -48,6 +49,24 @@ export function stand(options: Ipv6Options = {}, offload?: LinkOffload): Bare {
   return { sim, network: node.top, wire, sink: new Sink(node.top, PROBE) }
 }
 
+/** A node with two such links, and addresses that follow from theirs: fe80::… is another on each. */
+export function twoLinks(options: Ipv6Options = {}): { sim: Simulation; network: NetworkService; wires: TestLink[] } {
+  const sim = new Simulation()
+  const wires: TestLink[] = []
+  const link = (env: Env) => {
+    const made = new TestLink(env, undefined, ETHERTYPE.ipv6)
+    wires.push(made)
+    return made
+  }
+  const addresses = { a: 'fd00:a::1/64', b: ['fd00:b::1/64', 'fe80::b/64'] }
+  const node = sim.boot(
+    'R',
+    stack(beside({ a: link, b: link }), ip(ipv6({ addresses, autoconfigure: false, ...options }))),
+  )
+  for (const wire of wires) wire.sent.length = 0
+  return { sim, network: node.top, wires }
+}
+
 /** A test on a stand that must leave no packet and no timer. */
 export function bare(name: string, body: (t: Test, on: Bare) => Promise<void>, options: Ipv6Options = {}): void {
   t.test(name, async (t) => {
@@ -59,6 +78,9 @@ export function bare(name: string, body: (t: Test, on: Bare) => Promise<void>, o
     t.equal(on.sim.timers.size, 0, 'no timer is left')
   })
 }
+
+/** What was sent, but for reports of groups (MLD), which have a hop-by-hop header. */
+export const sentOn = (wire: TestLink): Uint8Array[] => wire.sent.filter((octets) => octets[6] !== HOP_BY_HOP)
 
 /** The reasons for which the network drops more packets now than before `action`. */
 export function newDrops(network: NetworkService, action: () => void): string[] {

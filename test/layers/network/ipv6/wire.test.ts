@@ -6,19 +6,23 @@ import { NetworkAddressing, Path } from '../../../../layers/network/service.ts'
 import { parseAddress } from '../../../../src/kernel/address.ts'
 import { Packet, packetsInUse } from '../../../../src/kernel/packet.ts'
 import { holds } from '../../../property.ts'
+import type { TestLink } from '../ipv4/link.ts'
 import {
   bare,
   DESTINATION,
   extension,
   fragmentHeader,
   HOP_BY_HOP,
+  ICMPV6,
   icmp,
   NONE,
   newDrops,
   packet,
   ROUTING,
+  sentOn,
   stand,
   told,
+  twoLinks,
 } from './bare.ts'
 import { drops, PROBE, pattern } from './stand.ts'
 
@@ -61,7 +65,7 @@ bare('what must not be sent', async (t, { network, wire, sim }) => {
   send('fd00::1', 'ff01::5')
   send('fd00::1', 'fd00::2', 65_536)
   await sim.run(1)
-  t.strictSame(wire.sent, [])
+  t.strictSame(sentOn(wire), [])
   t.strictSame(drops(network), { badSource: 3, noRoute: 2, tooLong: 1 })
 })
 
@@ -234,6 +238,37 @@ bare('what others say of our packets', async (t, { network, wire, sink }) => {
     [1296, 800],
     'fragments for the path',
   )
+})
+
+bare('no error is sent about an error, whatever is in front of it', async (t, { wire }) => {
+  const options = extension(ICMPV6, [0x81, 1, 0])
+  for (const [type, answer] of [
+    [1, undefined],
+    [4, undefined],
+    [99, undefined],
+    [128, '4 2 42'],
+  ] as const) {
+    const message = icmp(type, 0, 0, pattern(40)).subarray(40)
+    wire.inject(packet({ next: DESTINATION, payload: Uint8Array.from([...options, ...message]) }))
+    t.equal(told(wire.sent.pop()), answer, `${type}`)
+  }
+})
+
+t.test('what is link-local belongs to one link', async (t) => {
+  const { sim, network, wires } = twoLinks()
+  const [a, b] = wires as [TestLink, TestLink]
+  b.inject(icmp(128, 0, 1, [], { destination: 'fe80::b', source: 'fe80::9' }))
+  t.equal(told(b.sent.pop()), '129 0 1')
+  const elsewhere = icmp(128, 0, 1, [], { destination: 'fe80::b', source: 'fe80::9' })
+  t.strictSame(
+    newDrops(network, () => a.inject(elsewhere)),
+    ['scope'],
+    'an address of the other link',
+  )
+  b.inject(packet({ destination: 'fd00:b::1', source: 'fe80::9', next: 254 }))
+  t.equal(told(b.sent.pop()), '4 1 6', 'an error leaves by the link its cause came by')
+  t.strictSame([a.sent, b.sent], [[], []])
+  await sim.close()
 })
 
 t.test('arbitrary octets', async (t) => {
