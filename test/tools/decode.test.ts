@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import pc from 'picocolors'
 import t from 'tap'
 import type { CaptureRecord } from '../../src/index.ts'
+import { IpAddress } from '../../src/kernel/address.ts'
 import { decode } from '../../tools/dump/decode.ts'
 import { Flows } from '../../tools/dump/flows.ts'
 import { clockTime, hexDump, json, line, tree } from '../../tools/dump/render.ts'
@@ -13,7 +14,7 @@ const plain = pc.createColors(false)
 const NUM_RUNS = 3000
 
 /** Ethernet, raw IP of both kinds, PPP of both kinds, and a link type without a decoder. */
-const linkType = fc.constantFrom(1, 101, 228, 9, 50, 147)
+const linkType = fc.constantFrom(1, 101, 228, 229, 9, 50, 147)
 
 function recordOf(octets: Uint8Array, type: number, fcsOctets: number, missing: number): CaptureRecord {
   return {
@@ -70,13 +71,43 @@ const enticing = fc
     return octets
   })
 
+/** The same of IPv6: with extension headers, and messages of ICMPv6 with options. */
+const enticingIpv6 = fc
+  .record({
+    next: fc.constantFrom(0, 6, 17, 43, 44, 58, 59, 60, 99),
+    behind: fc.constantFrom(0, 6, 17, 43, 44, 58, 60),
+    type: fc.constantFrom(1, 2, 3, 4, 128, 130, 133, 134, 135, 136, 137, 143),
+    option: fc.constantFrom(1, 2, 3, 4, 5, 14, 24, 25, 31, 99),
+    units: fc.nat(5),
+    length: fc.nat(200),
+    rest: fc.uint8Array({ maxLength: 160 }),
+  })
+  .map(({ next, behind, type, option, units, length, rest }) => {
+    const octets = new Uint8Array(14 + 40 + 8 + rest.length)
+    const view = new DataView(octets.buffer)
+    octets.set(rest, 62)
+    view.setUint16(12, 0x86dd)
+    view.setUint8(14, 0x60)
+    view.setUint16(18, length)
+    view.setUint8(20, next)
+    // The type of a message, or the next header of an extension; then a message, or an option, behind it.
+    view.setUint8(54, next === 58 ? type : behind)
+    view.setUint8(55, 0)
+    for (const at of [62, 70, 78, 94]) {
+      if (at + 2 > octets.length) break
+      view.setUint8(at, next === 58 ? option : type)
+      view.setUint8(at + 1, units)
+    }
+    return octets
+  })
+
 t.test('arbitrary octets', async (t) => {
   const flows = new Flows()
   holds(
     t,
     'no decoder throws',
     fc.property(
-      fc.oneof(fc.uint8Array({ maxLength: 120 }), enticing),
+      fc.oneof(fc.uint8Array({ maxLength: 120 }), enticing, enticingIpv6),
       linkType,
       fc.constantFrom(0, 4),
       fc.nat(8),
@@ -91,7 +122,9 @@ t.test('every beginning of a packet with options, errors and tunnels', async (t)
   holds(
     t,
     'no truncation throws',
-    fc.property(enticing, fc.nat(250), (octets, length) => show(recordOf(octets.slice(0, length), 1, 0, 0), flows)),
+    fc.property(fc.oneof(enticing, enticingIpv6), fc.nat(250), (octets, length) =>
+      show(recordOf(octets.slice(0, length), 1, 0, 0), flows),
+    ),
     { numRuns: NUM_RUNS },
   )
 })
@@ -132,17 +165,23 @@ t.test('tunnels within tunnels come to an end', async (t) => {
 
 t.test('the memory of connections is bounded', async (t) => {
   const flows = new Flows()
-  for (let n = 0; n < 70_000; n++)
-    flows.see({ source: n, destination: 1, sourcePort: 1, destinationPort: 80 }, 1000, true, undefined)
-  const flow = (source: number) => ({ source, destination: 1, sourcePort: 1, destinationPort: 80 })
+  const destination = IpAddress.ipv4(1)
+  const flow = (source: number) => ({
+    source: IpAddress.ipv4(source),
+    destination,
+    sourcePort: 1,
+    destinationPort: 80,
+  })
+  for (let n = 0; n < 70_000; n++) flows.see(flow(n), 1000, true, undefined)
   t.equal(flows.relative(flow(69_999), 1001), 1)
   t.equal(flows.relative(flow(0), 1001), 1001, 'the first one is forgotten, and shown as it is')
 })
 
 t.test('numbers wrap, and a port used again counts anew', async (t) => {
   const flows = new Flows()
-  const flow = { source: 1, destination: 2, sourcePort: 3, destinationPort: 4 }
-  const back = { source: 2, destination: 1, sourcePort: 4, destinationPort: 3 }
+  const [one, two] = [IpAddress.ipv4(1), IpAddress.ipv4(2)]
+  const flow = { source: one, destination: two, sourcePort: 3, destinationPort: 4 }
+  const back = { source: two, destination: one, sourcePort: 4, destinationPort: 3 }
   flows.see(flow, 0xffff_fffe, true, undefined)
   t.equal(flows.relative(flow, 3), 5)
   t.equal(flows.relative(back, 77), 77, 'nothing is known of the other direction')

@@ -5,6 +5,7 @@ import { type Decoder, type DumpLayer, data } from './model.ts'
 import { ethernet, etherTypeDecoder } from './protocols/ethernet.ts'
 import { ax25 } from './protocols/hdlc.ts'
 import { ipv4 } from './protocols/ipv4.ts'
+import { ip, ipv6 } from './protocols/ipv6.ts'
 import { ppp } from './protocols/ppp.ts'
 
 /** LINKTYPE_ values with a decoder. */
@@ -13,8 +14,9 @@ const LINKTYPES: ReadonlyMap<number, (fcsOctets: number) => Decoder> = new Map<n
   [3, () => ax25(etherTypeDecoder)],
   [9, ppp],
   [50, ppp],
-  [101, () => ipv4],
+  [101, () => ip],
   [228, () => ipv4],
+  [229, () => ipv6],
 ])
 
 /** Tunnels within tunnels end here. */

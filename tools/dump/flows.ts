@@ -3,14 +3,15 @@
  * shown as it is, its first octet of data is 1, as other dump tools show it. What began before the capture counts from
  * the first segment that was seen.
  */
+import type { IpAddress } from '../../src/kernel/address.ts'
 
 /** Connections remembered; beyond, the one that began first is forgotten and counts anew. */
 const MAX_FLOWS = 65_536
 
 /** One direction of a connection. */
 export interface FlowKey {
-  readonly source: number
-  readonly destination: number
+  readonly source: IpAddress
+  readonly destination: IpAddress
   readonly sourcePort: number
   readonly destinationPort: number
 }

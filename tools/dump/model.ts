@@ -2,6 +2,7 @@
  * What the dump tool knows of a packet: a list of layers, outermost first, each with its fields and where they stand.
  * One model for every rendering: the line, the tree, the hex dump, JSON.
  */
+import { IpAddress } from '../../src/kernel/address.ts'
 import type { Flows } from './flows.ts'
 
 export interface Field {
@@ -31,9 +32,9 @@ export interface Scope {
   readonly view: DataView
   readonly start: number
   readonly end: number
-  /** Addresses of the enclosing network header, for pseudo-headers; int32 for IPv4. */
-  readonly source?: number
-  readonly destination?: number
+  /** Addresses of the enclosing network header, for pseudo-headers. */
+  readonly source?: IpAddress
+  readonly destination?: IpAddress
   /** Connections seen so far, for relative sequence numbers; undefined: show them as they are. */
   readonly flows?: Flows | undefined
   /** True when the packet was cut: lengths and checksums that reach beyond it say nothing. */
@@ -74,6 +75,20 @@ export class Fields {
     const value = this.scope.view.getUint32(this.scope.start + at)
     this.add(name, show(value), at, 4)
     return value
+  }
+
+  /** An IPv6 address. */
+  address(name: string, at: number): IpAddress {
+    const value = this.addressAt(at)
+    this.add(name, value.toString(), at, 16)
+    return value
+  }
+
+  /** The IPv6 address at an offset, which becomes no field. */
+  addressAt(at: number): IpAddress {
+    const { view, start } = this.scope
+    const word = (i: number): number => view.getInt32(start + at + 4 * i)
+    return new IpAddress(word(0), word(1), word(2), word(3))
   }
 
   add(name: string, value: string | number, at: number, octets: number): void {

@@ -4,13 +4,14 @@ import { formatIpv4, formatMac } from '../../../src/kernel/address.ts'
 import { type Decoded, type Decoder, data, Fields, hex, type Scope, truncated } from '../model.ts'
 import { bpq, llc, macControl } from './hdlc.ts'
 import { ipv4 } from './ipv4.ts'
+import { ipv6 } from './ipv6.ts'
 
 const HEADER_OCTETS = 14
 const ARP_OCTETS = 28
 const ETHERTYPES: ReadonlyMap<number, { name: string; decoder: Decoder }> = new Map([
   [0x0800, { name: 'IPv4', decoder: (scope) => ipv4(scope) }],
   [0x0806, { name: 'ARP', decoder: (scope) => arp(scope) }],
-  [0x86dd, { name: 'IPv6', decoder: data }],
+  [0x86dd, { name: 'IPv6', decoder: (scope) => ipv6(scope) }],
   [0x8100, { name: '802.1Q', decoder: data }],
   [0x8808, { name: 'MAC control', decoder: macControl }],
   [0x08ff, { name: 'BPQ', decoder: (scope) => bpq(etherTypeDecoder)(scope) }],

@@ -1,5 +1,5 @@
 /** IPv4 (RFC 791) and ICMP (RFC 792). */
-import { formatIpv4 } from '../../../src/kernel/address.ts'
+import { formatIpv4, IpAddress } from '../../../src/kernel/address.ts'
 import { type Decoded, type Decoder, data, Fields, hex, type Scope, truncated } from '../model.ts'
 import { checksumFault } from './checksum.ts'
 import { tcp } from './tcp.ts'
@@ -43,7 +43,13 @@ export function ipv4(scope: Scope): Decoded {
     faults,
   }
   if (headerOctets < HEADER_OCTETS || present < headerOctets) return { layer }
-  const inner = { ...scope, start: scope.start + headerOctets, end, source: source | 0, destination: destination | 0 }
+  const inner = {
+    ...scope,
+    start: scope.start + headerOctets,
+    end,
+    source: IpAddress.ipv4(source),
+    destination: IpAddress.ipv4(destination),
+  }
   const isFragment = (fragment & 0x3fff) !== 0
   if (isFragment) {
     const where = `fragment ${identification} at ${(fragment & 0x1fff) * 8}${fragment & 0x2000 ? ', more follow' : ', last'}`

@@ -4,13 +4,14 @@ import { fcs16 } from '../../../layers/datalink/fcs.ts'
 import { formatIpv4 } from '../../../src/kernel/address.ts'
 import { type Decoded, type Decoder, data, Fields, hex, type Scope, truncated } from '../model.ts'
 import { ipv4 } from './ipv4.ts'
+import { ipv6 } from './ipv6.ts'
 
 const CONTROL_OCTETS = 4
 const ADDRESS_AND_CONTROL = 0xff03
 
 const PROTOCOLS: ReadonlyMap<number, { name: string; decoder: Decoder }> = new Map([
   [0x0021, { name: 'IPv4', decoder: (scope) => ipv4(scope) }],
-  [0x0057, { name: 'IPv6', decoder: data }],
+  [0x0057, { name: 'IPv6', decoder: ipv6 }],
   [0x8021, { name: 'IPCP', decoder: control('IPCP') }],
   [0x8057, { name: 'IPV6CP', decoder: control('IPV6CP') }],
   [0xc021, { name: 'LCP', decoder: control('LCP') }],

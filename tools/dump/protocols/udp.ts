@@ -20,6 +20,7 @@ export function udp(scope: Scope): Decoded {
   if (length < HEADER_OCTETS || (scope.cut !== true && length > scope.end - scope.start))
     faults.push(`length ${length}`)
   const pseudo = pseudoHeader(scope, UDP)
+  if (checksum === 0 && scope.source?.isIpv4 === false) faults.push('no checksum')
   if (checksum !== 0 && whole && pseudo !== undefined) {
     const fault = checksumFault(scope, scope.start, scope.end, pseudo)
     if (fault !== undefined) faults.push(fault)
