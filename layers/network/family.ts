@@ -8,9 +8,10 @@ import type { Boundary, Reasons } from '../../src/kernel/boundary.ts'
 import type { Env } from '../../src/kernel/env.ts'
 import type { Packet } from '../../src/kernel/packet.ts'
 import type { LinkService } from '../datalink/service.ts'
+import type { SourceFilter } from './membership/source-filter.ts'
 import type { NeighbourSnapshot } from './neighbours.ts'
 import type { RouteTable } from './routes.ts'
-import type { ErrorReport, NetworkAddressing, NoPath, Path } from './service.ts'
+import type { ErrorReport, GroupMember, NetworkAddressing, NoPath, Path } from './service.ts'
 
 /** An address of ours on a link. */
 export interface Assigned {
@@ -91,6 +92,7 @@ export interface Family {
   isBroadcast(address: IpAddress): boolean
   isMulticast(address: IpAddress): boolean
   refuse(packet: Packet, from: NetworkAddressing, why: Refusal): void
+  joinGroup(group: IpAddress, link: number, filter: SourceFilter): GroupMember | undefined
   declareLocal(address: IpAddress, length: number): () => void
 }
 

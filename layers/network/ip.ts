@@ -29,8 +29,9 @@ import {
   type Refusal,
   UNNAMED_LINK,
 } from './family.ts'
+import type { SourceFilter } from './membership/source-filter.ts'
 import { IPV4_BITS_BEFORE, Route, RouteTable } from './routes.ts'
-import type { ErrorReport, NetworkAddressing, NetworkService, NoPath, Path } from './service.ts'
+import type { ErrorReport, GroupMember, NetworkAddressing, NetworkService, NoPath, Path } from './service.ts'
 
 /** Bits of a whole address: that of one station. */
 const HOST_BITS = 128
@@ -161,6 +162,10 @@ class Network implements NetworkService, FamilyContext {
     const family = this.familyOf(from.destination)
     if (family === undefined) this.boundary.drop(packet, 'noFamily')
     else family.refuse(packet, from, why)
+  }
+
+  joinGroup(group: IpAddress, link: number, filter: SourceFilter): GroupMember | undefined {
+    return this.familyOf(group)?.joinGroup(group, link, filter)
   }
 
   declareLocal(address: IpAddress, length: number): () => void {

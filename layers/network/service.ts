@@ -5,6 +5,7 @@ import { IpAddress } from '../../src/kernel/address.ts'
 import type { Service } from '../../src/kernel/layer.ts'
 import type { Packet } from '../../src/kernel/packet.ts'
 import type { LinkService } from '../datalink/service.ts'
+import type { SourceFilter } from './membership/source-filter.ts'
 
 /** IP protocol numbers (IANA). */
 export const PROTOCOL: { readonly icmp: 1; readonly tcp: 6; readonly udp: 17; readonly icmpv6: 58 } = {
@@ -23,6 +24,8 @@ export class NetworkAddressing {
   /** The TOS octet: DSCP and ECN. */
   trafficClass = 0
   dontFragment = false
+  /** Sending to a group: also to ourselves, if we are in it. */
+  loop = false
   /** Index of the link it came in by, or must leave by; 0: the routes decide. */
   link = 0
 }
@@ -72,6 +75,14 @@ export class ErrorReport {
    * dropped as one that is forged or late, and nothing is learnt from it, above all no path MTU.
    */
   foreign = false
+}
+
+/** One who has joined a group on a link. */
+export interface GroupMember {
+  readonly link: number
+  /** Wants something else of the group from now on. */
+  change(filter: SourceFilter): void
+  leave(): void
 }
 
 /** Why `path` has no way to offer, in Node's codes. */
@@ -125,6 +136,12 @@ export interface NetworkService extends Service<NetworkAddressing> {
     from: NetworkAddressing,
     why: 'protocolUnreachable' | 'portUnreachable' | 'hostUnreachable' | 'prohibited',
   ): void
+  /**
+   * Takes in what is sent to a group on a link, as far as `filter` wants it, and tells the routers there.
+   * @param link index; 0: the one that leads to the group.
+   * @returns undefined when there is no such link.
+   */
+  joinGroup(group: IpAddress, link: number, filter: SourceFilter): GroupMember | undefined
   /** Accepts packets to every address of the prefix as if it were ours (a gateway's interception). @returns undo. */
   declareLocal(address: IpAddress, length: number): () => void
   /** Adds a link at run time. @throws NetError EEXIST */

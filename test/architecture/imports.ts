@@ -30,6 +30,7 @@ const NETWORKS = [
   'layers/network/resolution.ts',
   'layers/network/routes.ts',
   'layers/network/flow.ts',
+  'layers/network/backpressure.ts',
   'layers/network/membership/',
   'layers/network/nat/',
   'layers/network/policy/',
@@ -163,7 +164,7 @@ export const IMPORTS: readonly ImportRule[] = [
   {
     name: 'the network service knows the kernel, its control and the links it stands on',
     files: /^layers\/network\/service\.ts$/,
-    may: [KERNEL, 'src/api/routes.ts', 'layers/datalink/service.ts'],
+    may: [KERNEL, 'src/api/routes.ts', 'layers/datalink/service.ts', 'layers/network/membership/source-filter.ts'],
   },
   {
     name: 'what joins the families knows what they share, and none of them',

@@ -11,7 +11,13 @@ import type { Env } from '../../../src/kernel/env.ts'
 import type { LinkState, User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Random } from '../../../src/kernel/random.ts'
-import { ETHERTYPE, type LinkAddress, LinkAddressing, type LinkService } from '../../datalink/service.ts'
+import {
+  type ArpFormat,
+  ETHERTYPE,
+  type LinkAddress,
+  LinkAddressing,
+  type LinkService,
+} from '../../datalink/service.ts'
 import type { Neighbour } from '../neighbour-cache.ts'
 import type { NeighbourOptions, NeighbourOwner, Neighbours } from '../neighbours.ts'
 import { Resolution } from '../resolution.ts'
@@ -63,6 +69,7 @@ interface Claimed {
 
 class Arp extends Resolution implements Neighbours, User<LinkAddressing> {
   private readonly link: LinkService
+  private readonly format: ArpFormat
   private readonly owner: NeighbourOwner
   private readonly detectConflicts: boolean
   private readonly random: Random
@@ -76,6 +83,7 @@ class Arp extends Resolution implements Neighbours, User<LinkAddressing> {
     const random = env.random('arp')
     super(env, options, random)
     this.link = link
+    this.format = link.arp ?? arpPacket.ETHERNET
     this.owner = owner
     this.detectConflicts = options.detectConflicts ?? false
     this.random = random
@@ -108,7 +116,7 @@ class Arp extends Resolution implements Neighbours, User<LinkAddressing> {
 
   receive(packet: Packet, from: LinkAddressing): void {
     this.boundary.up(packet, from, 0)
-    const reason = arpPacket.fault(packet) ?? this.input(packet, from)
+    const reason = arpPacket.fault(packet, this.format) ?? this.input(packet, from)
     if (reason === undefined) packet.release()
     else this.boundary.drop(packet, reason)
   }
@@ -162,9 +170,9 @@ class Arp extends Resolution implements Neighbours, User<LinkAddressing> {
   }
 
   private send(op: number, spa: number, tha: LinkAddress, tpa: number, peer: LinkAddress): void {
-    const { link, to } = this
-    const packet = this.env.packet(link.headroom, arpPacket.ARP_OCTETS + link.tailroom)
-    arpPacket.write(packet, op, link.address, spa, tha, tpa)
+    const { link, to, format } = this
+    const packet = this.env.packet(link.headroom, arpPacket.octetsOf(format) + link.tailroom)
+    arpPacket.write(packet, { op, sha: link.address, spa, tha, tpa }, format)
     to.peer = peer
     to.protocol = ETHERTYPE.arp
     this.boundary.down(packet, to)
@@ -172,13 +180,14 @@ class Arp extends Resolution implements Neighbours, User<LinkAddressing> {
   }
 
   /** @returns why the packet was of no use, or undefined. */
-  private input({ view, start }: Packet, from: LinkAddressing): ArpReason | undefined {
-    const sha = arpPacket.sha(view, start)
-    const spa = arpPacket.spa(view, start)
+  private input(packet: Packet, from: LinkAddressing): ArpReason | undefined {
+    const { format } = this
+    const sha = arpPacket.sha(packet, format)
+    const spa = arpPacket.spa(packet, format)
     if (sha === this.link.address) return 'ownPacket'
-    if (sha === 0 || isGroup(sha)) return 'senderHardware'
-    const request = arpPacket.op(view, start) === arpPacket.OP_REQUEST
-    const target = this.claims.get(arpPacket.tpa(view, start))
+    if (sha <= 0 || isGroup(sha)) return 'senderHardware'
+    const request = arpPacket.op(packet) === arpPacket.OP_REQUEST
+    const target = this.claims.get(arpPacket.tpa(packet, format))
     if (spa === 0) {
       if (!request) return 'senderProtocol'
       // A probe for an address that we probe for ourselves (RFC 5227 §2.1.1).

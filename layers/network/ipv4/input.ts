@@ -4,6 +4,8 @@
  *   link ──► header ──► martians ──► hop ──► deliver: reassembly ──► ICMP, or the boundary by protocol
  *                                     └────► forward: TTL, size ──► output
  */
+
+import { IpAddress } from '../../../src/kernel/address.ts'
 import type { Clock } from '../../../src/kernel/clock.ts'
 import type { Drive } from '../../../src/kernel/drive.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
@@ -14,12 +16,13 @@ import type { LocalReceiver } from '../local.ts'
 import type { Reassembly } from '../reassembly.ts'
 import type { ReversePath } from '../reverse-path.ts'
 import { NetworkAddressing, PROTOCOL } from '../service.ts'
-import { type Addresses, ALL_HOSTS, isLoopback, isMulticast, isReserved, isThisNetwork } from './addresses.ts'
+import { type Addresses, isLoopback, isMulticast, isReserved, isThisNetwork } from './addresses.ts'
 import type { Filter } from './filter.ts'
 import * as header from './header.ts'
 import type { Hop, Hops } from './hops.ts'
 import type { Icmp } from './icmp.ts'
 import { CODE, TYPE } from './icmp-message.ts'
+import { IGMP_PROTOCOL } from './igmp.ts'
 import type { Nat } from './nat.ts'
 import type { Output } from './output.ts'
 import type { Ipv4Port } from './port.ts'
@@ -49,6 +52,8 @@ export class Input implements LocalReceiver {
   private readonly reassemblyDrive: Drive
   private readonly rules: InputRules
   private readonly from = new NetworkAddressing()
+  /** Scratch. */
+  private readonly sender = new IpAddress()
 
   constructor(
     boundary: Ipv4Boundary,
@@ -159,11 +164,12 @@ export class Input implements LocalReceiver {
 
   private toMany(packet: Packet, port: Ipv4Port | null, hop: Hop, w1: number, source: number): void {
     const { destination } = hop
-    if (isMulticast(destination) && destination !== ALL_HOSTS) {
+    if (port !== null && isMulticast(destination) && !port.takes(hop.nextHop, this.sender.setIpv4(source))) {
       this.boundary.drop(packet, 'notMember')
       return
     }
-    if (!this.addresses.isForeign(source)) {
+    // To ourselves comes only what we are to have.
+    if (port !== null && !this.addresses.isForeign(source)) {
       this.boundary.drop(packet, 'martianSource')
       return
     }
@@ -222,9 +228,19 @@ export class Input implements LocalReceiver {
       this.icmp.receive(packet, from)
       return
     }
+    if (protocol === IGMP_PROTOCOL && port !== null) {
+      this.membership(packet, port)
+      return
+    }
     if (this.boundary.up(packet, from, protocol)) return
     this.icmp.complain(packet, TYPE.unreachable, CODE.protocol, 0)
     this.boundary.drop(packet, 'protocolUnreachable')
+  }
+
+  private membership(packet: Packet, { igmp }: Ipv4Port): void {
+    const reason = igmp?.receive(packet, this.from.ttl)
+    if (reason === undefined) packet.release()
+    else this.boundary.drop(packet, reason)
   }
 
   /** It is for somebody else (RFC 1812 §5.2). The packet is only changed once it is certain that it goes on. */

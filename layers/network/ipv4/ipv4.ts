@@ -14,6 +14,7 @@ import type { Cast } from '../../datalink/service.ts'
 import { Merger } from '../../offload/merge.ts'
 import type { Assigned, Family, FamilyBlueprint, FamilyContext, Port, Refusal } from '../family.ts'
 import { LocalDelivery } from '../local.ts'
+import type { SourceFilter } from '../membership/source-filter.ts'
 import { NatTable } from '../nat/table.ts'
 import type { NeighbourOwner, NeighbourSnapshot } from '../neighbours.ts'
 import { PathMtu } from '../path-mtu.ts'
@@ -21,7 +22,7 @@ import { Policy } from '../policy/policy.ts'
 import { Reassembly } from '../reassembly.ts'
 import { ReversePath } from '../reverse-path.ts'
 import { IPV4_BITS_BEFORE, Route } from '../routes.ts'
-import type { NetworkAddressing, NoPath, Path } from '../service.ts'
+import type { GroupMember, NetworkAddressing, NoPath, Path } from '../service.ts'
 import { Addresses, isLoopback, isMulticast, LIMITED_BROADCAST } from './addresses.ts'
 import { arp } from './arp.ts'
 import { Filter } from './filter.ts'
@@ -29,6 +30,7 @@ import * as header from './header.ts'
 import { Hops } from './hops.ts'
 import { Icmp } from './icmp.ts'
 import { CODE, TYPE } from './icmp-message.ts'
+import { Igmp } from './igmp.ts'
 import { Input } from './input.ts'
 import { Nat } from './nat.ts'
 import { checkHost, type Ipv4Options, routesOf, type Settings, settingsOf } from './options.ts'
@@ -161,6 +163,7 @@ class Ipv4 implements Family, PortOwner {
       )
     }
     if (this.settings.nat?.link === port.name) joined.nat = this.nat
+    joined.igmp = new Igmp(joined, scoped(this.context.env, port.name))
     const own = [...(port.index === 1 ? address : []), ...(addresses.get(port.name) ?? [])]
     for (const prefix of own) this.addAddress(port, prefix.address, prefix.length)
   }
@@ -216,6 +219,11 @@ class Ipv4 implements Family, PortOwner {
     }
     this.addressesChanged()
     return true
+  }
+
+  joinGroup(group: IpAddress, link: number, filter: SourceFilter): GroupMember | undefined {
+    const port = link === 0 ? this.hops.find(group.w3).port : this.ports[link]
+    return port == null ? undefined : { ...port.groups.enter(group, filter), link: port.port.index }
   }
 
   neighbours(port: Port): readonly NeighbourSnapshot[] {

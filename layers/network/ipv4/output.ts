@@ -5,6 +5,7 @@
  *                        │
  *   forward ─────────────┴────► fit (fragment, complete, segment) ──► neighbour ──► link
  */
+import { IpAddress } from '../../../src/kernel/address.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { complete } from '../../offload/complete.ts'
 import { Segmenter } from '../../offload/segment.ts'
@@ -18,14 +19,13 @@ import { type Fragments, fragment } from './fragment.ts'
 import * as header from './header.ts'
 import type { Hop, Hops } from './hops.ts'
 import { CODE, type Complaints, TYPE } from './icmp-message.ts'
+import { multicastMac } from './multicast-mac.ts'
 import type { Ipv4Port } from './port.ts'
 import type { Ipv4Boundary, Ipv4Reason } from './reasons.ts'
 
 /** Slots of the memory of destinations we sent to; a power of two. */
 const RECENT_BITS = 10
 const SPREAD = 0x9e37_79b1 | 0
-/** 01:00:5e:00:00:00, to which the low 23 bits of a group are added (RFC 1112 §6.4). */
-const MULTICAST_MAC = 0x0100_5e00_0000
 
 export class Output implements Fragments {
   private readonly boundary: Ipv4Boundary
@@ -40,6 +40,9 @@ export class Output implements Fragments {
   /** Where fragments go while `fragment` runs. */
   private fragmentHop: Hop | null = null
   private readonly segmenter = new Segmenter()
+  /** Scratch. */
+  private readonly group = new IpAddress()
+  private readonly source = new IpAddress()
 
   /** @param clamping of the MSS in forwarded SYNs. */
   constructor(
@@ -84,6 +87,7 @@ export class Output implements Fragments {
       destination,
     )
     packet.networkStart = start
+    if (to.loop && hop.kind === 'multicast') this.loop(packet, hop)
     return this.dispatch(packet, hop, dontFragment)
   }
 
@@ -118,6 +122,16 @@ export class Output implements Fragments {
     if (left === null) return
     if (this.clamping) clamp(left, Math.min(from?.mtu ?? port.mtu, port.mtu))
     if (!this.fit(left, hop, port.mtu) && from !== null) port.backpressure.hold(from.link)
+  }
+
+  /** We are in the group ourselves. */
+  private loop(packet: Packet, { port, destination }: Hop): void {
+    const { group, source } = this
+    group.setIpv4(destination)
+    source.setIpv4(header.source(packet.view, packet.start))
+    if (port === null || !port.takes(group, source)) return
+    const copy = packet.copy(0, 0)
+    if (!this.local.push(copy)) this.drop(copy, 'queueFull')
   }
 
   /** A piece that `fragment` cut. Not to be called by others. */
@@ -182,7 +196,7 @@ export class Output implements Fragments {
       if (peer === UNRESOLVED) return true
       to.peer = peer
     } else {
-      to.peer = hop.kind === 'multicast' ? MULTICAST_MAC + (hop.destination & 0x7f_ffff) : (link.broadcast ?? 0)
+      to.peer = hop.kind === 'multicast' ? multicastMac(hop.destination) : (link.broadcast ?? 0)
     }
     return link.send(roomy, to)
   }

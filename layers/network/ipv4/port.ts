@@ -6,7 +6,10 @@ import { type Cast, ETHERTYPE, LinkAddressing, type LinkService } from '../../da
 import type { Merger } from '../../offload/merge.ts'
 import { Backpressure } from '../backpressure.ts'
 import type { Assigned, Port } from '../family.ts'
+import { Groups } from '../membership/groups.ts'
 import type { Neighbours } from '../neighbours.ts'
+import { ALL_HOSTS } from './addresses.ts'
+import type { Igmp } from './igmp.ts'
 import type { Nat } from './nat.ts'
 
 /** An address of ours. */
@@ -32,6 +35,10 @@ export class Ipv4Port implements User<LinkAddressing> {
   /** Translates what leaves by this link, and its answers; null on most. */
   nat: Nat | null = null
   readonly addresses: Ipv4Assigned[] = []
+  /** Whose packets we take on this link, besides our own and those for all. */
+  readonly groups: Groups = new Groups()
+  /** Tells routers of them. */
+  igmp: Igmp | null = null
   /** Whom we hold because this link is full. */
   readonly backpressure: Backpressure = new Backpressure()
   /** Scratch for `link.send`. */
@@ -79,6 +86,11 @@ export class Ipv4Port implements User<LinkAddressing> {
     return first
   }
 
+  /** Do we take what `source` sends to `group`? */
+  takes(group: IpAddress, source: IpAddress): boolean {
+    return group.w3 === ALL_HOSTS || this.groups.takes(group, source)
+  }
+
   find(address: IpAddress): Ipv4Assigned | undefined {
     return this.addresses.find((other) => other.address.w3 === address.w3)
   }
@@ -88,5 +100,6 @@ export class Ipv4Port implements User<LinkAddressing> {
     this.leave()
     this.neighbours?.close()
     this.merger?.close()
+    this.igmp?.close()
   }
 }

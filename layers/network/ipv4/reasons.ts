@@ -3,6 +3,7 @@ import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { FragmentFault } from '../reassembly.ts'
 import type { NetworkAddressing } from '../service.ts'
+import type { IgmpReason } from './igmp.ts'
 
 export type Ipv4Reason =
   | 'short'
@@ -48,6 +49,7 @@ export type Ipv4Reason =
   | 'icmpBroadcastEcho'
   | 'icmpQuote'
   | 'icmpNoUser'
+  | IgmpReason
 
 export const REASONS: Reasons<Ipv4Reason> = {
   /** Shorter than a header, or than its own header says. */
@@ -122,6 +124,13 @@ export const REASONS: Reasons<Ipv4Reason> = {
   /** An error that quotes no packet we can have sent. */
   icmpQuote: 'RFC 5927 §4',
   icmpNoUser: '',
+  igmpTruncated: 'RFC 3376 §4',
+  igmpChecksum: 'RFC 3376 §4.1.2',
+  /** Sent from elsewhere than the link. */
+  igmpTtl: 'RFC 3376 §4',
+  igmpType: 'RFC 3376 §4',
+  /** Of a group that is none. */
+  igmpGroup: 'RFC 3376 §4.1.3',
 }
 
 /** The boundary as this layer uses it. */

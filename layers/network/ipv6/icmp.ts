@@ -22,6 +22,7 @@ import { DISCOVERY_TYPE } from './discovery.ts'
 import * as header from './header.ts'
 import type { Hops } from './hops.ts'
 import { CODE, type Complaints, explain, ICMP_OCTETS, isError, TYPE } from './icmp-message.ts'
+import { isMembership } from './mld-message.ts'
 import type { Output } from './output.ts'
 import type { Ipv6Port } from './port.ts'
 import type { Ipv6Boundary, Ipv6Reason } from './reasons.ts'
@@ -129,8 +130,15 @@ export class Icmp implements Complaints {
       if (!this.boundary.up(packet, from, PROTOCOL.icmpv6)) this.boundary.drop(packet, 'icmpNoUser')
     } else if (type >= DISCOVERY_TYPE.routerSolicitation && type <= DISCOVERY_TYPE.redirect) {
       this.discover(packet, from, port, fragmented)
-    } else if (isError(type)) this.hear(packet, from, type)
+    } else if (isMembership(type)) this.membership(packet, from, port)
+    else if (isError(type)) this.hear(packet, from, type)
     else this.boundary.drop(packet, 'icmpType')
+  }
+
+  private membership(packet: Packet, from: NetworkAddressing, port: Ipv6Port | null): void {
+    const reason = port === null || port.mld === null ? 'icmpType' : port.mld.receive(packet, from.source, from.ttl)
+    if (reason === undefined) packet.release()
+    else this.boundary.drop(packet, reason)
   }
 
   private discover(packet: Packet, from: NetworkAddressing, port: Ipv6Port | null, fragmented: boolean): void {

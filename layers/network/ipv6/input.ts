@@ -154,7 +154,7 @@ export class Input implements LocalReceiver {
 
   private toMany(packet: Packet, port: Ipv6Port | null): void {
     if (port !== null) {
-      if (!port.groups.has(this.destination)) {
+      if (!port.takes(this.destination, this.source)) {
         this.boundary.drop(packet, 'notMember')
         return
       }

@@ -5,6 +5,7 @@
  */
 import type { IpAddress } from '../../../src/kernel/address.ts'
 import { Drive } from '../../../src/kernel/drive.ts'
+import { scoped } from '../../../src/kernel/env.ts'
 import { NetError } from '../../../src/kernel/errors.ts'
 import type { HashKey } from '../../../src/kernel/keyed-hash.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
@@ -12,12 +13,13 @@ import type { Cast } from '../../datalink/service.ts'
 import { Merger } from '../../offload/merge.ts'
 import type { Assigned, Family, FamilyBlueprint, FamilyContext, Names, Port, Refusal } from '../family.ts'
 import { LocalDelivery } from '../local.ts'
+import type { SourceFilter } from '../membership/source-filter.ts'
 import type { NeighbourSnapshot } from '../neighbours.ts'
 import { PathMtu } from '../path-mtu.ts'
 import { Reassembly } from '../reassembly.ts'
 import { ReversePath } from '../reverse-path.ts'
 import { Route } from '../routes.ts'
-import type { NetworkAddressing, NoPath, Path } from '../service.ts'
+import type { GroupMember, NetworkAddressing, NoPath, Path } from '../service.ts'
 import { ALL_ROUTERS, isLinkLocal, isLoopback, isMulticast, isUnspecified } from './address-kinds.ts'
 import { Addresses } from './addresses.ts'
 import * as header from './header.ts'
@@ -26,6 +28,7 @@ import { Icmp } from './icmp.ts'
 import { CODE, TYPE } from './icmp-message.ts'
 import { Input } from './input.ts'
 import { LinkOwner, type OwnerFamily } from './link-owner.ts'
+import { Mld } from './mld.ts'
 import { secretOf } from './nd/discovery-options.ts'
 import { checkHost, type Ipv6Options, routesOf, type Settings, settingsOf } from './options.ts'
 import { Output } from './output.ts'
@@ -131,6 +134,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
       const { timers, clock } = this.context.env
       joined.merger = new Merger(timers, clock, { merged: (packet) => this.input.merged(packet, joined) })
     }
+    joined.mld = new Mld(joined, scoped(this.context.env, port.name))
     const owner = new LinkOwner(this, joined)
     this.owners.set(joined, owner)
     owner.start()
@@ -192,6 +196,11 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
     }
     this.addressesChanged()
     return true
+  }
+
+  joinGroup(group: IpAddress, link: number, filter: SourceFilter): GroupMember | undefined {
+    const port = link === 0 ? this.hops.find(group, 0).port : this.ports[link]
+    return port == null ? undefined : { ...port.groups.enter(group, filter), link: port.port.index }
   }
 
   neighbours(port: Port): readonly NeighbourSnapshot[] {

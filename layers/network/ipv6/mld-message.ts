@@ -12,6 +12,10 @@ import type { Query, Report } from '../membership/reporter.ts'
 import { isMulticast } from './address-kinds.ts'
 
 export const MLD_TYPE = { query: 130, report: 131, done: 132, reportV2: 143 } as const
+/** Of the type of an ICMPv6 message. */
+export const isMembership = (type: number): boolean =>
+  (type >= MLD_TYPE.query && type <= MLD_TYPE.done) || type === MLD_TYPE.reportV2
+
 const SHORT_OCTETS = 24
 const QUERY_V2_OCTETS = 28
 const REPORT_HEADER_OCTETS = 8

@@ -82,7 +82,14 @@ export class Output implements Fragments {
     const start = packet.push(header.HEADER_OCTETS)
     header.write(packet.view, start, to.trafficClass, flow, length, protocol, to.ttl, source, destination)
     packet.networkStart = start
+    if (to.loop && way.kind === 'multicast' && way.port?.takes(destination, source)) this.loop(packet)
     return this.dispatch(packet, this.hops.wayOf(way, packet), way.mtu, to.dontFragment)
+  }
+
+  /** We are in the group ourselves. */
+  private loop(packet: Packet): void {
+    const copy = packet.copy(0, 0)
+    if (!this.local.push(copy)) this.drop(copy, 'queueFull')
   }
 
   /** Were packets sent to this destination lately? */
@@ -242,7 +249,7 @@ export class Output implements Fragments {
 }
 
 /** The MAC address of a group, on Ethernet and its kind. */
-const groupMac = ({ w3 }: IpAddress): LinkAddress => MULTICAST_MAC + (w3 >>> 0)
+export const groupMac = ({ w3 }: IpAddress): LinkAddress => MULTICAST_MAC + (w3 >>> 0)
 
 /** Holds the MSS that a SYN announces within an MTU, if it is right behind the header. */
 function clamp(packet: Packet, mtu: number): void {

@@ -6,9 +6,10 @@ import { type Cast, ETHERTYPE, LinkAddressing, type LinkService } from '../../da
 import type { Merger } from '../../offload/merge.ts'
 import { Backpressure } from '../backpressure.ts'
 import type { Assigned, Names, Port } from '../family.ts'
-import { isLinkLocal } from './address-kinds.ts'
+import { Groups } from '../membership/groups.ts'
+import { ALL_NODES, isLinkLocal } from './address-kinds.ts'
 import type { Discovery } from './discovery.ts'
-import { Groups } from './groups.ts'
+import type { Mld } from './mld.ts'
 
 /** Who an address comes from: 'configured' by whoever runs the node, our own 'link-local' one, or 'autoconfigured'. */
 export type AddressOrigin = 'configured' | 'link-local' | 'autoconfigured'
@@ -39,7 +40,10 @@ export class Ipv6Port implements User<LinkAddressing> {
   /** Where bursts of segments for us are merged; null on a link that does not deliver any. */
   merger: Merger | null = null
   readonly addresses: Ipv6Assigned[] = []
+  /** Whose packets we take on this link, besides our own and those for all. */
   readonly groups: Groups = new Groups()
+  /** Tells routers of them. */
+  mld: Mld | null = null
   /** Whom we hold because this link is full. */
   readonly backpressure: Backpressure = new Backpressure()
   /** Scratch for `link.send`. */
@@ -89,6 +93,11 @@ export class Ipv6Port implements User<LinkAddressing> {
     this.limit()
   }
 
+  /** Do we take what `source` sends to `group`? */
+  takes(group: IpAddress, source: IpAddress): boolean {
+    return group.equals(ALL_NODES) || this.groups.takes(group, source)
+  }
+
   find(address: IpAddress): Ipv6Assigned | undefined {
     return this.addresses.find((other) => other.address.equals(address))
   }
@@ -103,6 +112,7 @@ export class Ipv6Port implements User<LinkAddressing> {
     this.discovery?.close()
     this.leave()
     this.merger?.close()
+    this.mld?.close()
   }
 
   private limit(): void {

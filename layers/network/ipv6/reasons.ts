@@ -5,6 +5,7 @@ import type { FragmentFault } from '../reassembly.ts'
 import type { NetworkAddressing } from '../service.ts'
 import type { ChainFault } from './chain.ts'
 import { DISCOVERY_REASONS, type DiscoveryReason } from './discovery.ts'
+import type { MldReason } from './mld.ts'
 
 export type Ipv6Reason =
   | 'short'
@@ -44,6 +45,7 @@ export type Ipv6Reason =
   | 'icmpQuote'
   | 'icmpNoUser'
   | DiscoveryReason
+  | MldReason
 
 export const REASONS: Reasons<Ipv6Reason> = {
   /** Shorter than a header. */
@@ -112,6 +114,10 @@ export const REASONS: Reasons<Ipv6Reason> = {
   icmpHopLimit: 'RFC 4861 §6.1, §7.1',
   icmpFragmented: 'RFC 6980 §5',
   icmpGroupEcho: 'RFC 4443 §4.2',
+  mldTruncated: 'RFC 3810 §5.1',
+  mldGroup: 'RFC 3810 §5.1.5',
+  /** From beyond the link. */
+  mldSource: 'RFC 3810 §5.1.14',
   /** An error that quotes no packet we can have sent, or a path narrower than any is. */
   icmpQuote: 'RFC 5927 §4, RFC 8201 §4',
   icmpNoUser: '',

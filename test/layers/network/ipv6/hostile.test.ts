@@ -23,7 +23,7 @@ import { host, PROBE, Sink } from './stand.ts'
 
 poisonReleased(true)
 
-const PACKETS = 20_000
+const PACKETS = 40_000
 const ROUTER_MAC = '02:00:00:00:00:01'
 const ROUTER_ADDRESS = 'fe80::ff:fe00:1'
 /** Stations of its link. */
@@ -59,7 +59,7 @@ class Hostile {
     const source = this.pick([...PLACES, ...NEAR])
     const destination = this.pick([...PLACES, 'fd00:1::fe', 'fd00:1::fe', 'fd00:1::fe', 'ff02::1', ROUTER_ADDRESS])
     const { next, payload } = this.wrapped(this.content(source, destination))
-    const hopLimit = this.pick([0, 1, 2, 64, 255, 255, 255])
+    const hopLimit = this.pick([0, 1, 1, 1, 2, 64, 255, 255, 255])
     const octets = packet({ source, destination, next, payload: payload.subarray(0, 1400), hopLimit })
     this.last = octets
     if (this.one(3)) octets[below(this.random, octets.length)] = below(this.random, 256)
@@ -84,11 +84,13 @@ class Hostile {
 
   /** Of every type; those of discovery with options and targets that mean something, errors with what we may have sent. */
   private message(payload: Uint8Array, source: string, destination: string): void {
-    const type = this.pick([1, 2, 3, 4, 77, 128, 129, 130, 133, 134, 135, 135, 136, 136, 137, 200])
+    const type = source === '::' && this.one(2) ? 128 : this.pick([1, 2, 3, 4, 77, 128, 129, 130, 130, 131, 143, 133, 134, 135, 135, 136, 136, 137, 200])
     payload.set([type, this.one(8) ? 1 : 0])
     if (type < 5 && payload.length > 64) payload.set(packet({ source: destination, destination: source }), 8)
-    if (type < 133 || type > 137) return
-    const target = packet({ source: this.pick(PLACES) }).subarray(8, 24)
+    if (type < 130 || type > 137) return
+    const target = packet({ source: this.pick([...PLACES, 'ff02::1:3', '::']) }).subarray(8, 24)
+    if (type < 133 && payload.length >= 24) payload.set(target, 8)
+    if (type < 133) return
     if (type > 134 && payload.length >= 24) payload.set(target, 8)
     const options = type === 133 ? 8 : type === 134 ? 16 : type === 137 ? 40 : 24
     for (let at = options; at + 8 <= payload.length; at += 8) {

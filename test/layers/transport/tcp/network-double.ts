@@ -122,6 +122,10 @@ export class NetworkDouble implements NetworkService {
     packet.release()
   }
 
+  joinGroup(): undefined {
+    return undefined
+  }
+
   declareLocal(address: IpAddress, length: number): () => void {
     const text = `${address}/${length}`
     this.declared.push(text)
