@@ -159,6 +159,25 @@ bare('fragments that cannot be', async (t, { network, wire }) => {
   )
 })
 
+bare(
+  'a first fragment with more headers than the others must leave room for the whole',
+  async (t, { network, wire }) => {
+    for (const [last, fits] of [
+      [24, false],
+      [23, true],
+    ] as const) {
+      for (let i = 0; i < 4; i++) {
+        const before = i === 0 ? extension(FRAGMENT, []) : []
+        wire.inject(fragment({ offset: i * 16_376, octets: pattern(16_376), more: true, before, id: last }))
+      }
+      const reasons = newDrops(network, () =>
+        wire.inject(fragment({ offset: 65_504, octets: pattern(last), more: false, id: last })),
+      )
+      t.strictSame(reasons, fits ? [] : ['badFragment'])
+    }
+  },
+)
+
 bare('time runs out, and whoever sent the first fragment is told', async (t, { network, wire, sim }) => {
   wire.inject(fragment({ offset: 8, octets: pattern(8), more: true, id: 1 }))
   wire.inject(fragment({ offset: 0, octets: pattern(24), more: true, id: 2 }))

@@ -127,15 +127,19 @@ scenario('addresses come and go', async (t, sim) => {
   from.send('fd00:2:0:0:5::1', pattern(1))
   await sim.run(seconds(1))
   t.equal(to.got.length, 1)
+  t.equal(from.send('fd00:2::1', pattern(1), { source: 'fd00:1::1' }), true)
   t.equal(a.control.removeAddress('eth0', 'fd00:1::1'), true)
+  t.equal(from.send('fd00:2::1', pattern(1), { source: 'fd00:1::1' }), 'EADDRNOTAVAIL')
   t.same(
     a.control.routes.list().map(({ prefix }) => prefix),
     ['::/0'],
     'its network goes with it',
   )
+  await sim.run(seconds(1))
+  t.equal(to.got.length, 2)
   t.equal(from.send('fd00:2::1', pattern(1)), true)
   await sim.run(seconds(1))
-  t.equal(to.got.length, 1, 'a link-local source is not sent on')
+  t.equal(to.got.length, 2, 'a link-local source is not sent on')
 })
 
 scenario('both families on one link', async (t, sim) => {

@@ -268,6 +268,14 @@ t.test('what is link-local belongs to one link', async (t) => {
   b.inject(packet({ destination: 'fd00:b::1', source: 'fe80::9', next: 254 }))
   t.equal(told(b.sent.pop()), '4 1 6', 'an error leaves by the link its cause came by')
   t.strictSame([a.sent, b.sent], [[], []])
+  const path = new Path()
+  const source = () => {
+    network.path(parseAddress('fe80::9'), parseAddress('::'), network.linkIndex('a'), path)
+    return path.source.toString()
+  }
+  t.match(source(), /^fe80:/)
+  network.control.removeAddress('a', source())
+  t.equal(source(), 'fd00:a::1', 'rather a larger scope than an address of the other link')
   await sim.close()
 })
 
