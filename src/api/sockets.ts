@@ -279,6 +279,13 @@ export interface DatagramOptions {
   receiveBuffer: number
 }
 
+/** Whose datagrams to a group are wanted: those of the sources alone, or of all but them. */
+export interface SourceFilter {
+  readonly mode: 'include' | 'exclude'
+  /** Up to 256. */
+  readonly sources: readonly IpAddress[]
+}
+
 export interface DatagramSocket {
   handler: DatagramHandler
   readonly local: Endpoint
@@ -297,6 +304,18 @@ export interface DatagramSocket {
   /** Receives only from this peer from now on, and sends to it by default. @param link as of `send`. @throws NetError ENETUNREACH */
   connect(address: IpAddress, port: number, link?: string): void
   disconnect(): void
+  /**
+   * Receives what is sent to a group on a link, until `leave` or `close` (RFC 3376, RFC 3810). Once more for the same changes the
+   * filter. A socket gets nothing of groups it has not joined, but for those that everybody is in.
+   * @param link its name, or one of our addresses on it; default: the one the socket is bound to, else the one that leads to the group.
+   * @param filter default: everybody.
+   * @throws TypeError ERR_INVALID_ARG_VALUE — no group. NetError ENODEV — no such link. ENOBUFS — more than 1024 groups, or 256 sources.
+   */
+  join(group: IpAddress, link?: string, filter?: SourceFilter): void
+  /** @throws NetError EADDRNOTAVAIL — it was not joined. */
+  leave(group: IpAddress, link?: string): void
+  /** Sends to groups by this link, as `join` names it; undefined: by the routes. @throws NetError ENODEV */
+  sendGroupsBy(link: string | undefined): void
   /** Holds arriving datagrams back, in the bounded queue; `resume` hands them over. */
   pause(): void
   resume(): void

@@ -4,6 +4,7 @@
  * the others by their port. Lists are replaced, never changed, so that handlers may bind and close while one is walked.
  */
 import type { IpAddress } from '../../../src/kernel/address.ts'
+import { NetError } from '../../../src/kernel/errors.ts'
 import { type Bound, overlap, standsFor } from '../wildcard.ts'
 import type { UdpSocket } from './socket.ts'
 
@@ -185,4 +186,8 @@ function overlaps({ bound, ipv6Only, link }: UdpSocket, other: Bound, otherLink:
 function mix(hash: number, word: number): number {
   const product = Math.imul(hash ^ word, 0x9e3779b1)
   return product ^ (product >>> 15)
+}
+
+export function cannotBind(code: string, why: string, address: IpAddress, port: number): NetError {
+  return new NetError(code, why, { syscall: 'bind', address: address.toString(), port, layer: 'udp' })
 }

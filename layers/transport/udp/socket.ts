@@ -1,13 +1,20 @@
 /** One datagram socket: what it is bound and connected to, its options, and what waits while it is paused. */
 import { setOption } from '../../../src/api/datagram-options.ts'
-import type { DatagramHandler, DatagramOptions, DatagramSocket, Endpoint } from '../../../src/api/sockets.ts'
+import type {
+  DatagramHandler,
+  DatagramOptions,
+  DatagramSocket,
+  Endpoint,
+  SourceFilter,
+} from '../../../src/api/sockets.ts'
 import { IpAddress } from '../../../src/kernel/address.ts'
 import { integer, invalidType, NetError, outOfRange } from '../../../src/kernel/errors.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { Queue } from '../../../src/kernel/queue.ts'
-import { Path } from '../../network/service.ts'
+import { type NetworkService, Path } from '../../network/service.ts'
 import { MutableEndpoint } from './endpoint.ts'
 import { HEADER_OCTETS, LARGEST_PAYLOAD } from './header.ts'
+import { Memberships } from './memberships.ts'
 
 const IPV4_HEADER_OCTETS = 20
 const IPV6_HEADER_OCTETS = 40
@@ -18,6 +25,7 @@ const ANY: IpAddress = new IpAddress()
 
 /** What a socket needs of its layer. */
 export interface SocketOwner {
+  readonly network: NetworkService
   touched(): void
   /**
    * Fills `route` anew if what it rests on has changed.
@@ -26,7 +34,7 @@ export interface SocketOwner {
    * @throws NetError ENETUNREACH, EHOSTUNREACH, EACCES, EADDRNOTAVAIL — no way there.
    */
   route(socket: UdpSocket, route: Route, destination: IpAddress, source: IpAddress, link: number): void
-  /** The index of a link by name. @throws NetError ENODEV */
+  /** The index of a link by its name, or by one of our addresses on it. @throws NetError ENODEV */
   linkIndex(name: string): number
   /** @returns as `DatagramSocket.send`. @throws NetError EMSGSIZE, EACCES */
   transmit(socket: UdpSocket, route: Route, octets: Uint8Array, start: number, length: number, port: number): boolean
@@ -75,7 +83,10 @@ export class UdpSocket implements DatagramSocket {
   blocked = false
   paused = false
   isClosed = false
+  readonly memberships: Memberships
   private readonly owner: SocketOwner
+  /** The link by which groups are sent to, where neither address nor binding says; 0: by the routes. */
+  private groupLink = 0
   private readonly lastRoute = new Route()
   /** While connected: the way to the peer, whoever else is sent to. */
   private peerRoute: Route | undefined
@@ -99,6 +110,7 @@ export class UdpSocket implements DatagramSocket {
     this.options = options
     this.handler = handler
     this.owner = owner
+    this.memberships = new Memberships(owner.network)
   }
 
   send(octets: Uint8Array, start: number, length: number, address?: IpAddress, port?: number, link?: string): boolean {
@@ -147,6 +159,23 @@ export class UdpSocket implements DatagramSocket {
     this.lastRoute.generation = 0
   }
 
+  join(group: IpAddress, link?: string, filter?: SourceFilter): void {
+    if (!(group instanceof IpAddress)) throw invalidType('group', 'an IpAddress', group)
+    if (this.isClosed) throw this.failure('EBADF', 'setsockopt', 'the socket is closed')
+    this.owner.touched()
+    this.memberships.join(group, this.linkNamed(link), filter)
+  }
+
+  leave(group: IpAddress, link?: string): void {
+    this.owner.touched()
+    this.memberships.leave(group, this.linkNamed(link))
+  }
+
+  sendGroupsBy(link: string | undefined): void {
+    this.groupLink = link === undefined ? 0 : this.owner.linkIndex(link)
+    this.lastRoute.generation = 0
+  }
+
   pause(): void {
     this.owner.touched()
     this.paused = true
@@ -169,6 +198,7 @@ export class UdpSocket implements DatagramSocket {
   close(): void {
     if (this.isClosed) return
     this.owner.touched()
+    this.memberships.leaveAll()
     this.owner.closed(this)
     this.isClosed = true
   }
@@ -207,7 +237,13 @@ export class UdpSocket implements DatagramSocket {
 
   /** The link to leave by, or 0. One that is bound to a link knows no other. */
   private linkTo(address: IpAddress, name: string | undefined): number {
-    return this.link === 0 && name !== undefined && address.isScoped ? this.owner.linkIndex(name) : this.link
+    if (this.link !== 0) return this.link
+    if (name !== undefined && address.isScoped) return this.owner.linkIndex(name)
+    return this.groupLink !== 0 && this.owner.network.isMulticast(address) ? this.groupLink : 0
+  }
+
+  private linkNamed(name: string | undefined): number {
+    return name === undefined ? this.link : this.owner.linkIndex(name)
   }
 
   /** @throws NetError EMSGSIZE — the datagram would have to be fragmented. */

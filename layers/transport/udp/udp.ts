@@ -28,10 +28,11 @@ import { Timer, type Timers } from '../../../src/kernel/timers.ts'
 import { type ErrorReport, NetworkAddressing, type NetworkService, PROTOCOL } from '../../network/service.ts'
 import { EphemeralPorts } from '../ports.ts'
 import { type Bound, everyAddress } from '../wildcard.ts'
-import { ANY_LINK, Bindings, takes } from './bindings.ts'
+import { ANY_LINK, Bindings, cannotBind, takes } from './bindings.ts'
 import { MutableEndpoint } from './endpoint.ts'
 import * as header from './header.ts'
 import { Interception, type InterceptOwner, type PendingRequest } from './intercept.ts'
+import { linkBy } from './memberships.ts'
 import { type DropReason, REASONS } from './reasons.ts'
 import { type Route, type SocketOwner, UdpSocket } from './socket.ts'
 
@@ -54,7 +55,7 @@ export function udp(options: UdpOptions = {}): Layer<NetworkService, DatagramSoc
 class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, InterceptOwner {
   readonly datagram: DatagramSockets['datagram']
   readonly timers: Timers
-  private readonly network: NetworkService
+  readonly network: NetworkService
   private readonly env: Env
   private readonly maxSockets: number
   private readonly boundary: Boundary<NetworkAddressing, DropReason>
@@ -123,12 +124,7 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
     this.touched()
     const link = request.link === undefined ? 0 : this.linkIndex(request.link)
     const { network, bindings } = this
-    if (
-      !address.isUnspecified &&
-      !network.isLocal(address) &&
-      !network.isBroadcast(address) &&
-      !network.isMulticast(address)
-    ) {
+    if (!mayBind(network, address)) {
       throw cannotBind('EADDRNOTAVAIL', 'not an address of this node', address, port)
     }
     const bound = { address, ipv6Only }
@@ -203,6 +199,7 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
     to.destination.set(route.destination)
     to.protocol = PROTOCOL.udp
     to.ttl = route.multicast ? options.multicastTtl : options.ttl
+    to.loop = route.multicast && options.multicastLoopback
     to.trafficClass = options.trafficClass
     to.dontFragment = options.pathMtuDiscovery
     to.link = route.link
@@ -291,11 +288,15 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
   private receiveForMany(packet: Packet, from: NetworkAddressing, sourcePort: number, port: number): void {
     let taken = false
     const { source, destination, link } = from
+    const many = this.network.isMulticast(destination)
+    // What we sent to a group ourselves came by no link, and is for members on any.
+    const by = many && link === 0 ? ANY_LINK : link
     this.sender.set(source, sourcePort, this.zoneOf(source, link))
     this.receiver.set(destination, port)
     try {
       for (const socket of this.bindings.at(port)) {
-        if (socket.isClosed || !takes(socket, this.receiver.address, this.sender.address, sourcePort, link)) continue
+        if (socket.isClosed || !takes(socket, this.receiver.address, this.sender.address, sourcePort, by)) continue
+        if (many && !socket.memberships.wants(this.receiver.address, this.sender.address, link)) continue
         taken = true
         if (socket.holding) this.hold(socket, packet.copy(0, 0))
         else this.tell(socket, packet)
@@ -437,13 +438,10 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
   }
 
   linkIndex(name: string): number {
-    const index = this.network.linkIndex(name)
-    if (index === 0)
-      throw new NetError('ENODEV', `there is no link called '${name}'`, { syscall: 'bind', layer: 'udp' })
-    return index
+    return linkBy(this.network, name)
   }
 }
 
-function cannotBind(code: string, why: string, address: IpAddress, port: number): NetError {
-  return new NetError(code, why, { syscall: 'bind', address: address.toString(), port, layer: 'udp' })
-}
+/** Is it an address that datagrams reach us by? */
+const mayBind = (network: NetworkService, address: IpAddress): boolean =>
+  address.isUnspecified || network.isLocal(address) || network.isBroadcast(address) || network.isMulticast(address)

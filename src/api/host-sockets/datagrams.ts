@@ -4,7 +4,14 @@ import { formatScoped, type IpAddress } from '../../kernel/address.ts'
 import { NetError } from '../../kernel/errors.ts'
 import { onHost } from '../../kernel/on-host.ts'
 import { setOption, withOptions } from '../datagram-options.ts'
-import type { BindRequest, DatagramHandler, DatagramOptions, DatagramSocket, Endpoint } from '../sockets.ts'
+import type {
+  BindRequest,
+  DatagramHandler,
+  DatagramOptions,
+  DatagramSocket,
+  Endpoint,
+  SourceFilter,
+} from '../sockets.ts'
 import { HostEndpoint, hostError, requireScoped } from './host.ts'
 
 const LARGEST_PAYLOAD = 65_507
@@ -49,6 +56,8 @@ class HostDatagramSocket implements DatagramSocket {
   private readonly waiting: Waiting[] = []
   private readonly onClose: () => void
   private readonly ipv6: boolean
+  /** Of groups that were joined for some sources alone: these. */
+  private readonly sources = new Map<string, readonly string[]>()
   private paused = false
   private full = false
   private closed = false
@@ -107,6 +116,34 @@ class HostDatagramSocket implements DatagramSocket {
     if (this.remote === undefined) return
     this.remote = undefined
     this.socket.disconnect()
+  }
+
+  join(group: IpAddress, link?: string, filter?: SourceFilter): void {
+    const before = this.sources.get(group.toString()) ?? []
+    if (filter === undefined || (filter.mode === 'exclude' && filter.sources.length === 0)) {
+      this.socket.addMembership(group.toString(), link)
+      return
+    }
+    if (filter.mode === 'exclude') throw this.refused('ENOTSUP', 'Node excludes no sources')
+    const wanted = filter.sources.map(String)
+    for (const source of wanted) {
+      if (!before.includes(source)) this.socket.addSourceSpecificMembership(source, group.toString(), link)
+    }
+    for (const source of before) {
+      if (!wanted.includes(source)) this.socket.dropSourceSpecificMembership(source, group.toString(), link)
+    }
+    this.sources.set(group.toString(), wanted)
+  }
+
+  leave(group: IpAddress, link?: string): void {
+    const sources = this.sources.get(group.toString())
+    this.sources.delete(group.toString())
+    if (sources === undefined) this.socket.dropMembership(group.toString(), link)
+    else for (const source of sources) this.socket.dropSourceSpecificMembership(source, group.toString(), link)
+  }
+
+  sendGroupsBy(link: string | undefined): void {
+    this.socket.setMulticastInterface(link ?? (this.ipv6 ? '::' : '0.0.0.0'))
   }
 
   pause(): void {
