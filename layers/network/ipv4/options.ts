@@ -5,7 +5,7 @@ import { integer, invalidValue } from '../../../src/kernel/errors.ts'
 import { checkErrors, type ErrorRate } from '../error-rate.ts'
 import { type NatOptions, type NatSettings, natSettings } from '../nat/options.ts'
 import { checkNeighbours } from '../neighbours.ts'
-import { Policy } from '../policy/policy.ts'
+import { checkPolicy } from '../policy/policy.ts'
 import type { PolicyOptions } from '../policy/rules.ts'
 import { checkReassembly, type ReassemblyLimits } from '../reassembly.ts'
 import { checkReversePath, type ReversePathCheck } from '../reverse-path.ts'
@@ -81,7 +81,7 @@ export function settingsOf(options: Ipv4Options): Settings {
     ),
     forwarding: options.forwarding ?? false,
     reversePath: checkReversePath(options.reversePath ?? false),
-    policy: policyOf(options.policy),
+    policy: checkPolicy(options.policy),
     nat: options.nat === undefined ? null : natSettings(options.nat),
     clampMss: options.clampMss ?? false,
     mtu: integer('mtu', options.mtu ?? header.LONGEST_DATAGRAM_OCTETS, header.SMALLEST_MTU, 65_535),
@@ -106,13 +106,6 @@ function prefixes(name: string, texts: string | readonly string[]): Prefix[] {
     checkHost(name, prefix.address.w3, prefix.length)
     return prefix
   })
-}
-
-/** Every node counts for itself, so what is checked here is made once more for each. */
-function policyOf(options: PolicyOptions | undefined): PolicyOptions | null {
-  if (options === undefined) return null
-  new Policy(options)
-  return options
 }
 
 function word(name: string, text: string): string {

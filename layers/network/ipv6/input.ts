@@ -18,6 +18,7 @@ import { NetworkAddressing, PROTOCOL } from '../service.ts'
 import { groupScope, isLinkLocal, isLoopback, isMulticast, isUnspecified } from './address-kinds.ts'
 import type { Addresses } from './addresses.ts'
 import { Chain, type ChainFault } from './chain.ts'
+import type { Filter } from './filter.ts'
 import * as header from './header.ts'
 import type { Hop, Hops } from './hops.ts'
 import type { Icmp } from './icmp.ts'
@@ -30,6 +31,15 @@ import type { Ipv6Boundary, Ipv6Reason } from './reasons.ts'
 const TCP_OCTETS = 20
 const TRANSPORT_OCTETS = 8
 
+/** What is done with packets that are in order. */
+export interface InputRules {
+  readonly forwarding: boolean
+  /** Null: sources are not checked. */
+  readonly reversePath: ReversePath | null
+  /** Null: all may pass. */
+  readonly filter: Filter | null
+}
+
 export class Input implements LocalReceiver {
   private readonly boundary: Ipv6Boundary
   private readonly clock: Clock
@@ -39,8 +49,7 @@ export class Input implements LocalReceiver {
   private readonly icmp: Icmp
   private readonly reassembly: Reassembly
   private readonly reassemblyDrive: Drive
-  private readonly forwarding: boolean
-  private readonly reversePath: ReversePath | null
+  private readonly rules: InputRules
   private readonly from = new NetworkAddressing()
   private readonly source = new IpAddress()
   private readonly destination = new IpAddress()
@@ -55,8 +64,7 @@ export class Input implements LocalReceiver {
     icmp: Icmp,
     reassembly: Reassembly,
     reassemblyDrive: Drive,
-    forwarding: boolean,
-    reversePath: ReversePath | null,
+    rules: InputRules,
   ) {
     this.boundary = boundary
     this.clock = clock
@@ -66,8 +74,7 @@ export class Input implements LocalReceiver {
     this.icmp = icmp
     this.reassembly = reassembly
     this.reassemblyDrive = reassemblyDrive
-    this.forwarding = forwarding
-    this.reversePath = reversePath
+    this.rules = rules
   }
 
   ready(): void {
@@ -111,7 +118,7 @@ export class Input implements LocalReceiver {
         return
       }
       // What is link-local leads back by nature, and who has no address yet cannot be asked where he is.
-      const { reversePath } = this
+      const { reversePath } = this.rules
       if (reversePath !== null && !isLinkLocal(source) && !isUnspecified(source)) {
         if (!reversePath.accepts(source, port.port.index)) {
           this.boundary.drop(packet, 'reversePath')
@@ -244,11 +251,19 @@ export class Input implements LocalReceiver {
       this.boundary.drop(packet, 'badLength')
     } else if (!offloadFits(packet, at)) {
       this.boundary.drop(packet, 'badLength')
+    } else if (!this.admits(packet, port)) {
+      return
     } else if (port?.merger != null && protocol === PROTOCOL.tcp && at === packet.start + header.HEADER_OCTETS) {
       port.merger.input(packet)
     } else {
       this.handUp(packet, port, protocol, at, whole)
     }
+  }
+
+  /** Takes ownership of what does not pass. What comes from ourselves has been looked at. */
+  private admits(packet: Packet, port: Ipv6Port | null): boolean {
+    const { filter } = this.rules
+    return filter === null || port === null || filter.passes('input', packet, port.port.index, 0)
   }
 
   /** What the merger gives back: its transport is right behind the header. Takes ownership. */
@@ -277,14 +292,22 @@ export class Input implements LocalReceiver {
     }
   }
 
-  /** It is for somebody else. The packet is only changed once it is certain that it goes on. */
-  private forward(packet: Packet, port: Ipv6Port, hop: Hop): void {
-    if (!this.forwarding || isLinkLocal(this.destination)) {
+  /** It is for somebody else. But for what a policy rewrites, the packet is only changed once it is certain that it goes on. */
+  private forward(packet: Packet, port: Ipv6Port, to: Hop): void {
+    const { forwarding, filter } = this.rules
+    const { index } = port.port
+    if (!forwarding || isLinkLocal(this.destination)) {
       this.boundary.drop(packet, 'notForUs')
       return
     }
+    let hop = to
+    if (filter !== null) {
+      hop = this.hops.wayOf(to, packet)
+      if (!filter.passes('forward', packet, index, hop.port?.port.index ?? 0)) return
+      if (filter.moved) hop = this.hops.find(header.readDestination(packet.view, packet.start, this.destination), 0)
+    }
     if (header.hopLimit(packet.view, packet.start) <= 1) {
-      this.icmp.complain(packet, TYPE.timeExceeded, CODE.hopLimit, 0, port.port.index)
+      this.icmp.complain(packet, TYPE.timeExceeded, CODE.hopLimit, 0, index)
       this.boundary.drop(packet, 'ttlExceeded')
       return
     }

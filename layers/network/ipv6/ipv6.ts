@@ -3,6 +3,7 @@
  *
  * Not here: options and routing headers that do anything, jumbograms, forwarding of multicasts, and temporary addresses.
  */
+import type { PolicyCount } from '../../../src/api/routes.ts'
 import type { IpAddress } from '../../../src/kernel/address.ts'
 import { Drive } from '../../../src/kernel/drive.ts'
 import { scoped } from '../../../src/kernel/env.ts'
@@ -16,12 +17,14 @@ import { LocalDelivery } from '../local.ts'
 import type { SourceFilter } from '../membership/source-filter.ts'
 import type { NeighbourSnapshot } from '../neighbours.ts'
 import { PathMtu } from '../path-mtu.ts'
+import { Policy } from '../policy/policy.ts'
 import { Reassembly } from '../reassembly.ts'
 import { ReversePath } from '../reverse-path.ts'
 import { Route } from '../routes.ts'
 import type { GroupMember, NetworkAddressing, NoPath, Path } from '../service.ts'
 import { ALL_ROUTERS, isLinkLocal, isLoopback, isMulticast, isUnspecified } from './address-kinds.ts'
 import { Addresses } from './addresses.ts'
+import { Filter } from './filter.ts'
 import * as header from './header.ts'
 import { Hops } from './hops.ts'
 import { Icmp } from './icmp.ts'
@@ -72,10 +75,11 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
   private readonly reassembly: Reassembly
   private readonly reassemblyDrive: Drive
   private readonly input: Input
+  private readonly rules: Policy | null
 
   constructor(context: FamilyContext, settings: Settings) {
     const { env } = context
-    const { reversePath } = settings
+    const { forwarding, reversePath, policy } = settings
     const random = env.random('ipv6')
     this.context = context
     this.settings = settings
@@ -98,7 +102,19 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
       ready: () => this.boundary.ready(),
     })
     const seed = random.uint32() | 0
-    this.output = new Output(this.boundary, this.addressBook, this.hops, this.local, this.icmp, settings.clampMss, seed)
+    this.rules = policy === null ? null : new Policy(policy)
+    const nameOf = (link: number) => this.ports[link]?.port.name ?? ''
+    const filter = this.rules === null ? null : new Filter(this.boundary, this.icmp, this.rules, nameOf)
+    this.output = new Output(
+      this.boundary,
+      this.addressBook,
+      this.hops,
+      this.local,
+      this.icmp,
+      settings.clampMss,
+      filter,
+      seed,
+    )
     this.icmp.connect(this.output)
     this.reassembly = new Reassembly(
       IPV6_FRAGMENTS,
@@ -115,8 +131,11 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
       this.icmp,
       this.reassembly,
       this.reassemblyDrive,
-      settings.forwarding,
-      reversePath === false ? null : new ReversePath(context.routes, reversePath === 'strict'),
+      {
+        forwarding,
+        reversePath: reversePath === false ? null : new ReversePath(context.routes, reversePath === 'strict'),
+        filter,
+      },
     )
     env.defer(() => this.close())
   }
@@ -129,6 +148,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
     const { address, addresses, forwarding } = this.settings
     const joined = new Ipv6Port(port, this.settings.mtu, this)
     this.ports[port.index] = joined
+    this.bindRules()
     if (forwarding) joined.groups.join(ALL_ROUTERS)
     if (port.link.offload.merge === true) {
       const { timers, clock } = this.context.env
@@ -146,6 +166,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
     const gone = this.ports[port.index]
     this.ports[port.index] = undefined
     gone?.close()
+    this.bindRules()
     if (gone !== undefined) this.owners.delete(gone)
     this.addressBook.update(this.ports)
     this.hops.clear()
@@ -209,6 +230,10 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
 
   names(port: Port): Names {
     return this.joined(port).names
+  }
+
+  policy(): readonly PolicyCount[] {
+    return this.rules?.counts() ?? []
   }
 
   forgetPaths(): void {
@@ -304,6 +329,10 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
 
   private joined(port: Port): Ipv6Port {
     return this.ports[port.index] as Ipv6Port
+  }
+
+  private bindRules(): void {
+    this.rules?.bind((name) => this.ports.find((port) => port?.port.name === name)?.port.index ?? 0)
   }
 
   private pathLearnt(): void {

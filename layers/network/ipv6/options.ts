@@ -4,6 +4,8 @@ import { type IpAddress, type Prefix, parseAddress, parsePrefix, splitZone } fro
 import { integer, invalidValue } from '../../../src/kernel/errors.ts'
 import { checkErrors, type ErrorRate } from '../error-rate.ts'
 import { UNNAMED_LINK } from '../family.ts'
+import { checkPolicy } from '../policy/policy.ts'
+import type { PolicyOptions } from '../policy/rules.ts'
 import { checkReassembly, type ReassemblyLimits } from '../reassembly.ts'
 import { checkReversePath, type ReversePathCheck } from '../reverse-path.ts'
 import { isLinkLocal, isStation } from './address-kinds.ts'
@@ -31,6 +33,8 @@ export interface Ipv6Options {
   readonly autoconfigure?: boolean | undefined
   /** As IPv4's: packets must come in by a link that leads back to their source. Default false. */
   readonly reversePath?: ReversePathCheck | undefined
+  /** What may pass through the node, reach it, and leave it; of discovery, all may. Default: all. */
+  readonly policy?: PolicyOptions | undefined
   /** Of forwarded TCP connections: let both ends announce no larger segments than the links here take. Default false. */
   readonly clampMss?: boolean | undefined
   /** Largest packet on any link: 1280 to 65575. Default: what the link takes. */
@@ -56,6 +60,7 @@ export interface Settings {
   readonly addresses: ReadonlyMap<string, readonly Prefix[]>
   readonly forwarding: boolean
   readonly reversePath: ReversePathCheck
+  readonly policy: PolicyOptions | null
   readonly clampMss: boolean
   readonly mtu: number
   readonly hopLimit: number
@@ -83,6 +88,7 @@ export function settingsOf(options: Ipv6Options): Settings {
     ),
     forwarding,
     reversePath: checkReversePath(options.reversePath ?? false),
+    policy: checkPolicy(options.policy),
     clampMss: options.clampMss ?? false,
     mtu: integer('mtu', options.mtu ?? longest, header.SMALLEST_MTU, longest),
     hopLimit: integer('hopLimit', options.hopLimit ?? 64, 1, 255),

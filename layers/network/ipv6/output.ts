@@ -19,6 +19,7 @@ import { UNRESOLVED } from '../neighbours.ts'
 import { type NetworkAddressing, PROTOCOL } from '../service.ts'
 import { isLinkLocal, isLoopback, isMulticast } from './address-kinds.ts'
 import type { Addresses } from './addresses.ts'
+import type { Filter } from './filter.ts'
 import { type Fragments, fragment } from './fragment.ts'
 import * as header from './header.ts'
 import type { Hop, Hops } from './hops.ts'
@@ -41,6 +42,7 @@ export class Output implements Fragments {
   private readonly local: LocalDelivery
   private readonly complaints: Complaints
   private readonly clamping: boolean
+  private readonly filter: Filter | null
   /** Of the flow labels. */
   private readonly seed: number
   /** Destinations we sent to lately; a report about another one is forged, or too late to matter. */
@@ -50,7 +52,7 @@ export class Output implements Fragments {
   private readonly segmenter = new Segmenter()
   private readonly source = new IpAddress()
 
-  /** @param clamping of the MSS in forwarded SYNs. @param seed any int32 that nobody else knows. */
+  /** @param clamping of the MSS in forwarded SYNs. @param filter of what we send. @param seed any int32 that nobody else knows. */
   constructor(
     boundary: Ipv6Boundary,
     addresses: Addresses,
@@ -58,6 +60,7 @@ export class Output implements Fragments {
     local: LocalDelivery,
     complaints: Complaints,
     clamping: boolean,
+    filter: Filter | null,
     seed: number,
   ) {
     this.boundary = boundary
@@ -66,6 +69,7 @@ export class Output implements Fragments {
     this.local = local
     this.complaints = complaints
     this.clamping = clamping
+    this.filter = filter
     this.seed = seed
   }
 
@@ -167,6 +171,7 @@ export class Output implements Fragments {
     if (hop.port === null) return this.fail(packet, hop, 0)
     if (!hop.port.port.up) return this.drop(packet, 'linkDown')
     if (dontFragment && wireOctets(packet) > mtu) return this.tooBig(packet, mtu, 0)
+    if (this.filter !== null && !this.filter.passes('output', packet, 0, hop.port.port.index)) return true
     return this.fit(packet, hop, mtu)
   }
 

@@ -16,6 +16,8 @@ export type Ipv6Reason =
   | 'mappedAddress'
   | 'scope'
   | 'reversePath'
+  | 'policyDenied'
+  | 'policyRejected'
   | 'linkBroadcast'
   | 'notMember'
   | 'notForUs'
@@ -61,6 +63,8 @@ export const REASONS: Reasons<Ipv6Reason> = {
   scope: 'RFC 4291 §2.5.6, §2.7',
   /** It came by a link that does not lead back to its source. */
   reversePath: 'RFC 3704 §2',
+  policyDenied: '',
+  policyRejected: 'RFC 4443 §3.1',
   /** To a group of the link, yet to one station's IP address. */
   linkBroadcast: 'RFC 1122 §3.3.6',
   notMember: 'RFC 4291 §2.8',

@@ -95,3 +95,13 @@ export class Policy {
     }
   }
 }
+
+/**
+ * What a family is told of a policy. Every node counts for itself, so what is checked here is made once more for each.
+ * @throws TypeError, RangeError — as `Policy`.
+ */
+export function checkPolicy(options: PolicyOptions | undefined): PolicyOptions | null {
+  if (options === undefined) return null
+  new Policy(options)
+  return options
+}

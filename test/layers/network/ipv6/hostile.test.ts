@@ -38,6 +38,8 @@ const UNREACHED = [
   'badSource',
   'queueFull',
   'linkDown',
+  'policyDenied',
+  'policyRejected',
   'tooLong',
   'short',
   'noFamily',
@@ -84,7 +86,10 @@ class Hostile {
 
   /** Of every type; those of discovery with options and targets that mean something, errors with what we may have sent. */
   private message(payload: Uint8Array, source: string, destination: string): void {
-    const type = source === '::' && this.one(2) ? 128 : this.pick([1, 2, 3, 4, 77, 128, 129, 130, 130, 131, 143, 133, 134, 135, 135, 136, 136, 137, 200])
+    const type =
+      source === '::' && this.one(2)
+        ? 128
+        : this.pick([1, 2, 3, 4, 77, 128, 129, 130, 130, 131, 143, 133, 134, 135, 135, 136, 136, 137, 200])
     payload.set([type, this.one(8) ? 1 : 0])
     if (type < 5 && payload.length > 64) payload.set(packet({ source: destination, destination: source }), 8)
     if (type < 130 || type > 137) return
