@@ -1,13 +1,8 @@
 /** Errors that only datagram sockets have. */
-import type { NetError } from '../../kernel/errors.ts'
 import { coded, netError } from './errors.ts'
 
 export function notConnected(): Error {
   return coded(new Error('Not connected'), 'ERR_SOCKET_DGRAM_NOT_CONNECTED')
-}
-
-export function noMulticast(call: string): NetError {
-  return netError('ENOSYS', call, 'this stack has no multicast membership yet')
 }
 
 /** @param call of the system; for those of buffer sizes Node has a code of its own, with the system's in `info`. */

@@ -17,7 +17,8 @@ import {
   type SendCallback,
   sendPlan,
 } from './dgram-arguments.ts'
-import { noMulticast, notBound, notConnected } from './dgram-errors.ts'
+import { notBound, notConnected } from './dgram-errors.ts'
+import { attempt, DgramMemberships } from './dgram-memberships.ts'
 import { DgramSender, type NetDatagrams } from './dgram-sender.ts'
 import { asCall, coded, invalidArgType, requireFunction, validPort } from './errors.ts'
 import { type Found, familyOf, textOf } from './names.ts'
@@ -27,9 +28,8 @@ import { type Place, placeOf } from './place.ts'
 export type BindOptions = dgram.BindOptions
 
 /**
- * A UDP socket in the shape of Node's. What `dgram.Socket`'s documentation says holds, except for: descriptors; multicast
- * memberships, which throw ENOSYS; and the size of the send buffer, which is kept but without effect, since datagrams wait
- * in the network's queue, not in the socket. It also emits 'icmp' (error) for every ICMP error about something it sent;
+ * A UDP socket in the shape of Node's. What `dgram.Socket`'s documentation says holds, except for: descriptors; and
+ * the size of the send buffer, which is kept but without effect, since datagrams wait in the network's queue, not in the socket. It also emits 'icmp' (error) for every ICMP error about something it sent;
  * 'error' comes with one only on a connected socket, as on Linux.
  */
 export class DgramSocket extends EventEmitter implements dgram.Socket {
@@ -47,6 +47,7 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
   #sendBuffer: number
   #forget: (() => void) | undefined
   readonly #scope: AsyncResource = scopeOf('DATAGRAMS')
+  readonly #memberships = new DgramMemberships()
   #wantsHold = true
   #held = false
   /** The peer last heard of, and its text. */
@@ -191,34 +192,26 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
     return flag
   }
 
-  /** @throws NetError ENOSYS */
-  setMulticastInterface(_multicastInterface: string): void {
-    this.#running()
-    throw noMulticast('setMulticastInterface')
+  /** @param multicastInterface an address of ours on the link; for udp6 `::%eth0`. @throws Error EINVAL, ENODEV, EBADF */
+  setMulticastInterface(multicastInterface: string): void {
+    this.#memberships.via(this.#bound('setMulticastInterface'), multicastInterface)
   }
 
-  /** @throws NetError ENOSYS */
-  addMembership(_multicastAddress: string, _multicastInterface?: string): void {
-    this.#running()
-    throw noMulticast('addMembership')
+  /** This, and the three below, bind an unbound socket first, as Node does; what fails then is emitted. */
+  addMembership(multicastAddress: string, multicastInterface?: string): void {
+    this.#join((below) => this.#memberships.add(below, multicastAddress, multicastInterface))
   }
 
-  /** @throws NetError ENOSYS */
-  dropMembership(_multicastAddress: string, _multicastInterface?: string): void {
-    this.#running()
-    throw noMulticast('dropMembership')
+  dropMembership(multicastAddress: string, multicastInterface?: string): void {
+    this.#join((below) => this.#memberships.drop(below, multicastAddress, multicastInterface))
   }
 
-  /** @throws NetError ENOSYS */
-  addSourceSpecificMembership(_source: string, _group: string, _multicastInterface?: string): void {
-    this.#running()
-    throw noMulticast('addSourceSpecificMembership')
+  addSourceSpecificMembership(source: string, group: string, multicastInterface?: string): void {
+    this.#join((below) => this.#memberships.addSource(below, source, group, multicastInterface))
   }
 
-  /** @throws NetError ENOSYS */
-  dropSourceSpecificMembership(_source: string, _group: string, _multicastInterface?: string): void {
-    this.#running()
-    throw noMulticast('dropSourceSpecificMembership')
+  dropSourceSpecificMembership(source: string, group: string, multicastInterface?: string): void {
+    this.#join((below) => this.#memberships.dropSource(below, source, group, multicastInterface))
   }
 
   /** @throws NetError EBADF — not bound. */
@@ -420,6 +413,12 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
     this.#running()
     if (this.#below === undefined) throw notBound(call)
     return this.#below
+  }
+
+  #join(change: (below: DatagramSocket) => void): void {
+    this.#running()
+    if (this.#below !== undefined) change(this.#below)
+    else this.#whenBound(() => attempt(change, this.#below, (error) => this.emit('error', error)))
   }
 
   #running(): void {
