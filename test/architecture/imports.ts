@@ -41,6 +41,7 @@ const NETWORKS = [
   'layers/network/local.ts',
   'layers/network/path-mtu.ts',
   'layers/network/reassembly.ts',
+  'layers/network/segments.ts',
   'layers/network/transport-checksum.ts',
 ]
 

@@ -8,10 +8,10 @@
 import { IpAddress } from '../../../src/kernel/address.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { complete } from '../../offload/complete.ts'
-import { Segmenter } from '../../offload/segment.ts'
 import { clampMss, TCP_HEADER_OCTETS } from '../clamp-mss.ts'
 import type { LocalDelivery } from '../local.ts'
 import { UNRESOLVED } from '../neighbours.ts'
+import { Segments, type SegmentUser, wireOctets } from '../segments.ts'
 import { type NetworkAddressing, PROTOCOL } from '../service.ts'
 import { type Addresses, isLoopback, LIMITED_BROADCAST } from './addresses.ts'
 import type { Filter } from './filter.ts'
@@ -27,7 +27,7 @@ import type { Ipv4Boundary, Ipv4Reason } from './reasons.ts'
 const RECENT_BITS = 10
 const SPREAD = 0x9e37_79b1 | 0
 
-export class Output implements Fragments {
+export class Output implements Fragments, SegmentUser<Hop> {
   private readonly boundary: Ipv4Boundary
   private readonly addresses: Addresses
   private readonly hops: Hops
@@ -39,7 +39,7 @@ export class Output implements Fragments {
   private readonly recent = new Int32Array(1 << RECENT_BITS)
   /** Where fragments go while `fragment` runs. */
   private fragmentHop: Hop | null = null
-  private readonly segmenter = new Segmenter()
+  private readonly segments = new Segments<Hop>(this)
   /** Scratch. */
   private readonly group = new IpAddress()
   private readonly source = new IpAddress()
@@ -157,36 +157,25 @@ export class Output implements Fragments {
 
   /** Makes of a packet what the link takes: whole, in segments, or in fragments. @param hop with a port. */
   private fit(packet: Packet, hop: Hop, mtu: number): boolean {
-    const { offload } = (hop.port as Ipv4Port).link
+    const { link } = hop.port as Ipv4Port
+    const { offload } = link
     if (packet.segmentOctets !== 0 && (packet.length > offload.segment || wireOctets(packet) > mtu)) {
-      return this.segment(packet, hop, mtu)
+      return this.segments.send(packet, hop, mtu, link)
     }
     const cut = packet.segmentOctets === 0 && packet.end - packet.start > mtu
     if (packet.checksum === 'partial' && (cut || !offload.checksum)) complete(packet)
     return cut ? this.cut(packet, hop, mtu) : this.transmit(packet, hop)
   }
 
-  private segment(packet: Packet, hop: Hop, mtu: number): boolean {
-    const { headroom, tailroom } = (hop.port as Ipv4Port).link
-    const { segmenter } = this
-    let open = true
-    segmenter.start(packet, headroom, tailroom)
-    for (let part = segmenter.next(); part !== undefined; part = segmenter.next()) {
-      const sent = part.length > mtu ? this.cut(part, hop, mtu) : this.transmit(part, hop)
-      open = sent && open
-    }
-    packet.release()
-    return open
-  }
-
-  private cut(packet: Packet, hop: Hop, mtu: number): boolean {
+  /** A segment that does not fit, or a packet. Not to be called by others. @param hop with a port. */
+  cut(packet: Packet, hop: Hop, mtu: number): boolean {
     const { headroom, tailroom } = (hop.port as Ipv4Port).link
     this.fragmentHop = hop
     return fragment(packet, mtu, headroom, tailroom, this)
   }
 
-  /** Hands a datagram that fits to the link. Takes ownership. @param hop with a port. */
-  private transmit(packet: Packet, hop: Hop): boolean {
+  /** Hands a datagram that fits to the link. Takes ownership. Not to be called by others. @param hop with a port. */
+  transmit(packet: Packet, hop: Hop): boolean {
     const port = hop.port as Ipv4Port
     const { link, to } = port
     const roomy = packet.withRoom(link.headroom, link.tailroom)
@@ -230,12 +219,6 @@ function clamp(packet: Packet, mtu: number): void {
   const { view, start } = packet
   if (header.protocol(view, start) !== PROTOCOL.tcp || header.fragmentOffset(view, start) !== 0) return
   clampMss(packet, start + header.headerOctets(view, start), mtu - header.HEADER_OCTETS - TCP_HEADER_OCTETS)
-}
-
-/** Octets of the datagrams that a packet, with its header at `start`, is on the wire. */
-function wireOctets(packet: Packet): number {
-  if (packet.segmentOctets === 0) return packet.end - packet.start
-  return Math.min(packet.end, packet.checksumStart + packet.headerOctets + packet.segmentOctets) - packet.start
 }
 
 /** Why a hop leads nowhere. */

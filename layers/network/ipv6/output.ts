@@ -11,11 +11,11 @@ import { checksum, pseudoHeaderIpv6 } from '../../../src/kernel/checksum.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { LinkAddress } from '../../datalink/service.ts'
 import { complete } from '../../offload/complete.ts'
-import { Segmenter } from '../../offload/segment.ts'
 import { clampMss, TCP_HEADER_OCTETS } from '../clamp-mss.ts'
 import { flowHash, folded, mix } from '../flow.ts'
 import type { LocalDelivery } from '../local.ts'
 import { UNRESOLVED } from '../neighbours.ts'
+import { Segments, type SegmentUser, wireOctets } from '../segments.ts'
 import { type NetworkAddressing, PROTOCOL } from '../service.ts'
 import { isLinkLocal, isLoopback, isMulticast } from './address-kinds.ts'
 import type { Addresses } from './addresses.ts'
@@ -35,7 +35,7 @@ const FLOW_BITS = 0xf_ffff
 /** What discovery says must not come from beyond the link (RFC 4861 §11.2). */
 const DISCOVERY_HOP_LIMIT = 255
 
-export class Output implements Fragments {
+export class Output implements Fragments, SegmentUser<Hop> {
   private readonly boundary: Ipv6Boundary
   private readonly addresses: Addresses
   private readonly hops: Hops
@@ -49,7 +49,7 @@ export class Output implements Fragments {
   private readonly recent = new Int32Array(1 << RECENT_BITS)
   /** Where fragments go while `fragment` runs. */
   private fragmentHop: Hop | null = null
-  private readonly segmenter = new Segmenter()
+  private readonly segments = new Segments<Hop>(this)
   private readonly source = new IpAddress()
 
   /** @param clamping of the MSS in forwarded SYNs. @param filter of what we send. @param seed any int32 that nobody else knows. */
@@ -177,36 +177,25 @@ export class Output implements Fragments {
 
   /** Makes of a packet what the link takes: whole, in segments, or, if it is ours, in fragments. @param hop with a port. */
   private fit(packet: Packet, hop: Hop, mtu: number): boolean {
-    const { offload } = (hop.port as Ipv6Port).link
+    const { link } = hop.port as Ipv6Port
+    const { offload } = link
     if (packet.segmentOctets !== 0 && (packet.length > offload.segment || wireOctets(packet) > mtu)) {
-      return this.segment(packet, hop, mtu)
+      return this.segments.send(packet, hop, mtu, link)
     }
     const cut = packet.segmentOctets === 0 && packet.end - packet.start > mtu
     if (packet.checksum === 'partial' && (cut || !offload.checksum)) complete(packet)
     return cut ? this.cut(packet, hop, mtu) : this.transmit(packet, hop)
   }
 
-  private segment(packet: Packet, hop: Hop, mtu: number): boolean {
-    const { headroom, tailroom } = (hop.port as Ipv6Port).link
-    const { segmenter } = this
-    let open = true
-    segmenter.start(packet, headroom, tailroom)
-    for (let part = segmenter.next(); part !== undefined; part = segmenter.next()) {
-      const sent = part.length > mtu ? this.cut(part, hop, mtu) : this.transmit(part, hop)
-      open = sent && open
-    }
-    packet.release()
-    return open
-  }
-
-  private cut(packet: Packet, hop: Hop, mtu: number): boolean {
+  /** A segment that does not fit, or a packet. Not to be called by others. @param hop with a port. */
+  cut(packet: Packet, hop: Hop, mtu: number): boolean {
     const { headroom, tailroom } = (hop.port as Ipv6Port).link
     this.fragmentHop = hop
     return fragment(packet, mtu, this.hops.identify(hop), headroom, tailroom, this)
   }
 
-  /** Hands a packet that fits to the link. Takes ownership. @param hop with a port. */
-  private transmit(packet: Packet, hop: Hop): boolean {
+  /** Hands a packet that fits to the link. Takes ownership. Not to be called by others. @param hop with a port. */
+  transmit(packet: Packet, hop: Hop): boolean {
     const { link, to, discovery } = hop.port as Ipv6Port
     const roomy = packet.withRoom(link.headroom, link.tailroom)
     if (discovery === null || link.broadcast === null) return link.send(roomy, to)
@@ -261,12 +250,6 @@ function clamp(packet: Packet, mtu: number): void {
   const { view, start } = packet
   if (header.next(view, start) !== PROTOCOL.tcp) return
   clampMss(packet, start + header.HEADER_OCTETS, mtu - header.HEADER_OCTETS - TCP_HEADER_OCTETS)
-}
-
-/** Octets of the packets that a packet, with its header at `start`, is on the wire. */
-function wireOctets(packet: Packet): number {
-  if (packet.segmentOctets === 0) return packet.end - packet.start
-  return Math.min(packet.end, packet.checksumStart + packet.headerOctets + packet.segmentOctets) - packet.start
 }
 
 /** Why a hop leads nowhere. */
