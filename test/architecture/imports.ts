@@ -37,6 +37,7 @@ const NETWORKS = [
   'layers/network/prefix-trie.ts',
   'layers/network/reverse-path.ts',
   'layers/network/clamp-mss.ts',
+  'layers/network/error-meaning.ts',
   'layers/network/error-rate.ts',
   'layers/network/local.ts',
   'layers/network/path-mtu.ts',

@@ -11,6 +11,7 @@
  *   |   echo: data; errors: the header and more of the packet       |
  */
 import type { Packet } from '../../../src/kernel/packet.ts'
+import { explainAs, type Meaning } from '../error-meaning.ts'
 import type { ErrorReport } from '../service.ts'
 
 /** Octets before an echo's data, or an error's quote. */
@@ -53,12 +54,6 @@ export function isQuery(type: number): boolean {
   return type === TYPE.echoReply || type === TYPE.echo || type === 9 || type === 10 || (type >= 13 && type <= 18)
 }
 
-interface Meaning {
-  readonly code: string
-  readonly reason: string
-  readonly hard: boolean
-}
-
 /** By code of `unreachable`; which of them are final: RFC 1122 §4.2.3.9, and as Linux has it for codes above 5. */
 const UNREACHABLE: readonly Meaning[] = [
   { code: 'ENETUNREACH', reason: 'netUnreachable', hard: false },
@@ -91,13 +86,5 @@ function meaningOf(type: number, code: number): Meaning | undefined {
 
 /** Fills in what type and code mean. @returns false when they are not those of an error we know. */
 export function explain(report: ErrorReport, type: number, code: number): boolean {
-  const meaning = meaningOf(type, code)
-  if (meaning === undefined) return false
-  report.type = type
-  report.icmpCode = code
-  report.code = meaning.code
-  report.reason = meaning.reason
-  report.hard = meaning.hard
-  report.mtu = 0
-  return true
+  return explainAs(meaningOf(type, code), report, type, code)
 }

@@ -11,6 +11,7 @@
  *   |   echo: data; errors: the packet from its IPv6 header on      |
  */
 import type { Packet } from '../../../src/kernel/packet.ts'
+import { explainAs, type Meaning } from '../error-meaning.ts'
 import type { ErrorReport } from '../service.ts'
 
 /** Octets before an echo's data, or an error's quote. */
@@ -67,12 +68,6 @@ export interface Complaints {
   complain(packet: Packet, type: number, code: number, rest: number, link: number): void
 }
 
-interface Meaning {
-  readonly code: string
-  readonly reason: string
-  readonly hard: boolean
-}
-
 /** By code of `unreachable` (§3.1); which are final: RFC 1122 §4.2.3.9 carried over, as Linux does. */
 const UNREACHABLE: readonly Meaning[] = [
   { code: 'ENETUNREACH', reason: 'netUnreachable', hard: false },
@@ -102,13 +97,5 @@ function meaningOf(type: number, code: number): Meaning | undefined {
 
 /** Fills in what type and code mean. @returns false when they are not those of an error we know. */
 export function explain(report: ErrorReport, type: number, code: number): boolean {
-  const meaning = meaningOf(type, code)
-  if (meaning === undefined) return false
-  report.type = type
-  report.icmpCode = code
-  report.code = meaning.code
-  report.reason = meaning.reason
-  report.hard = meaning.hard
-  report.mtu = 0
-  return true
+  return explainAs(meaningOf(type, code), report, type, code)
 }
