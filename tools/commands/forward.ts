@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { InvalidArgumentError } from 'commander'
 import { CommandError, EXIT } from '../exit.ts'
 import { withExamples } from '../help.ts'
+import { hostPortText } from '../host-port.ts'
 import { aborted, interruption } from '../interrupt.ts'
 import { Output } from '../output.ts'
 import { relay } from '../relay.ts'
@@ -35,12 +36,15 @@ async function forward(listen: HostPort, to: HostPort, options: ForwardOptions):
   const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (client) => {
     clients.add(client.on('close', () => clients.delete(client)))
     const inside = running.node.net.connect({ host: to.host, port: to.port, allowHalfOpen: true })
-    relay(client, inside, (error) => output.message(`${to.host}:${to.port}: ${error.message}`))
+    relay(client, inside, (error) => output.message(`${hostPortText(to.host, to.port)}: ${error.message}`))
   })
   await listening(server, listen)
   try {
     const { address, port } = server.address() as net.AddressInfo
-    output.data({ listening: { address, port }, to }, () => `${address}:${port} leads to ${to.host}:${to.port}`)
+    output.data(
+      { listening: { address, port }, to },
+      () => `${hostPortText(address, port)} leads to ${hostPortText(to.host, to.port)}`,
+    )
     await aborted(signal)
     throw signal.reason
   } finally {

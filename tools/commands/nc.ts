@@ -1,10 +1,13 @@
 /** `netstrata nc`: stdin and stdout as one end of a connection, or of an exchange of datagrams. */
 import { once } from 'node:events'
 import type net from 'node:net'
+import { isIP } from 'node:net'
 import type { Command } from 'commander'
 import { NetError, type Node, type Sockets } from '../../src/index.ts'
+import { splitZone } from '../../src/kernel/address.ts'
 import { usageError } from '../exit.ts'
 import { withExamples } from '../help.ts'
+import { hostPortText } from '../host-port.ts'
 import { aborted, interruption, pause, unlessAborted } from '../interrupt.ts'
 import { Output } from '../output.ts'
 import { bootNode } from '../stack/boot.ts'
@@ -97,7 +100,9 @@ async function connect({ node, host, port, options: { wait } }: Talk): Promise<n
     return await node.net.promises.connect({ host: host as string, port, allowHalfOpen: true, signal: timeout })
   } catch (error) {
     if (!timeout.aborted) throw error
-    throw new NetError('ETIMEDOUT', `no answer from ${host}:${port} within ${wait} s`, { cause: error })
+    throw new NetError('ETIMEDOUT', `no answer from ${hostPortText(host as string, port)} within ${wait} s`, {
+      cause: error,
+    })
   }
 }
 
@@ -108,7 +113,7 @@ async function accept({ node, host, port, output }: Talk): Promise<net.Socket> {
   output.message(`listening on port ${port}`)
   const [socket] = (await once(server, 'connection')) as [net.Socket]
   server.close()
-  output.message(`connection from ${socket.remoteAddress}:${socket.remotePort}`)
+  output.message(`connection from ${hostPortText(socket.remoteAddress as string, socket.remotePort as number)}`)
   return socket
 }
 
@@ -117,9 +122,15 @@ type DatagramSocket = ReturnType<Node<Sockets>['dgram']['createSocket']>
 /** Each piece of input is a datagram; with -l the answers go to whoever was heard from last. */
 async function datagrams(talk: Talk): Promise<void> {
   const { node, options } = talk
-  const socket = node.dgram.createSocket('udp4')
+  const socket = node.dgram.createSocket(datagramType(talk))
   const failed = new Promise<never>((_, reject) => socket.once('error', reject))
   await Promise.race([options.listen === true ? answerAll(talk, socket) : askOne(talk, socket), failed])
+}
+
+/** By the address; who listens to any hears both families where the node has both. */
+function datagramType({ node, host }: Talk): 'udp4' | 'udp6' {
+  const ipv6 = host === undefined ? node.top.ipv6 === true : isIP(splitZone(host)[0]) === 6
+  return ipv6 ? 'udp6' : 'udp4'
 }
 
 /** Who listens stays until told to leave. */

@@ -1,8 +1,10 @@
 /** What a running node answers on its control socket. */
 import { Writable } from 'node:stream'
 import { z } from 'zod'
+import type { Endpoint } from '../../src/api/sockets.ts'
 import type { EchoReply, LinkEntry, Node, RouteEntry, Sockets } from '../../src/index.ts'
-import { tryParseAddress } from '../../src/kernel/address.ts'
+import { formatScoped, tryParseAddress } from '../../src/kernel/address.ts'
+import { hostPortText } from '../host-port.ts'
 import { version } from '../version.ts'
 import type { ControlMethods } from './server.ts'
 
@@ -172,4 +174,4 @@ function datagrams(node: Node<Sockets>): object[] {
   }))
 }
 
-const endpoint = ({ address, port }: { address: { toString(): string }; port: number }): string => `${address}:${port}`
+const endpoint = ({ address, port, zone = '' }: Endpoint): string => hostPortText(formatScoped(address, zone), port)

@@ -29,7 +29,7 @@ import {
   udp,
   udpTunnel,
 } from '../../src/index.ts'
-import { parseAddress, parsePrefix } from '../../src/kernel/address.ts'
+import { type IpAddress, parseAddress, parsePrefix, splitZone } from '../../src/kernel/address.ts'
 import { nodeMethods } from '../control/node-methods.ts'
 import { freeName, serveControl } from '../control/server.ts'
 import { usageError } from '../exit.ts'
@@ -56,6 +56,7 @@ export async function bootNode(config: NodeConfig, options: BootOptions): Promis
   const node = await boot(checkedBlueprint(config), name, { hosts: config.hosts })
   try {
     configure(node, config)
+    await addressesUsable(node)
     if (config.capture !== undefined) node.capture(config.capture)
     const control = options.control ? await serveControl(name, nodeMethods(node, config.hosts)) : undefined
     const close = async (): Promise<void> => {
@@ -69,6 +70,26 @@ export async function bootNode(config: NodeConfig, options: BootOptions): Promis
     await node.close()
     throw error
   }
+}
+
+/** Two seconds are what looking for duplicates takes at the most (RFC 4862 §5.4); a duplicate is never usable. */
+const USABLE_MS = 3000
+
+/** What a command does first is to find its own IPv6 addresses there, which are looked for on their links before they are used. */
+async function addressesUsable({ top }: Node<Sockets>): Promise<void> {
+  const until = performance.now() + USABLE_MS
+  const isUsable = (address: IpAddress): boolean => {
+    try {
+      top.stream.listen({ address, port: 0 }, { acceptable: () => {} }).close()
+      return true
+    } catch {
+      return false
+    }
+  }
+  const own = top.network.links().flatMap(({ addresses }) => addresses.map((text) => parsePrefix(text).address))
+  const awaited = own.filter((address) => !address.isIpv4 && !address.isScoped)
+  while (!awaited.every(isUsable) && performance.now() < until)
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
 }
 
 /** Connections that are closed, but whose last octets or FIN the peer has not acknowledged. */
@@ -102,8 +123,9 @@ export function blueprintOf(config: NodeConfig): Blueprint<Sockets> {
 
 /** A node that has nothing to do with IPv6 is none of its stations. */
 function usesIpv6({ links, routes, gateway }: NodeConfig): boolean {
-  const addresses = [...links.flatMap((link) => link.addresses), ...routes.map(({ prefix }) => prefix), gateway ?? []]
-  return addresses.flat().some((text) => !parsePrefix(text).address.isIpv4)
+  const ways = [...routes.map(({ prefix }) => prefix), ...(gateway === undefined ? [] : splitZone(gateway).slice(0, 1))]
+  const addresses = [...links.flatMap((link) => link.addresses), ...ways]
+  return addresses.some((text) => !parsePrefix(text).address.isIpv4)
 }
 
 function configure(node: Node<Sockets>, config: NodeConfig): void {
@@ -114,8 +136,9 @@ function configure(node: Node<Sockets>, config: NodeConfig): void {
     if (spec.type === 'ppp' && spec.isDefault) network.routes.add({ prefix: '0.0.0.0/0', link: name })
   }
   if (config.gateway !== undefined) {
-    const prefix = parseAddress(config.gateway).isIpv4 ? '0.0.0.0/0' : '::/0'
-    network.routes.add({ prefix, via: config.gateway })
+    const [via, link] = splitZone(config.gateway)
+    const prefix = parseAddress(via).isIpv4 ? '0.0.0.0/0' : '::/0'
+    network.routes.add({ prefix, via, ...(link === '' ? {} : { link }) })
   }
 }
 

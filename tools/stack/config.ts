@@ -1,6 +1,6 @@
 /** What a node of the command line is made of: from options, or from a YAML file whose errors name line and column. */
 import { z } from 'zod'
-import { parsePrefix, tryParseAddress } from '../../src/kernel/address.ts'
+import { parsePrefix, splitZone, tryParseAddress } from '../../src/kernel/address.ts'
 import { type LinkSpec, LinkSpecError, parseLinkSpec } from './link-spec.ts'
 import { readYaml } from './yaml.ts'
 
@@ -38,6 +38,16 @@ export const addressField: z.ZodString = z
   .string()
   .refine((text) => tryParseAddress(text) !== undefined, "not an IP address such as '10.0.0.1'")
 
+/** Says what is wrong with what is not a gateway. */
+export const NO_GATEWAY = "not an IP address such as '10.0.0.1', or 'fe80::1%eth0' with its link"
+
+/** Whether packets can be sent by way of it: an address, and if that is link-local possibly its link. */
+export function isGateway(text: string): boolean {
+  const [host, zone] = splitZone(text)
+  const address = tryParseAddress(host)
+  return address !== undefined && (host === text || (zone !== '' && address.isScoped))
+}
+
 /** An address with the length of its prefix, as text. */
 export const prefixField: z.ZodString = z
   .string()
@@ -70,7 +80,7 @@ const schema = z.strictObject({
       (links) => Object.values(links).some(({ link, addresses }) => addresses.length > 0 || isNegotiated(link)),
       'a node needs an address on one of its links: addresses: [10.0.0.1/24]',
     ),
-  gateway: addressField.optional(),
+  gateway: z.string().refine(isGateway, NO_GATEWAY).optional(),
   routes: z
     .array(z.strictObject({ prefix: prefixField, via: addressField.optional(), link: z.string().optional() }))
     .default([]),

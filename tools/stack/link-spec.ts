@@ -213,7 +213,7 @@ export function parseHostPort(text: string, defaultHost?: string): HostPort {
 }
 
 function hostPort(whole: string | undefined, text: string, defaultHost: string | undefined): HostPort {
-  const match = /^(?:(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text)
+  const match = /^(?:(?:\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text)
   const host = match?.[1] ?? match?.[2] ?? defaultHost
   const port = Number(match?.[3])
   if (host === undefined || !(port <= 65_535)) {

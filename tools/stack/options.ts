@@ -1,8 +1,7 @@
 /** The options by which every command that needs a stack is told which. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { tryParseAddress } from '../../src/kernel/address.ts'
 import { usageError } from '../exit.ts'
-import { isNodeName, isPrefix, NO_NAME, type NodeConfig, readConfig } from './config.ts'
+import { isGateway, isNodeName, isPrefix, NO_GATEWAY, NO_NAME, type NodeConfig, readConfig } from './config.ts'
 import { type LinkSpec, LinkSpecError, parseLinkSpec } from './link-spec.ts'
 
 /** What commander gathers. */
@@ -49,7 +48,7 @@ export function withStack(command: Command): Command {
         return links
       }),
     )
-    .addOption(new Option('--gateway <address>', 'where packets go that no link leads to').argParser(address))
+    .addOption(new Option('--gateway <address>', 'where packets go that no link leads to').argParser(gateway))
     .option('--config <file>', 'read the node from a YAML file instead')
     .option('--capture <file>', 'write what passes the links to a pcapng file')
     .option('--name <name>', "the node's name; default: the command's")
@@ -123,8 +122,8 @@ function linkSpec(text: string): LinkSpec {
   }
 }
 
-function address(text: string): string {
-  if (tryParseAddress(text) === undefined) throw usageError(`'${text}' is not an IP address such as '10.0.0.1'`)
+function gateway(text: string): string {
+  if (!isGateway(text)) throw usageError(`'${text}' is ${NO_GATEWAY}`)
   return text
 }
 
