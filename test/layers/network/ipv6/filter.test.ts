@@ -59,6 +59,7 @@ routed(
   'by link, prefix, port and type; silently, or with a word to the sender',
   ruled(
     { name: 'web', hook: 'forward', in: 'a', out: 'b', protocol: 'udp', destinationPort: 80, action: 'allow' },
+    { name: 'any part', hook: 'forward', protocol: 'tcp', action: 'allow' },
     { name: 'echo', protocol: 'icmpv6', icmpType: [128, 129], action: 'allow' },
     { name: 'told', hook: 'forward', destination: 'fd00:b::/64', destinationPort: '81-90', action: 'reject' },
     { name: 'rest', hook: ['forward', 'input'], action: 'deny' },
@@ -104,9 +105,24 @@ routed(
       ['notOurNeighbour'],
       'discovery is not asked about',
     )
+    const beyond = icmp(135, 0, 0, pattern(16), { source: INSIDE, destination: OUTSIDE, hopLimit: 255 })
+    const afar = icmp(135, 0, 0, pattern(16), { source: OUTSIDE, destination: 'fd00:b::1', hopLimit: 254 })
+    t.strictSame(
+      newDrops(network, () => a.inject(beyond)),
+      ['policyDenied'],
+      'unless it goes beyond the link',
+    )
+    t.strictSame(
+      newDrops(network, () => b.inject(afar)),
+      ['policyDenied'],
+      'or may have come from there',
+    )
+    b.sent.length = 0
+    a.inject(fromInside(FRAGMENT, Uint8Array.from([...fragmentHeader(TCP, 8, false, 1), ...pattern(8)])))
+    t.equal(b.sent.length, 1, 'a later fragment is of its protocol')
     t.strictSame(a.sent, [])
     const counts = Object.fromEntries(network.control.policy().map(({ name, packets }) => [name, packets]))
-    t.match(counts, { web: 2, echo: 2, told: 1, rest: 4 })
+    t.match(counts, { web: 2, echo: 2, told: 1, rest: 6 })
   },
 )
 
@@ -122,9 +138,10 @@ routed(
     { hook: 'output', protocol: 'icmpv6', action: 'deny' },
   ),
   async (t, { network, a, b }) => {
-    a.inject(fromInside(UDP, datagram(53, '2001:db8::5'), '2001:db8::5'))
+    const original = { source: INSIDE, destination: '2001:db8::5', trafficClass: 0xff, flow: 0xabcde }
+    a.inject(packet({ ...original, next: UDP, payload: datagram(53, '2001:db8::5') }))
     const [sent] = b.sent
-    t.match(Buffer.from(sent ?? []).toString('hex'), /^6b80/)
+    t.match(Buffer.from(sent ?? []).toString('hex'), /^6bbabcde/, 'ECN and the flow label stay')
     t.equal(Buffer.from(sent ?? []).readUInt16BE(42), 5353)
     t.ok(sumsUp(sent, 'fd00:b::77', UDP), 'its checksum follows')
     t.strictSame(
