@@ -49,7 +49,7 @@ const RULES: readonly AmbientRule[] = [
   rule("the capture's file end", /^src\/capture\/file\.ts$/, LANGUAGE, WAITING, MACHINE),
   rule('a capture', /^src\/capture\//, LANGUAGE, WAITING),
   rule('the kernel and the protocols', /^(?:src\/kernel\/|layers\/(?:offload|datalink|network|transport)\/)/, LANGUAGE),
-  rule('routing protocols', /^layers\/middleware\/routing\//, LANGUAGE),
+  rule('routing protocols', /^layers\/middleware\/routing\/([\w-]+)\/(?!\1\.ts$)/, LANGUAGE),
   rule('middleware', /^layers\/middleware\//, LANGUAGE, WAITING, ['AbortSignal']),
   rule(
     'media without a machine',

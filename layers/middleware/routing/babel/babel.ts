@@ -1,0 +1,283 @@
+/**
+ * Babel on a node: its machine over datagram sockets, one a link, and the node's routing table. It knows no more of IP than any
+ * other program: what it learns it adds to the routes, and what others have put there it announces as it was told.
+ */
+import type { DatagramSocket, Endpoint, Sockets } from '../../../../src/api/sockets.ts'
+import { IpAddress, parsePrefix } from '../../../../src/kernel/address.ts'
+import { type Duration, type Instant, ms } from '../../../../src/kernel/clock.ts'
+import { Drive } from '../../../../src/kernel/drive.ts'
+import type { Env } from '../../../../src/kernel/env.ts'
+import { invalidValue, NetError } from '../../../../src/kernel/errors.ts'
+import type { Layer } from '../../../../src/kernel/layer.ts'
+import type { Random } from '../../../../src/kernel/random.ts'
+import { Timer } from '../../../../src/kernel/timers.ts'
+import { Authenticator, type BabelKey, checkKey } from './authenticator.ts'
+import type { Interface } from './interface.ts'
+import { type DropReason, Babel as Machine } from './machine.ts'
+import { type BabelOptions, type InterfaceDefaults, routerIdOf, type Settings, settingsOf } from './options.ts'
+import { type BabelNeighbour, type BabelRoute, formatRouter, listNeighbours, listRoutes } from './status.ts'
+import type { Destination } from './tables.ts'
+import { GROUP, INFINITY, PORT } from './tlv.ts'
+
+/** Babel, as seen from outside. */
+export interface BabelControl {
+  /** 16 hexadecimal digits. */
+  readonly routerId: string
+  /** How often a packet, or something in it, came to nothing, by its reason. */
+  readonly drops: ReadonlyMap<DropReason | 'unsent' | 'routeRefused', number>
+  neighbours(): BabelNeighbour[]
+  /** All that was heard, what is not used included. */
+  routes(): BabelRoute[]
+  /**
+   * Exchanges a link's keys while it is in use: first both the old and the new one everywhere, then the new one alone.
+   * @throws TypeError ERR_INVALID_ARG_VALUE — no such link, a key that cannot be, or none where there were some.
+   */
+  rekey(link: string, keys: readonly BabelKey[]): void
+}
+
+export const ORIGIN = 'babel'
+const GROUP_ADDRESS = new IpAddress(...GROUP)
+/** IPv6 and UDP. */
+const HEADER_OCTETS = 48
+const LEAST_MTU = 1280
+/** What changes at once is looked at once. */
+const SETTLE: Duration = ms(50)
+/** What neighbours are told may wait in the links of a node that closes. */
+const FAREWELL: Duration = ms(5)
+
+/**
+ * A router of Babel: `stack(…, sockets(tcp(), udp()), babel({ interfaces: { eth0: {} }, redistribute: [{ origin: 'link', action: 'allow' }] }))`.
+ * The node should forward, and needs IPv6; IPv4 destinations go by the IPv4 addresses of the links.
+ * @throws TypeError ERR_INVALID_ARG_VALUE, RangeError ERR_OUT_OF_RANGE — an option makes no sense; at once.
+ */
+export function babel(options: BabelOptions): Layer<Sockets, Sockets & { readonly babel: BabelControl }> {
+  const settings = settingsOf(options)
+  return (sockets, env) => ({ ...sockets, babel: new Router(sockets, env, options, settings) })
+}
+
+/** A link that Babel speaks on. */
+interface Speaking {
+  readonly on: Interface
+  readonly socket: DatagramSocket
+  readonly authenticator: Authenticator | null
+  /** By what the link was when it began; another: it begins anew. */
+  readonly was: string
+}
+
+class Router implements BabelControl {
+  readonly routerId: string
+  readonly drops: Map<DropReason | 'unsent' | 'routeRefused', number>
+  private readonly sockets: Sockets
+  private readonly env: Env
+  private readonly settings: Settings
+  private readonly random: Random
+  private readonly machine: Machine
+  private readonly drive: Drive
+  private readonly speaking = new Map<string, Speaking>()
+  /** Destinations we have given the node a route to: prefix, and the way. */
+  private readonly installed = new Map<string, string>()
+  /** What is announced: prefix, and metric. */
+  private announced = new Map<string, number>()
+  private readonly always: ReadonlyMap<string, number>
+  private readonly settle: Timer
+  /** Our own changes are no news. */
+  private changing = false
+
+  constructor(sockets: Sockets, env: Env, options: BabelOptions, settings: Settings) {
+    this.sockets = sockets
+    this.env = env
+    this.settings = settings
+    this.random = env.random('babel')
+    const [routerHigh, routerLow] = routerIdOf(options.routerId, this.random)
+    this.routerId = formatRouter(routerHigh, routerLow)
+    const { accept, announce } = settings
+    const { random } = this
+    this.machine = new Machine({ routerHigh, routerLow, random, acceptFilter: accept, announceFilter: announce })
+    this.drops = this.machine.drops
+    this.drive = new Drive(this.machine, env.timers, this)
+    this.always = new Map((options.announce ?? []).map((prefix) => [textOf(prefix), 0]))
+    this.settle = new Timer({ expire: (now) => this.look(now) })
+    const forget = sockets.network.onChange(() => {
+      if (!this.changing && !this.settle.armed) env.timers.arm(this.settle, env.clock.now() + SETTLE)
+    })
+    env.defer(() => {
+      forget()
+      return this.close()
+    })
+    this.look(env.clock.now())
+  }
+
+  neighbours(): BabelNeighbour[] {
+    return listNeighbours(this.machine)
+  }
+
+  routes(): BabelRoute[] {
+    return listRoutes(this.machine)
+  }
+
+  rekey(link: string, keys: readonly BabelKey[]): void {
+    for (const key of keys) checkKey(key)
+    const authenticator = this.speaking.get(link)?.authenticator
+    if (authenticator == null) throw invalidValue('link', 'the name of a link that has keys', link)
+    if (keys.length === 0) throw invalidValue('keys', 'one or more', '[]')
+    authenticator.rekey(keys)
+  }
+
+  /** Moves what the machine has to say, and what it has found out. */
+  pump(): void {
+    for (let packet = this.machine.output(); packet !== undefined; packet = this.machine.output()) {
+      const { name } = packet.interface.settings
+      try {
+        this.speaking.get(name)?.socket.send(packet.octets, 0, packet.length, packet.to ?? GROUP_ADDRESS, PORT, name)
+      } catch (error) {
+        // The link may have gone down, or no way be known to the neighbour: what matters is said again.
+        if (!(error instanceof NetError)) throw error
+        this.count('unsent')
+      }
+    }
+    this.changing = true
+    try {
+      for (let found = this.machine.take(); found !== undefined; found = this.machine.take()) this.install(found)
+    } finally {
+      this.changing = false
+    }
+  }
+
+  /** Looks at links and routes: which to speak on, and what to announce. */
+  private look(now: Instant): void {
+    const links = new Map(this.sockets.network.links().map((link) => [link.name, link]))
+    for (const [name, how] of this.settings.interfaces) {
+      const link = links.get(name)
+      const local = link?.addresses.map(addressOf).find((address) => address.isScoped)
+      const was =
+        link === undefined || local === undefined || link.state !== 'up' ? '' : `${link.mtu} ${link.addresses}`
+      if (was === (this.speaking.get(name)?.was ?? '')) continue
+      this.silence(name, now)
+      if (link !== undefined && local !== undefined && was !== '') {
+        const own4 = link.addresses.map(addressOf).find(({ isIpv4 }) => isIpv4)
+        this.speak(name, how, Math.max(LEAST_MTU, link.mtu) - HEADER_OCTETS, local, own4?.w3 ?? null, was, now)
+      }
+    }
+    this.redistribute(now)
+    this.drive.run(now)
+  }
+
+  private speak(
+    name: string,
+    how: InterfaceDefaults,
+    maxOctets: number,
+    address: IpAddress,
+    nextHop4: number | null,
+    was: string,
+    now: Instant,
+  ): void {
+    const { keys, ...rest } = how
+    const authenticator = keys.length === 0 ? null : new Authenticator(keys, this.random)
+    const on = this.machine.attach({ ...rest, name, maxOctets, address, nextHop4, authenticator }, now)
+    const arrived = (octets: Uint8Array, start: number, length: number, from: Endpoint, to: Endpoint): void => {
+      if (from.port !== PORT) return
+      const own = to.address.w0 >>> 24 === MULTICAST ? null : to.address
+      const at = this.env.clock.now()
+      this.machine.input(on, octets, start, length, from.address, own, at)
+      this.drive.run(at)
+    }
+    const options = { multicastTtl: 1, ttl: 1, multicastLoopback: false, trafficClass: INTERNET_CONTROL }
+    const socket = this.sockets.datagram.bind(
+      { address: new IpAddress(0, 0, 0, 0), ipv6Only: true, port: PORT, link: name, reuse: true, options },
+      { message: (_socket, octets, start, length, from, to) => arrived(octets, start, length, from, to) },
+    )
+    socket.join(GROUP_ADDRESS, name)
+    this.speaking.set(name, { on, socket, authenticator, was })
+  }
+
+  private silence(name: string, now: Instant): void {
+    const speaking = this.speaking.get(name)
+    if (speaking === undefined) return
+    this.speaking.delete(name)
+    this.machine.detach(speaking.on, now)
+    speaking.socket.close()
+  }
+
+  /** Announces what the rules want of the node's routes, and what always is. */
+  private redistribute(now: Instant): void {
+    const wanted = new Map(this.always)
+    for (const { prefix, origin, action } of this.sockets.network.routes.list()) {
+      if (origin === ORIGIN || action !== 'forward') continue
+      const one = wireOf(prefix)
+      const metric = one.address.isScoped ? INFINITY : this.settings.redistribute(one, 0, origin)
+      if (metric !== INFINITY) wanted.set(prefix, Math.min(metric, wanted.get(prefix) ?? INFINITY))
+    }
+    for (const prefix of this.announced.keys()) if (!wanted.has(prefix)) this.machine.withdraw(wireOf(prefix), now)
+    for (const [prefix, metric] of wanted) {
+      if (this.announced.get(prefix) !== metric) this.machine.announce(wireOf(prefix), metric, now)
+    }
+    this.announced = wanted
+  }
+
+  /** Gives the node the way to a destination, in place of the one it had. */
+  private install(found: Destination): void {
+    const { address, length, own, selected, routes } = found
+    const prefix = `${address}/${length}`
+    const link = selected?.neighbour.interface.settings.name
+    const way = own >= 0 ? '' : selected !== null ? `${selected.nextHop} ${link}` : routes !== null ? UNREACHABLE : ''
+    const before = this.installed.get(prefix) ?? ''
+    if (way === before) return
+    const { routes: table } = this.sockets.network
+    if (way !== '') {
+      const { metric } = this.settings
+      try {
+        if (way === UNREACHABLE) table.add({ prefix, metric, origin: ORIGIN, action: 'unreachable' })
+        else table.add({ prefix, via: `${selected?.nextHop}`, link: `${link}`, metric, origin: ORIGIN })
+      } catch (error) {
+        // A next hop that is on no link of ours: there is no way then.
+        if (!(error instanceof NetError)) throw error
+        this.count('routeRefused')
+      }
+    }
+    if (before !== '') {
+      const [via, on] = before.split(' ')
+      if (before === UNREACHABLE) table.remove({ prefix, origin: ORIGIN, action: 'unreachable' })
+      else table.remove({ prefix, origin: ORIGIN, via, link: on })
+    }
+    if (way === '') this.installed.delete(prefix)
+    else this.installed.set(prefix, way)
+  }
+
+  /** Takes leave: neighbours hear that nothing leads here, and the node's routes are as they were. */
+  private close(): Promise<void> {
+    this.env.timers.cancel(this.settle)
+    this.machine.close()
+    this.drive.run(this.env.clock.now())
+    this.drive.stop()
+    for (const { socket } of this.speaking.values()) socket.close()
+    this.changing = true
+    this.sockets.network.routes.list().forEach(({ prefix, origin }) => {
+      if (origin === ORIGIN) this.sockets.network.routes.remove({ prefix, origin })
+    })
+    return new Promise((resolve) =>
+      this.env.timers.arm(new Timer({ expire: () => resolve() }), this.env.clock.now() + FAREWELL),
+    )
+  }
+
+  private count(reason: 'unsent' | 'routeRefused'): void {
+    this.drops.set(reason, (this.drops.get(reason) ?? 0) + 1)
+  }
+}
+
+const UNREACHABLE = 'unreachable'
+const MULTICAST = 0xff
+/** CS6, as routers speak to routers (RFC 4594 §3.2). */
+const INTERNET_CONTROL = 0xc0
+
+const addressOf = (text: string): IpAddress => parsePrefix(text).address
+
+function wireOf(text: string): { address: IpAddress; length: number; isIpv4: boolean } {
+  const { address, length } = parsePrefix(text)
+  return { address, length, isIpv4: address.isIpv4 }
+}
+
+/** @throws TypeError ERR_INVALID_ARG_VALUE — not a prefix. */
+function textOf(prefix: string): string {
+  const { address, length } = parsePrefix(prefix, 'announce')
+  return `${address}/${length}`
+}

@@ -1,0 +1,109 @@
+/** Babel on booted nodes: over sockets of ours, on virtual time, and what comes of it in their routing tables. */
+import t from 'tap'
+import {
+  type BabelOptions,
+  babel,
+  beside,
+  type CableEnd,
+  cable,
+  ethernet,
+  ip,
+  ipv4,
+  ipv6,
+  ms,
+  Simulation,
+  seconds,
+  sockets,
+  stack,
+  tcp,
+  udp,
+} from '../../../../../src/index.ts'
+
+const KEY = { algorithm: 'hmac-sha256', key: new Uint8Array(32).fill(7) } as const
+
+function router(
+  sim: Simulation,
+  name: string,
+  links: Record<string, CableEnd<'ethernet'>>,
+  number: number,
+  addresses: Record<string, string>,
+  options: Partial<BabelOptions> = {},
+) {
+  const stacked = Object.fromEntries(Object.entries(links).map(([link, end]) => [link, stack(end, ethernet())]))
+  return sim.boot(
+    name,
+    stack(
+      beside(stacked),
+      ip(ipv4({ addresses, forwarding: true }), ipv6({ forwarding: true })),
+      sockets(tcp(), udp()),
+      babel({
+        interfaces: Object.fromEntries(Object.keys(links).map((link) => [link, { keys: [KEY] }])),
+        announce: [`10.99.${number}.0/24`, `fd00:${number}::/64`],
+        ...options,
+      }),
+    ),
+  )
+}
+
+/** A ── B ── C */
+function chain(sim: Simulation) {
+  const [ab, ba] = cable({ medium: 'ethernet', delay: ms(1) })
+  const [bc, cb] = cable({ medium: 'ethernet', delay: ms(1) })
+  const a = router(sim, 'A', { toB: ab }, 1, { toB: '10.0.1.1/24' })
+  const b = router(sim, 'B', { toA: ba, toC: bc }, 2, { toA: '10.0.1.2/24', toC: '10.0.2.2/24' })
+  const c = router(
+    sim,
+    'C',
+    { toB: cb },
+    3,
+    { toB: '10.0.2.3/24' },
+    {
+      redistribute: [{ origin: 'static', prefix: '10.50.0.0/16', action: 'allow', metric: 5 }],
+    },
+  )
+  return { a, b, c }
+}
+
+t.test('routes of both families are learnt, given to the node, and taken back', async (t) => {
+  const sim = new Simulation({ seed: 3 })
+  const { a, b, c } = chain(sim)
+  await sim.run(seconds(20))
+  const way = (destination: string) => a.top.network.routes.lookup(destination)
+  t.match(way('10.99.3.1'), { prefix: '10.99.3.0/24', via: '10.0.1.2', link: 'toB', origin: 'babel' })
+  t.match(way('fd00:3::1'), { prefix: 'fd00:3::/64', via: /^fe80::/, link: 'toB', origin: 'babel' })
+  t.match(b.top.babel.neighbours(), [
+    { link: 'toA', cost: 96 },
+    { link: 'toC', cost: 96 },
+  ])
+  t.match(
+    a.top.babel.routes().find(({ prefix }) => prefix === '10.99.3.0/24'),
+    { metric: 192, refmetric: 96, routerId: c.top.babel.routerId, selected: true, feasible: true },
+  )
+  c.top.network.routes.add({ prefix: '10.50.1.0/24', via: '10.0.2.2', origin: 'static' })
+  await sim.run(seconds(3))
+  t.match(way('10.50.1.1'), { origin: 'babel', via: '10.0.1.2' }, 'what C was given by hand is announced')
+  c.top.network.routes.remove({ prefix: '10.50.1.0/24', origin: 'static' })
+  await sim.run(seconds(3))
+  t.equal(way('10.50.1.1')?.action, 'unreachable', 'and held as unreachable when it is gone')
+  await c.close()
+  await sim.run(seconds(2))
+  t.equal(way('10.99.3.1')?.action, 'unreachable', 'C has taken leave: nobody waits for its hellos')
+  const own = b.top.network.routes
+  await b.close()
+  t.equal(own.list().filter(({ origin }) => origin === 'babel').length, 0, 'the routes of a node that closes are gone')
+  await sim.close()
+})
+
+t.test('options that make no sense', async (t) => {
+  const throws = (options: Partial<BabelOptions>, code: string) =>
+    t.throws(() => babel({ interfaces: {}, ...options }), { code })
+  throws({ interfaces: { eth0: { rxcost: 0 } } }, 'ERR_OUT_OF_RANGE')
+  throws({ interfaces: { eth0: { helloInterval: 1 } } }, 'ERR_OUT_OF_RANGE')
+  throws({ interfaces: { eth0: { type: 'other' as never } } }, 'ERR_INVALID_ARG_VALUE')
+  throws(
+    { keys: [{ algorithm: 'blake2s', key: new Uint8Array(33) }], interfaces: { eth0: {} } },
+    'ERR_INVALID_ARG_VALUE',
+  )
+  throws({ metric: -1 }, 'ERR_OUT_OF_RANGE')
+  throws({ redistribute: [{ prefix: '10/8', action: 'allow' }] }, 'ERR_INVALID_ARG_VALUE')
+})
