@@ -5,11 +5,13 @@ import t from 'tap'
 import {
   formatIpv4,
   formatMac,
+  formatScoped,
   IpAddress,
   maskIpv4,
   parseAddress,
   parseMac,
   parsePrefix,
+  splitZone,
   tryParseAddress,
   tryParseIpv4,
 } from '../../src/kernel/address.ts'
@@ -203,4 +205,42 @@ t.test('MAC addresses', async (t) => {
     'text and back',
     fc.property(fc.integer({ min: 0, max: 2 ** 48 - 1 }), (mac) => assert.equal(parseMac(formatMac(mac)), mac)),
   )
+})
+
+t.test('IPv6 as the URL standard writes it, too', async (t) => {
+  holds(
+    t,
+    'the same text',
+    fc.property(fc.ipV6(), (text) => {
+      const address = parseAddress(text)
+      // URLs know no mapped addresses, and write their groups.
+      if (address.isIpv4) return
+      assert.equal(`[${address}]`, new URL(`http://[${text}]/`).hostname)
+    }),
+  )
+})
+
+t.test('zones, and what needs one', async (t) => {
+  t.same(splitZone('fe80::1%eth0'), ['fe80::1', 'eth0'])
+  t.same(splitZone('fe80::1'), ['fe80::1', ''])
+  t.same(splitZone('fe80::1%'), ['fe80::1', ''])
+  for (const [text, isScoped] of [
+    ['fe80::1', true],
+    ['febf:ffff::1', true],
+    ['fec0::1', false],
+    ['fe7f::1', false],
+    ['ff02::1', true],
+    ['ff12::1', true],
+    ['ff01::1', false],
+    ['ff05::1', false],
+    ['fd00::1', false],
+    ['::1', false],
+    ['::', false],
+    ['169.254.1.1', false],
+  ] as const) {
+    const address = parseAddress(text)
+    t.equal(address.isScoped, isScoped, text)
+    t.equal(formatScoped(address, 'eth0'), isScoped ? `${text}%eth0` : text)
+    t.equal(formatScoped(address, ''), text)
+  }
 })
