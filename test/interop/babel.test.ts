@@ -9,11 +9,26 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import {
+  babel,
+  beside,
+  boot,
+  ethernet,
+  ip,
+  ipv4,
+  ipv6,
+  seconds,
+  sockets,
+  stack,
+  tapDevice,
+  tcp,
+  udp,
+} from '../../src/index.ts'
 import type { SpeakerOptions } from './babel-speaker.ts'
-import { type Namespace, namespace, oracle, run } from './helpers.ts'
+import { type Cleaning, type Namespace, namespace, oracle, run } from './helpers.ts'
 
 t.setTimeout(120_000)
-const skip = oracle('root', 'ip', 'ping', 'tshark', 'tcpdump', 'babeld', 'bird')
+const skip = oracle('root', 'tun', 'ip', 'ping', 'tshark', 'tcpdump', 'babeld', 'bird')
 
 const KEY = '00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff'
 const SPEAKER = fileURLToPath(new URL('./babel-speaker.ts', import.meta.url))
@@ -43,38 +58,29 @@ async function comes(holds: () => Promise<boolean>, limitMs: number): Promise<bo
 const pings = (from: Namespace, source: string, to: string) => async (): Promise<boolean> =>
   (await from.run('ping', '-c', '1', '-W', '1', '-I', source, to)).code === 0
 
-t.test('between babeld and bird', { skip }, async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'babel-'))
-  t.teardown(() => rmSync(folder, { recursive: true }))
-  const [a, b, c] = [namespace(t), namespace(t), namespace(t)]
-  for (const [i, router] of [a, b, c].entries()) {
-    await router.run('sysctl', '-q', '-w', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1')
-    await router.run('sysctl', '-q', '-w', 'net.ipv6.conf.default.accept_dad=0', 'net.ipv6.conf.all.accept_dad=0')
-    router.ip('addr', 'add', `10.255.0.${i + 1}/32`, 'dev', 'lo')
-    router.ip('addr', 'add', `fd00:255::${i + 1}/128`, 'dev', 'lo')
-  }
-  link(a, b, 'eab', 'eba', '10.1.2')
-  link(b, c, 'ebc', 'ecb', '10.2.3')
-
-  const capture = join(folder, 'babel.pcap')
-  await b.start(/listening/, 'tcpdump', '-U', '-i', 'any', '-w', capture, 'udp', 'port', '6696')
+/** babeld on a device; it announces the namespace's addresses 10.255.0.0/16 and fd00:255::/32. */
+function babeld(inside: Namespace, folder: string, device: string): Promise<void> {
   const local = ['ip 10.255.0.0/16', 'ip fd00:255::/32', 'deny'].flatMap((rule) => ['-C', `redistribute local ${rule}`])
-  await begin(
-    a,
+  return begin(
+    inside,
     'babeld',
-    ...['-I', join(folder, 'a.pid'), '-S', join(folder, 'a.state'), '-h', '1', '-H', '1'],
-    ...['-C', 'default type wired', ...local, 'eab'],
+    ...['-I', join(folder, 'babeld.pid'), '-S', join(folder, 'babeld.state'), '-h', '1', '-H', '1'],
+    ...['-C', 'default type wired', ...local, device],
   )
-  const bird = join(folder, 'bird.conf')
+}
+
+/** bird on a device, with HMAC; it announces what is on the loopback. @returns the path of its control socket. */
+async function bird(inside: Namespace, folder: string, device: string): Promise<string> {
+  const file = join(folder, 'bird.conf')
   writeFileSync(
-    bird,
+    file,
     `router id 10.255.0.3;
      protocol device { scan time 1; }
      protocol direct { ipv4; ipv6; interface "lo"; }
      protocol kernel { ipv4 { export where source = RTS_BABEL; }; }
      protocol kernel { ipv6 { export where source = RTS_BABEL; }; }
      protocol babel {
-       interface "ecb" {
+       interface "${device}" {
          type wired; hello interval 1 s; update interval 4 s;
          authentication mac; password ${KEY.replace(/(..)(?!$)/g, '$1:')} { algorithm hmac sha256; };
        };
@@ -83,7 +89,31 @@ t.test('between babeld and bird', { skip }, async (t) => {
      }`,
   )
   const control = join(folder, 'bird.ctl')
-  await begin(c, 'bird', '-f', '-c', bird, '-s', control, '-P', join(folder, 'bird.pid'))
+  await begin(inside, 'bird', '-f', '-c', file, '-s', control, '-P', join(folder, 'bird.pid'))
+  return control
+}
+
+/** A router of the kernel's, with addresses of its own that are to be found by others. */
+async function kernelRouter(t: Cleaning, number: number): Promise<Namespace> {
+  const router = namespace(t)
+  await router.run('sysctl', '-q', '-w', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1')
+  await router.run('sysctl', '-q', '-w', 'net.ipv6.conf.default.accept_dad=0', 'net.ipv6.conf.all.accept_dad=0')
+  router.ip('addr', 'add', `10.255.0.${number}/32`, 'dev', 'lo')
+  router.ip('addr', 'add', `fd00:255::${number}/128`, 'dev', 'lo')
+  return router
+}
+
+t.test('between babeld and bird', { skip }, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'babel-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const [a, b, c] = [await kernelRouter(t, 1), await kernelRouter(t, 2), await kernelRouter(t, 3)]
+  link(a, b, 'eab', 'eba', '10.1.2')
+  link(b, c, 'ebc', 'ecb', '10.2.3')
+
+  const capture = join(folder, 'babel.pcap')
+  await b.start(/listening/, 'tcpdump', '-U', '-i', 'any', '-w', capture, 'udp', 'port', '6696')
+  await babeld(a, folder, 'eab')
+  const control = await bird(c, folder, 'ecb')
   const options: SpeakerOptions = {
     seed: 1,
     interfaces: [
@@ -119,4 +149,40 @@ t.test('between babeld and bird', { skip }, async (t) => {
   )
   const types = new Set(packets.flatMap((line) => (line.split('\t')[0] ?? '').split(',')))
   for (const type of ['4', '5', '6', '7', '8', '9', '16', '17']) t.ok(types.has(type), `TLV ${type} was there`)
+})
+
+t.test('a node of ours between babeld and bird', { skip }, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'babel-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const [a, c] = [await kernelRouter(t, 1), await kernelRouter(t, 3)]
+  const tap = (inside: Namespace) => stack(tapDevice({ name: 'x0', netns: inside.name }), ethernet())
+  const how = { helloInterval: seconds(1), updateInterval: seconds(4) }
+  const key = { algorithm: 'hmac-sha256', key: Buffer.from(KEY, 'hex') } as const
+  const node = await boot(
+    stack(
+      beside({ left: tap(a), right: tap(c) }),
+      ip(
+        ipv4({ addresses: { left: '10.1.2.2/24', right: '10.2.3.1/24' }, forwarding: true }),
+        ipv6({ forwarding: true }),
+      ),
+      sockets(tcp(), udp()),
+      babel({
+        interfaces: { left: how, right: { ...how, keys: [key] } },
+        redistribute: [{ origin: 'link', prefix: '10.0.0.0/8', action: 'allow' }],
+      }),
+    ),
+    'router',
+  )
+  t.teardown(() => node.close())
+  a.ip('addr', 'add', '10.1.2.1/24', 'dev', 'x0')
+  c.ip('addr', 'add', '10.2.3.2/24', 'dev', 'x0')
+  await babeld(a, folder, 'x0')
+  await bird(c, folder, 'x0')
+  t.ok(await comes(pings(a, '10.255.0.1', '10.255.0.3'), 15_000), 'IPv4 from end to end')
+  t.ok(await comes(pings(c, 'fd00:255::3', 'fd00:255::1'), 5_000), 'IPv6 from end to end')
+  t.match(node.top.network.routes.lookup('10.255.0.3'), { via: '10.2.3.2', link: 'right', origin: 'babel' })
+  t.notOk(node.top.babel.drops.has('wrongMac'))
+  await node.close()
+  const left = async (): Promise<boolean> => !/^10\.255\.0\.1 via/m.test(c.ip('route', 'show'))
+  t.ok(await comes(left, 2_000), 'bird hears that we have closed')
 })
