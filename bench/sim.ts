@@ -7,9 +7,9 @@ import { parseAddress } from '../src/kernel/address.ts'
 import { ms as milliseconds } from '../src/kernel/clock.ts'
 import { beside, stack } from '../src/kernel/stack.ts'
 import { Simulation } from '../src/runtime/simulation.ts'
-import { throughRouter } from './forward.ts'
 import { alternate, type Bench, figure, type Subject } from './harness.ts'
 import { host } from './hosts.ts'
+import { throughRouter } from './router-stand.ts'
 
 const HOSTS = 100
 /** Datagrams each host has under way. */

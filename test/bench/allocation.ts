@@ -7,8 +7,8 @@
  */
 import { PerformanceObserver } from 'node:perf_hooks'
 import { getHeapStatistics } from 'node:v8'
-import { routerStand } from '../../bench/forward.ts'
 import { cablePair } from '../../bench/hosts.ts'
+import { routerStand } from '../../bench/router-stand.ts'
 import { Sink, smallSink, smallSource } from '../../bench/streams.ts'
 
 /** Moves `n` packets. */
