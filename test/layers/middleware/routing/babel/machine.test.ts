@@ -83,6 +83,18 @@ t.test('a way that has become a little better is taken when it has been so for a
   t.equal(stand.way(NET), 'fe80::3 191')
 })
 
+t.test('a way that has been better, but is not now, is no reason to change', async (t) => {
+  const stand = new Stand()
+  const [near, far] = [new Peer(0, 2).meet(stand), new Peer(1, 3).meet(stand)]
+  near.update(stand, NET, 100, 1, 9)
+  stand.run(seconds(1))
+  far.update(stand, NET, 200, 1, 9) // at 296, and not feasible
+  near.update(stand, NET, 254, 2, 9)
+  stand.run(seconds(30))
+  far.update(stand, NET, 300, 3, 9) // feasible, at 396 now
+  t.equal(stand.way(NET), 'fe80::2 350')
+})
+
 t.test('what was announced makes worse words of others unfeasible', async (t) => {
   const stand = new Stand()
   const [near, far] = [new Peer(0, 2).meet(stand), new Peer(1, 3).meet(stand)]
