@@ -11,6 +11,8 @@ export const ALL_HOSTS: number = 0xe000_0001 | 0
 
 export const isLoopback = (word: number): boolean => word >>> 24 === 127
 /** 224.0.0.0/4 */
+/** 224.0.0.0/24: routers send it on to nobody (RFC 5771 §4). */
+export const staysOnLink = (group: number): boolean => group >>> 8 === 0xe00000
 export const isMulticast = (word: number): boolean => word >>> 28 === 14
 /** 240.0.0.0/4, the limited broadcast included (RFC 1112 §4). */
 export const isReserved = (word: number): boolean => word >>> 28 === 15

@@ -13,10 +13,11 @@ import type { Cast } from '../../datalink/service.ts'
 import { complete } from '../../offload/complete.ts'
 import { offloadFits } from '../../offload/header.ts'
 import type { LocalReceiver } from '../local.ts'
+import type { GroupRoutes } from '../membership/group-routes.ts'
 import type { Reassembly } from '../reassembly.ts'
 import type { ReversePath } from '../reverse-path.ts'
 import { NetworkAddressing, PROTOCOL } from '../service.ts'
-import { type Addresses, isLoopback, isMulticast, isReserved, isThisNetwork } from './addresses.ts'
+import { type Addresses, isLoopback, isMulticast, isReserved, isThisNetwork, staysOnLink } from './addresses.ts'
 import type { Filter } from './filter.ts'
 import * as header from './header.ts'
 import type { Hop, Hops } from './hops.ts'
@@ -39,6 +40,8 @@ export interface InputRules {
   readonly reversePath: ReversePath | null
   readonly nat: Nat | null
   readonly filter: Filter | null
+  /** Null where no groups are sent on. */
+  readonly groups: GroupRoutes | null
 }
 
 export class Input implements LocalReceiver {
@@ -164,6 +167,9 @@ export class Input implements LocalReceiver {
 
   private toMany(packet: Packet, port: Ipv4Port | null, hop: Hop, w1: number, source: number): void {
     const { destination } = hop
+    const { groups } = this.rules
+    if (groups !== null && port !== null && hop.kind === 'multicast')
+      this.relay(packet, port, hop.nextHop, source, groups)
     if (port !== null && isMulticast(destination) && !port.takes(hop.nextHop, this.sender.setIpv4(source))) {
       this.boundary.drop(packet, 'notMember')
       return
@@ -179,6 +185,17 @@ export class Input implements LocalReceiver {
       return
     }
     this.deliver(packet, port, w1)
+  }
+
+  /** Sends a copy by each link that a group goes on to. */
+  private relay(packet: Packet, port: Ipv4Port, group: IpAddress, source: number, groups: GroupRoutes): void {
+    const { view, start } = packet
+    const w2 = view.getInt32(start + 8)
+    if (w2 >>> 24 <= 1 || staysOnLink(group.w3) || !this.addresses.isForeign(source)) return
+    for (const link of groups.onwards(group, this.sender.setIpv4(source), port.port.index)) {
+      const copy = packet.copy(packet.start - packet.base, packet.limit - packet.end)
+      this.output.relay(copy, link, header.decrementTtl(w2))
+    }
   }
 
   /** It is for us. */

@@ -1,8 +1,8 @@
 /**
  * IPv4 (RFC 791, RFC 1122 §3, RFC 1812): one family of the network tier.
  *
- * Not here: source routing (refused), redirects (ignored; none are sent), multicast groups beyond all hosts, and
- * forwarding of multicasts and directed broadcasts.
+ * Not here: source routing (refused), redirects (ignored; none are sent), routing protocols for groups, and forwarding of
+ * directed broadcasts.
  */
 import type { PolicyCount, TranslationEntry } from '../../../src/api/routes.ts'
 import type { IpAddress } from '../../../src/kernel/address.ts'
@@ -14,6 +14,7 @@ import type { Cast } from '../../datalink/service.ts'
 import { Merger } from '../../offload/merge.ts'
 import type { Assigned, Family, FamilyBlueprint, FamilyContext, Port, Refusal } from '../family.ts'
 import { LocalDelivery } from '../local.ts'
+import { GroupRoutes } from '../membership/group-routes.ts'
 import type { SourceFilter } from '../membership/source-filter.ts'
 import { NatTable } from '../nat/table.ts'
 import type { NeighbourOwner, NeighbourSnapshot } from '../neighbours.ts'
@@ -74,6 +75,7 @@ class Ipv4 implements Family, PortOwner {
   private readonly reassembly: Reassembly
   private readonly reassemblyDrive: Drive
   private readonly rules: Policy | null
+  private readonly groups: GroupRoutes
   private readonly nat: Nat | null
   private readonly natDrive: Drive | null
   private readonly input: Input
@@ -99,6 +101,7 @@ class Ipv4 implements Family, PortOwner {
       receiveLocal: (packet) => this.input.receiveLocal(packet),
       ready: () => this.boundary.ready(),
     })
+    this.groups = new GroupRoutes(settings.groups)
     this.rules = settings.policy === null ? null : new Policy(settings.policy)
     const nameOf = (link: number) => this.ports[link]?.port.name ?? ''
     const filter = this.rules === null ? null : new Filter(this.boundary, this.icmp, this.rules, nameOf)
@@ -136,6 +139,7 @@ class Ipv4 implements Family, PortOwner {
         reversePath: reversePath === false ? null : new ReversePath(context.routes, reversePath === 'strict'),
         nat,
         filter,
+        groups: forwarding && settings.groups.length > 0 ? this.groups : null,
       },
     )
     env.defer(() => this.close())
@@ -164,6 +168,7 @@ class Ipv4 implements Family, PortOwner {
     }
     if (this.settings.nat?.link === port.name) joined.nat = this.nat
     joined.igmp = new Igmp(joined, scoped(this.context.env, port.name))
+    if (this.settings.forwarding) this.groups.join(port.name, joined.groups)
     const own = [...(port.index === 1 ? address : []), ...(addresses.get(port.name) ?? [])]
     for (const prefix of own) this.addAddress(port, prefix.address, prefix.length)
   }
@@ -337,6 +342,7 @@ class Ipv4 implements Family, PortOwner {
   }
 
   private bindRules(): void {
+    this.groups.bind(this.ports)
     this.rules?.bind((name) => this.ports.find((port) => port?.port.name === name)?.port.index ?? 0)
   }
 

@@ -3,6 +3,7 @@ import type { NewRoute } from '../../../src/api/routes.ts'
 import { type Prefix, parseAddress, parsePrefix } from '../../../src/kernel/address.ts'
 import { integer, invalidValue } from '../../../src/kernel/errors.ts'
 import { checkErrors, type ErrorRate } from '../error-rate.ts'
+import { type GroupRoute, groupRoutesOf, type ParsedGroupRoute } from '../membership/group-routes.ts'
 import { type NatOptions, type NatSettings, natSettings } from '../nat/options.ts'
 import { checkNeighbours } from '../neighbours.ts'
 import { checkPolicy } from '../policy/policy.ts'
@@ -32,6 +33,8 @@ export interface Ipv4Options {
   readonly reversePath?: ReversePathCheck | undefined
   /** Give what leaves by one link its address as source, and know whose the answers are. */
   readonly nat?: NatOptions | undefined
+  /** Groups that are sent on, with `forwarding`; those of one link, 224.0.0.0/24, never are. Default: none. */
+  readonly groups?: readonly GroupRoute[] | undefined
   /** What may pass through the node, reach it, and leave it. Default: all. */
   readonly policy?: PolicyOptions | undefined
   /**
@@ -57,6 +60,7 @@ export interface Settings {
   readonly forwarding: boolean
   readonly reversePath: ReversePathCheck
   readonly nat: NatSettings | null
+  readonly groups: readonly ParsedGroupRoute[]
   readonly policy: PolicyOptions | null
   readonly clampMss: boolean
   readonly mtu: number
@@ -81,6 +85,7 @@ export function settingsOf(options: Ipv4Options): Settings {
     ),
     forwarding: options.forwarding ?? false,
     reversePath: checkReversePath(options.reversePath ?? false),
+    groups: groupRoutesOf(options.groups ?? [], (address) => address.isIpv4 && isMulticast(address.w3)),
     policy: checkPolicy(options.policy),
     nat: options.nat === undefined ? null : natSettings(options.nat),
     clampMss: options.clampMss ?? false,

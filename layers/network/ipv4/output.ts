@@ -134,6 +134,24 @@ export class Output implements Fragments, SegmentUser<Hop> {
     if (!this.local.push(copy)) this.drop(copy, 'queueFull')
   }
 
+  /** Sends on, by one link, what was sent to a group. Takes ownership. @param w2 the word of TTL and checksum to go out with. */
+  relay(packet: Packet, link: number, w2: number): void {
+    const { view, start } = packet
+    const hop = this.hops.via(header.destination(view, start), link)
+    const { port } = hop
+    if (port === null || !port.port.up) {
+      this.drop(packet, 'linkDown')
+      return
+    }
+    // Nobody is told: a group has too many senders and receivers for that (RFC 1122 §3.2.2).
+    if ((header.flagsAndOffset(view, start) & header.DF) !== 0 && wireOctets(packet) > port.mtu) {
+      this.drop(packet, 'fragmentationNeeded')
+      return
+    }
+    view.setInt32(start + 8, w2)
+    this.fit(packet, hop, port.mtu)
+  }
+
   /** A piece that `fragment` cut. Not to be called by others. */
   fragment(packet: Packet): boolean {
     return this.transmit(packet, this.fragmentHop as Hop)

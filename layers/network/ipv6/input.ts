@@ -12,10 +12,11 @@ import type { Cast } from '../../datalink/service.ts'
 import { complete } from '../../offload/complete.ts'
 import { offloadFits } from '../../offload/header.ts'
 import type { LocalReceiver } from '../local.ts'
+import type { GroupRoutes } from '../membership/group-routes.ts'
 import type { Reassembly } from '../reassembly.ts'
 import type { ReversePath } from '../reverse-path.ts'
 import { NetworkAddressing, PROTOCOL } from '../service.ts'
-import { groupScope, isLinkLocal, isLoopback, isMulticast, isUnspecified } from './address-kinds.ts'
+import { groupScope, isLinkLocal, isLoopback, isMulticast, isUnspecified, staysOnLink } from './address-kinds.ts'
 import type { Addresses } from './addresses.ts'
 import { Chain, type ChainFault } from './chain.ts'
 import type { Filter } from './filter.ts'
@@ -38,6 +39,8 @@ export interface InputRules {
   readonly reversePath: ReversePath | null
   /** Null: all may pass. */
   readonly filter: Filter | null
+  /** Null where no groups are sent on. */
+  readonly groups: GroupRoutes | null
 }
 
 export class Input implements LocalReceiver {
@@ -160,7 +163,9 @@ export class Input implements LocalReceiver {
   }
 
   private toMany(packet: Packet, port: Ipv6Port | null): void {
+    const { groups } = this.rules
     if (port !== null) {
+      if (groups !== null) this.relay(packet, port, groups)
       if (!port.takes(this.destination, this.source)) {
         this.boundary.drop(packet, 'notMember')
         return
@@ -171,6 +176,17 @@ export class Input implements LocalReceiver {
       }
     }
     this.deliver(packet, port, false)
+  }
+
+  /** Sends a copy by each link that a group goes on to. */
+  private relay(packet: Packet, port: Ipv6Port, groups: GroupRoutes): void {
+    const { source, destination } = this
+    if (header.hopLimit(packet.view, packet.start) <= 1 || staysOnLink(destination)) return
+    if (isLinkLocal(source) || isUnspecified(source) || !this.addresses.isForeign(source)) return
+    for (const link of groups.onwards(destination, source, port.port.index)) {
+      const copy = packet.copy(packet.start - packet.base, packet.limit - packet.end)
+      this.output.relay(copy, link, port.port.index)
+    }
   }
 
   /** It is for us. @param whole it has been in fragments, and is not any more. */

@@ -1,7 +1,7 @@
 /**
  * IPv6 (RFC 8200, RFC 4291, RFC 4443): one family of the network tier.
  *
- * Not here: options and routing headers that do anything, jumbograms, forwarding of multicasts, and temporary addresses.
+ * Not here: options and routing headers that do anything, jumbograms, routing protocols for groups, and temporary addresses.
  */
 import type { PolicyCount } from '../../../src/api/routes.ts'
 import type { IpAddress } from '../../../src/kernel/address.ts'
@@ -14,6 +14,7 @@ import type { Cast } from '../../datalink/service.ts'
 import { Merger } from '../../offload/merge.ts'
 import type { Assigned, Family, FamilyBlueprint, FamilyContext, Names, Port, Refusal } from '../family.ts'
 import { LocalDelivery } from '../local.ts'
+import { GroupRoutes } from '../membership/group-routes.ts'
 import type { SourceFilter } from '../membership/source-filter.ts'
 import type { NeighbourSnapshot } from '../neighbours.ts'
 import { PathMtu } from '../path-mtu.ts'
@@ -76,6 +77,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
   private readonly reassemblyDrive: Drive
   private readonly input: Input
   private readonly rules: Policy | null
+  private readonly groups: GroupRoutes
 
   constructor(context: FamilyContext, settings: Settings) {
     const { env } = context
@@ -102,6 +104,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
       ready: () => this.boundary.ready(),
     })
     const seed = random.uint32() | 0
+    this.groups = new GroupRoutes(settings.groups)
     this.rules = policy === null ? null : new Policy(policy)
     const nameOf = (link: number) => this.ports[link]?.port.name ?? ''
     const filter = this.rules === null ? null : new Filter(this.boundary, this.icmp, this.rules, nameOf)
@@ -133,6 +136,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
       this.reassemblyDrive,
       {
         forwarding,
+        groups: forwarding && settings.groups.length > 0 ? this.groups : null,
         reversePath: reversePath === false ? null : new ReversePath(context.routes, reversePath === 'strict'),
         filter,
       },
@@ -154,6 +158,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
       const { timers, clock } = this.context.env
       joined.merger = new Merger(timers, clock, { merged: (packet) => this.input.merged(packet, joined) })
     }
+    if (forwarding) this.groups.join(port.name, joined.groups)
     joined.mld = new Mld(joined, scoped(this.context.env, port.name))
     const owner = new LinkOwner(this, joined)
     this.owners.set(joined, owner)
@@ -332,6 +337,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
   }
 
   private bindRules(): void {
+    this.groups.bind(this.ports)
     this.rules?.bind((name) => this.ports.find((port) => port?.port.name === name)?.port.index ?? 0)
   }
 

@@ -4,11 +4,12 @@ import { type IpAddress, type Prefix, parseAddress, parsePrefix, splitZone } fro
 import { integer, invalidValue } from '../../../src/kernel/errors.ts'
 import { checkErrors, type ErrorRate } from '../error-rate.ts'
 import { UNNAMED_LINK } from '../family.ts'
+import { type GroupRoute, groupRoutesOf, type ParsedGroupRoute } from '../membership/group-routes.ts'
 import { checkPolicy } from '../policy/policy.ts'
 import type { PolicyOptions } from '../policy/rules.ts'
 import { checkReassembly, type ReassemblyLimits } from '../reassembly.ts'
 import { checkReversePath, type ReversePathCheck } from '../reverse-path.ts'
-import { isLinkLocal, isStation } from './address-kinds.ts'
+import { isLinkLocal, isMulticast, isStation } from './address-kinds.ts'
 import type { AdvertiseOptions, DiscoveryOptions } from './discovery.ts'
 import * as header from './header.ts'
 import { checkAdvertise } from './nd/advertise-options.ts'
@@ -33,6 +34,8 @@ export interface Ipv6Options {
   readonly autoconfigure?: boolean | undefined
   /** As IPv4's: packets must come in by a link that leads back to their source. Default false. */
   readonly reversePath?: ReversePathCheck | undefined
+  /** Groups that are sent on, with `forwarding`; those that stay on a link never are. Default: none. */
+  readonly groups?: readonly GroupRoute[] | undefined
   /** What may pass through the node, reach it, and leave it; of discovery, all may. Default: all. */
   readonly policy?: PolicyOptions | undefined
   /** Of forwarded TCP connections: let both ends announce no larger segments than the links here take. Default false. */
@@ -60,6 +63,7 @@ export interface Settings {
   readonly addresses: ReadonlyMap<string, readonly Prefix[]>
   readonly forwarding: boolean
   readonly reversePath: ReversePathCheck
+  readonly groups: readonly ParsedGroupRoute[]
   readonly policy: PolicyOptions | null
   readonly clampMss: boolean
   readonly mtu: number
@@ -88,6 +92,7 @@ export function settingsOf(options: Ipv6Options): Settings {
     ),
     forwarding,
     reversePath: checkReversePath(options.reversePath ?? false),
+    groups: groupRoutesOf(options.groups ?? [], isMulticast),
     policy: checkPolicy(options.policy),
     clampMss: options.clampMss ?? false,
     mtu: integer('mtu', options.mtu ?? longest, header.SMALLEST_MTU, longest),

@@ -51,6 +51,7 @@ export class Output implements Fragments, SegmentUser<Hop> {
   private fragmentHop: Hop | null = null
   private readonly segments = new Segments<Hop>(this)
   private readonly source = new IpAddress()
+  private readonly destination = new IpAddress()
 
   /** @param clamping of the MSS in forwarded SYNs. @param filter of what we send. @param seed any int32 that nobody else knows. */
   constructor(
@@ -155,6 +156,26 @@ export class Output implements Fragments, SegmentUser<Hop> {
       to.peer = found
     }
     link.send(roomy, to)
+  }
+
+  /**
+   * Sends on, by one link, what was sent to a group. Takes ownership.
+   * @param packet with its header at `start`, and a hop limit above 1. @param from index of the link it came by.
+   */
+  relay(packet: Packet, link: number, from: number): void {
+    const { view, start } = packet
+    const hop = this.hops.find(header.readDestination(view, start, this.destination), link)
+    const { port } = hop
+    if (port === null || !port.port.up) {
+      this.drop(packet, 'linkDown')
+      return
+    }
+    if (wireOctets(packet) > port.mtu) {
+      this.tooBig(packet, port.mtu, from)
+      return
+    }
+    view.setUint8(start + header.HOP_LIMIT_AT, header.hopLimit(view, start) - 1)
+    this.fit(packet, hop, port.mtu)
   }
 
   /** A piece that `fragment` cut. Not to be called by others. */

@@ -18,8 +18,10 @@ export interface Member {
 
 class Group {
   readonly address: IpAddress
-  readonly members = new Set<{ filter: SourceFilter }>()
+  readonly members = new Set<{ filter: SourceFilter; readonly own: boolean }>()
+  /** What all want together, and what those want of this node's own. */
   filter: SourceFilter = NOBODY
+  ownFilter: SourceFilter = NOBODY
 
   constructor(address: IpAddress) {
     this.address = address
@@ -33,10 +35,10 @@ export class Groups {
   private readonly plain: { readonly group: IpAddress; readonly member: Member }[] = []
   private listener: GroupListener | null = null
 
-  /** One more wants packets of `group`. */
-  enter(address: IpAddress, filter: SourceFilter): Member {
+  /** One more wants packets of `group`. @param own not to send them on, but for somebody here. */
+  enter(address: IpAddress, filter: SourceFilter, own = true): Member {
     const group = this.find(address) ?? this.add(address)
-    const member = { filter }
+    const member = { filter, own }
     group.members.add(member)
     this.update(group)
     return {
@@ -69,10 +71,10 @@ export class Groups {
     return this.find(group) !== undefined
   }
 
-  /** Does somebody want what `source` sends to `group`? */
+  /** Does somebody here want what `source` sends to `group`? */
   takes(group: IpAddress, source: IpAddress): boolean {
     const found = this.find(group)
-    return found !== undefined && lets(found.filter, source)
+    return found !== undefined && lets(found.ownFilter, source)
   }
 
   /** Groups of which anything is wanted. */
@@ -89,7 +91,9 @@ export class Groups {
 
   private update(group: Group): void {
     const before = group.filter
-    group.filter = together([...group.members].map(({ filter }) => filter))
+    const members = [...group.members]
+    group.filter = together(members.map(({ filter }) => filter))
+    group.ownFilter = together(members.filter(({ own }) => own).map(({ filter }) => filter))
     if (group.members.size === 0) this.remove(group)
     if (!same(before, group.filter)) this.listener?.(group.address, group.filter)
   }
