@@ -1,19 +1,21 @@
 /** Sockets over IPv6 and the kernel's programs: HTTP, iperf3, datagrams, link-local addresses, both families on one port. */
 import { once } from 'node:events'
 import { createServer, request } from 'node:http'
+import { join } from 'node:path'
 import t from 'tap'
 import { iperf3, type TestReport } from '../../examples/iperf3-server.ts'
 import { ipv4, type Node, type Sockets } from '../../src/index.ts'
 import { packetsInUse, poisonReleased } from '../../src/kernel/packet.ts'
 import { addAddress, type Namespace, oracle, until } from './helpers.ts'
 import { OURS, pair, THEIRS } from './ipv6-stand.ts'
-import { payload, payloadFile, payloadHash, received } from './payload.ts'
+import { folder, payload, payloadFile, payloadHash, received } from './payload.ts'
 import { dropsOf } from './stand.ts'
+import { assertCleanCapture } from './tshark.ts'
 
 poisonReleased(true)
 t.setTimeout(120_000)
 const FILE_OCTETS = 8 << 20
-const skip = oracle('root', 'tun', 'ip', 'ping', 'curl', 'iperf3', 'socat')
+const skip = oracle('root', 'tun', 'ip', 'ping', 'curl', 'iperf3', 'socat', 'tshark')
 
 /** What is dropped while both look for each other. */
 const ofDiscovery = (drop: string): boolean => /notMember|icmpType|notOurNeighbour|duplicateData/.test(drop)
@@ -107,6 +109,18 @@ t.test('our client, by name and by link', { skip }, async (t) => {
   const alone = node.net.connect(9, 'fd09::98')
   const [unreachable] = await once(alone, 'error').catch((failure) => [failure])
   t.match(unreachable, { code: 'EHOSTUNREACH', address: 'fd09::98' })
+})
+
+t.test('tshark reads what is captured of it', { skip }, async (t) => {
+  const { kernel, node } = await pair(t, true)
+  const path = join(folder(t), 'ipv6.pcapng')
+  const capture = node.capture(path)
+  node.net.createServer((socket) => socket.pipe(socket)).listen(7)
+  await kernel.run('sh', '-c', `head -c 300000 /dev/zero | socat -t 5 - TCP6:[${OURS}]:7 | wc -c`)
+  await kernel.run('ping', '-6', '-c', '1', '-s', '3000', OURS)
+  await capture.stop()
+  const { frames, good } = await assertCleanCapture(t, path)
+  t.ok(good.tcp > 200 && good.icmpv6 > 1 && frames > good.tcp, JSON.stringify(good))
 })
 
 t.test('datagrams of every size', { skip }, async (t) => {

@@ -50,6 +50,7 @@ const CHECKS = {
   fcs: 'eth.fcs.status',
   ip: 'ip.checksum.status',
   icmp: 'icmp.checksum.status',
+  icmpv6: 'icmpv6.checksum.status',
   tcp: 'tcp.checksum.status',
   udp: 'udp.checksum.status',
 } as const
@@ -146,7 +147,7 @@ export async function assertCleanCapture(
       .map((fault) => ({ frame: i + 1, fault, direction, comments })),
   )
   t.same(bad, [], `nothing is malformed, no checksum is bad${await hexOf(path, bad)}`)
-  const good = { fcs: 0, ip: 0, icmp: 0, tcp: 0, udp: 0 }
+  const good = { fcs: 0, ip: 0, icmp: 0, icmpv6: 0, tcp: 0, udp: 0 }
   const interfaces = new Map<string, { in: number; out: number; none: number }>()
   for (const frame of frames) {
     for (const check of frame.good) good[check]++
