@@ -15,7 +15,7 @@ import { checksum, copyAndSum, fold, pseudoHeaderIpv4, sum } from '../../src/ker
 import type { Clock } from '../../src/kernel/clock.ts'
 import type { Packet } from '../../src/kernel/packet.ts'
 import { type Expiring, Timer, type Timers } from '../../src/kernel/timers.ts'
-import { isIpv6, TCP_OCTETS } from './header.ts'
+import { TCP_OCTETS } from './header.ts'
 
 /** Flows of which segments are held at a time; of more, that of the oldest is handed up. */
 const FLOWS = 8
@@ -61,6 +61,8 @@ export interface MergeUser {
 /** Segments of one flow, those behind the first in its packet. */
 class Train {
   packet: Packet | null = null
+  /** Octets of the IP header. */
+  ip = 0
   /** Octets of data of the first, and where the next continues. */
   size = 0
   next = 0
@@ -88,19 +90,20 @@ export class Merger implements Expiring {
    *   IPv6, TCP is right behind the header.
    */
   input(packet: Packet): void {
-    if (!isPlain(packet)) {
+    const ip = ipOctets(packet)
+    if (ip === 0) {
       // Whose it is would take longer to see: nothing may be overtaken.
       this.flush()
       this.user.merged(packet)
       return
     }
-    const headers = headersOf(packet)
-    const index = this.find(packet)
+    const headers = headersOf(packet, ip)
+    const index = this.find(packet, ip)
     if (index >= 0) {
-      if (headers > 0 && this.join(index, packet, headers)) return
+      if (headers > 0 && this.join(index, packet, ip, headers)) return
       this.end(index)
     }
-    if (headers > 0 && (packet.view.getInt32(tcpOf(packet) + CONTROL) & PSH) === 0) this.begin(packet, headers)
+    if (headers > 0 && (packet.view.getInt32(packet.start + ip + CONTROL) & PSH) === 0) this.begin(packet, ip, headers)
     else this.user.merged(packet)
   }
 
@@ -119,38 +122,42 @@ export class Merger implements Expiring {
     while (this.held > 0) this.end(0)
   }
 
-  private begin(packet: Packet, headers: number): void {
+  private begin(packet: Packet, ip: number, headers: number): void {
     if (this.held === FLOWS) this.end(0)
     if (!this.timer.armed) this.timers.arm(this.timer, this.clock.now())
     const train = this.trains[this.held++] as Train
     train.packet = packet
+    train.ip = ip
     train.size = packet.length - headers
-    train.next = (packet.view.getInt32(tcpOf(packet) + SEQUENCE) + train.size) | 0
+    train.next = (packet.view.getInt32(packet.start + ip + SEQUENCE) + train.size) | 0
     train.count = 1
   }
 
-  private find(packet: Packet): number {
-    for (let i = 0; i < this.held; i++) if (sameFlow((this.trains[i] as Train).packet as Packet, packet)) return i
+  private find(packet: Packet, ip: number): number {
+    for (let i = 0; i < this.held; i++) {
+      const train = this.trains[i] as Train
+      if (train.ip === ip && sameFlow(train.packet as Packet, packet, ip)) return i
+    }
     return -1
   }
 
   /** Takes ownership when it joins. @returns false when it cannot. */
-  private join(index: number, packet: Packet, headers: number): boolean {
+  private join(index: number, packet: Packet, ip: number, headers: number): boolean {
     const train = this.trains[index] as Train
     const first = train.packet as Packet
     const data = packet.length - headers
-    const tcp = tcpOf(packet)
+    const tcp = packet.start + ip
     if (packet.view.getInt32(tcp + SEQUENCE) !== train.next || data > train.size) return false
-    if (first.length + data > LONGEST_DATAGRAM_OCTETS || !sameHeaders(first, packet, headers)) return false
+    if (first.length + data > LONGEST_DATAGRAM_OCTETS || !sameHeaders(first, packet, ip, headers)) return false
     // The first stands for itself until another relies on it.
-    if (train.count === 1 && !vouchedFor(first)) return false
+    if (train.count === 1 && !vouchedFor(first, ip)) return false
     const into = first.withRoom(0, data)
     train.packet = into
-    if (!append(into, packet, headers, data)) return false
+    if (!append(into, packet, ip, headers, data)) return false
     train.next = (train.next + data) | 0
     train.count++
     const pushed = (packet.view.getInt32(tcp + CONTROL) & PSH) !== 0
-    if (pushed) push(into)
+    if (pushed) push(into, ip)
     packet.release()
     if (pushed || data < train.size) this.end(index)
     return true
@@ -158,9 +165,9 @@ export class Merger implements Expiring {
 
   /** Hands up what is held of a flow. */
   private end(index: number): void {
-    const { size, count } = this.trains[index] as Train
+    const { ip, size, count } = this.trains[index] as Train
     const packet = this.take(index)
-    if (count > 1) finish(packet, size)
+    if (count > 1) finish(packet, ip, size)
     this.user.merged(packet)
   }
 
@@ -175,65 +182,55 @@ export class Merger implements Expiring {
   }
 }
 
-const isIpv4 = ({ view, start }: Packet): boolean => view.getUint8(start) === PLAIN_IPV4
-
-/** Where the TCP header begins: behind a header of IPv4 without options, or of IPv6 without extensions. */
-const tcpOf = (packet: Packet): number => packet.start + (isIpv4(packet) ? IPV4_OCTETS : IPV6_OCTETS)
-
-/** Is the TCP header where it is looked for, and inside the packet? */
-function isPlain(packet: Packet): boolean {
-  return (isIpv4(packet) || isIpv6(packet.view, packet.start)) && tcpOf(packet) + TCP_OCTETS <= packet.end
+/** Octets of the header of IPv4 without options, or of IPv6, in front of TCP; 0 when TCP's header is not where it is looked for. */
+function ipOctets({ view, start, length }: Packet): number {
+  const first = view.getUint8(start)
+  const octets = first === PLAIN_IPV4 ? IPV4_OCTETS : first >> 4 === 6 ? IPV6_OCTETS : 0
+  return octets + TCP_OCTETS <= length ? octets : 0
 }
 
 /** Octets of both headers of a segment that can be merged, or 0: it has no data, or says something of its own. */
-function headersOf(packet: Packet): number {
+function headersOf(packet: Packet, ip: number): number {
   if (packet.checksum === 'partial' || packet.segmentOctets !== 0) return 0
-  const tcp = tcpOf(packet)
-  const control = packet.view.getInt32(tcp + CONTROL)
+  const control = packet.view.getInt32(packet.start + ip + CONTROL)
   const tcpOctets = (control >>> 28) * 4
-  const headers = tcp - packet.start + tcpOctets
+  const headers = ip + tcpOctets
   if (tcpOctets < TCP_OCTETS || headers >= packet.length) return 0
   return (control & FLAGS_MASK & ~PSH) === ACK ? headers : 0
 }
 
-function push(packet: Packet): void {
-  const at = tcpOf(packet) + CONTROL
+function push(packet: Packet, ip: number): void {
+  const at = packet.start + ip + CONTROL
   packet.view.setInt32(at, packet.view.getInt32(at) | PSH)
 }
 
-function sameFlow(a: Packet, b: Packet): boolean {
+function sameFlow(a: Packet, b: Packet, ip: number): boolean {
   const { view, start } = a
   const other = b.start
-  if (!isIpv4(a) || !isIpv4(b)) return sameFlowIpv6(a, b)
-  return (
-    view.getInt32(start + IPV4_OCTETS) === view.getInt32(other + IPV4_OCTETS) &&
-    view.getInt32(start + SOURCE) === view.getInt32(other + SOURCE) &&
-    view.getInt32(start + DESTINATION) === view.getInt32(other + DESTINATION)
-  )
-}
-
-function sameFlowIpv6(a: Packet, b: Packet): boolean {
-  if (isIpv4(a) !== isIpv4(b)) return false
-  const { view, start } = a
-  // The ports are right behind the addresses.
-  for (let at = ADDRESSES; at <= IPV6_OCTETS; at += 4) {
-    if (view.getInt32(start + at) !== view.getInt32(b.start + at)) return false
+  if (view.getInt32(start + ip) !== view.getInt32(other + ip)) return false
+  if (ip === IPV4_OCTETS) {
+    return (
+      view.getInt32(start + SOURCE) === view.getInt32(other + SOURCE) &&
+      view.getInt32(start + DESTINATION) === view.getInt32(other + DESTINATION)
+    )
+  }
+  for (let at = ADDRESSES; at < IPV6_OCTETS; at += 4) {
+    if (view.getInt32(start + at) !== view.getInt32(other + at)) return false
   }
   return true
 }
 
 /** Do the headers of two segments of a flow differ only in what must differ? */
-function sameHeaders(a: Packet, b: Packet, headers: number): boolean {
+function sameHeaders(a: Packet, b: Packet, ip: number, headers: number): boolean {
   const { view, start } = a
   const other = b.start
-  const tcp = tcpOf(a) - start
   if (
-    !(tcp === IPV4_OCTETS ? sameIpv4 : sameIpv6)(view, start, other) ||
-    view.getInt32(start + tcp + ACKNOWLEDGMENT) !== view.getInt32(other + tcp + ACKNOWLEDGMENT) ||
-    ((view.getInt32(start + tcp + CONTROL) ^ view.getInt32(other + tcp + CONTROL)) & ~PSH) !== 0
+    !(ip === IPV4_OCTETS ? sameIpv4(view, start, other) : sameIpv6(view, start, other)) ||
+    view.getInt32(start + ip + ACKNOWLEDGMENT) !== view.getInt32(other + ip + ACKNOWLEDGMENT) ||
+    ((view.getInt32(start + ip + CONTROL) ^ view.getInt32(other + ip + CONTROL)) & ~PSH) !== 0
   )
     return false
-  for (let at = tcp + TCP_OCTETS; at < headers; at += 4) {
+  for (let at = ip + TCP_OCTETS; at < headers; at += 4) {
     if (view.getInt32(start + at) !== view.getInt32(other + at)) return false
   }
   return true
@@ -256,22 +253,22 @@ function sameIpv6(view: DataView, a: number, b: number): boolean {
 }
 
 /** Is the checksum of a segment right? */
-function vouchedFor(packet: Packet): boolean {
+function vouchedFor(packet: Packet, ip: number): boolean {
   if (packet.checksum === 'verified') return true
-  const tcp = tcpOf(packet)
+  const tcp = packet.start + ip
   const length = packet.end - tcp
-  return fold(sum(tcp, length, pseudoHeader(packet, length))) === 0xffff
+  return fold(sum(tcp, length, pseudoHeader(packet, ip, length))) === 0xffff
 }
 
 /** Copies the data of a segment behind another's, if its checksum is right. */
-function append(into: Packet, packet: Packet, headers: number, data: number): boolean {
+function append(into: Packet, packet: Packet, ip: number, headers: number, data: number): boolean {
   const from = packet.start + headers
   const to = into.end
   if (packet.checksum === 'verified') {
     into.octets.copyWithin(to, from, from + data)
   } else {
-    const tcp = tcpOf(packet)
-    const header = sum(tcp, from - tcp, pseudoHeader(packet, packet.end - tcp))
+    const tcp = packet.start + ip
+    const header = sum(tcp, from - tcp, pseudoHeader(packet, ip, packet.end - tcp))
     if (fold(copyAndSum(from, to, data, header)) !== 0xffff) return false
   }
   into.put(data)
@@ -279,23 +276,22 @@ function append(into: Packet, packet: Packet, headers: number, data: number): bo
 }
 
 /** @param length octets of the TCP segment. */
-function pseudoHeader(packet: Packet, length: number): number {
-  const { view, start } = packet
-  if (!isIpv4(packet)) return sum(start + ADDRESSES, ADDRESSES_OCTETS, PROTOCOL_TCP + length)
+function pseudoHeader({ view, start }: Packet, ip: number, length: number): number {
+  if (ip === IPV6_OCTETS) return sum(start + ADDRESSES, ADDRESSES_OCTETS, PROTOCOL_TCP + length)
   return pseudoHeaderIpv4(view.getInt32(start + SOURCE), view.getInt32(start + DESTINATION), PROTOCOL_TCP, length)
 }
 
 /** Makes a super-segment of a first segment that has the data of others behind it. */
-function finish(packet: Packet, size: number): void {
+function finish(packet: Packet, ip: number, size: number): void {
   const { view, start } = packet
-  if (isIpv4(packet)) {
+  if (ip === IPV4_OCTETS) {
     view.setUint16(start + TOTAL_LENGTH, packet.length)
     view.setUint16(start + HEADER_CHECKSUM, 0)
     view.setUint16(start + HEADER_CHECKSUM, checksum(start, IPV4_OCTETS))
   } else {
     view.setUint16(start + PAYLOAD_LENGTH, packet.length - IPV6_OCTETS)
   }
-  const tcp = tcpOf(packet)
+  const tcp = start + ip
   packet.segmentOctets = size
   packet.checksum = 'verified'
   packet.checksumStart = tcp
