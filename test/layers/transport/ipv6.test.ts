@@ -8,10 +8,11 @@ import { type CableOptions, cable } from '../../../layers/physical/cable.ts'
 import { impair } from '../../../layers/physical/impair/impair.ts'
 import { sockets } from '../../../layers/transport/sockets.ts'
 import { tcp } from '../../../layers/transport/tcp/tcp.ts'
+import { fault, finishChecksum, write } from '../../../layers/transport/udp/header.ts'
 import { udp } from '../../../layers/transport/udp/udp.ts'
 import type { Connection, EchoReply, EchoRequest, Sockets } from '../../../src/api/sockets.ts'
 import { ms, seconds } from '../../../src/kernel/clock.ts'
-import { packetsInUse, poisonReleased } from '../../../src/kernel/packet.ts'
+import { Packet, packetsInUse, poisonReleased } from '../../../src/kernel/packet.ts'
 import { beside, stack } from '../../../src/kernel/stack.ts'
 import type { Node } from '../../../src/runtime/node.ts'
 import { Simulation } from '../../../src/runtime/simulation.ts'
@@ -22,7 +23,10 @@ poisonReleased(true)
 type Host = Node<Sockets>
 
 /** Two hosts of both families on a cable, once their addresses are known to be theirs alone. */
-async function pair(options: CableOptions | CableOptions<'ethernet'> = {}, loss = 0): Promise<{ sim: Simulation; a: Host; b: Host }> {
+async function pair(
+  options: CableOptions | CableOptions<'ethernet'> = {},
+  loss = 0,
+): Promise<{ sim: Simulation; a: Host; b: Host }> {
   const sim = new Simulation()
   const ends = cable(options)
   const network = (n: number) => ip(ipv4({ address: `10.0.0.${n}/24` }), ipv6({ address: `fd00::${n}/64` }))
@@ -324,4 +328,16 @@ t.test('a node without IPv6 says so', async (t) => {
     'ENETUNREACH',
   )
   await sim.close()
+})
+
+t.test('a datagram over IPv6 has a checksum, and a right one (RFC 8200 §8.1)', async (t) => {
+  const [source, destination] = [at('fd00::1'), at('fd00::2')]
+  const packet = Packet.take(0, 16)
+  write(packet, 7, 9, Uint8Array.of(1, 2, 3), 0, 3)
+  t.equal(fault(packet, source, destination), 'noChecksum')
+  t.equal(fault(packet, at('10.0.0.1'), at('10.0.0.2')), undefined, 'over IPv4 it may have none')
+  finishChecksum(packet, source, destination)
+  t.equal(fault(packet, source, destination), undefined)
+  t.equal(fault(packet, source, at('fd00::3')), 'badChecksum', 'it covers the addresses')
+  packet.release()
 })
