@@ -15,6 +15,8 @@ const expected: Readonly<Record<string, RegExp>> = {
   'gateway-intercept.ts':
     /you wanted 93\.184\.216\.34:80\n[\s\S]*port 22: ECONNREFUSED\n|port 22: ECONNREFUSED\n[\s\S]*you wanted/,
   'http-over-udp.ts': /^you asked 10\.0\.0\.2\n$/,
+  'nat-gateway.ts':
+    /^(?:you are 203\.0\.113\.1\n){2}this is the television\nout: matched\nanswers: matched\nweb: matched\n/,
   'ppp-over-noise.ts':
     /^the client was given 10\.0\.0\.2 [\s\S]*\n200000 octets after \d+ s\nframes with a bad FCS at the client: [1-9]/,
   'register.ts': /^hello, 10\.0\.0\.1\n$/,
