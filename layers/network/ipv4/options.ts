@@ -73,7 +73,7 @@ export interface Settings {
 /** @throws TypeError ERR_INVALID_ARG_VALUE, RangeError ERR_OUT_OF_RANGE — an option makes no sense. */
 export function settingsOf(options: Ipv4Options): Settings {
   if (options.nat !== undefined && options.forwarding !== true) {
-    throw invalidValue('nat', 'given together with forwarding: true', JSON.stringify(options.nat))
+    throw invalidValue('nat', 'given together with forwarding: true', options.nat.link)
   }
   checkNeighbours(options.arp ?? {})
   checkErrors(options.errors ?? {})

@@ -84,7 +84,11 @@ export function natSettings(options: NatOptions): NatSettings {
   const targets = new Set(parsed.map((forward) => `${forward.protocol} ${forward.insideAddress} ${forward.insidePort}`))
   // What answers from inside gets the one port outside that its own has.
   if (ports.size < parsed.length || targets.size < parsed.length) {
-    throw invalidValue('nat.forwards', 'from different ports to different ports', JSON.stringify(forwards))
+    throw invalidValue(
+      'nat.forwards',
+      'from different ports to different ports',
+      forwards.map(({ protocol, port, to }) => `${protocol} ${port} to ${to}`).join(', '),
+    )
   }
   return {
     link,

@@ -199,7 +199,7 @@ function changeOf({ action, rewrite }: PolicyRule, hooks: readonly PolicyHook[],
   if (rewrite === undefined) return null
   const { dscp, destination, destinationPort }: PolicyRewrite = rewrite
   if (dscp === undefined && destination === undefined && destinationPort === undefined) {
-    throw invalidValue(`${at}.rewrite`, 'something to change', JSON.stringify(rewrite))
+    throw invalidValue(`${at}.rewrite`, 'something to change', 'nothing')
   }
   const moves = destination !== undefined || destinationPort !== undefined
   if (moves && hooks.some((hook) => hook !== 'forward')) {
