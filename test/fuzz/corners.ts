@@ -48,6 +48,7 @@ import {
   withFcs,
 } from './frames.ts'
 import { PEER_MAC } from './peer.ts'
+import { routerCorners } from './router-corners.ts'
 import { address, type Target } from './stand.ts'
 import type { Tally } from './tally.ts'
 import { codecCorners, tunnelCorner } from './tunnel-corners.ts'
@@ -73,6 +74,7 @@ async function onVirtualTime(tally: Tally, seed: number): Promise<void> {
   await linkAndNetworkCorner(sim)
   await closingCorner(sim, tally)
   transportCorner(sim)
+  await routerCorners(sim)
   for (const node of sim.nodes.values()) tally.add(node.boundaries)
 }
 
