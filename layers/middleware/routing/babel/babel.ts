@@ -11,6 +11,7 @@ import { invalidValue, NetError } from '../../../../src/kernel/errors.ts'
 import type { Layer } from '../../../../src/kernel/layer.ts'
 import type { Random } from '../../../../src/kernel/random.ts'
 import { Timer } from '../../../../src/kernel/timers.ts'
+import { NodeRoutes, prefixText } from '../service.ts'
 import { Authenticator, type BabelKey, checkKey } from './authenticator.ts'
 import type { Interface } from './interface.ts'
 import { type DropReason, Babel as Machine } from './machine.ts'
@@ -74,14 +75,11 @@ class Router implements BabelControl {
   private readonly machine: Machine
   private readonly drive: Drive
   private readonly speaking = new Map<string, Speaking>()
-  /** Destinations we have given the node a route to: prefix, and the way. */
-  private readonly installed = new Map<string, string>()
+  private readonly nodeRoutes: NodeRoutes
   /** What is announced: prefix, and metric. */
   private announced = new Map<string, number>()
   private readonly always: ReadonlyMap<string, number>
   private readonly settle: Timer
-  /** Our own changes are no news. */
-  private changing = false
 
   constructor(sockets: Sockets, env: Env, options: BabelOptions, settings: Settings) {
     this.sockets = sockets
@@ -95,10 +93,11 @@ class Router implements BabelControl {
     this.machine = new Machine({ routerHigh, routerLow, random, acceptFilter: accept, announceFilter: announce })
     this.drops = this.machine.drops
     this.drive = new Drive(this.machine, env.timers, this)
-    this.always = new Map((options.announce ?? []).map((prefix) => [textOf(prefix), 0]))
+    this.always = new Map((options.announce ?? []).map((prefix) => [prefixText(prefix), 0]))
     this.settle = new Timer({ expire: (now) => this.look(now) })
+    this.nodeRoutes = new NodeRoutes(sockets.network, ORIGIN, settings.metric, () => this.count('routeRefused'))
     const forget = sockets.network.onChange(() => {
-      if (!this.changing && !this.settle.armed) env.timers.arm(this.settle, env.clock.now() + SETTLE)
+      if (!this.nodeRoutes.changing && !this.settle.armed) env.timers.arm(this.settle, env.clock.now() + SETTLE)
     })
     env.defer(() => {
       forget()
@@ -135,12 +134,7 @@ class Router implements BabelControl {
         this.count('unsent')
       }
     }
-    this.changing = true
-    try {
-      for (let found = this.machine.take(); found !== undefined; found = this.machine.take()) this.install(found)
-    } finally {
-      this.changing = false
-    }
+    for (let found = this.machine.take(); found !== undefined; found = this.machine.take()) this.install(found)
   }
 
   /** Looks at links and routes: which to speak on, and what to announce. */
@@ -200,13 +194,7 @@ class Router implements BabelControl {
 
   /** Announces what the rules want of the node's routes, and what always is. */
   private redistribute(now: Instant): void {
-    const wanted = new Map(this.always)
-    for (const { prefix, origin, action } of this.sockets.network.routes.list()) {
-      if (origin === ORIGIN || action !== 'forward') continue
-      const one = wireOf(prefix)
-      const metric = one.address.isScoped ? INFINITY : this.settings.redistribute(one, 0, origin)
-      if (metric !== INFINITY) wanted.set(prefix, Math.min(metric, wanted.get(prefix) ?? INFINITY))
-    }
+    const wanted = this.nodeRoutes.wanted(this.always, this.settings.redistribute, INFINITY)
     for (const prefix of this.announced.keys()) if (!wanted.has(prefix)) this.machine.withdraw(wireOf(prefix), now)
     for (const [prefix, metric] of wanted) {
       if (this.announced.get(prefix) !== metric) this.machine.announce(wireOf(prefix), metric, now)
@@ -218,29 +206,8 @@ class Router implements BabelControl {
   private install(found: Destination): void {
     const { address, length, own, selected, routes } = found
     const prefix = `${address}/${length}`
-    const link = selected?.neighbour.interface.settings.name
-    const way = own >= 0 ? '' : selected !== null ? `${selected.nextHop} ${link}` : routes !== null ? UNREACHABLE : ''
-    const before = this.installed.get(prefix) ?? ''
-    if (way === before) return
-    const { routes: table } = this.sockets.network
-    if (way !== '') {
-      const { metric } = this.settings
-      try {
-        if (way === UNREACHABLE) table.add({ prefix, metric, origin: ORIGIN, action: 'unreachable' })
-        else table.add({ prefix, via: `${selected?.nextHop}`, link: `${link}`, metric, origin: ORIGIN })
-      } catch (error) {
-        // A next hop that is on no link of ours: there is no way then.
-        if (!(error instanceof NetError)) throw error
-        this.count('routeRefused')
-      }
-    }
-    if (before !== '') {
-      const [via, on] = before.split(' ')
-      if (before === UNREACHABLE) table.remove({ prefix, origin: ORIGIN, action: 'unreachable' })
-      else table.remove({ prefix, origin: ORIGIN, via, link: on })
-    }
-    if (way === '') this.installed.delete(prefix)
-    else this.installed.set(prefix, way)
+    if (own >= 0 || routes === null) this.nodeRoutes.set(prefix, undefined)
+    else this.nodeRoutes.set(prefix, selected?.nextHop ?? null, selected?.neighbour.interface.settings.name)
   }
 
   /** Takes leave: neighbours hear that nothing leads here, and the node's routes are as they were. */
@@ -250,10 +217,7 @@ class Router implements BabelControl {
     this.drive.run(this.env.clock.now())
     this.drive.stop()
     for (const { socket } of this.speaking.values()) socket.close()
-    this.changing = true
-    this.sockets.network.routes.list().forEach(({ prefix, origin }) => {
-      if (origin === ORIGIN) this.sockets.network.routes.remove({ prefix, origin })
-    })
+    this.nodeRoutes.clear()
     return new Promise((resolve) =>
       this.env.timers.arm(new Timer({ expire: () => resolve() }), this.env.clock.now() + FAREWELL),
     )
@@ -264,7 +228,6 @@ class Router implements BabelControl {
   }
 }
 
-const UNREACHABLE = 'unreachable'
 const MULTICAST = 0xff
 /** CS6, as routers speak to routers (RFC 4594 §3.2). */
 const INTERNET_CONTROL = 0xc0
@@ -274,10 +237,4 @@ const addressOf = (text: string): IpAddress => parsePrefix(text).address
 function wireOf(text: string): { address: IpAddress; length: number; isIpv4: boolean } {
   const { address, length } = parsePrefix(text)
   return { address, length, isIpv4: address.isIpv4 }
-}
-
-/** @throws TypeError ERR_INVALID_ARG_VALUE — not a prefix. */
-function textOf(prefix: string): string {
-  const { address, length } = parsePrefix(prefix, 'announce')
-  return `${address}/${length}`
 }

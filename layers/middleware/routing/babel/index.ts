@@ -1,7 +1,7 @@
 /** Babel (RFC 8966): a routing protocol for networks of any shape, without loops. */
+export type { RedistributeRule, RouteRule } from '../service.ts'
 export type { BabelKey } from './authenticator.ts'
 export { type BabelControl, babel } from './babel.ts'
-export type { BabelRule } from './filter.ts'
 export type { DropReason as BabelDrop } from './machine.ts'
-export type { BabelInterface, BabelOptions, RedistributeRule } from './options.ts'
+export type { BabelInterface, BabelOptions } from './options.ts'
 export type { BabelNeighbour, BabelRoute } from './status.ts'

@@ -2,8 +2,8 @@
 import { type Duration, seconds } from '../../../../src/kernel/clock.ts'
 import { inRange, integer, invalidValue } from '../../../../src/kernel/errors.ts'
 import type { Random } from '../../../../src/kernel/random.ts'
+import { type Filter, filter, type RedistributeRule, type RouteRule, redistributeFilter } from '../service.ts'
 import { type BabelKey, checkKey } from './authenticator.ts'
-import { type BabelRule, type Filter, filter } from './filter.ts'
 import type { LinkType } from './neighbour.ts'
 import { INFINITY } from './tlv.ts'
 
@@ -33,17 +33,11 @@ export interface BabelOptions {
   /** Which other routes of the node are announced, and at what metric; the first rule that matches decides. Default: none. */
   readonly redistribute?: readonly RedistributeRule[] | undefined
   /** What is taken from neighbours, and what is said to them. Default: everything. */
-  readonly filters?: { readonly in?: readonly BabelRule[]; readonly out?: readonly BabelRule[] } | undefined
+  readonly filters?: { readonly in?: readonly RouteRule[]; readonly out?: readonly RouteRule[] } | undefined
   /** Authenticate by these on all links (RFC 8967): each signs, any of them is believed. Default: none. */
   readonly keys?: readonly BabelKey[] | undefined
   /** Of the routes that Babel gives to the node: 0 to 2^32 - 1. Default 1024. */
   readonly metric?: number | undefined
-}
-
-/** A rule for routes of the node. */
-export interface RedistributeRule extends Omit<BabelRule, 'interface'> {
-  /** 'link', 'static', 'dhcp', …; default: any but Babel's own. */
-  readonly origin?: string | undefined
 }
 
 export interface InterfaceDefaults {
@@ -71,12 +65,9 @@ export function settingsOf(options: BabelOptions): Settings {
   const { interfaces, redistribute = [], filters = {}, keys = [], metric = 1024 } = options
   return {
     interfaces: new Map(Object.entries(interfaces).map(([name, one]) => [name, interfaceOf(one, keys)])),
-    redistribute: filter(
-      redistribute.map(({ origin, ...rule }) => ({ ...rule, interface: origin })),
-      'deny',
-    ),
-    accept: filter(filters.in ?? [], 'allow'),
-    announce: filter(filters.out ?? [], 'allow'),
+    redistribute: redistributeFilter(redistribute, INFINITY),
+    accept: filter(filters.in ?? [], 'allow', INFINITY),
+    announce: filter(filters.out ?? [], 'allow', INFINITY),
     metric: integer('metric', metric, 0, 2 ** 32 - 1),
   }
 }

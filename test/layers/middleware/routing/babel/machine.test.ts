@@ -1,5 +1,6 @@
 import t from 'tap'
-import { filter } from '../../../../../layers/middleware/routing/babel/filter.ts'
+import { INFINITY } from '../../../../../layers/middleware/routing/babel/tlv.ts'
+import { filter } from '../../../../../layers/middleware/routing/service.ts'
 import { parseAddress } from '../../../../../src/kernel/address.ts'
 import { ms, seconds } from '../../../../../src/kernel/clock.ts'
 import { OURS, Peer, prefix, Stand } from './pair.ts'
@@ -226,8 +227,8 @@ t.test('a link that is detached takes its routes away', async (t) => {
 
 t.test('filters: what is taken in, and what is passed on', async (t) => {
   const stand = new Stand({
-    acceptFilter: filter([{ prefix: 'fd00:5::/32', maxLength: 64, action: 'allow', metric: 5 }], 'deny'),
-    announceFilter: filter([{ prefix: 'fd00:5:1::/48', interface: 'eth1', action: 'deny' }], 'allow'),
+    acceptFilter: filter([{ prefix: 'fd00:5::/32', maxLength: 64, action: 'allow', metric: 5 }], 'deny', INFINITY),
+    announceFilter: filter([{ prefix: 'fd00:5:1::/48', interface: 'eth1', action: 'deny' }], 'allow', INFINITY),
   })
   const near = new Peer(0, 2).meet(stand)
   new Peer(1, 3).meet(stand)

@@ -2,9 +2,10 @@ import { deepStrictEqual } from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
 import { Calendar, type Dated, TICK_US } from '../../../../../layers/middleware/routing/babel/calendar.ts'
-import { filter } from '../../../../../layers/middleware/routing/babel/filter.ts'
 import { HelloHistory } from '../../../../../layers/middleware/routing/babel/neighbour.ts'
 import { Destinations, Source } from '../../../../../layers/middleware/routing/babel/tables.ts'
+import { INFINITY } from '../../../../../layers/middleware/routing/babel/tlv.ts'
+import { filter } from '../../../../../layers/middleware/routing/service.ts'
 import { IpAddress } from '../../../../../src/kernel/address.ts'
 import { holds } from '../../../../property.ts'
 import { prefix } from './pair.ts'
@@ -115,6 +116,7 @@ t.test('rules', async (t) => {
       { interface: 'eth1', prefix: 'fd00::/8', action: 'allow' },
     ],
     'deny',
+    INFINITY,
   )
   const of = (text: string, on = 'eth0'): number => rules(prefix(text), 100, on)
   t.equal(of('10.1.2.0/24'), 0xffff)
@@ -123,6 +125,6 @@ t.test('rules', async (t) => {
   t.equal(of('11.0.0.0/8'), 0xffff)
   t.equal(of('fd00:1::/32'), 0xffff)
   t.equal(of('fd00:1::/32', 'eth1'), 100)
-  t.throws(() => filter([{ action: 'allow', metric: 65_535 }], 'deny'), { code: 'ERR_OUT_OF_RANGE' })
-  t.throws(() => filter([{ prefix: 'x', action: 'allow' }], 'deny'), { code: 'ERR_INVALID_ARG_VALUE' })
+  t.throws(() => filter([{ action: 'allow', metric: 65_535 }], 'deny', INFINITY), { code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => filter([{ prefix: 'x', action: 'allow' }], 'deny', INFINITY), { code: 'ERR_INVALID_ARG_VALUE' })
 })

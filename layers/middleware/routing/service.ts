@@ -1,0 +1,174 @@
+/**
+ * What routing protocols share: rules that say which destinations are taken in, passed on or announced, and the two ways
+ * between a protocol and the node's routing table.
+ */
+import type { NetworkControl, Routes } from '../../../src/api/routes.ts'
+import { type IpAddress, type Prefix, parsePrefix } from '../../../src/kernel/address.ts'
+import { NetError, outOfRange } from '../../../src/kernel/errors.ts'
+
+/** One rule; the first that matches decides. What it does not name, it does not ask for. */
+export interface RouteRule {
+  /** Destinations within this prefix: '10.0.0.0/8'. */
+  readonly prefix?: string | undefined
+  /** The least and the greatest length of theirs; default: any from the prefix's own on. */
+  readonly minLength?: number | undefined
+  readonly maxLength?: number | undefined
+  /** The link it is said on. */
+  readonly interface?: string | undefined
+  readonly action: 'allow' | 'deny'
+  /** What 'allow' adds to the metric; from 0, and below the protocol's infinity. For `redistribute`: the metric itself. Default 0. */
+  readonly metric?: number | undefined
+}
+
+/** A rule for routes of the node. */
+export interface RedistributeRule extends Omit<RouteRule, 'interface'> {
+  /** 'link', 'static', 'dhcp', …; default: any but the protocol's own. */
+  readonly origin?: string | undefined
+}
+
+/** @returns the metric to go on with; the protocol's infinity: the destination is denied. */
+export type Filter = (prefix: Prefix, metric: number, interfaceName: string) => number
+
+/**
+ * @param otherwise what becomes of destinations that no rule matches. @param infinity the metric of what is unreachable.
+ * @throws TypeError ERR_INVALID_ARG_VALUE — not a prefix. RangeError ERR_OUT_OF_RANGE — a length or metric.
+ */
+export function filter(rules: readonly RouteRule[], otherwise: 'allow' | 'deny', infinity: number): Filter {
+  const compiled = rules.map((rule) => compile(rule, infinity))
+  return (prefix, metric, interfaceName) => {
+    for (const rule of compiled) {
+      if (!rule.matches(prefix, interfaceName)) continue
+      return rule.allow ? Math.min(infinity - 1, metric + rule.metric) : infinity
+    }
+    return otherwise === 'allow' ? metric : infinity
+  }
+}
+
+/** The same for routes of the node, called with the origin of one in place of a link's name. What no rule matches is denied. */
+export const redistributeFilter = (rules: readonly RedistributeRule[], infinity: number): Filter =>
+  filter(
+    rules.map(({ origin, ...rule }) => ({ ...rule, interface: origin })),
+    'deny',
+    infinity,
+  )
+
+/** @returns the prefix as the routing table writes it. @throws TypeError ERR_INVALID_ARG_VALUE — not a prefix. */
+export function prefixText(text: string): string {
+  const { address, length } = parsePrefix(text, 'announce')
+  return `${address}/${length}`
+}
+
+/**
+ * The ways a protocol has given to the node, each in place of the one before. Its own changes are no news to it: see
+ * `changing`.
+ */
+export class NodeRoutes {
+  /** A change of the routing table that is under way is ours. */
+  changing = false
+  private readonly network: NetworkControl
+  private readonly origin: string
+  private readonly metric: number
+  private readonly refused: () => void
+  /** By prefix: 'next-hop link', or UNREACHABLE. */
+  private readonly installed = new Map<string, string>()
+
+  /** @param refused the node could not take a route: its next hop is on no link. */
+  constructor(network: NetworkControl, origin: string, metric: number, refused: () => void) {
+    this.network = network
+    this.origin = origin
+    this.metric = metric
+    this.refused = refused
+  }
+
+  /** @param via the next hop on `link`; null: none, and packets are refused; undefined: none, and the node may have others. */
+  set(prefix: string, via: IpAddress | null | undefined, link = ''): void {
+    const way = via === undefined ? '' : via === null ? UNREACHABLE : `${via} ${link}`
+    const before = this.installed.get(prefix) ?? ''
+    if (way === before) return
+    this.changing = true
+    try {
+      this.exchange(this.network.routes, prefix, way, before)
+    } finally {
+      this.changing = false
+    }
+    if (way === '') this.installed.delete(prefix)
+    else this.installed.set(prefix, way)
+  }
+
+  /** Takes all of them back. */
+  clear(): void {
+    for (const prefix of [...this.installed.keys()]) this.set(prefix, undefined)
+  }
+
+  /** What the rules want announced of the node's other routes, with metrics, besides what always is. */
+  wanted(always: ReadonlyMap<string, number>, redistribute: Filter, infinity: number): Map<string, number> {
+    const wanted = new Map(always)
+    for (const { prefix, origin, action } of this.network.routes.list()) {
+      if (origin === this.origin || action !== 'forward') continue
+      const one = parsePrefix(prefix)
+      const metric = one.address.isScoped ? infinity : redistribute(one, 0, origin)
+      if (metric !== infinity) wanted.set(prefix, Math.min(metric, wanted.get(prefix) ?? infinity))
+    }
+    return wanted
+  }
+
+  private exchange(table: Routes, prefix: string, way: string, before: string): void {
+    const { metric, origin } = this
+    const fields = (way: string) => {
+      const [via, link] = way.split(' ')
+      return way === UNREACHABLE ? ({ prefix, origin, action: way } as const) : { prefix, origin, via, link }
+    }
+    if (way !== '') {
+      try {
+        table.add({ ...fields(way), metric })
+      } catch (error) {
+        // A next hop that is on no link of ours: there is no way then.
+        if (!(error instanceof NetError)) throw error
+        this.refused()
+      }
+    }
+    if (before !== '') table.remove(fields(before))
+  }
+}
+
+const UNREACHABLE = 'unreachable'
+
+function compile(
+  rule: RouteRule,
+  infinity: number,
+): { matches: (prefix: Prefix, on: string) => boolean; allow: boolean; metric: number } {
+  const within = rule.prefix === undefined ? undefined : parsePrefix(rule.prefix)
+  const least = rule.minLength ?? within?.length ?? 0
+  const most = rule.maxLength ?? 128
+  const metric = rule.metric ?? 0
+  if (!(least >= 0 && least <= 128)) throw outOfRange('minLength', '0 to 128', least)
+  if (!(most >= 0 && most <= 128)) throw outOfRange('maxLength', '0 to 128', most)
+  if (!(Number.isInteger(metric) && metric >= 0 && metric < infinity)) {
+    throw outOfRange('metric', `0 to ${infinity - 1}`, metric)
+  }
+  return {
+    allow: rule.action === 'allow',
+    metric,
+    matches: ({ address, length }, on) =>
+      length >= least &&
+      length <= most &&
+      (rule.interface === undefined || rule.interface === on) &&
+      (within === undefined ||
+        (within.address.isIpv4 === address.isIpv4 &&
+          length >= within.length &&
+          covers(within.address, within.length, address))),
+  }
+}
+
+/** @returns whether an address of the same family is within a prefix. */
+export function covers(prefix: IpAddress, length: number, address: IpAddress): boolean {
+  if (prefix.isIpv4) return agree(prefix.w3, address.w3, length)
+  return (
+    agree(prefix.w0, address.w0, length) &&
+    agree(prefix.w1, address.w1, length - 32) &&
+    agree(prefix.w2, address.w2, length - 64) &&
+    agree(prefix.w3, address.w3, length - 96)
+  )
+}
+
+const agree = (a: number, b: number, bits: number): boolean => bits <= 0 || (a ^ b) >>> Math.max(0, 32 - bits) === 0
