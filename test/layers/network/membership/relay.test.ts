@@ -117,7 +117,11 @@ for (const [type, group, here] of [
     await say(hosts[0], 1400, 8)
     t.strictSame(b.splice(0), [`1400 ${source}`])
     t.strictSame(c.splice(0), type === 'udp4' ? [`1400 ${source}`] : [], 'fragments of IPv4 alone are made on the way')
-    t.strictSame(own.splice(0), [10, 11, 1400].map((octets) => `${octets} ${source}`), 'it is in the group itself, on the left')
+    t.strictSame(
+      own.splice(0),
+      [10, 11, 1400].map((octets) => `${octets} ${source}`),
+      'it is in the group itself, on the left',
+    )
     await sim.close()
     t.equal(packetsInUse(), 0)
   })
