@@ -19,8 +19,10 @@ export function registerLinks(program: Command): void {
         rx: `${link.rxPackets} (${size(link.rxOctets)})`,
         tx: `${link.txPackets} (${size(link.txOctets)})`,
       })),
-      links.map(({ addresses, drops }) => [
+      links.map(({ addresses, nameServers, searchDomains, drops }) => [
         ...addresses,
+        ...nameServers.map((server) => `name server ${server}`),
+        ...searchDomains.map((domain) => `search ${domain}`),
         ...Object.entries(drops).map(([reason, count]) => `dropped ${count}: ${reason}`),
       ]),
     )
