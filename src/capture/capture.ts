@@ -255,12 +255,14 @@ function hasNetworkHeader({ view, base, start, end, networkStart: at }: Packet):
 function linkTypeOf(encapsulation: Encapsulation): number | undefined {
   if (encapsulation === 'ethernet' || encapsulation === 'ethernet+fcs') return LINKTYPE.ethernet
   if (encapsulation.startsWith('ppp')) return LINKTYPE.pppHdlc
+  if (encapsulation.startsWith('lapb8')) return LINKTYPE.lapb8
+  if (encapsulation.startsWith('lapb128')) return LINKTYPE.lapb128
   return encapsulation === 'ip' ? LINKTYPE.raw : undefined
 }
 
 function fcsOctetsOf(encapsulation: Encapsulation): number {
-  if (encapsulation === 'ppp+fcs16') return 2
-  return encapsulation === 'ethernet+fcs' || encapsulation === 'ppp+fcs32' ? 4 : 0
+  if (encapsulation.endsWith('+fcs16')) return 2
+  return encapsulation === 'ethernet+fcs' || encapsulation.endsWith('+fcs32') ? 4 : 0
 }
 
 /**

@@ -5,12 +5,17 @@
  *   ┌ type 4 ┬ total length 4 ┬ body, padded to 4 ┬ options ┬ total length 4 ┐
  */
 
-/** Link-layer header types (LINKTYPE_…) of the encapsulations we write. */
-export const LINKTYPE: { readonly ethernet: 1; readonly pppHdlc: 50; readonly raw: 101 } = {
-  ethernet: 1,
-  pppHdlc: 50,
-  raw: 101,
-}
+/**
+ * Link-layer header types (LINKTYPE_…) of the encapsulations we write. LAPB has none that readers know without its
+ * direction in front, so it takes two of those left to users: USER0 in modulo 8, USER1 in modulo 128.
+ */
+export const LINKTYPE: {
+  readonly ethernet: 1
+  readonly pppHdlc: 50
+  readonly raw: 101
+  readonly lapb8: 147
+  readonly lapb128: 148
+} = { ethernet: 1, pppHdlc: 50, raw: 101, lapb8: 147, lapb128: 148 }
 
 export const BLOCK: { readonly section: 0x0a0d0d0a; readonly interface: 1; readonly packet: 6; readonly simple: 3 } = {
   section: 0x0a0d0d0a,

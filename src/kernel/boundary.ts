@@ -20,6 +20,13 @@ export type Encapsulation =
   | 'ppp'
   | 'ppp+fcs16'
   | 'ppp+fcs32'
+  /** LAPB frames likewise, their control field in modulo 8 or 128. */
+  | 'lapb8'
+  | 'lapb8+fcs16'
+  | 'lapb8+fcs32'
+  | 'lapb128'
+  | 'lapb128+fcs16'
+  | 'lapb128+fcs32'
   /** IPv4 or IPv6 packets, told apart by their version field. */
   | 'ip'
   /** What a data link carries: the protocol is in the addressing. */

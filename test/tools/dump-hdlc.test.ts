@@ -32,6 +32,14 @@ t.test('AX.25, in Ethernet and alone', async (t) => {
   t.strictSame(summaries(Uint8Array.from(frame), 3), [said, '1 octets'])
 })
 
+t.test('LAPB in both moduli, with packets of IP and without', async (t) => {
+  t.strictSame(summaries(Uint8Array.of(1, 0x3f), 147), ['LAPB B SABM P/F'])
+  t.strictSame(summaries(Uint8Array.of(3, 0xa9), 147), ['LAPB A REJ N(R)=5'])
+  t.strictSame(summaries(Uint8Array.of(1, 6, 201, 9), 148), ['LAPB B I N(S)=3 N(R)=100 P/F', '1 octets'])
+  t.strictSame(summaries(Uint8Array.of(1, 0, 0, 0, 0x21, 0x45), 148), ['LAPB B I N(S)=0 N(R)=0', 'IPv4 truncated'])
+  t.strictSame(summaries(Uint8Array.of(1, 0), 148), ['LAPB truncated'])
+})
+
 t.test('PAUSE', async (t) => {
   t.strictSame(summaries(ethernet(0x8808, 0, 1, 0xff, 0xff)).slice(1), ['PAUSE 65535 quanta'])
 })

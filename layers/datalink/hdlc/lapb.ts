@@ -13,7 +13,7 @@
  * The link is set up as soon as it is stacked, and again whenever it has gone down. `linkChanged` tells of both.
  */
 
-import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
+import type { Boundary, Encapsulation, Reasons } from '../../../src/kernel/boundary.ts'
 import { seconds } from '../../../src/kernel/clock.ts'
 import type { Env } from '../../../src/kernel/env.ts'
 import { invalidValue } from '../../../src/kernel/errors.ts'
@@ -23,7 +23,7 @@ import { Timer } from '../../../src/kernel/timers.ts'
 import type { PhysicalService } from '../../physical/service.ts'
 import { type FcsKind, type Framing, framing, type TransparencyKind } from '../framing/framing.ts'
 import { ETHERTYPE, type LinkAddress, LinkAddressing, type LinkOffload, type LinkService } from '../service.ts'
-import { Frame, pullControl } from './abm/control.ts'
+import { Frame, type FrameType, type Modulus, pullControl } from './abm/control.ts'
 import type { AbmEvent } from './abm/event.ts'
 import { ABM_REASONS, type AbmDrop } from './abm/journal.ts'
 import { type AbmOptions, LAPB, parametersOf } from './abm/variant.ts'
@@ -35,13 +35,13 @@ export interface LapbOptions extends Omit<AbmOptions, 'recovery'> {
   /** Whether a protocol number is in front of every packet. Default true. */
   readonly protocols?: boolean
   /** Default 'fcs16'. */
-  readonly fcs?: FcsKind
+  readonly fcs?: Exclude<FcsKind, 'smack'>
   /** Over octets: octet stuffing (the default) or bit stuffing. */
   readonly transparency?: TransparencyKind
 }
 
 /** Why LAPB drops frames and packets. */
-export type LapbDrop = AbmDrop | 'badAddress' | 'badProtocol' | 'tooLongToSend' | 'unknownProtocol'
+export type LapbDrop = AbmDrop | 'badAddress' | 'sameRole' | 'badProtocol' | 'tooLongToSend' | 'unknownProtocol'
 
 const A = 0x03
 const B = 0x01
@@ -54,6 +54,7 @@ const AGAIN = seconds(3)
 const REASONS: Reasons<LapbDrop> = {
   ...ABM_REASONS,
   badAddress: 'X.25 §2.4.2',
+  sameRole: 'X.25 §2.4.2',
   badProtocol: 'RFC 1661 §2',
   tooLongToSend: 'X.25 §2.4.8.5',
   unknownProtocol: 'RFC 1661 §5.7',
@@ -86,13 +87,16 @@ class Lapb implements LinkService, User<undefined>, ConnectionOwner, ConnectionU
   private readonly frame = new Frame()
   private readonly from = new LinkAddressing()
   private readonly again: Timer
-  /** What the users above were told. */
+  private readonly role: 'dte' | 'dce'
+  /** What the users above were told: that it is up; that it cannot be. */
   private isUp = false
+  private toldRole = false
 
   constructor(below: PhysicalService<'octets' | 'frames'>, env: Env, options: LapbOptions) {
     const { role, protocols = true, fcs = 'fcs16', transparency = 'octets' } = options
-    const { n1 } = parametersOf(LAPB, options)
+    const { n1, modulus } = parametersOf(LAPB, options)
     this.env = env
+    this.role = role
     this.address = role === 'dte' ? A : B
     this.peer = role === 'dte' ? B : A
     this.from.peer = this.peer
@@ -101,6 +105,7 @@ class Lapb implements LinkService, User<undefined>, ConnectionOwner, ConnectionU
     this.boundary = env.boundary('lapb', 'link', REASONS)
     this.frames = framing(below, env, {
       name: 'lapb-frames',
+      encapsulation: encapsulationOf(modulus, fcs),
       longest: n1 + 1 + CONTROL_OCTETS,
       shortest: 2,
       fcs,
@@ -155,12 +160,15 @@ class Lapb implements LinkService, User<undefined>, ConnectionOwner, ConnectionU
     // A command has the address of whom it is for.
     frame.command = address === this.address
     const fault = pullControl(packet, connection.abm.modulus, frame)
-    if (fault === undefined) {
+    if (fault !== undefined) {
+      this.boundary.drop(packet, fault)
+      if (fault === 'badControl') connection.inputUnknown(frame)
+    } else if (!frame.command && isCommandOnly(frame.type)) {
+      this.boundary.drop(packet, 'sameRole')
+      this.tellRole()
+    } else {
       connection.input(frame, packet)
-      return
     }
-    this.boundary.drop(packet, fault)
-    if (fault === 'badControl') connection.inputUnknown(frame)
   }
 
   ready(): void {
@@ -195,11 +203,22 @@ class Lapb implements LinkService, User<undefined>, ConnectionOwner, ConnectionU
     this.boundary.note(null, state, reason, LAPB.standard)
     if (state === 'down' && !this.isUp) return // One more attempt was in vain.
     this.isUp = state !== 'down'
+    this.toldRole = false
     this.boundary.linkChanged(state === 'down' ? 'down' : 'up', reason)
   }
 
   writable(): void {
     this.boundary.ready()
+  }
+
+  /** What only commands are came as a response: the peer has our role, or is ourselves. Told once, until the link is up. */
+  private tellRole(): void {
+    if (this.toldRole || this.isUp) return
+    this.toldRole = true
+    const { role } = this
+    const reason = `both ends are the ${role}, or the line leads back here: make one the ${role === 'dte' ? 'dce' : 'dte'}`
+    this.boundary.note(null, 'sameRole', reason, REASONS.sameRole)
+    this.boundary.linkChanged('down', reason)
   }
 
   private encapsulate(packet: Packet, etherType: number): LapbDrop | undefined {
@@ -219,4 +238,11 @@ class Lapb implements LinkService, User<undefined>, ConnectionOwner, ConnectionU
     packet.pull(PROTOCOL_OCTETS)
     return protocol === PPP_IPV4 ? ETHERTYPE.ipv4 : ETHERTYPE.ipv6
   }
+}
+
+const isCommandOnly = (type: FrameType): boolean => type === 'SABM' || type === 'SABME' || type === 'DISC'
+
+function encapsulationOf(modulus: Modulus, fcs: Exclude<FcsKind, 'smack'>): Encapsulation {
+  const lapb = modulus === 8 ? 'lapb8' : 'lapb128'
+  return fcs === 'none' ? lapb : `${lapb}+${fcs}`
 }

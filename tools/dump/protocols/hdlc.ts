@@ -1,5 +1,6 @@
-/** The HDLC family within Ethernet and in captures of its own: IEEE 802.2 LLC with SNAP, AX.25, and MAC control's PAUSE. */
+/** The HDLC family within Ethernet and in captures of its own: LAPB, IEEE 802.2 LLC with SNAP, AX.25, and MAC control's PAUSE. */
 import { type Decoded, type Decoder, data, Fields, hex, type Scope, truncated } from '../model.ts'
+import { checkFcs, networkDecoder } from './ppp.ts'
 
 const SUPERVISORY = ['RR', 'RNR', 'REJ', 'SREJ']
 const UNNUMBERED: ReadonlyMap<number, string> = new Map([
@@ -49,6 +50,31 @@ function controlAt(
     return { octets: length, text: `I N(S)=${ns} N(R)=${nr}${poll}`, carries: true }
   }
   return { octets: length, text: `${SUPERVISORY[(first >> 2) & 3]} N(R)=${nr}${poll}`, carries: false }
+}
+
+/**
+ * LAPB (X.25 §2.3). Which of the two addresses means a command depends on who sent it, which a capture need not say, so P and F
+ * are both P/F. I frames may begin with a protocol number of PPP's.
+ * @param extended the control field is in modulo 128.
+ */
+export function lapb(extended: boolean): (fcsOctets: number) => Decoder {
+  return (fcsOctets) => (whole) => {
+    const scope = { ...whole, end: whole.end - fcsOctets }
+    const fields = new Fields(whole)
+    if (scope.end - scope.start < 2) return truncated('LAPB', whole, 2 + fcsOctets)
+    const address = fields.u8('address', 0, (value) => ({ 1: 'B', 3: 'A' })[value] ?? hex(value, 2))
+    const control = controlAt(scope, 1, extended, true)
+    if (control === undefined) return truncated('LAPB', whole, 3 + fcsOctets)
+    const text = control.text.replace(/ P$/, ' P/F')
+    fields.add('control', text, 1, control.octets)
+    const header = 1 + control.octets
+    const network = control.carries && scope.end - scope.start >= header + 2 ? networkDecoder(scope, header) : undefined
+    if (network !== undefined) fields.u16('protocol', header, (value) => hex(value, 4))
+    const faults = fcsOctets > 0 && whole.cut !== true ? checkFcs(whole, scope.end, fcsOctets, fields) : []
+    const summary = `LAPB ${({ 1: 'B', 3: 'A' })[address] ?? hex(address, 2)} ${text}`
+    const { layer, next } = layerOf('LAPB', scope, header + (network ? 2 : 0), fields, summary, network ?? data)
+    return { layer: { ...layer, faults }, ...(next && { next }) }
+  }
 }
 
 /** IEEE 802.2 §3; of SNAP's SAP, the EtherType behind OUI 0 goes on with `decoderOf`. */

@@ -41,6 +41,12 @@ const OPTIONS: Readonly<Record<string, Readonly<Record<number, string>>>> = {
 }
 const LAST_CONFIGURE = 4
 
+/** The decoder of the packet behind a protocol number `at` octets on; undefined where that is not one of IP. */
+export function networkDecoder({ view, start }: Scope, at: number): Decoder | undefined {
+  const protocol = view.getUint16(start + at)
+  return protocol === 0x0021 || protocol === 0x0057 ? PROTOCOLS.get(protocol)?.decoder : undefined
+}
+
 /** @param fcsOctets 2 or 4 when the frame carries its FCS, else 0. */
 export function ppp(fcsOctets: number): Decoder {
   return (scope) => {
@@ -71,7 +77,8 @@ export function ppp(fcsOctets: number): Decoder {
   }
 }
 
-function checkFcs(scope: Scope, end: number, fcsOctets: number, fields: Fields): string[] {
+/** Adds the FCS at `end` to the fields. @returns what is wrong with it. */
+export function checkFcs(scope: Scope, end: number, fcsOctets: number, fields: Fields): string[] {
   const { view, octets, start } = scope
   const found = fcsOctets === 2 ? view.getUint16(end, true) : view.getUint32(end, true)
   const right = fcsOctets === 2 ? fcs16(view, start, end) ^ 0xffff : crc32(octets.subarray(start, end))

@@ -68,3 +68,16 @@ t.test('every reason to drop that is the layer’s own', async (t) => {
   t.strictSame(linkDrops(link), { badAddress: 1, badProtocol: 2, tooLongToSend: 1, unknownProtocol: 1 })
   await sim.close()
 })
+
+t.test('two ends of the same role are told what to do, once', async (t) => {
+  const pair = stationsOn(cable(), near, near)
+  const states: string[] = []
+  pair.near.boundary.attach({
+    receive: (packet) => packet.release(),
+    linkChanged: (state, reason) => states.push(`${state} ${reason}`),
+  })
+  await pair.sim.run(seconds(30))
+  t.strictSame(states, ['down both ends are the dte, or the line leads back here: make one the dce'])
+  t.ok((linkDrops(pair.near).sameRole ?? 0) > 1)
+  await pair.close()
+})
