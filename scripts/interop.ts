@@ -19,15 +19,24 @@ const paths = positionals.length > 0 ? positionals : ['test/interop']
 const files = paths.flatMap((path) => (statSync(join(root, path)).isDirectory() ? testsIn(path) : [path]))
 if (files.length === 0) throw new Error(`there are no tests in ${paths.join(' ')}`)
 
-// One at a time: they share the machine's interfaces, and measure.
-const tap = join(root, 'node_modules/tap/dist/esm/run.mjs')
-const options = ['run', '--jobs=1', '--timeout=900', ...files]
-const { status } = spawnSync(process.execPath, [tap, ...options], {
-  cwd: root,
-  stdio: 'inherit',
-  env: { ...process.env, ...(values.all && { NETSTRATA_INTEROP: 'all' }) },
-})
-process.exitCode = status ?? 1
+/** Tests that measure, or that need a whole processor: one at a time. Most of the others wait for daemons, two at a time. */
+const ALONE = /(?:faults|hostile-floods|impaired-|iperf3|qemu|ax25-linux)/
+
+const alone = files.filter((file) => ALONE.test(file))
+const together = files.filter((file) => !ALONE.test(file))
+process.exitCode = Math.max(run(together, 2), run(alone, 1))
+
+/** @returns the exit code; 0 when there is nothing to run. */
+function run(tests: readonly string[], jobs: number): number {
+  if (tests.length === 0) return 0
+  const tap = join(root, 'node_modules/tap/dist/esm/run.mjs')
+  const { status } = spawnSync(process.execPath, [tap, 'run', `--jobs=${jobs}`, '--timeout=900', ...tests], {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, ...(values.all && { NETSTRATA_INTEROP: 'all' }) },
+  })
+  return status ?? 1
+}
 
 function testsIn(folder: string): string[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
