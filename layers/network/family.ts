@@ -86,8 +86,8 @@ export interface Family {
   /** As in `NetworkService`, for addresses of this family. */
   send(packet: Packet, to: NetworkAddressing): boolean
   path(destination: IpAddress, source: IpAddress, link: number, path: Path): NoPath | undefined
-  confirm(destination: IpAddress): void
-  doubt(destination: IpAddress): void
+  confirm(destination: IpAddress, link?: number): void
+  doubt(destination: IpAddress, link?: number): void
   isLocal(address: IpAddress): boolean
   isBroadcast(address: IpAddress): boolean
   isMulticast(address: IpAddress): boolean

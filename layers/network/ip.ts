@@ -115,12 +115,12 @@ class Network implements NetworkService, FamilyContext {
     return family === undefined ? 'ENETUNREACH' : family.path(destination, source, link, path)
   }
 
-  confirm(destination: IpAddress): void {
-    this.familyOf(destination)?.confirm(destination)
+  confirm(destination: IpAddress, link?: number): void {
+    this.familyOf(destination)?.confirm(destination, link)
   }
 
-  doubt(destination: IpAddress): void {
-    this.familyOf(destination)?.doubt(destination)
+  doubt(destination: IpAddress, link?: number): void {
+    this.familyOf(destination)?.doubt(destination, link)
   }
 
   isLocal(address: IpAddress): boolean {

@@ -67,6 +67,8 @@ export class ErrorReport {
   /** Of the packet concerned. */
   readonly source: IpAddress = new IpAddress()
   readonly destination: IpAddress = new IpAddress()
+  /** Index of the link it came by; 0: the node itself says so. */
+  link = 0
   /** The octets of the transport header and payload that were quoted (at least 8), in the slab. */
   quoteStart = 0
   quoteEnd = 0
@@ -118,13 +120,14 @@ export interface NetworkService extends Service<NetworkAddressing> {
   /**
    * The transport knows that `destination` receives what we send there: the next hop then needs no probe (RFC 4861 §7.3.1).
    * For progress, such as new octets acknowledged; cheap enough to be called for each.
+   * @param link index of the one that packets are made to leave by, or 0: as of `path`.
    */
-  confirm(destination: IpAddress): void
+  confirm(destination: IpAddress, link?: number): void
   /**
    * The opposite: `destination` does not answer what is sent there again and again, so the next hop may be gone (negative advice,
    * RFC 9293 §3.8.3 MUST-20, RFC 1122 §3.3.1.4). It is asked at once; when it does not answer, its entry goes.
    */
-  doubt(destination: IpAddress): void
+  doubt(destination: IpAddress, link?: number): void
   /** Told after addresses, links or routes changed. @returns a function that stops it. */
   onChange(listener: () => void): () => void
   /**

@@ -173,6 +173,7 @@ export class Icmp implements Complaints {
       return
     }
     report.from.set(from.source)
+    report.link = from.link
     report.source.setIpv4(header.source(view, at))
     report.destination.setIpv4(header.destination(view, at))
     report.quoteStart = at + header.headerOctets(view, at)

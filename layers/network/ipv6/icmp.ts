@@ -208,6 +208,7 @@ export class Icmp implements Complaints {
       return
     }
     report.from.set(from.source)
+    report.link = from.link
     header.readSource(view, at, report.source)
     header.readDestination(view, at, report.destination)
     report.quoteStart = this.chain.at

@@ -271,13 +271,13 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
     return undefined
   }
 
-  confirm(destination: IpAddress): void {
-    const { kind, port, nextHop } = this.hops.find(destination, 0)
+  confirm(destination: IpAddress, link = 0): void {
+    const { kind, port, nextHop } = this.hops.find(destination, link)
     if (kind === 'forward') port?.discovery?.confirm(nextHop)
   }
 
-  doubt(destination: IpAddress): void {
-    const { kind, port, nextHop } = this.hops.find(destination, 0)
+  doubt(destination: IpAddress, link = 0): void {
+    const { kind, port, nextHop } = this.hops.find(destination, link)
     if (kind === 'forward') port?.discovery?.doubt(nextHop)
   }
 

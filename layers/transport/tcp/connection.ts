@@ -28,6 +28,7 @@ import { output, retryLater } from './output.ts'
 import { updateMss } from './path-mtu.ts'
 import { SendBuffer } from './send-buffer.ts'
 import { withOption } from './settings.ts'
+import { scopeOf } from './table.ts'
 import {
   DRAINED,
   ESTABLISHED,
@@ -73,6 +74,8 @@ export interface Acceptor {
 export class TcpConnection implements Connection, Timed, Pump {
   handler: ConnectionHandler
   readonly tcb: Tcb
+  /** As of `Flow`. */
+  readonly scope: number
   readonly drive: Drive
   /** Set until the connection is accepted. */
   acceptor: Acceptor | null = null
@@ -94,6 +97,7 @@ export class TcpConnection implements Connection, Timed, Pump {
 
   constructor(tcb: Tcb, handler: ConnectionHandler, outlet: Outlet, owner: ConnectionOwner) {
     this.tcb = tcb
+    this.scope = scopeOf(tcb.remote, tcb.link)
     this.handler = handler
     this.outlet = outlet
     this.owner = owner
@@ -121,7 +125,7 @@ export class TcpConnection implements Connection, Timed, Pump {
       this.owner.handshakeOver()
       this.fastOpens?.over(this.tcb.failure?.reason === 'reset', now)
     }
-    if ((this.tcb.events & UNANSWERED) !== 0) this.outlet.network.doubt(this.tcb.remote.address)
+    if ((this.tcb.events & UNANSWERED) !== 0) this.outlet.network.doubt(this.tcb.remote.address, this.tcb.link)
     if (this.tcb.events !== 0) this.tell()
     this.send(now)
     this.settle(now)

@@ -85,13 +85,15 @@ export class Connections implements ConnectionOwner {
     if (this.table.size >= this.settings.maxConnections) {
       throw cannot('connect', 'ENOBUFS', 'too many connections', request)
     }
-    const link = this.linkIndex(request.link)
-    const none = network.path(address, request.localAddress ?? ANY, link, this.path)
+    const wanted = this.linkIndex(request.link)
+    const none = network.path(address, request.localAddress ?? ANY, wanted, this.path)
     if (none !== undefined) throw cannot('connect', none, 'there is no way to this address', request)
     const now = this.outlet.now()
-    const zone = address.isScoped ? network.linkName(this.path.link) : ''
+    // Other links may come, on which the address is another station's.
+    const link = address.isScoped ? this.path.link : wanted
+    const zone = address.isScoped ? network.linkName(link) : ''
     const remote = endpoint(address, port, zone)
-    const local = this.bind(request, endpoint(this.path.source, request.localPort ?? 0, zone), remote, now)
+    const local = this.bind(request, endpoint(this.path.source, request.localPort ?? 0, zone), remote, link, now)
     const tcb = new Tcb(false, local, remote, link, options, this.settings, this.budgets)
     this.open(tcb, now)
     tcb.state = 'SYN-SENT'
@@ -108,8 +110,8 @@ export class Connections implements ConnectionOwner {
   }
 
   /** Chooses the local port, if it is not given, and makes sure that the connection will be the only one of its kind. */
-  private bind(request: ConnectRequest, local: Endpoint, remote: Endpoint, now: Instant): Endpoint {
-    const usable = (port: number): boolean => this.isFree(local.address, port, remote, now)
+  private bind(request: ConnectRequest, local: Endpoint, remote: Endpoint, link: number, now: Instant): Endpoint {
+    const usable = (port: number): boolean => this.isFree(local.address, port, remote, link, now)
     if (local.port !== 0) {
       if (!usable(local.port)) throw cannot('connect', 'EADDRINUSE', 'this connection exists already', request)
       return local
@@ -119,10 +121,10 @@ export class Connections implements ConnectionOwner {
     return endpoint(local.address, port, local.zone)
   }
 
-  private isFree(local: IpAddress, port: number, { address, port: remotePort }: Endpoint, now: Instant): boolean {
-    if (this.table.find(local, port, address, remotePort) !== undefined) return false
+  private isFree(local: IpAddress, port: number, remote: Endpoint, link: number, now: Instant): boolean {
+    if (this.table.find(local, port, remote.address, remote.port, link) !== undefined) return false
     if (this.listeners.taken({ address: local, ipv6Only: false }, port)) return false
-    const record = this.timeWait.find(local, port, address, remotePort)
+    const record = this.timeWait.find(local, port, remote.address, remote.port, link)
     return record === undefined || this.timeWait.mayReuse(record, now)
   }
 
@@ -208,7 +210,7 @@ export class Connections implements ConnectionOwner {
   /** Everything a TCB needs before its first segment. @param cookie the initial sequence number, if it is one. */
   private open(tcb: Tcb, now: Instant, cookie?: number): void {
     const { snd, rcv, local, remote, options, settings } = tcb
-    const record = this.timeWait.find(local.address, local.port, remote.address, remote.port)
+    const record = this.timeWait.find(local.address, local.port, remote.address, remote.port, tcb.link)
     snd.iss = cookie ?? this.secrets.sequence(local, remote, now)
     if (record !== undefined) {
       // Larger than all the connection before has used (RFC 9293 §3.10.7.4 MAY-2)

@@ -54,6 +54,7 @@ export class PendingRequest implements StreamRequest, Flow {
   readonly destination: Endpoint
   readonly local: Endpoint
   readonly remote: Endpoint
+  readonly scope: number
   /** Index of the link the SYN came by. */
   readonly link: number
   readonly expiresAt: Instant
@@ -72,6 +73,7 @@ export class PendingRequest implements StreamRequest, Flow {
   ) {
     this.local = this.destination = flow.local
     this.remote = this.source = flow.remote
+    this.scope = flow.scope
     this.link = link
     this.packet = packet
     this.expiresAt = expiresAt
@@ -157,7 +159,7 @@ export class Interception {
       return true
     }
     const { local, remote } = flow
-    if (this.pending.find(local.address, local.port, remote.address, remote.port) !== undefined) {
+    if (this.pending.find(local.address, local.port, remote.address, remote.port, link) !== undefined) {
       this.owner.drop(packet, 'interceptPending')
       return true
     }

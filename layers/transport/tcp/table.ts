@@ -1,5 +1,5 @@
 /**
- * Finds what a segment belongs to by its four addresses and ports: open addressing with linear probing in one
+ * Finds what a segment belongs to by its four addresses and ports (and its link, where those are link-local): open addressing with linear probing in one
  * Int32Array, mixed with a key that peers do not know, so that they cannot aim at one place of the table.
  *
  *   slots   │ hash │ place + 1 │ hash │ 0 (empty) │ …        places   │ flow │ flow │ …
@@ -12,7 +12,12 @@ import type { HashKey } from '../../../src/kernel/keyed-hash.ts'
 export interface Flow {
   readonly local: Endpoint
   readonly remote: Endpoint
+  /** Index of the link that a link-local `remote` is on, as another link may have one of the same address; else 0. */
+  readonly scope: number
 }
+
+/** The scope of a flow to this end. @param link index of the one that leads there. */
+export const scopeOf = ({ address }: Endpoint, link: number): number => (address.isScoped ? link : 0)
 
 /** Both ends as the first nine words of what is to be hashed. */
 export function writeEnds(words: Int32Array, local: Endpoint, remote: Endpoint): void {
@@ -47,23 +52,24 @@ export class FlowTable<T extends Flow> {
     return this.count
   }
 
-  find(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): T | undefined {
+  /** @param link index of the one the segment came by; 0: the node itself, or unknown. */
+  find(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number, link: number): T | undefined {
     const { last } = this
-    if (last !== undefined && isBetween(last, local, localPort, remote, remotePort)) return last
+    if (last !== undefined && isBetween(last, local, localPort, remote, remotePort, link)) return last
     const hash = this.hash(local, localPort, remote, remotePort)
     for (let i = hash & this.mask; ; i = (i + 1) & this.mask) {
       const place = this.slots[2 * i + 1] as number
       if (place === 0) return undefined
       if (this.slots[2 * i] !== hash) continue
       const flow = this.flows[place - 1] as T
-      if (isBetween(flow, local, localPort, remote, remotePort)) {
+      if (isBetween(flow, local, localPort, remote, remotePort, link)) {
         this.last = flow
         return flow
       }
     }
   }
 
-  /** There is none with the same four yet. */
+  /** There is none with the same ends yet. */
   add(flow: T): void {
     if ((this.count + 1) * 2 > this.mask + 1) this.grow()
     const place = this.free.pop() ?? this.flows.length
@@ -134,12 +140,20 @@ export class FlowTable<T extends Flow> {
   }
 }
 
-function isBetween(flow: Flow, local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): boolean {
+function isBetween(
+  flow: Flow,
+  local: IpAddress,
+  localPort: number,
+  remote: IpAddress,
+  remotePort: number,
+  link: number,
+): boolean {
   return (
     flow.remote.port === remotePort &&
     flow.local.port === localPort &&
     flow.remote.address.equals(remote) &&
-    flow.local.address.equals(local)
+    flow.local.address.equals(local) &&
+    (flow.scope === 0 || flow.scope === link || link === 0)
   )
 }
 

@@ -117,7 +117,7 @@ export class Tcb {
   readonly ports: number
   readonly settings: TcpSettings
   options: Readonly<ConnectionOptions>
-  /** Link the connection is bound to, or 0. */
+  /** Link the connection is bound to, or 0; that of a link-local peer. */
   readonly link: number
 
   readonly snd: SendSequence = new SendSequence()

@@ -167,8 +167,8 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     } else if (!checksumHolds(packet, from.source, from.destination)) {
       this.boundary.drop(packet, 'badChecksum')
     } else {
-      const { source, destination } = from
-      const connection = this.connections.table.find(destination, seg.destinationPort, source, seg.sourcePort)
+      const { source, destination, link } = from
+      const connection = this.connections.table.find(destination, seg.destinationPort, source, seg.sourcePort, link)
       if (connection === undefined) {
         this.toNobody(packet, from)
       } else if (connection.state === 'CLOSED') {
@@ -195,7 +195,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     if (tcb.snd.una !== una && now - tcb.confirmedAt >= CONFIRM_EVERY) {
       // What we send arrives, so the next hop is reachable (RFC 4861 §7.3.1, as Linux takes it for ARP too).
       tcb.confirmedAt = now
-      this.network.confirm(from.source)
+      this.network.confirm(from.source, tcb.link)
     }
     if (connection.acceptor !== null) connection.acceptor.progressed(connection)
     if (verdict === 'done') packet.release()
@@ -210,7 +210,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
 
   private toNobody(packet: Packet, from: NetworkAddressing): void {
     const { seg, network } = this
-    const { source, destination } = from
+    const { source, destination, link } = from
     if (network.isBroadcast(destination) || network.isMulticast(destination)) {
       // (RFC 9293 §3.9.2.3 MUST-57)
       this.boundary.drop(packet, 'notUnicast')
@@ -221,9 +221,9 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
       this.boundary.drop(packet, 'badSource')
       return
     }
-    const record = this.connections.timeWait.find(destination, seg.destinationPort, source, seg.sourcePort)
+    const record = this.connections.timeWait.find(destination, seg.destinationPort, source, seg.sourcePort, link)
     if (record !== undefined && !this.toTimeWait(record, packet, from)) return
-    const listener = this.listeners.find(destination, seg.destinationPort, from.link)
+    const listener = this.listeners.find(destination, seg.destinationPort, link)
     const flags = seg.flags & (SYN | ACK | RST)
     if (flags === SYN) this.synArrives(listener, packet, from)
     else if (flags === ACK && listener !== undefined && this.cookieArrives(listener, packet, from)) return
@@ -268,7 +268,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     }
     const full = listener.full ? 'backlogFull' : this.connections.limit
     if (full === 'synQueueFull' && this.settings.synCookies) {
-      const answer = this.connections.cookieFor(seg, flow, linkFor(listener, from), listener.options)
+      const answer = this.connections.cookieFor(seg, flow, listener.link || flow.scope, listener.options)
       if (answer !== null) this.outlet.reply(answer, this.outlet.back(from))
       this.boundary.count(full)
       packet.release()
@@ -278,7 +278,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
       this.boundary.drop(packet, full)
       return
     }
-    const link = linkFor(listener, from)
+    const link = listener.link || flow.scope
     const connection = this.connections.accept(seg, flow, link, listener.options, NO_HANDLER)
     connection.acceptor = listener
     listener.handshakes.add(connection)
@@ -301,7 +301,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
       return true
     }
     const { options } = listener
-    const link = linkFor(listener, from)
+    const link = listener.link || flow.scope
     const connection = this.connections.acceptCookie(seg, mss, flow, link, options, NO_HANDLER)
     connection.acceptor = listener
     listener.handshakes.add(connection)
@@ -311,8 +311,9 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
 
   private flowOf({ source, destination, link }: NetworkAddressing): Flow {
     const { sourcePort, destinationPort } = this.seg
-    const zone = source.isScoped ? this.network.linkName(link) : ''
-    return { local: endpoint(destination, destinationPort, zone), remote: endpoint(source, sourcePort, zone) }
+    const scope = source.isScoped ? link : 0
+    const zone = scope === 0 ? '' : this.network.linkName(scope)
+    return { local: endpoint(destination, destinationPort, zone), remote: endpoint(source, sourcePort, zone), scope }
   }
 
   /** Answers with a reset, unless it is one or there are too many, and drops. */
@@ -340,8 +341,9 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     const { quoteStart: at } = report
     if (report.quoteEnd - at < 8) return
     const { view } = slab()
-    const { source, destination } = report
-    const connection = this.connections.table.find(source, view.getUint16(at), destination, view.getUint16(at + 2))
+    const { source, destination, link } = report
+    const [port, remotePort] = [view.getUint16(at), view.getUint16(at + 2)]
+    const connection = this.connections.table.find(source, port, destination, remotePort, link)
     if (connection === undefined) return
     const own = this.network.isLocal(report.from)
     const failure = errorArrives(connection.tcb, report, view.getInt32(at + 4), own)
@@ -402,7 +404,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     decode(packet, seg)
     packet.release()
     request.packet = null
-    return this.connections.accept(seg, request, 0, withOptions(this.settings.connection, options), handler)
+    return this.connections.accept(seg, request, request.scope, withOptions(this.settings.connection, options), handler)
   }
 
   refuse(request: PendingRequest, how: 'reset' | 'hostUnreachable'): void {
@@ -442,7 +444,3 @@ const bucket = (perSecond: number): TokenBucket => new TokenBucket(perSecond, Ma
 function isWaiting(tcb: Tcb): boolean {
   return tcb.outstanding > 0 || tcb.hasUnsent || tcb.synDue || tcb.ackNow
 }
-
-/** The link that a connection is to stay on, or 0: that of its listener, or that of an address which has no other. */
-const linkFor = (listener: TcpListener, { source, link }: NetworkAddressing): number =>
-  listener.link === 0 && source.isScoped ? link : listener.link

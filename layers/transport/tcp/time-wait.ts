@@ -11,7 +11,7 @@ import { after, before } from '../../../src/kernel/sequence.ts'
 import { Timer, type Timers } from '../../../src/kernel/timers.ts'
 import { type Challenger, mayChallenge } from './challenge.ts'
 import { ACK, FIN, RST, type Segment, SYN } from './segment.ts'
-import { type Flow, FlowTable } from './table.ts'
+import { type Flow, FlowTable, scopeOf } from './table.ts'
 import type { Tcb } from './tcb.ts'
 
 /** Between the timestamps of two connections with the same ends, before the second may begin (RFC 6191 §2). */
@@ -21,6 +21,7 @@ const REUSE_AFTER_MS = 1000
 export class TimeWaitRecord implements Flow, Challenger {
   readonly local: Endpoint
   readonly remote: Endpoint
+  readonly scope: number
   readonly sndNxt: number
   readonly rcvNxt: number
   readonly rcvWnd: number
@@ -38,6 +39,7 @@ export class TimeWaitRecord implements Flow, Challenger {
   constructor(tcb: Tcb) {
     this.local = tcb.local
     this.remote = tcb.remote
+    this.scope = scopeOf(tcb.remote, tcb.link)
     this.sndNxt = tcb.snd.nxt
     this.rcvNxt = tcb.rcv.nxt
     this.rcvWnd = Math.min(tcb.rcv.wnd >> Math.max(tcb.rcv.shift, 0), 0xffff)
@@ -106,8 +108,15 @@ export class TimeWait {
     return this.table.size
   }
 
-  find(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): TimeWaitRecord | undefined {
-    return this.table.size === 0 ? undefined : this.table.find(local, localPort, remote, remotePort)
+  /** As `FlowTable.find`. */
+  find(
+    local: IpAddress,
+    localPort: number,
+    remote: IpAddress,
+    remotePort: number,
+    link: number,
+  ): TimeWaitRecord | undefined {
+    return this.table.size === 0 ? undefined : this.table.find(local, localPort, remote, remotePort, link)
   }
 
   add(tcb: Tcb, now: Instant): void {

@@ -15,7 +15,7 @@ interface Port {
   open: readonly UdpSocket[]
 }
 
-/** For `find`: whichever link it was. */
+/** For `find`: whichever link it was; 0: the node itself. */
 export const ANY_LINK: -1 = -1
 
 const NONE: readonly UdpSocket[] = []
@@ -164,8 +164,9 @@ export function takes(
   link: number,
 ): boolean {
   if (closenessOf(socket, local, link) < 0) return false
-  const { remote: peer } = socket
-  return peer === undefined || (peer.port === remotePort && peer.address.equals(remote))
+  const { remote: peer, scope } = socket
+  if (peer === undefined) return true
+  return peer.port === remotePort && peer.address.equals(remote) && (scope === 0 || scope === link || link <= 0)
 }
 
 /** How closely a socket is bound to where a datagram went: its address counts more than its link; -1: not at all. */

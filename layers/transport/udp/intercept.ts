@@ -29,6 +29,8 @@ export interface InterceptOwner {
   readonly timers: Timers
   touched(): void
   declareLocal(address: IpAddress, length: number): () => void
+  /** The name of the link of an address that `isScoped`; else ''. */
+  zoneOf(address: IpAddress, link: number): string
   /** Makes a socket of the request, with the datagram as its first. Takes ownership of the packet. @throws NetError */
   accept(
     request: PendingRequest,
@@ -69,7 +71,7 @@ export class PendingRequest implements DatagramRequest {
     interception: Interception,
   ) {
     this.packet = packet
-    this.source.set(from.source, ports.source)
+    this.source.set(from.source, ports.source, owner.zoneOf(from.source, from.link))
     this.destination.set(from.destination, ports.destination)
     this.ttl = from.ttl
     this.trafficClass = from.trafficClass
@@ -112,6 +114,7 @@ export class PendingRequest implements DatagramRequest {
   isOf(ports: { readonly source: number; readonly destination: number }, from: NetworkAddressing): boolean {
     const { source, destination } = this
     if (source.port !== ports.source || destination.port !== ports.destination) return false
+    if (source.zone !== '' && this.link !== from.link) return false
     return source.address.equals(from.source) && destination.address.equals(from.destination)
   }
 

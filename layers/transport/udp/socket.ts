@@ -70,6 +70,8 @@ export class UdpSocket implements DatagramSocket {
   readonly bound: Endpoint
   readonly local: MutableEndpoint = new MutableEndpoint()
   remote: MutableEndpoint | undefined
+  /** Index of the link that a link-local `remote` is on, as another link may have one of the same address; else 0. */
+  scope = 0
   queuedOctets = 0
   /** The link it is bound to, or 0. */
   readonly link: number
@@ -140,8 +142,12 @@ export class UdpSocket implements DatagramSocket {
     this.owner.touched()
     const route = new Route()
     this.owner.route(this, route, address, this.bound.address, this.linkTo(address, link))
+    const scope = address.isScoped ? route.path.link : 0
+    // Other links may come, on which the address is another station's.
+    if (scope !== 0) route.link = scope
     this.owner.refile(this, () => {
-      this.remote = new MutableEndpoint().set(address, port, address.isScoped ? (link ?? '') : '')
+      this.scope = scope
+      this.remote = new MutableEndpoint().set(address, port, scope === 0 ? '' : this.owner.network.linkName(scope))
       if (this.bound.address.isUnspecified) this.local.address.set(route.path.source)
     })
     this.peerRoute = route
@@ -153,6 +159,7 @@ export class UdpSocket implements DatagramSocket {
     this.owner.touched()
     this.owner.refile(this, () => {
       this.remote = undefined
+      this.scope = 0
       this.local.address.set(this.bound.address)
     })
     this.peerRoute = undefined

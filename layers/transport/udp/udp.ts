@@ -371,7 +371,8 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
     const port = header.sourcePort(view, report.quoteStart)
     const remotePort = header.destinationPort(view, report.quoteStart)
     const { source, destination } = report
-    const socket = this.bindings.find(source, port, destination, remotePort, ANY_LINK)
+    const by = destination.isScoped ? report.link || ANY_LINK : ANY_LINK
+    const socket = this.bindings.find(source, port, destination, remotePort, by)
     if (socket === undefined) return
     report.foreign = false
     if (socket.handler.error === undefined) return
@@ -405,13 +406,13 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
     try {
       const bound = { address: destination.address, ipv6Only: false }
       socket = this.open(bound, destination.port, 0, true, withOptions(options), handler)
-      socket.connect(source.address, source.port)
+      socket.connect(source.address, source.port, source.zone || undefined)
     } catch (error) {
       socket?.close()
       this.boundary.drop(packet, 'intercepted')
       throw error
     }
-    this.sender.set(source.address, source.port)
+    this.sender.set(source.address, source.port, source.zone)
     this.receiver.set(destination.address, destination.port)
     this.hold(socket, packet)
     socket.resume()
@@ -433,7 +434,7 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
     this.boundary.drop(packet, reason)
   }
 
-  private zoneOf(address: IpAddress, link: number): string {
+  zoneOf(address: IpAddress, link: number): string {
     return address.isScoped ? this.network.linkName(link) : ''
   }
 

@@ -73,7 +73,7 @@ t.test('the table finds a connection among fifty thousand in two steps, whatever
   const local = endpoint(parseAddress('10.0.0.1'), 80)
   for (let i = 0; i < 50_000; i++) {
     const remote = endpoint(new IpAddress(0, 0, 0xffff, 0x0a00_0000 + (i >> 8)), 1024 + (i & 0xff) * 16)
-    table.add({ local, remote })
+    table.add({ local, remote, scope: 0 })
   }
   const { slots, mask } = table as unknown as { slots: Int32Array; mask: number } // private: pairs of hash and place
   let steps = 0

@@ -15,6 +15,7 @@ const KEY = [1, 2, 3, 4] as const
 const flow = (remote: string, port: number): Flow => ({
   local: { address: parseAddress('10.0.0.1'), port: 80 },
   remote: { address: parseAddress(remote), port },
+  scope: 0,
 })
 
 t.test('a cookie says the segment size, to who holds the key, for one to two periods', (t) => {
