@@ -1,6 +1,7 @@
 /** What the data link tier offers to the network tier: packets to the stations of one link. */
 import type { IpAddress, MacAddress } from '../../src/kernel/address.ts'
 import type { Service } from '../../src/kernel/layer.ts'
+import type { Packet } from '../../src/kernel/packet.ts'
 
 /** A station on a link; for Ethernet its EUI-48. */
 export type LinkAddress = MacAddress
@@ -50,6 +51,19 @@ export interface Negotiated {
   follow(listener: NegotiatedListener): () => void
 }
 
+/** How ARP names a link, and the addresses on it (RFC 826). */
+export interface ArpFormat {
+  /** The number of the hardware (IANA), and what stands for IPv4 in the packet: nearly everywhere its EtherType. */
+  readonly hardwareType: number
+  readonly protocolType: number
+  /** Octets of an address. */
+  readonly addressOctets: number
+  /** The address at an offset; -1 when it is none. */
+  read(packet: Packet, at: number): LinkAddress
+  /** Writes one; 0 is an unknown one. */
+  write(packet: Packet, at: number, address: LinkAddress): void
+}
+
 export interface LinkService extends Service<LinkAddressing> {
   readonly tier: 'datalink'
   /** Our own address on this link. */
@@ -57,6 +71,8 @@ export interface LinkService extends Service<LinkAddressing> {
   /** The address of all stations; null on a point-to-point link, where nothing needs resolving. */
   readonly broadcast: LinkAddress | null
   readonly offload: LinkOffload
+  /** Undefined where addresses stand in ARP as on Ethernet. */
+  readonly arp?: ArpFormat
   /** Undefined for nearly all links: addresses are configured. */
   readonly negotiated?: Negotiated
   /**

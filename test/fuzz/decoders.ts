@@ -140,7 +140,7 @@ const DECODERS: Readonly<Record<string, (random: Random) => Decoder>> = {
   arp: () => (octets) =>
     inPacket(octets, 14, (packet) => {
       if (arpPacket.fault(packet) !== undefined) return false
-      return arpPacket.sha(packet.view, packet.start) + arpPacket.tha(packet.view, packet.start) >= 0
+      return arpPacket.sha(packet) + arpPacket.tha(packet) >= 0
     }),
   'ipv4 header': () => (octets, random) => inPacket(octets, 14 * below(random, 2), ipv4),
   'icmp quote': () => (octets, random) =>

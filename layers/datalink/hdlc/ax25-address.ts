@@ -7,7 +7,7 @@
  */
 import { invalidValue } from '../../../src/kernel/errors.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
-import type { LinkAddress } from '../service.ts'
+import type { ArpFormat, LinkAddress } from '../service.ts'
 
 /** Octets of an address in a frame. */
 export const CALL_OCTETS = 7
@@ -67,3 +67,15 @@ export function putCall(packet: Packet, at: number, address: LinkAddress, flags:
   }
   octets[at + CHARACTERS] = 0x60 | ((address % 16) << 1) | flags
 }
+
+/** Addresses in ARP are those of frames, without flags; IPv4 stands there as its PID (IANA: hardware type 3, AX.25). */
+export const AX25_ARP: ArpFormat = Object.freeze({
+  hardwareType: 3,
+  protocolType: 0xcc,
+  addressOctets: CALL_OCTETS,
+  read: callAt,
+  write(packet: Packet, at: number, address: LinkAddress) {
+    if (address === 0) packet.octets.fill(0, at, at + CALL_OCTETS)
+    else putCall(packet, at, address, 0)
+  },
+})

@@ -8,9 +8,9 @@
  *   KISS     a command octet in front, 0 for data on port 0; SMACK: its highest bit, and a CRC-16 behind
  *   BPQ      EtherType 0x08ff, to all; the length + 5, least significant octet first, in front
  *
- * IP and ARP (PID 0xcc, 0xcd) for one station go over a connection with it, set up on demand; what is for all goes as UI
- * frames to QST. `open` and `accept` give connections of PID 0xf0, text and records without IP. Frames that are to be
- * repeated are not sent, and those that still have to be are dropped.
+ * IP (PID 0xcc) for one station goes over a connection with it, set up on demand; ARP (0xcd), which Linux does not look for
+ * there, goes in UI frames, and what is for all goes in those to QST. `open` and `accept` give connections of PID 0xf0, text
+ * and records without IP. Frames that are to be repeated are not sent, and those that still have to be are dropped.
  */
 import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
 import { ms, seconds } from '../../../src/kernel/clock.ts'
@@ -19,12 +19,19 @@ import type { Layer, LinkState, User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { PhysicalService } from '../../physical/service.ts'
 import { framing } from '../framing/framing.ts'
-import { ETHERTYPE, type LinkAddress, LinkAddressing, type LinkOffload, type LinkService } from '../service.ts'
+import {
+  type ArpFormat,
+  ETHERTYPE,
+  type LinkAddress,
+  LinkAddressing,
+  type LinkOffload,
+  type LinkService,
+} from '../service.ts'
 import { Frame, pullControl, pushControl } from './abm/control.ts'
 import type { AbmEvent } from './abm/event.ts'
 import { ABM_REASONS, type AbmDrop } from './abm/journal.ts'
 import { type AbmOptions, AX25, parametersOf } from './abm/variant.ts'
-import { CALL_OCTETS, callAt, parseCall, putCall, QST } from './ax25-address.ts'
+import { AX25_ARP, CALL_OCTETS, callAt, parseCall, putCall, QST } from './ax25-address.ts'
 import { type Carrier, EthernetCarrier, KissCarrier } from './ax25-carrier.ts'
 import { CONTROL_OCTETS, Connection, type ConnectionOwner, type ConnectionUser } from './connection.ts'
 import { Peers } from './peers.ts'
@@ -124,6 +131,7 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
   readonly address: LinkAddress
   readonly broadcast: LinkAddress = QST
   readonly offload: LinkOffload = NO_OFFLOAD
+  readonly arp: ArpFormat = AX25_ARP
   readonly boundary: Boundary<LinkAddressing, Ax25Drop>
   private readonly carrier: Carrier
   private readonly env: Env
@@ -176,7 +184,7 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
       return true
     }
     packet.octets[packet.push(1)] = pid
-    if (to.peer === QST) return this.sendUnnumbered(packet, QST, 'UI', true, false)
+    if (to.peer === QST || pid === PID_ARP) return this.sendUnnumbered(packet, to.peer, 'UI', true, false)
     const connection = this.connectionTo(to.peer)
     if (connection === undefined) {
       this.boundary.drop(packet, 'tooManyConnections')

@@ -93,6 +93,6 @@ function show(packet: Packet, to: LinkAddressing): string {
   const peer = to.peer === BROADCAST ? 'all' : formatMac(to.peer).slice(-2)
   const { view, start } = packet
   if (to.protocol !== ETHERTYPE.arp) return `${peer} data ${view.getUint8(start)}`
-  const what = arpPacket.op(view, start) === arpPacket.OP_REQUEST ? 'who has' : 'reply to'
-  return `${peer} ${what} ${formatIpv4(arpPacket.tpa(view, start))} tell ${formatIpv4(arpPacket.spa(view, start))}`
+  const what = arpPacket.op(packet) === arpPacket.OP_REQUEST ? 'who has' : 'reply to'
+  return `${peer} ${what} ${formatIpv4(arpPacket.tpa(packet))} tell ${formatIpv4(arpPacket.spa(packet))}`
 }

@@ -1,9 +1,10 @@
 import t from 'tap'
 import { ethernet } from '../../../../layers/datalink/ethernet/ethernet.ts'
 import { ax25, bpq } from '../../../../layers/datalink/hdlc/ax25.ts'
-import { formatCall, parseCall, QST } from '../../../../layers/datalink/hdlc/ax25-address.ts'
+import { AX25_ARP, formatCall, parseCall, QST } from '../../../../layers/datalink/hdlc/ax25-address.ts'
 import type { RecordConnection, RecordHandler } from '../../../../layers/datalink/hdlc/records.ts'
 import { ETHERTYPE, LinkAddressing, type LinkService } from '../../../../layers/datalink/service.ts'
+import * as arpPacket from '../../../../layers/network/ipv4/arp-packet.ts'
 import { cable } from '../../../../layers/physical/cable.ts'
 import { impair } from '../../../../layers/physical/impair/impair.ts'
 import { ms, seconds } from '../../../../src/kernel/clock.ts'
@@ -21,6 +22,21 @@ t.test('call signs are numbers, and back', async (t) => {
   t.ok(Number.isSafeInteger(parseCall('999999-15')))
   for (const bad of ['', 'TOOLONGX', 'N0CALL-16', 'N0 CAL', 'Ä'])
     t.throws(() => parseCall(bad), { code: 'ERR_INVALID_ARG_VALUE' })
+})
+
+t.test('calls in ARP, as Linux has them', async (t) => {
+  const packet = Packet.take(0, 64)
+  const asked = { op: arpPacket.OP_REQUEST, sha: parseCall('NODEA-1'), spa: 0x0a2c0002, tha: 0, tpa: 0x0a2c0001 }
+  arpPacket.write(packet, asked, AX25_ARP)
+  t.equal(Buffer.from(packet.bytes()).toString('hex'), '000300cc070400019c9e888a8240620a2c0002000000000000000a2c0001')
+  t.equal(arpPacket.fault(packet, AX25_ARP), undefined)
+  t.equal(arpPacket.fault(packet), 'hardwareType')
+  t.equal(formatCall(arpPacket.sha(packet, AX25_ARP)), 'NODEA-1')
+  t.equal(arpPacket.tha(packet, AX25_ARP), -1)
+  t.strictSame([arpPacket.spa(packet, AX25_ARP), arpPacket.tpa(packet, AX25_ARP)], [0x0a2c0002, 0x0a2c0001])
+  packet.trim(packet.length - 1)
+  t.equal(arpPacket.fault(packet, AX25_ARP), 'short')
+  packet.release()
 })
 
 /** Sends numbered records as they are taken, and keeps what comes. */
