@@ -4,18 +4,32 @@
  */
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { type Ax25Options, type Ax25Service, ax25, bpq } from '../../layers/datalink/hdlc/ax25.ts'
 import { parseCall } from '../../layers/datalink/hdlc/ax25-address.ts'
-import { boot, ethernet, impair, type Node, stack, stream, udpTunnel } from '../../src/index.ts'
+import {
+  boot,
+  ethernet,
+  impair,
+  ip,
+  ipv4,
+  type Node,
+  sockets,
+  stack,
+  stream,
+  tcp,
+  udp,
+  udpTunnel,
+} from '../../src/index.ts'
 import { ms } from '../../src/kernel/clock.ts'
 import { packetsInUse } from '../../src/kernel/packet.ts'
 import { oracle } from './helpers.ts'
 import { consoleOf, MACHINE_ORACLES, networkCard, startMachine } from './machine.ts'
 import { folder } from './payload.ts'
 import { echo, sumOf } from './record-echo.ts'
-import { dissect } from './tshark.ts'
+import { assertCleanCapture, dissect } from './tshark.ts'
 
 t.setTimeout(240_000)
 
@@ -117,6 +131,23 @@ t.test('Linux', { skip }, async (t) => {
       await node.close()
       t.equal(packetsInUse(), before)
     })
+
+  await t.test('TCP over IPv4 over Ethernet, 1 % lost each way', async (t) => {
+    const before = packetsInUse()
+    const host = stack(card(0.01, {}), ip(ipv4({ address: '10.44.0.2/24' })), sockets(tcp(), udp()))
+    const node = await boot(host, 'A')
+    t.teardown(() => node.close())
+    const path = join(home, 'tcp.pcapng')
+    const capture = node.capture(path)
+    const socket = await node.net.connect({ host: '10.44.0.1', port: 7 })
+    const sent = Buffer.from(Array.from({ length: 20_000 }, (_, i) => (i * 7) & 255))
+    socket.end(sent)
+    t.ok((await within(buffer(socket))).equals(sent))
+    await node.close()
+    await capture
+    t.equal(packetsInUse(), before)
+    await assertCleanCapture(t, path)
+  })
 })
 
 /** Octets there and back, and what Linux says of them over a connection of its own. */
