@@ -1,6 +1,7 @@
 /** What a running node answers on its control socket. */
 import { Writable } from 'node:stream'
 import { z } from 'zod'
+import type { Hosts } from '../../src/api/node-net/names.ts'
 import type { Endpoint } from '../../src/api/sockets.ts'
 import type { EchoReply, LinkEntry, Node, RouteEntry, Sockets } from '../../src/index.ts'
 import { formatScoped, tryParseAddress } from '../../src/kernel/address.ts'
@@ -63,11 +64,7 @@ export interface PingAnswer {
  * @param hosts names that may be asked for.
  * @param more what `status` tells besides.
  */
-export function nodeMethods(
-  node: Node<Sockets>,
-  hosts: Readonly<Record<string, string>> = {},
-  more: () => object = () => ({}),
-): ControlMethods {
+export function nodeMethods(node: Node<Sockets>, hosts: Hosts = {}, more: () => object = () => ({})): ControlMethods {
   return {
     calls: {
       status: () => ({ ...statusOf(node), ...more() }),
@@ -78,7 +75,7 @@ export function nodeMethods(
       ping: async (params): Promise<PingAnswer> => {
         const { host, ...options } = pingParams.parse(params)
         const reply = await node.icmp.ping(host, options)
-        const destination = tryParseAddress(hosts[host] ?? host)?.toString()
+        const destination = tryParseAddress([hosts[host] ?? host].flat()[0] as string)?.toString()
         return {
           reply,
           way:

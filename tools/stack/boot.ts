@@ -122,8 +122,8 @@ export function blueprintOf(config: NodeConfig): Blueprint<Sockets> {
 }
 
 /** A node that has nothing to do with IPv6 is none of its stations. */
-function usesIpv6({ links, routes, gateway }: NodeConfig): boolean {
-  const ways = [...routes.map(({ prefix }) => prefix), ...(gateway === undefined ? [] : splitZone(gateway).slice(0, 1))]
+function usesIpv6({ links, routes, gateways }: NodeConfig): boolean {
+  const ways = [...routes.map(({ prefix }) => prefix), ...gateways.map((gateway) => splitZone(gateway)[0])]
   const addresses = [...links.flatMap((link) => link.addresses), ...ways]
   return addresses.some((text) => !parsePrefix(text).address.isIpv4)
 }
@@ -135,8 +135,8 @@ function configure(node: Node<Sockets>, config: NodeConfig): void {
   for (const { name, spec } of config.links) {
     if (spec.type === 'ppp' && spec.isDefault) network.routes.add({ prefix: '0.0.0.0/0', link: name })
   }
-  if (config.gateway !== undefined) {
-    const [via, link] = splitZone(config.gateway)
+  for (const gateway of config.gateways) {
+    const [via, link] = splitZone(gateway)
     const prefix = parseAddress(via).isIpv4 ? '0.0.0.0/0' : '::/0'
     network.routes.add({ prefix, via, ...(link === '' ? {} : { link }) })
   }

@@ -1,5 +1,6 @@
 /** What a node of the command line is made of: from options, or from a YAML file whose errors name line and column. */
 import { z } from 'zod'
+import type { Hosts } from '../../src/api/node-net/names.ts'
 import { parsePrefix, splitZone, tryParseAddress } from '../../src/kernel/address.ts'
 import { type LinkSpec, LinkSpecError, parseLinkSpec } from './link-spec.ts'
 import { readYaml } from './yaml.ts'
@@ -15,7 +16,8 @@ export interface NodeConfig {
   /** Undefined: named after its command. */
   readonly name: string | undefined
   readonly links: readonly LinkConfig[]
-  readonly gateway: string | undefined
+  /** One of each family at the most. */
+  readonly gateways: readonly string[]
   readonly routes: readonly {
     readonly prefix: string
     readonly via?: string | undefined
@@ -23,7 +25,7 @@ export interface NodeConfig {
   }[]
   readonly forwarding: boolean
   readonly clampMss: boolean
-  readonly hosts: Readonly<Record<string, string>>
+  readonly hosts: Hosts
   readonly capture: string | undefined
 }
 
@@ -47,6 +49,22 @@ export function isGateway(text: string): boolean {
   const address = tryParseAddress(host)
   return address !== undefined && (host === text || (zone !== '' && address.isScoped))
 }
+
+/** Names of hosts, each with its address or several. */
+export const hostsField: z.ZodRecord<z.ZodString, z.ZodUnion<[z.ZodString, z.ZodArray<z.ZodString>]>> = z.record(
+  z.string(),
+  z.union([addressField, z.array(addressField).min(1, 'a name needs an address at least')]),
+)
+
+/** Says what is wrong with several gateways. */
+export const TWO_GATEWAYS = 'there is one gateway for IPv4 and one for IPv6 at the most'
+
+/** Whether each is of another family. */
+export function areOfEachFamily(gateways: readonly string[]): boolean {
+  return new Set(gateways.map((text) => text.includes(':'))).size === gateways.length
+}
+
+const gatewayField = z.string().refine(isGateway, NO_GATEWAY)
 
 /** An address with the length of its prefix, as text. */
 export const prefixField: z.ZodString = z
@@ -80,13 +98,13 @@ const schema = z.strictObject({
       (links) => Object.values(links).some(({ link, addresses }) => addresses.length > 0 || isNegotiated(link)),
       'a node needs an address on one of its links: addresses: [10.0.0.1/24]',
     ),
-  gateway: z.string().refine(isGateway, NO_GATEWAY).optional(),
+  gateway: z.union([gatewayField, z.array(gatewayField).refine(areOfEachFamily, TWO_GATEWAYS)]).default([]),
   routes: z
     .array(z.strictObject({ prefix: prefixField, via: addressField.optional(), link: z.string().optional() }))
     .default([]),
   forwarding: z.boolean().default(false),
   clampMss: z.boolean().default(false),
-  hosts: z.record(z.string(), addressField).default({}),
+  hosts: hostsField.default({}),
   capture: z.string().optional(),
 })
 
@@ -101,7 +119,8 @@ function isNegotiated(link: string): boolean {
  */
 export function readConfig(path: string): NodeConfig {
   const { links, name, gateway, capture, ...rest } = readYaml(path, schema)
-  return { ...rest, name, gateway, capture, links: linksOf(links) }
+  const gateways = typeof gateway === 'string' ? [gateway] : gateway
+  return { ...rest, name, gateways, capture, links: linksOf(links) }
 }
 
 /** Links by name, in the order of the file. */

@@ -1,14 +1,24 @@
 /** The options by which every command that needs a stack is told which. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { usageError } from '../exit.ts'
-import { isGateway, isNodeName, isPrefix, NO_GATEWAY, NO_NAME, type NodeConfig, readConfig } from './config.ts'
+import {
+  areOfEachFamily,
+  isGateway,
+  isNodeName,
+  isPrefix,
+  NO_GATEWAY,
+  NO_NAME,
+  type NodeConfig,
+  readConfig,
+  TWO_GATEWAYS,
+} from './config.ts'
 import { type LinkSpec, LinkSpecError, parseLinkSpec } from './link-spec.ts'
 
 /** What commander gathers. */
 export interface StackOptions {
   readonly link?: GatheredLink[]
   readonly address?: GatheredLink[]
-  readonly gateway?: string
+  readonly gateway?: string[]
   readonly config?: string
   readonly capture?: string
   readonly name?: string
@@ -48,7 +58,11 @@ export function withStack(command: Command): Command {
         return links
       }),
     )
-    .addOption(new Option('--gateway <address>', 'where packets go that no link leads to').argParser(gateway))
+    .addOption(
+      new Option('--gateway <address>', 'where packets go that no link leads to (once for each family)').argParser(
+        (text, before: string[] = []) => gateways([...before, text]),
+      ),
+    )
     .option('--config <file>', 'read the node from a YAML file instead')
     .option('--capture <file>', 'write what passes the links to a pcapng file')
     .option('--name <name>', "the node's name; default: the command's")
@@ -67,7 +81,7 @@ export function stackConfig(options: StackOptions): NodeConfig {
     return {
       ...config,
       name: options.name ?? config.name,
-      gateway: options.gateway ?? config.gateway,
+      gateways: withGateways(config.gateways, options.gateway),
       capture: options.capture ?? config.capture,
     }
   }
@@ -81,7 +95,7 @@ export function stackConfig(options: StackOptions): NodeConfig {
   return {
     name: options.name,
     links,
-    gateway: options.gateway,
+    gateways: options.gateway ?? [],
     routes: [],
     forwarding: false,
     clampMss: false,
@@ -122,9 +136,16 @@ function linkSpec(text: string): LinkSpec {
   }
 }
 
-function gateway(text: string): string {
-  if (!isGateway(text)) throw usageError(`'${text}' is ${NO_GATEWAY}`)
-  return text
+function gateways(texts: string[]): string[] {
+  const wrong = texts.find((text) => !isGateway(text))
+  if (wrong !== undefined) throw usageError(`'${wrong}' is ${NO_GATEWAY}`)
+  if (!areOfEachFamily(texts)) throw usageError(TWO_GATEWAYS)
+  return texts
+}
+
+/** An option takes precedence over the file for its own family. */
+function withGateways(file: readonly string[], given: readonly string[] = []): readonly string[] {
+  return [...given, ...file.filter((text) => areOfEachFamily([...given, text]))]
 }
 
 function prefix(text: string): string {

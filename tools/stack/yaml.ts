@@ -44,6 +44,11 @@ export function readYaml<Schema extends z.ZodType>(
 
 /** An unknown key stands at the key itself, not at the map that should not have it. */
 function problemOf(issue: z.core.$ZodIssue): Problem {
+  if (issue.code === 'invalid_union') {
+    // Of the alternatives, the one that the value is of the type of.
+    const meant = issue.errors.find(([first]) => first?.code !== 'invalid_type' || first.path.length > 0)?.[0]
+    if (meant !== undefined) return problemOf({ ...meant, path: [...issue.path, ...meant.path] })
+  }
   const at = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] as string] : issue.path
   return { path: issue.path, at, message: issue.message }
 }
