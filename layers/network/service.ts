@@ -34,6 +34,8 @@ export class NetworkAddressing {
 export class Path {
   /** The source address to use. */
   readonly source: IpAddress = new IpAddress()
+  /** That is to be avoided, but there is no better one (RFC 4862 §5.5.4). */
+  deprecated = false
   /** Largest packet that gets there unfragmented, by what is known now. */
   mtu = 0
   /** Largest packet of the link itself, whatever the path beyond it: what may come the other way. */

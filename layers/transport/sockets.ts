@@ -6,6 +6,7 @@ import type { Env } from '../../src/kernel/env.ts'
 import type { Layer } from '../../src/kernel/layer.ts'
 import type { NetworkService } from '../network/service.ts'
 import { echo } from './icmp/echo.ts'
+import { sourcesOf } from './source.ts'
 import { hasIpv6 } from './wildcard.ts'
 
 type Streams = Layer<NetworkService, StreamSockets>
@@ -26,7 +27,8 @@ export function sockets(
 ): Layer<NetworkService, StreamOnlySockets | DatagramOnlySockets | Sockets> {
   return (network: NetworkService, env: Env) => {
     const { icmp } = echo(network, env)
-    const offered: Offered = { tier: 'transport', network: network.control, icmp, ipv6: hasIpv6(network) }
+    const common = { network: network.control, ipv6: hasIpv6(network), sourceOf: sourcesOf(network) }
+    const offered: Offered = { tier: 'transport', icmp, ...common }
     for (const transport of transports) {
       const made = transport(network, env)
       if ('stream' in made) offered.stream = made.stream
@@ -38,7 +40,7 @@ export function sockets(
 }
 
 /** What is offered while it is put together. */
-interface Offered extends IcmpSockets, Pick<Sockets, 'tier' | 'network' | 'ipv6'> {
+interface Offered extends IcmpSockets, Pick<Sockets, 'tier' | 'network' | 'ipv6' | 'sourceOf'> {
   stream?: Sockets['stream']
   datagram?: Sockets['datagram']
 }

@@ -390,10 +390,24 @@ export interface IcmpSockets {
   }
 }
 
+/** Where a packet to an address would come from. */
+export interface Source {
+  readonly address: IpAddress
+  /** Of its prefix, in bits of 128. */
+  readonly length: number
+  /** To be avoided (RFC 4862 §5.5.4). */
+  readonly deprecated: boolean
+}
+
+/** @param link name of the link of a destination that `isScoped`. @returns undefined when there is no way there. */
+export type SourceOf = (destination: IpAddress, link?: string) => Source | undefined
+
 /** What every transport tier offers, the host's network included: all but interception. For code that runs on any. */
 export interface PlainSockets {
   /** It understands IPv6 addresses. Default false. */
   readonly ipv6?: boolean | undefined
+  /** What the addresses of a name are put in order by (RFC 6724 §6); without it they stay as given. */
+  readonly sourceOf?: SourceOf | undefined
   readonly stream: Omit<StreamSockets['stream'], 'intercept'>
   readonly datagram: Omit<DatagramSockets['datagram'], 'intercept'>
 }
@@ -403,5 +417,7 @@ export interface Sockets extends StreamSockets, DatagramSockets, IcmpSockets {
   readonly tier: 'transport'
   /** The network has IPv6. */
   readonly ipv6?: boolean | undefined
+  /** As of `PlainSockets`. */
+  readonly sourceOf?: SourceOf | undefined
   readonly network: NetworkControl
 }

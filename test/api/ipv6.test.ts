@@ -60,7 +60,7 @@ async function inSimulation(): Promise<DualStack> {
   }
 }
 
-const HOSTS = { both: ['::1', '127.0.0.1'], silent: ['fd00::9', '10.0.0.9', '127.0.0.1'], six: 'fd00::1' }
+const HOSTS = { both: ['::1', '127.0.0.1'], silent: ['fd00::9', 'fd00::1', '10.0.0.9'], six: 'fd00::1' }
 
 const SUBJECTS: readonly [name: string, make: () => Promise<DualStack>][] = [
   ["Node's own", async () => fromSubject(nodesOwn())],
@@ -251,16 +251,16 @@ const OURS = SUBJECTS.slice(2)
 check(
   'who does not answer in time is left for the next, and forgotten',
   async (t, { net }) => {
-    const { server, port } = await listening(net, { host: '127.0.0.1' })
+    const { server, port } = await listening(net, {})
     const socket = net.connect({ port, host: 'silent', autoSelectFamilyAttemptTimeout: 100 })
     const log = attempts(socket)
     await once(socket, 'connect')
     t.strictSame(log.slice(3), [
-      'connectionAttempt fd00::9 6',
-      'connectionAttemptTimeout fd00::9 6',
       'connectionAttempt 10.0.0.9 4',
       'connectionAttemptTimeout 10.0.0.9 4',
-      'connectionAttempt 127.0.0.1 4',
+      'connectionAttempt fd00::9 6',
+      'connectionAttemptTimeout fd00::9 6',
+      'connectionAttempt fd00::1 6',
     ])
     socket.destroy()
     server.close()
@@ -358,6 +358,45 @@ check('datagrams: the other family, and the rules of ports', async (t, { dgram }
   await once(six, 'connect')
   t.match(six.remoteAddress(), { address: '::1', family: 'IPv6' })
   for (const socket of [four, six, taken, only, beside]) socket.close()
+})
+
+tap.test('the addresses of a name are tried in the order of their ways there (RFC 6724 §6)', async (t) => {
+  const sim = new Simulation()
+  const [end] = cable()
+  const hosts = {
+    unroutable: ['2001:db8:9::1', '10.0.0.9'],
+    native: ['10.0.0.9', '2001:db8::9'],
+    scope: ['2001:db8::9', 'fe80::9%eth0'],
+    near: ['10.1.0.9', '10.0.0.9'],
+    equal: ['10.0.1.9', '10.0.0.9'],
+    ula: ['fd00::9', '10.0.0.9'],
+    given: ['2001:db8::9', '2001:db8::8'],
+  }
+  const network = ip(ipv4({ address: '10.0.0.1/16', gateway: '10.0.0.254' }), ipv6({ address: '2001:db8::1/64' }))
+  const node = sim.boot('A', stack(end, ethernet(), network, sockets(tcp(), udp())), { hosts })
+  await sim.run(seconds(4))
+  const first = Object.fromEntries(
+    Object.keys(hosts).map((host) => {
+      let attempt = ''
+      const socket = node.net.connect({ host, port: 9, autoSelectFamily: true })
+      socket.once('connectionAttempt', (address) => {
+        attempt = address
+        socket.destroy()
+      })
+      return [host, () => attempt]
+    }),
+  )
+  await sim.run(seconds(1))
+  t.same(Object.fromEntries(Object.entries(first).map(([host, attempt]) => [host, attempt()])), {
+    unroutable: '10.0.0.9', // rule 1
+    native: '2001:db8::9', // rule 6
+    scope: 'fe80::9%eth0', // rule 8
+    near: '10.0.0.9', // rule 9
+    equal: '10.0.1.9', // both are in the prefix of the source
+    ula: '10.0.0.9', // rules 1 and 5: nothing of ours is in fd00::/8
+    given: '2001:db8::9', // rule 10
+  })
+  await sim.close()
 })
 
 tap.test('a link-local peer is known with its link', async (t) => {

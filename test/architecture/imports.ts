@@ -208,6 +208,7 @@ export const IMPORTS: readonly ImportRule[] = [
       'src/api/sockets.ts',
       'layers/network/service.ts',
       'layers/transport/service.ts',
+      'layers/transport/source.ts',
       'layers/transport/wildcard.ts',
       'layers/transport/icmp/',
     ],

@@ -1,10 +1,10 @@
 /** What a running node answers on its control socket. */
 import { Writable } from 'node:stream'
 import { z } from 'zod'
-import type { Hosts } from '../../src/api/node-net/names.ts'
+import { type Hosts, Names, textOf } from '../../src/api/node-net/names.ts'
 import type { Endpoint } from '../../src/api/sockets.ts'
-import type { EchoReply, LinkEntry, Node, RouteEntry, Sockets } from '../../src/index.ts'
-import { formatScoped, tryParseAddress } from '../../src/kernel/address.ts'
+import { type EchoReply, type LinkEntry, NetError, type Node, type RouteEntry, type Sockets } from '../../src/index.ts'
+import { formatScoped } from '../../src/kernel/address.ts'
 import { hostPortText } from '../host-port.ts'
 import { version } from '../version.ts'
 import type { ControlMethods } from './server.ts'
@@ -65,6 +65,7 @@ export interface PingAnswer {
  * @param more what `status` tells besides.
  */
 export function nodeMethods(node: Node<Sockets>, hosts: Hosts = {}, more: () => object = () => ({})): ControlMethods {
+  const names = new Names(hosts, node.top)
   return {
     calls: {
       status: () => ({ ...statusOf(node), ...more() }),
@@ -74,15 +75,10 @@ export function nodeMethods(node: Node<Sockets>, hosts: Hosts = {}, more: () => 
       },
       ping: async (params): Promise<PingAnswer> => {
         const { host, ...options } = pingParams.parse(params)
-        const reply = await node.icmp.ping(host, options)
-        const destination = tryParseAddress([hosts[host] ?? host].flat()[0] as string)?.toString()
-        return {
-          reply,
-          way:
-            destination === undefined
-              ? undefined
-              : node.top.network.routes.explain(destination, { protocol: ICMP }).chosen,
-        }
+        const found = names.resolve(host, 0)
+        if (NetError.is(found)) throw found
+        const reply = await node.icmp.ping(textOf(found), options)
+        return { reply, way: node.top.network.routes.explain(`${found.address}`, { protocol: ICMP }).chosen }
       },
       links: () => links(node),
       sockets: () => [...streams(node), ...datagrams(node)],

@@ -262,6 +262,7 @@ class Ipv4 implements Family, PortOwner {
     const chosen = given ? source.w3 : this.hops.sourceFor(hop)
     if (chosen === 0 && hop.destination !== LIMITED_BROADCAST) return 'EADDRNOTAVAIL'
     path.source.setIpv4(chosen)
+    path.deprecated = false
     const { port } = hop
     path.mtu = hop.mtu
     path.linkMtu = port === null ? hop.mtu : port.mtu

@@ -260,6 +260,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
     const chosen = given ? source : this.hops.sourceFor(hop)
     if (isUnspecified(chosen)) return 'EADDRNOTAVAIL'
     path.source.set(chosen)
+    path.deprecated = this.ports.some((own) => own?.find(chosen)?.deprecated === true)
     const { port } = hop
     path.mtu = hop.mtu
     path.linkMtu = port === null ? hop.mtu : port.mtu

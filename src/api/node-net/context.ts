@@ -7,7 +7,7 @@ import type { Names } from './names.ts'
 export type ApiHost = Pick<Env, 'clock' | 'timers' | 'touched' | 'hold' | 'defer'>
 
 /** Streams by any transport; interception where the transport has it. */
-export interface NetStreams extends Pick<PlainSockets, 'ipv6'> {
+export interface NetStreams extends Pick<PlainSockets, 'ipv6' | 'sourceOf'> {
   readonly stream: PlainSockets['stream'] & Partial<Pick<StreamSockets['stream'], 'intercept'>>
 }
 

@@ -8,7 +8,7 @@ import { asCall, netError } from './errors.ts'
 import { askLookup, type Found, familyOf, invalidAddress, textOf } from './names.ts'
 
 /** Datagrams by any transport. */
-export type NetDatagrams = Pick<PlainSockets, 'datagram' | 'ipv6'>
+export type NetDatagrams = Pick<PlainSockets, 'datagram' | 'ipv6' | 'sourceOf'>
 
 export class DgramSender {
   readonly outbox: Outbox = new Outbox()

@@ -32,7 +32,7 @@ export interface Dgram {
  * @param hosts names the node knows.
  */
 export function createDgram(below: NetDatagrams, host: ApiHost, hosts: Hosts | Names = {}): Dgram {
-  const context = new Context(below, host, asNames(hosts, below.ipv6))
+  const context = new Context(below, host, asNames(hosts, below))
 
   class NodeDgramSocket extends DgramSocket {
     constructor(type: 'udp4' | 'udp6' | DatagramSocketOptions, listener?: MessageListener) {

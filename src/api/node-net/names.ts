@@ -3,7 +3,9 @@
  * the caller brings. Anything else is ENOTFOUND, and the message says what can be configured.
  */
 import { formatScoped, type IpAddress, splitZone, tryParseAddress } from '../../kernel/address.ts'
+import { orderDestinations } from '../../kernel/address-selection.ts'
 import { NetError } from '../../kernel/errors.ts'
+import type { PlainSockets, SourceOf } from '../sockets.ts'
 import { asCall, coded, invalidArgType, netError } from './errors.ts'
 
 /** Names a node knows: text to one address or several. */
@@ -20,6 +22,9 @@ export type LookupFunction = (
     family?: number,
   ) => void,
 ) => void
+
+/** What names ask of the sockets below. */
+type Below = Pick<PlainSockets, 'ipv6' | 'sourceOf'>
 
 /** 0: either. */
 export type Family = 0 | 4 | 6
@@ -54,10 +59,15 @@ export class Names {
   /** In lower case. */
   private readonly table: Map<string, readonly string[]> = new Map()
   private readonly ipv6: boolean
+  private readonly sourceOf: SourceOf | undefined
 
-  /** @param ipv6 whether the transport understands IPv6. @throws TypeError ERR_INVALID_ARG_TYPE — a host's value is not an IP address. */
-  constructor(hosts: Hosts = {}, ipv6 = false) {
+  /**
+   * @param below whether the transport understands IPv6, and by what several addresses are put in order; else they stay as given.
+   * @throws TypeError ERR_INVALID_ARG_TYPE — a host's value is not an IP address.
+   */
+  constructor(hosts: Hosts = {}, { ipv6 = false, sourceOf }: Below = {}) {
     this.ipv6 = ipv6
+    this.sourceOf = sourceOf
     for (const [name, value] of Object.entries(hosts)) {
       const addresses = typeof value === 'string' ? [value] : value
       for (const address of addresses) {
@@ -68,14 +78,14 @@ export class Names {
   }
 
   /**
-   * @returns the first of the addresses, or the error (syscall 'getaddrinfo') that says what could be configured.
+   * @returns the best of the addresses, or the error (syscall 'getaddrinfo') that says what could be configured.
    */
   resolve(name: string, family: Family): Found | NetError {
     const found = this.resolveAll(name, family)
     return NetError.is(found) ? found : (found[0] as Found)
   }
 
-  /** @returns all addresses, at least one, in the order in which they were given; or the error, as `resolve`. */
+  /** @returns all addresses, at least one, the best first (RFC 6724 §6); or the error, as `resolve`. */
   resolveAll(name: string, family: Family): readonly Found[] | NetError {
     const literal = tryParseFound(name)
     if (literal !== undefined) return this.usable([literal])
@@ -83,7 +93,7 @@ export class Names {
       .map(tryParseFound)
       .filter((found) => found !== undefined)
     const wanted = known.filter((found) => family === 0 || familyOf(found) === family)
-    if (wanted.length > 0) return this.usable(wanted)
+    if (wanted.length > 0) return this.usable(this.inOrder(wanted))
     const detail =
       known.length > 0
         ? `${name} has no address of family ${family}`
@@ -96,6 +106,12 @@ export class Names {
     const usable = this.ipv6 ? found : found.filter(({ address }) => address.isIpv4)
     if (usable.length > 0) return usable
     return netError('EAFNOSUPPORT', 'connect', 'this node has no IPv6', { address: textOf(found[0] as Found) })
+  }
+
+  private inOrder(found: readonly Found[]): readonly Found[] {
+    const { sourceOf } = this
+    if (sourceOf === undefined || found.length === 1) return found
+    return orderDestinations(found.map((one) => ({ ...one, source: sourceOf(one.address, one.zone || undefined) })))
   }
 
   private get loopbacks(): readonly string[] {
@@ -148,6 +164,6 @@ export const invalidAddress = ({ text }: Answer): Error =>
   coded(new TypeError(`Invalid IP address: ${text}`), 'ERR_INVALID_IP_ADDRESS')
 
 /** @returns the names, made of hosts where they are not made yet. */
-export function asNames(hosts: Hosts | Names, ipv6 = false): Names {
-  return hosts instanceof Names ? hosts : new Names(hosts, ipv6)
+export function asNames(hosts: Hosts | Names, below?: Below): Names {
+  return hosts instanceof Names ? hosts : new Names(hosts, below)
 }

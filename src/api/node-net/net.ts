@@ -104,7 +104,7 @@ export interface Net {
  * @param hosts names the node knows.
  */
 export function createNet(below: NetStreams, host: ApiHost, hosts: Hosts | Names = {}): Net {
-  const context = new Context(below, host, asNames(hosts, below.ipv6))
+  const context = new Context(below, host, asNames(hosts, below))
 
   class NodeSocket extends Socket {
     constructor(options?: SocketOptions) {

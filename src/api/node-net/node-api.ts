@@ -27,7 +27,7 @@ export class NodeApi {
     publishStackEvents()
     this.top = top
     this.host = host
-    this.names = new Names(hosts, (top as { ipv6?: boolean } | null | undefined)?.ipv6 === true)
+    this.names = new Names(hosts, (top as NetStreams | null | undefined) ?? {})
   }
 
   /** @throws NetError ENOTSUP — the topmost layer offers no streams. */
