@@ -11,6 +11,7 @@ import tls from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import tap, { type Test } from 'tap'
 import { hostSockets } from '../src/api/host-sockets.ts'
+import { cable, ethernet, ip, ipv4, ipv6, Simulation, sockets, stack, tcp, udp } from '../src/index.ts'
 import { seconds } from '../src/kernel/clock.ts'
 import { type Intent, onHost, register } from '../src/register.ts'
 import { boot } from '../src/runtime/real-time.ts'
@@ -45,6 +46,50 @@ async function onB<S extends net.Server>({ nodes }: Network<'A' | 'B'>, server: 
   await listening
   return server
 }
+
+tap.test('over IPv6, in brackets, by name, and on ::', { timeout: 20_000 }, async (t) => {
+  const sim = new Simulation()
+  const ends = cable()
+  const hosts = { both: ['2001:db8::2', '10.0.0.2'] }
+  const host = (name: string, end: (typeof ends)[0], n: number) => {
+    const family4 = ipv4({ address: `10.0.0.${n}/24` })
+    const network = ip(family4, ipv6({ address: `2001:db8::${n}/64` }))
+    return sim.boot(name, stack(end, ethernet(), network, sockets(tcp(), udp())), { hosts })
+  }
+  const [a, b] = [host('A', ends[0], 1), host('B', ends[1], 2)]
+  await sim.run(seconds(4))
+  const talk = async (): Promise<void> => {
+    const server = http.createServer((request, response) => response.end(request.socket.remoteAddress))
+    let echo: dgram.Socket
+    {
+      using _ = register(b)
+      echo = dgram.createSocket('udp6', (message, { port, address }) => echo.send(message, port, address))
+      server.listen(80)
+      await once(server, 'listening')
+      echo.bind(7)
+      await once(echo, 'listening')
+    }
+    t.match(server.address(), { address: '::', family: 'IPv6' })
+    using _ = register(a)
+    const said: string[] = []
+    for (const place of ['[2001:db8::2]', 'both', '10.0.0.2']) {
+      const response = await once<http.IncomingMessage>(http.get(`http://${place}/`, { agent: false }), 'response')
+      said.push(await text(response))
+    }
+    t.same(said, ['2001:db8::1', '2001:db8::1', '::ffff:10.0.0.1'])
+    const socket = createSocket('udp6')
+    socket.send('over UDP', 7, '2001:db8::2')
+    t.equal(String(await once<Buffer>(socket, 'message')), 'over UDP')
+    for (const one of [socket, echo, server]) one.close()
+  }
+  let over = false
+  const done = talk().finally(() => {
+    over = true
+  })
+  t.ok(await sim.runUntil(() => over, seconds(60)), 'it comes to an end')
+  await done
+  await sim.close()
+})
 
 check('net: calls that were imported, required or read before', async (t, hosts) => {
   const server = await onB(

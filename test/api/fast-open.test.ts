@@ -1,21 +1,30 @@
 /** `node.net` with Fast Open, and what it says of a way that does not answer. */
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { Socket } from '../../src/api/node-net.ts'
-import { cable, ethernet, ip, ipv4, ms, Simulation, seconds, sockets, stack, tcp, udp } from '../../src/index.ts'
+import { cable, ethernet, ip, ipv4, ipv6, ms, Simulation, seconds, sockets, stack, tcp, udp } from '../../src/index.ts'
 import { once } from './events.ts'
 
 const ROUND_TRIP = 100_000
 
-function hosts() {
+async function hosts() {
   const sim = new Simulation({ seed: 1 })
   const [left, right] = cable({ delay: ROUND_TRIP / 2 })
-  const host = (end: typeof left, address: string) =>
-    stack(end, ethernet(), ip(ipv4({ address })), sockets(tcp(), udp()))
-  return { sim, client: sim.boot('A', host(left, '10.0.0.1/24')), server: sim.boot('B', host(right, '10.0.0.2/24')) }
+  const host = (end: typeof left, n: number) => {
+    const network = ip(ipv4({ address: `10.0.0.${n}/24` }), ipv6({ address: `fd00::${n}/64` }))
+    return stack(end, ethernet(), network, sockets(tcp(), udp()))
+  }
+  const [client, server] = [sim.boot('A', host(left, 1)), sim.boot('B', host(right, 2))]
+  await sim.run(seconds(4)) // Duplicates are looked for.
+  return { sim, client, server }
 }
 
-t.test('what is written in the turn of connect goes with the SYN, and the answer takes one round trip', async (t) => {
-  const { sim, client, server } = hosts()
+const EARLY = 'what is written in the turn of connect goes with the SYN, and the answer takes one round trip'
+for (const host of ['10.0.0.2', 'fd00::2']) {
+  t.test(`${EARLY}, to ${host}`, (t) => early(t, host))
+}
+
+async function early(t: Test, host: string): Promise<void> {
+  const { sim, client, server } = await hosts()
   const seen: unknown[] = []
   const listening = server.net.createServer((socket) => {
     seen.push(socket.info()?.state, socket.info()?.synDataAccepted)
@@ -26,7 +35,7 @@ t.test('what is written in the turn of connect goes with the SYN, and the answer
   const rounds: string[] = []
   const ask = async (octets: number): Promise<void> => {
     const begun = sim.now()
-    const socket = client.net.connect({ port: 80, host: '10.0.0.2', tcp: { fastOpen: 1 } })
+    const socket = client.net.connect({ port: 80, host, tcp: { fastOpen: 1 } })
     let written = false
     socket.write(Buffer.alloc(octets), () => {
       written = true
@@ -51,7 +60,7 @@ t.test('what is written in the turn of connect goes with the SYN, and the answer
   t.same(rounds, ['1: 3 true 1', '100: 1 true 100', '3000: 2 true 3000'])
   t.same(seen, ['ESTABLISHED', false, 'SYN-RECEIVED', true, 'SYN-RECEIVED', true])
   await sim.close()
-})
+}
 
 t.test('a socket says when the same segment was sent again three times', async (t) => {
   const sim = new Simulation({ seed: 1 })
