@@ -59,17 +59,46 @@ t.test('PPP on a serial line or a connection', async (t) => {
   t.match(parseLinkSpec('serial:/dev/ttyUSB0'), { type: 'ppp', line: '/dev/ttyUSB0', chap: undefined })
 })
 
+t.test('LAPB on a serial line or a connection', async (t) => {
+  t.same(parseLinkSpec('ser0=lapb:/dev/ttyS0,role=dte,modulo=128,k=64,fcs32,baud=9600,rtscts,mtu=576'), {
+    ...common,
+    name: 'ser0',
+    mtu: 576,
+    type: 'lapb',
+    line: '/dev/ttyS0',
+    baudRate: 9600,
+    rtscts: true,
+    fcs: 'fcs32',
+    role: 'dte',
+    modulus: 128,
+    k: 64,
+  })
+  t.match(parseLinkSpec('lapb:[::1]:7000,role=dce'), {
+    line: { host: '::1', port: 7000 },
+    role: 'dce',
+    modulus: 8,
+    k: undefined,
+    fcs: 'fcs16',
+  })
+})
+
 t.test('what is wrong is quoted, and what would be right is said', async (t) => {
   const wrong: [string, RegExp][] = [
     ['', /a link looks like/],
     ['serial', /a link looks like/],
-    ['foo:1', /of type 'udp', 'tap', 'tun', 'ppp' or 'serial', not 'foo'/],
+    ['foo:1', /of type 'udp', 'tap', 'tun', 'ppp', 'serial' or 'lapb', not 'foo'/],
     ['serial:tty0', /has a path such as/],
     ['ppp:/dev/ttyS0,user=me', /belong together/],
     ['ppp:/dev/ttyS0,demand', /'demand' needs/],
     ['ppp:/dev/ttyS0,peer-address=x', /not an IPv4 address/],
     ['ppp:/dev/ttyS0,mac=02:00:00:00:00:01', /'mac' is no option/],
     ['ppp:host', /HOST:PORT/],
+    ['lapb:/dev/ttyS0', /one end of LAPB has role=dte, and the other has role=dce/],
+    ['lapb:/dev/ttyS0,role=both', /role is 'dte' or 'dce', not 'both'/],
+    ['lapb:/dev/ttyS0,role=dte,modulo=16', /modulo is '8' or '128', not '16'/],
+    ['lapb:/dev/ttyS0,role=dte,k=8', /'k' is a number from 1 to 7/],
+    ['lapb:/dev/ttyS0,role=dte,user=me', /'user' is no option/],
+    ['lapb:tty0,role=dte', /HOST:PORT/],
     ['tap:', /1 to 15 characters/],
     ['tap:a-name-that-is-too-long', /1 to 15 characters/],
     ['udp:70000', /port up to 65535/],

@@ -31,7 +31,7 @@ function mediaTwice({ links }: RouterFile): Problem[] {
 
 function mediaOf(spec: LinkSpec): string[] {
   if (spec.type === 'udp') return spec.local.port === 0 ? [] : [`UDP port ${spec.local.host}:${spec.local.port}`]
-  if (spec.type === 'ppp') return typeof spec.line === 'string' ? [`the line ${spec.line}`] : []
+  if (spec.type === 'ppp' || spec.type === 'lapb') return typeof spec.line === 'string' ? [`the line ${spec.line}`] : []
   return [`the device ${spec.device}${spec.netns === undefined ? '' : ` of ${spec.netns}`}`]
 }
 

@@ -12,7 +12,9 @@ import {
   ip,
   ipv4,
   ipv6,
+  type LapbOptions,
   type LinkService,
+  lapb,
   type Medium,
   type Node,
   type PhysicalService,
@@ -34,7 +36,7 @@ import { nodeMethods } from '../control/node-methods.ts'
 import { freeName, serveControl } from '../control/server.ts'
 import { usageError } from '../exit.ts'
 import type { LinkConfig, NodeConfig } from './config.ts'
-import type { DeviceSpec, HostPort, PppSpec, UdpSpec } from './link-spec.ts'
+import type { DeviceSpec, HostPort, LapbSpec, LineSpec, PppSpec, UdpSpec } from './link-spec.ts'
 
 /** A node of the command line that runs. */
 export interface RunningNode extends AsyncDisposable {
@@ -151,6 +153,7 @@ export function linkBlueprint(
   faults: ImpairLayer | undefined = spec.impairment && impair(spec.impairment),
 ): Blueprint<LinkService> {
   if (spec.type === 'ppp') return stack(worsened(lineOf(spec), faults), ppp(pppOptions(spec, addresses)))
+  if (spec.type === 'lapb') return stack(worsened(lineOf(spec), faults), lapb(lapbOptions(spec)))
   if (spec.type === 'tun') return stack(worsened(tunDevice(deviceOptions(spec)), faults), direct())
   const framing = ethernet(spec.mac === undefined ? {} : { address: spec.mac })
   return spec.type === 'tap'
@@ -165,7 +168,7 @@ function worsened<M extends Medium>(
   return faults === undefined ? medium : stack(medium, faults)
 }
 
-function lineOf({ line, baudRate, rtscts }: PppSpec): Blueprint<PhysicalService<'octets'>> {
+function lineOf({ line, baudRate, rtscts }: LineSpec): Blueprint<PhysicalService<'octets'>> {
   if (typeof line !== 'string') return stream(() => connected(line))
   return serial({ path: line, rtscts, ...(baudRate === undefined ? {} : { baudRate }) })
 }
@@ -185,6 +188,19 @@ function pppOptions({ peerAddress, chap, fcs, mtu }: PppSpec, addresses: readonl
     ...(peerAddress === undefined ? {} : { peerAddress }),
     ...(chap === undefined ? {} : { chap }),
     ...(mtu === undefined ? {} : { mru: mtu }),
+  }
+}
+
+/** Information begins with the number of the packet's protocol (RFC 1661 §2). */
+const PROTOCOL_OCTETS = 2
+
+function lapbOptions({ role, modulus, k, fcs, mtu }: LapbSpec): LapbOptions {
+  return {
+    role,
+    modulus,
+    fcs,
+    ...(k === undefined ? {} : { k }),
+    ...(mtu === undefined ? {} : { n1: mtu + PROTOCOL_OCTETS }),
   }
 }
 

@@ -7,12 +7,13 @@
  *   [NAME=]udp:…,codec=l2tpv3,session=N,peer-session=N[,cookie=HEX][,peer-cookie=HEX][,sublayer]
  *   [NAME=]ppp:PATH|HOST:PORT[,baud=N][,rtscts][,peer-address=A][,user=NAME,secret=TEXT[,demand]][,fcs32][,default]
  *   [NAME=]serial:PATH[,…]      as ppp:PATH
+ *   [NAME=]lapb:PATH|HOST:PORT,role=dte|dce[,modulo=8|128][,k=N][,fcs32][,baud=N][,rtscts][,mtu=N]
  *
- * Each also takes `mac=02:…` (not tun, ppp and serial), and impairments of what it sends and receives:
+ * Each also takes `mac=02:…` (not those on a line), and impairments of what it sends and receives:
  * `loss=1%`, `delay=20ms`, `jitter=5ms`, `rate=10mbit`, `duplicate=1%`, `reorder=1%`, `corrupt=1%`.
  */
 
-import type { L2tpv3Options, UdpTunnelCodec } from '../../src/index.ts'
+import type { L2tpv3Options, LapbOptions, UdpTunnelCodec } from '../../src/index.ts'
 import { tryParseAddress } from '../../src/kernel/address.ts'
 
 /** Impairments, each direction; fractions are 0 to 1, times microseconds, the rate bits per second. */
@@ -56,22 +57,34 @@ export interface UdpSpec extends CommonSpec {
   readonly l2tpv3: L2tpv3Options | undefined
 }
 
-/** PPP over a serial line, or over a TCP connection. */
-export interface PppSpec extends CommonSpec {
-  readonly type: 'ppp'
+/** A link over a serial line, or over a TCP connection. */
+export interface LineSpec extends CommonSpec {
   /** A device by its path, or who listens for the connection. */
   readonly line: string | HostPort
   readonly baudRate: number | undefined
   readonly rtscts: boolean
+  readonly fcs: 'fcs16' | 'fcs32'
+}
+
+export interface PppSpec extends LineSpec {
+  readonly type: 'ppp'
   /** What the peer is given as its address. */
   readonly peerAddress: string | undefined
   readonly chap: { readonly name: string; readonly secret: string; readonly demand: boolean } | undefined
-  readonly fcs: 'fcs16' | 'fcs32'
   /** The default route is the peer. */
   readonly isDefault: boolean
 }
 
-export type LinkSpec = DeviceSpec<'tap'> | DeviceSpec<'tun'> | UdpSpec | PppSpec
+/** LAPB, whose two ends have two roles. */
+export interface LapbSpec extends LineSpec {
+  readonly type: 'lapb'
+  readonly role: LapbOptions['role']
+  readonly modulus: 8 | 128
+  /** Frames that may be outstanding; undefined: the default of the modulus. */
+  readonly k: number | undefined
+}
+
+export type LinkSpec = DeviceSpec<'tap'> | DeviceSpec<'tun'> | UdpSpec | PppSpec | LapbSpec
 
 /** Why a text is not a link; the message quotes the part that is wrong and says what would be right. */
 export class LinkSpecError extends Error {}
@@ -110,31 +123,46 @@ export function parseLinkSpec(text: string): LinkSpec {
   } else if (type === 'udp') {
     spec = { ...common, mac: macOf(text, options), ...tunnelOf(text, main, options) }
   } else if (type === 'ppp' || type === 'serial') {
-    spec = { ...common, mac: undefined, ...pppOf(text, type, main, options) }
+    if (type === 'serial' && !main.startsWith('/'))
+      fail(text, `a serial line has a path such as '/dev/ttyUSB0', not '${main}'`)
+    spec = { ...common, ...lineOf(text, main, options), ...pppOf(text, options) }
+  } else if (type === 'lapb') {
+    spec = { ...common, ...lineOf(text, main, options), ...lapbOf(text, options) }
   } else {
-    fail(text, `a link is of type 'udp', 'tap', 'tun', 'ppp' or 'serial', not '${type}'`)
+    fail(text, `a link is of type 'udp', 'tap', 'tun', 'ppp', 'serial' or 'lapb', not '${type}'`)
   }
   options.none()
   return spec
 }
 
-function pppOf(text: string, type: string, main: string, options: Options): Omit<PppSpec, keyof CommonSpec> {
-  const isPath = main.startsWith('/')
-  if (type === 'serial' && !isPath) fail(text, `a serial line has a path such as '/dev/ttyUSB0', not '${main}'`)
+function lineOf(text: string, main: string, options: Options): Omit<LineSpec, 'name' | 'mtu' | 'impairment'> {
+  return {
+    mac: undefined,
+    line: main.startsWith('/') ? main : hostPort(text, main, undefined),
+    baudRate: options.integer('baud', BAUD_MIN, BAUD_MAX),
+    rtscts: options.flag('rtscts'),
+    fcs: options.flag('fcs32') ? 'fcs32' : 'fcs16',
+  }
+}
+
+function pppOf(text: string, options: Options): Omit<PppSpec, keyof LineSpec> {
   const [user, secret] = [options.take('user'), options.take('secret')]
   if ((user === undefined) !== (secret === undefined)) fail(text, "'user' and 'secret' belong together")
   const demand = options.flag('demand')
   if (demand && user === undefined) fail(text, "'demand' needs 'user' and 'secret'")
   return {
     type: 'ppp',
-    line: isPath ? main : hostPort(text, main, undefined),
-    baudRate: options.integer('baud', BAUD_MIN, BAUD_MAX),
-    rtscts: options.flag('rtscts'),
     peerAddress: addressOf(text, options.take('peer-address')),
     chap: user === undefined || secret === undefined ? undefined : { name: user, secret, demand },
-    fcs: options.flag('fcs32') ? 'fcs32' : 'fcs16',
     isDefault: options.flag('default'),
   }
+}
+
+function lapbOf(text: string, options: Options): Omit<LapbSpec, keyof LineSpec> {
+  const role = options.oneOf('role', ['dte', 'dce'])
+  if (role === undefined) fail(text, 'one end of LAPB has role=dte, and the other has role=dce')
+  const modulus = options.oneOf('modulo', ['8', '128']) === '128' ? 128 : 8
+  return { type: 'lapb', role, modulus, k: options.integer('k', 1, modulus - 1) }
 }
 
 function addressOf(text: string, address: string | undefined): string | undefined {

@@ -36,6 +36,7 @@ A node is described by these options, or by --config FILE (YAML). Its links:
   tun:tun0                       a TUN device of this machine (Linux)
   ppp:/dev/ttyUSB0               PPP on a serial line, or by HOST:PORT on TCP;
                                  it needs no --address
+  lapb:/dev/ttyUSB0,role=dte     LAPB on such a line; the other end has role=dce
 Each also takes mtu=N, loss=1%, delay=20ms, jitter=5ms, rate=10mbit, and more;
 with a name of its own: --link lan=udp:…`
 
