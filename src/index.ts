@@ -5,6 +5,7 @@
 export * from '../layers/datalink/index.ts'
 export * from '../layers/middleware/dhcp/index.ts'
 export * from '../layers/middleware/routing/babel/index.ts'
+export * from '../layers/middleware/routing/rip/index.ts'
 export type { Family } from '../layers/network/index.ts'
 export * from '../layers/network/index.ts'
 export * from '../layers/physical/node.ts'

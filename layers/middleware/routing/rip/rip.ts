@@ -1,0 +1,226 @@
+/**
+ * RIP on a node: a machine for each of RIPv2 and RIPng over datagram sockets, one a link, and the node's routing table. It knows
+ * no more of IP than any other program.
+ */
+import type { LinkEntry } from '../../../../src/api/routes.ts'
+import type { DatagramSocket, Sockets } from '../../../../src/api/sockets.ts'
+import { parsePrefix } from '../../../../src/kernel/address.ts'
+import { type Duration, type Instant, ms } from '../../../../src/kernel/clock.ts'
+import { Drive } from '../../../../src/kernel/drive.ts'
+import type { Env } from '../../../../src/kernel/env.ts'
+import { NetError } from '../../../../src/kernel/errors.ts'
+import type { Layer } from '../../../../src/kernel/layer.ts'
+import { Timer } from '../../../../src/kernel/timers.ts'
+import { NodeRoutes } from '../service.ts'
+import { Rip as Machine, type DropReason as MachineDrop } from './machine.ts'
+import { type RipOptions, type Settings, settingsOf } from './options.ts'
+import { type Codec, INFINITY, type RipVersion } from './pdu.ts'
+import { rip2 } from './rip2.ts'
+import { ripng } from './ripng.ts'
+import type { Destination, Interface } from './route.ts'
+
+/** Of `RipControl.drops`; 'unsent' and 'routeRefused' are the node's. */
+export type RipDrop = MachineDrop | 'unsent' | 'routeRefused'
+
+export interface RipRoute {
+  readonly version: RipVersion
+  readonly prefix: string
+  /** undefined: it is our own. */
+  readonly via: string | undefined
+  readonly link: string | undefined
+  /** undefined: unreachable, and soon forgotten. */
+  readonly metric: number | undefined
+}
+
+/** RIP, as seen from outside. */
+export interface RipControl {
+  /** How often a message, or an entry of one, came to nothing, by its reason. */
+  drops(version: RipVersion): ReadonlyMap<RipDrop, number>
+  routes(): RipRoute[]
+}
+
+const CODECS: Readonly<Record<RipVersion, Codec>> = { rip2, ripng }
+const ORIGIN = 'rip'
+const LEAST_MTU = 576
+/** What changes at once is looked at once. */
+const SETTLE: Duration = ms(50)
+/** What neighbours are told may wait in the links of a node that closes. */
+const FAREWELL: Duration = ms(5)
+
+/**
+ * A router of RIP: `stack(…, sockets(tcp(), udp()), rip({ interfaces: { eth0: {} }, redistribute: [{ origin: 'link', action: 'allow' }] }))`.
+ * The node should forward.
+ * @throws TypeError ERR_INVALID_ARG_VALUE, RangeError ERR_OUT_OF_RANGE — an option makes no sense; at once.
+ */
+export function rip(options: RipOptions): Layer<Sockets, Sockets & { readonly rip: RipControl }> {
+  const settings = settingsOf(options)
+  return (sockets, env) => {
+    const versions = settings.versions.filter((version) => version === 'rip2' || sockets.ipv6 === true)
+    const speakers = new Map(versions.map((version) => [version, new Speaker(sockets, env, settings, CODECS[version])]))
+    const control: RipControl = {
+      drops: (version) => speakers.get(version)?.drops ?? new Map(),
+      routes: () => [...speakers.values()].flatMap((speaker) => speaker.routes()),
+    }
+    return { ...sockets, rip: control }
+  }
+}
+
+/** A link that is spoken on. */
+interface Speaking {
+  readonly on: Interface
+  readonly socket: DatagramSocket
+  /** By what the link was when it began; another: it begins anew. */
+  readonly was: string
+}
+
+/** One of the two protocols on a node. */
+class Speaker {
+  readonly drops: Map<RipDrop, number>
+  private readonly sockets: Sockets
+  private readonly env: Env
+  private readonly settings: Settings
+  private readonly codec: Codec
+  private readonly machine: Machine
+  private readonly drive: Drive
+  private readonly nodeRoutes: NodeRoutes
+  private readonly speaking = new Map<string, Speaking>()
+  private announced = new Map<string, number>()
+  private readonly settle: Timer
+
+  constructor(sockets: Sockets, env: Env, settings: Settings, codec: Codec) {
+    this.sockets = sockets
+    this.env = env
+    this.settings = settings
+    this.codec = codec
+    const { accept, announce, times, metric } = settings
+    const random = env.random(codec.name)
+    this.machine = new Machine({ codec, random, times, acceptFilter: accept, announceFilter: announce })
+    this.drops = this.machine.drops
+    this.drive = new Drive(this.machine, env.timers, this)
+    this.nodeRoutes = new NodeRoutes(sockets.network, ORIGIN, metric, () => this.count('routeRefused'))
+    this.settle = new Timer({ expire: (now) => this.look(now) })
+    const forget = sockets.network.onChange(() => {
+      if (!this.nodeRoutes.changing && !this.settle.armed) env.timers.arm(this.settle, env.clock.now() + SETTLE)
+    })
+    env.defer(() => {
+      forget()
+      return this.close()
+    })
+    this.look(env.clock.now())
+  }
+
+  routes(): RipRoute[] {
+    return [...this.machine.destinations].map(({ address, length, metric, nextHop, interface: on, own }) => ({
+      version: this.codec.name,
+      prefix: `${address}/${length}`,
+      via: own < INFINITY ? undefined : nextHop?.toString(),
+      link: own < INFINITY ? undefined : on?.settings.name,
+      metric: metric === INFINITY ? undefined : metric,
+    }))
+  }
+
+  /** Moves what the machine has to say, and what it has found out. */
+  pump(): void {
+    const { group, port } = this.codec
+    for (let message = this.machine.output(); message !== undefined; message = this.machine.output()) {
+      const { to, octets, length } = message
+      const { name } = message.interface.settings
+      try {
+        this.speaking.get(name)?.socket.send(octets, 0, length, to?.address ?? group, to?.port ?? port, name)
+      } catch (error) {
+        // The link may have gone down, or no way be known to the neighbour: what matters is said again.
+        if (!(error instanceof NetError)) throw error
+        this.count('unsent')
+      }
+    }
+    for (let found = this.machine.take(); found !== undefined; found = this.machine.take()) this.install(found)
+  }
+
+  private install({ address, length, own, metric, nextHop, interface: on }: Destination): void {
+    const way = own < INFINITY || metric === INFINITY ? undefined : (nextHop ?? undefined)
+    this.nodeRoutes.set(`${address}/${length}`, way, on?.settings.name)
+  }
+
+  /** Looks at links and routes: which to speak on, and what to announce. */
+  private look(now: Instant): void {
+    const links = new Map(this.sockets.network.links().map((link) => [link.name, link]))
+    for (const name of this.settings.interfaces.keys()) {
+      const link = links.get(name)
+      const was = link?.state === 'up' ? `${link.mtu} ${link.addresses}` : ''
+      if (was === (this.speaking.get(name)?.was ?? '')) continue
+      this.silence(name, now)
+      if (link !== undefined && was !== '') this.speak(link, was, now)
+    }
+    this.redistribute(now)
+    this.drive.run(now)
+  }
+
+  private speak({ name, mtu, addresses }: LinkEntry, was: string, now: Instant): void {
+    const { isIpv4, group, port, ttl, lowerOctets } = this.codec
+    const prefixes = addresses.map((text) => parsePrefix(text)).filter(({ address }) => address.isIpv4 === isIpv4)
+    // RIPng speaks by link-local addresses, RIPv2 by any.
+    if (!prefixes.some(({ address }) => isIpv4 || address.isScoped)) return
+    const how = this.settings.interfaces.get(name)
+    if (how === undefined) return
+    const maxOctets = Math.max(LEAST_MTU, mtu) - lowerOctets
+    const on = this.machine.attach({ ...how, name, maxOctets, prefixes }, now)
+    const options = { multicastTtl: ttl, ttl, multicastLoopback: false, trafficClass: INTERNET_CONTROL }
+    const socket = this.sockets.datagram.bind(
+      { address: isIpv4 ? ANY : ANY_IPV6, ipv6Only: true, port, link: name, reuse: true, options },
+      {
+        message: (_socket, octets, start, length, from) => {
+          const at = this.env.clock.now()
+          this.machine.input(on, octets, start, length, from.address, from.port, at)
+          this.drive.run(at)
+        },
+      },
+    )
+    socket.join(group, name)
+    this.speaking.set(name, { on, socket, was })
+  }
+
+  private silence(name: string, now: Instant): void {
+    const speaking = this.speaking.get(name)
+    if (speaking === undefined) return
+    this.speaking.delete(name)
+    this.machine.detach(speaking.on, now)
+    speaking.socket.close()
+  }
+
+  /** Announces what the rules want of the node's routes, and what always is. */
+  private redistribute(now: Instant): void {
+    const wanted = this.nodeRoutes.wanted(this.settings.always, this.settings.redistribute, INFINITY)
+    for (const prefix of wanted.keys())
+      if (parsePrefix(prefix).address.isIpv4 !== this.codec.isIpv4) wanted.delete(prefix)
+    for (const prefix of this.announced.keys()) {
+      if (!wanted.has(prefix)) this.machine.withdraw(parsePrefix(prefix), now)
+    }
+    for (const [prefix, metric] of wanted) {
+      if (this.announced.get(prefix) === metric) continue
+      this.machine.announce(parsePrefix(prefix), Math.min(INFINITY - 1, metric + 1), now)
+    }
+    this.announced = wanted
+  }
+
+  /** Takes leave: neighbours hear that nothing leads here, and the node's routes are as they were. */
+  private close(): Promise<void> {
+    this.env.timers.cancel(this.settle)
+    this.machine.close()
+    this.drive.run(this.env.clock.now())
+    this.drive.stop()
+    for (const { socket } of this.speaking.values()) socket.close()
+    this.nodeRoutes.clear()
+    return new Promise((resolve) =>
+      this.env.timers.arm(new Timer({ expire: () => resolve() }), this.env.clock.now() + FAREWELL),
+    )
+  }
+
+  private count(reason: 'unsent' | 'routeRefused'): void {
+    this.drops.set(reason, (this.drops.get(reason) ?? 0) + 1)
+  }
+}
+
+const ANY = parsePrefix('0.0.0.0').address
+const ANY_IPV6 = parsePrefix('::').address
+/** CS6, as routers speak to routers (RFC 4594 §3.2). */
+const INTERNET_CONTROL = 0xc0

@@ -1,0 +1,120 @@
+/** RIP on booted nodes: over sockets of ours, on virtual time, and what comes of it in their routing tables. */
+import t from 'tap'
+import {
+  beside,
+  type CableEnd,
+  cable,
+  ethernet,
+  ip,
+  ipv4,
+  ipv6,
+  ms,
+  type RipOptions,
+  rip,
+  Simulation,
+  seconds,
+  sockets,
+  stack,
+  tcp,
+  udp,
+} from '../../../../../src/index.ts'
+
+function router(
+  sim: Simulation,
+  name: string,
+  links: Record<string, CableEnd<'ethernet'>>,
+  number: number,
+  addresses: Record<string, string>,
+  options: Partial<RipOptions> = {},
+) {
+  const stacked = Object.fromEntries(Object.entries(links).map(([link, end]) => [link, stack(end, ethernet())]))
+  return sim.boot(
+    name,
+    stack(
+      beside(stacked),
+      ip(ipv4({ addresses, forwarding: true }), ipv6({ forwarding: true })),
+      sockets(tcp(), udp()),
+      rip({
+        interfaces: Object.fromEntries(Object.keys(links).map((link) => [link, {}])),
+        announce: [`10.99.${number}.0/24`, `fd00:${number}::/64`],
+        ...options,
+      }),
+    ),
+  )
+}
+
+t.test('A ── B ── C: routes of both families are learnt, given to the node, and taken back', async (t) => {
+  const sim = new Simulation({ seed: 3 })
+  const [ab, ba] = cable({ medium: 'ethernet', delay: ms(1) })
+  const [bc, cb] = cable({ medium: 'ethernet', delay: ms(1) })
+  const a = router(sim, 'A', { toB: ab }, 1, { toB: '10.0.1.1/24' })
+  const b = router(sim, 'B', { toA: ba, toC: bc }, 2, { toA: '10.0.1.2/24', toC: '10.0.2.2/24' })
+  const redistribute = [{ origin: 'static', prefix: '10.50.0.0/16', action: 'allow', metric: 5 }] as const
+  const c = router(sim, 'C', { toB: cb }, 3, { toB: '10.0.2.3/24' }, { redistribute })
+  await sim.run(seconds(20))
+  const way = (destination: string) => a.top.network.routes.lookup(destination)
+  t.match(way('10.99.3.1'), { prefix: '10.99.3.0/24', via: '10.0.1.2', link: 'toB', origin: 'rip', metric: 2048 })
+  t.match(way('fd00:3::1'), { prefix: 'fd00:3::/64', via: /^fe80::/, link: 'toB', origin: 'rip' })
+  t.match(
+    a.top.rip.routes().filter(({ prefix }) => prefix.startsWith('10.')),
+    [
+      { prefix: '10.99.1.0/24', via: undefined, link: undefined, metric: 1 },
+      { prefix: '10.99.2.0/24', via: '10.0.1.2', link: 'toB', metric: 2 },
+      { prefix: '10.99.3.0/24', via: '10.0.1.2', link: 'toB', metric: 3 },
+    ],
+  )
+  c.top.network.routes.add({ prefix: '10.50.1.0/24', via: '10.0.2.2', origin: 'static' })
+  await sim.run(seconds(12))
+  t.match(way('10.50.1.1'), { origin: 'rip', via: '10.0.1.2' }, 'what C was given by hand is announced')
+  t.equal(a.top.rip.routes().find(({ prefix }) => prefix === '10.50.1.0/24')?.metric, 8)
+  c.top.network.routes.remove({ prefix: '10.50.1.0/24', origin: 'static' })
+  await sim.run(seconds(12))
+  t.equal(way('10.50.1.1'), undefined)
+  await c.close()
+  await sim.run(seconds(6))
+  t.equal(way('10.99.3.1'), undefined, 'C has taken leave: nobody waits for its silence')
+  t.equal(way('fd00:3::1'), undefined)
+  t.match(way('10.99.2.1'), { origin: 'rip' })
+  for (const version of ['rip2', 'ripng'] as const) {
+    const reasons = [...b.top.rip.drops(version).keys()]
+    t.ok(
+      reasons.every((reason) => reason === 'unsent'),
+      'nothing was refused; to C nothing could be said at last',
+    )
+  }
+  const own = b.top.network.routes
+  await b.close()
+  t.equal(own.list().filter(({ origin }) => origin === 'rip').length, 0, 'the routes of a node that closes are gone')
+  await sim.close()
+})
+
+t.test('a node without IPv6 speaks RIPv2 alone', async (t) => {
+  const sim = new Simulation({ seed: 4 })
+  const [end] = cable({ medium: 'ethernet' })
+  const addresses = { eth0: '10.0.0.1/24' }
+  const node = sim.boot(
+    'A',
+    stack(
+      beside({ eth0: stack(end, ethernet()) }),
+      ip(ipv4({ addresses })),
+      sockets(tcp(), udp()),
+      rip({ interfaces: { eth0: {} }, announce: ['10.1.0.0/16', 'fd00::/64'] }),
+    ),
+  )
+  t.match(node.top.rip.routes(), [{ version: 'rip2', prefix: '10.1.0.0/16' }])
+  t.equal(node.top.rip.drops('ripng').size, 0)
+  await sim.close()
+})
+
+t.test('options that make no sense', async (t) => {
+  const throws = (options: Partial<RipOptions>, code: string) =>
+    t.throws(() => rip({ interfaces: {}, ...options }), { code })
+  throws({ interfaces: { eth0: { cost: 16 } } }, 'ERR_OUT_OF_RANGE')
+  throws({ updateInterval: 1 }, 'ERR_OUT_OF_RANGE')
+  throws({ timeout: 1 }, 'ERR_OUT_OF_RANGE')
+  throws({ garbage: 1 }, 'ERR_OUT_OF_RANGE')
+  throws({ versions: ['rip1' as never] }, 'ERR_INVALID_ARG_VALUE')
+  throws({ metric: -1 }, 'ERR_OUT_OF_RANGE')
+  throws({ announce: ['10/8'] }, 'ERR_INVALID_ARG_VALUE')
+  throws({ redistribute: [{ action: 'allow', metric: 16 }] }, 'ERR_OUT_OF_RANGE')
+})
