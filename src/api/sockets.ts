@@ -263,8 +263,11 @@ export interface DatagramHandler {
   ): void
   /** The network can take datagrams again after a `send` that returned false. */
   writable?(socket: DatagramSocket): void
-  /** An ICMP error for something sent (ECONNREFUSED, EHOSTUNREACH, EMSGSIZE); `remote` is the destination concerned. */
-  error?(socket: DatagramSocket, error: NetError, remote: Endpoint): void
+  /**
+   * An ICMP error for something sent (ECONNREFUSED, EHOSTUNREACH, EMSGSIZE); `remote` is the destination concerned.
+   * @param from the router or host that says so; scratch, and undefined where the host's network does not tell.
+   */
+  error?(socket: DatagramSocket, error: NetError, remote: Endpoint, from?: IpAddress): void
 }
 
 export interface DatagramOptions {

@@ -1,9 +1,14 @@
 /** Commands over IPv6, as they are run: addresses, brackets, zones. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
 import { Commands, freePorts } from './running.ts'
 
 const commands = new Commands(t)
 t.setTimeout(110_000)
+const directory = mkdtempSync(join(tmpdir(), 'netstrata-ipv6-'))
+t.teardown(() => rmSync(directory, { recursive: true }))
 
 t.test('serve, ping, trace, sockets and forward over IPv6', async (t) => {
   const [a, b] = await freePorts(2)
@@ -35,4 +40,51 @@ t.test('a gateway has its link where it needs one, and only there', async (t) =>
     t.equal(code, 2, gateway)
     t.match(err, /is not an IP address such as/)
   }
+})
+
+t.test('trace through a router, by echo and by datagrams, over both families', async (t) => {
+  const ports = await freePorts(4)
+  const udp = (own: number, peer: number) => `udp:127.0.0.1:${ports[own]},peer=127.0.0.1:${ports[peer]}`
+  const file = join(directory, 'router.yaml')
+  writeFileSync(
+    file,
+    `name: middle
+forwarding: true
+links:
+  near: { link: '${udp(0, 1)}', addresses: [10.0.1.1/24, 'fd00:1::1/64'] }
+  far: { link: '${udp(2, 3)}', addresses: [10.0.2.1/24, 'fd00:2::1/64'] }
+`,
+  )
+  const middle = commands.start(['serve', '.', '--config', file])
+  const addresses = ['--address', '10.0.2.2/24', '--address', 'fd00:2::2/64']
+  const gateways = ['--gateway', '10.0.2.1', '--gateway', 'fd00:2::1']
+  const end = commands.start(['serve', '.', '--name', 'end', '--link', udp(3, 2), ...addresses, ...gateways])
+  await Promise.all([middle.said(/serving/), end.said(/serving/)])
+  const own = ['--link', udp(1, 0), '--address', '10.0.1.2/24', '--address', 'fd00:1::2/64']
+  const near = [...own, '--gateway', 'fd00:1::1', '--gateway', '10.0.1.1']
+  for (const by of [[], ['--udp']]) {
+    for (const [router, host] of [
+      ['10.0.1.1', '10.0.2.2'],
+      ['fd00:1::1', 'fd00:2::2'],
+    ] as const) {
+      const { code, out, err } = await commands.run('trace', host, '--json', '-q', '1', ...by, ...near)
+      t.equal(code, 0, err)
+      const hops = out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+      t.match(
+        hops,
+        [
+          { hop: 1, probes: [{ address: router, outcome: 'timeExceeded' }] },
+          { hop: 2, probes: [{ address: host, outcome: 'reply' }] },
+        ],
+        `${host} ${by}`,
+      )
+    }
+  }
+  const remote = await commands.run('trace', '@middle', '10.0.2.2', '--udp')
+  t.equal(remote.code, 2)
+  t.match(remote.err, /leave out --udp/)
+  for (const one of [middle, end]) t.equal((await one.interrupt()).code, 130)
 })

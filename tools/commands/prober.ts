@@ -6,6 +6,7 @@ import { CommandError, usageError } from '../exit.ts'
 import { bootNode } from '../stack/boot.ts'
 import { type StackOptions, stackConfig } from '../stack/options.ts'
 import { splitNode } from './question.ts'
+import { udpProbe } from './udp-probe.ts'
 
 /** The usage of commands that have a prober: commander cannot have an optional argument in front. */
 export const PROBER_USAGE = '[options] [@node] <host>'
@@ -20,7 +21,7 @@ export interface ProbeOptions {
 
 export interface Prober extends AsyncDisposable {
   /**
-   * Sends one echo request.
+   * Sends one echo request, or what stands for one.
    * @returns undefined when nobody answers in time, or the signal aborts.
    */
   probe(host: string, options: ProbeOptions): Promise<PingAnswer | undefined>
@@ -32,7 +33,7 @@ export interface Prober extends AsyncDisposable {
  */
 export async function openProber(
   words: readonly string[],
-  options: StackOptions,
+  options: StackOptions & { readonly udp?: boolean },
   command: string,
   signal: AbortSignal,
 ): Promise<{ readonly host: string; readonly prober: Prober }> {
@@ -42,17 +43,24 @@ export async function openProber(
   if (options.link !== undefined || options.config !== undefined) {
     throw usageError(`${node} has links of its own: leave out --link and --config`)
   }
+  if (options.udp === true) throw usageError(`${node} sends echo requests: leave out --udp`)
   return { host, prober: remoteProber(chooseNode(node), signal) }
 }
 
-async function ownProber(options: StackOptions, command: string, signal: AbortSignal): Promise<Prober> {
-  const { node, close } = await bootNode(stackConfig(options), { command, control: false })
+async function ownProber(
+  options: StackOptions & { readonly udp?: boolean },
+  command: string,
+  signal: AbortSignal,
+): Promise<Prober> {
+  const config = stackConfig(options)
+  const { node, close } = await bootNode(config, { command, control: false })
+  const echo = async (host: string, request: ProbeOptions): Promise<PingAnswer> => ({
+    reply: await node.icmp.ping(host, { ...request, signal }),
+    way: undefined,
+  })
+  const probe = options.udp === true ? udpProbe(node, config.hosts) : echo
   return {
-    probe: (host, request) =>
-      answered(
-        node.icmp.ping(host, { ...request, signal }).then((reply): PingAnswer => ({ reply, way: undefined })),
-        signal,
-      ),
+    probe: (host, request) => answered(probe(host, request, signal), signal),
     [Symbol.asyncDispose]: close,
   }
 }
@@ -64,7 +72,7 @@ function remoteProber(node: string, signal: AbortSignal): Prober {
   }
 }
 
-async function answered(answer: Promise<PingAnswer>, signal: AbortSignal): Promise<PingAnswer | undefined> {
+async function answered(answer: Promise<PingAnswer | undefined>, signal: AbortSignal): Promise<PingAnswer | undefined> {
   try {
     return await answer
   } catch (error) {

@@ -1,4 +1,4 @@
-/** `netstrata trace`: the routers on the way to a host, by echo requests that die one hop later each time. */
+/** `netstrata trace`: the routers on the way to a host, by echo requests or datagrams that die one hop later each time. */
 import type { Command } from 'commander'
 import type { PingAnswer } from '../control/node-methods.ts'
 import { EXIT } from '../exit.ts'
@@ -12,6 +12,7 @@ interface TraceOptions extends StackOptions {
   readonly maxHops: number
   readonly probes: number
   readonly timeout: number
+  readonly udp?: boolean
   readonly json?: boolean
 }
 
@@ -31,10 +32,12 @@ export function registerTrace(program: Command): void {
     .option('-m, --max-hops <n>', 'give up after n hops', integerArgument(1, 255), 30)
     .option('-q, --probes <n>', 'requests for each hop', integerArgument(1, 10), 3)
     .option('-W, --timeout <seconds>', 'how long to wait for each answer', secondsArgument(0, 3600), 2)
+    .option('-U, --udp', 'send datagrams to ports from 33434 on, instead of echo requests')
     .option('--json', 'one object a line')
     .action(trace)
   withExamples(command, [
     'netstrata trace 10.0.2.2 --link udp:7001,peer=127.0.0.1:7000 \\\n      --address 10.0.1.2/24 --gateway 10.0.1.1',
+    'netstrata trace --udp fd00:2::2 --link udp:7001,peer=127.0.0.1:7000 \\\n      --address fd00:1::2/64 --gateway fd00:1::1',
     'netstrata trace @router 10.0.2.2',
   ])
 }

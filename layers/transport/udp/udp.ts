@@ -386,7 +386,7 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
       rfc: 'RFC 1122 §4.1.3.3',
     })
     this.env.touched()
-    socket.handler.error(socket, error, this.concerned)
+    socket.handler.error(socket, error, this.concerned, report.from)
   }
 
   // ── interception
