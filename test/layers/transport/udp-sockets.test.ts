@@ -15,9 +15,9 @@ t.test('a node offers the transports it was given, with echo and the network', a
   const both = sim.boot('both', stack(below('10.0.0.1/24'), sockets(tcp(), udp()))).top
   const streams = sim.boot('streams', stack(below('10.0.0.1/24'), sockets(tcp()))).top
   const datagrams = sim.boot('datagrams', stack(below('10.0.0.1/24'), sockets(udp()))).top
-  t.same(Object.keys(both).sort(), ['datagram', 'icmp', 'ipv6', 'network', 'stream', 'tier'])
-  t.same(Object.keys(streams).sort(), ['icmp', 'ipv6', 'network', 'stream', 'tier'])
-  t.same(Object.keys(datagrams).sort(), ['datagram', 'icmp', 'ipv6', 'network', 'tier'])
+  t.same(Object.keys(both).sort(), ['datagram', 'icmp', 'ipv6', 'network', 'sourceOf', 'stream', 'tier'])
+  t.same(Object.keys(streams).sort(), ['icmp', 'ipv6', 'network', 'sourceOf', 'stream', 'tier'])
+  t.same(Object.keys(datagrams).sort(), ['datagram', 'icmp', 'ipv6', 'network', 'sourceOf', 'tier'])
   // @ts-expect-error no datagrams without udp()
   t.equal(streams.datagram, undefined)
   // @ts-expect-error no streams without tcp()
