@@ -45,20 +45,19 @@ const KISS: Escaping = (() => {
   return { flag: FEND, escapeOctet: FESC, escaped }
 })()
 
+/** What an octet becomes takes more than one octet: the least of such entries. */
+const ESCAPED = 2 << 16
+
 /** Puts escapes into frames. */
 export class OctetEncoder implements Encoder {
-  private readonly escaping: Escaping
+  private readonly flag: number
+  /** What each octet becomes, the first to be sent lowest, and above these 16 bits how many octets that is. */
+  private readonly entries = new Int32Array(256)
 
-  /** What each octet becomes, the first to be sent lowest, and how many octets that is. */
-  private readonly pairs = new Uint16Array(256)
-  private readonly lengths = new Uint8Array(256)
-
-  private constructor(escaping: Escaping) {
-    this.escaping = escaping
-    for (const [octet, code] of escaping.escaped.entries()) {
-      this.pairs[octet] = code === 0 ? octet : escaping.escapeOctet | (code << 8)
-      this.lengths[octet] = code === 0 ? 1 : 2
-    }
+  private constructor({ flag, escapeOctet, escaped }: Escaping) {
+    this.flag = flag
+    for (const [octet, code] of escaped.entries())
+      this.entries[octet] = code === 0 ? (1 << 16) | octet : ESCAPED | (code << 8) | escapeOctet
   }
 
   /** RFC 1662. @param map the control characters to escape. */
@@ -76,29 +75,35 @@ export class OctetEncoder implements Encoder {
 
   /** Each frame has a flag of its own at both ends: what noise there was before it does not become part of it. */
   encode({ octets, view, start, end }: Packet, run: Packet): void {
-    const { flag, escaped } = this.escaping
-    const { pairs, lengths } = this
+    const { flag, entries } = this
     let to = run.end
     octets[to++] = flag
     let i = start
-    while (i < end) {
-      // Most octets need no escape: four are looked at and written at a time.
-      for (; i + 4 <= end; i += 4, to += 4) {
-        const four = view.getInt32(i, true)
-        const code =
-          (escaped[four & 0xff] as number) |
-          (escaped[(four >> 8) & 0xff] as number) |
-          (escaped[(four >> 16) & 0xff] as number) |
-          (escaped[four >>> 24] as number)
-        if (code !== 0) break
+    for (const whole = end - 4; i <= whole; i += 4) {
+      const four = view.getInt32(i, true)
+      const first = entries[four & 0xff] as number
+      const second = entries[(four >> 8) & 0xff] as number
+      const third = entries[(four >> 16) & 0xff] as number
+      const fourth = entries[four >>> 24] as number
+      if ((first | second | third | fourth) < ESCAPED) {
         view.setInt32(to, four, true)
+        to += 4
+        continue
       }
       // Without a branch, which could not be foreseen: two octets are written, and the second one counts or not.
-      for (const until = Math.min(i + 4, end); i < until; i++) {
-        const octet = octets[i] as number
-        view.setUint16(to, pairs[octet] as number, true)
-        to += lengths[octet] as number
-      }
+      view.setInt16(to, first, true)
+      to += first >> 16
+      view.setInt16(to, second, true)
+      to += second >> 16
+      view.setInt16(to, third, true)
+      to += third >> 16
+      view.setInt16(to, fourth, true)
+      to += fourth >> 16
+    }
+    for (; i < end; i++) {
+      const entry = entries[octets[i] as number] as number
+      view.setInt16(to, entry, true)
+      to += entry >> 16
     }
     octets[to++] = flag
     run.end = to
