@@ -1,6 +1,7 @@
 /** Every bench by its name, in the order of `docs/performance.md`. */
 import { arq } from './arq.ts'
 import { babelBench } from './babel.ts'
+import { babelRing } from './babel-ring.ts'
 import { connectBench } from './connect.ts'
 import { connections } from './connections.ts'
 import { fairness } from './fairness.ts'
@@ -40,7 +41,16 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   fcs,
   arq,
   babel: babelBench,
+  'babel-ring': babelRing,
 }
 
 /** Those that take long, and so run only when they are named. */
-export const LONG: ReadonlySet<string> = new Set(['routes', 'connections', 'goodput', 'fairness', 'fcs', 'babel'])
+export const LONG: ReadonlySet<string> = new Set([
+  'routes',
+  'connections',
+  'goodput',
+  'fairness',
+  'fcs',
+  'babel',
+  'babel-ring',
+])

@@ -19,6 +19,8 @@ export interface SpeakerOptions {
   readonly interfaces: readonly { readonly name: string; readonly nextHop4: string; readonly key?: string }[]
   /** Prefixes that are ours. */
   readonly announce: readonly string[]
+  /** Between hellos; updates are four times as far apart. Default 1. */
+  readonly helloSeconds?: number
   /** Sets what is chance apart. */
   readonly seed: number
 }
@@ -28,6 +30,7 @@ const GROUP = 'ff02::1:6'
 const ROUTE_PROTOCOL = '242'
 
 const options = JSON.parse(process.argv[2] ?? '{}') as SpeakerOptions
+const { helloSeconds = 1 } = options
 const random = new SeededRandom([options.seed, process.pid, 5, 6])
 const babel = new Babel({ routerHigh: random.uint32() | 0, routerLow: random.uint32() | 0, random })
 const senders = new Map<Interface, Socket>()
@@ -58,8 +61,8 @@ async function attach({ name, nextHop4, key }: SpeakerOptions['interfaces'][numb
     {
       name,
       type: 'wired',
-      helloInterval: seconds(1),
-      updateInterval: seconds(4),
+      helloInterval: seconds(helloSeconds),
+      updateInterval: seconds(4 * helloSeconds),
       rxcost: 96,
       splitHorizon: true,
       maxOctets: 1400,
