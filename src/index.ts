@@ -3,9 +3,7 @@
  * in a simulation, and a node has `net`, `dgram` and `icmp`. Those who write layers find the rest in `netstrata/kernel`.
  */
 export * from '../layers/datalink/index.ts'
-export * from '../layers/middleware/dhcp/index.ts'
-export * from '../layers/middleware/routing/babel/index.ts'
-export * from '../layers/middleware/routing/rip/index.ts'
+export * from '../layers/middleware/index.ts'
 export type { Family } from '../layers/network/index.ts'
 export * from '../layers/network/index.ts'
 export * from '../layers/physical/node.ts'

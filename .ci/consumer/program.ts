@@ -3,6 +3,7 @@ import { strict as assert } from 'node:assert'
 import { createServer, get } from 'node:http'
 import { cable, ethernet, ip, ipv4, Simulation, seconds, sockets, stack, tcp, udp } from 'netstrata'
 import type { Blueprint } from 'netstrata/kernel'
+import { type DhcpServer, dhcpServer } from 'netstrata/middleware'
 import type { CableEnd } from 'netstrata/physical'
 import type { Sockets } from 'netstrata/transport'
 
@@ -12,12 +13,16 @@ const host = (end: CableEnd, address: string): Blueprint<Sockets> =>
 
 const simulation = new Simulation({ seed: 7 })
 const client = simulation.boot('client', host(a, '10.0.0.1/24'))
-const server = simulation.boot('server', host(b, '10.0.0.2/24'))
+const gives = dhcpServer({ pool: ['10.0.0.100', '10.0.0.199'] })
+const server = simulation.boot('server', stack(host(b, '10.0.0.2/24'), gives))
 
 // @ts-expect-error a cable carries frames, and no network layer stands on those
 stack(a, ip(ipv4({ address: '10.0.0.1/24' })))
 
 server.net.attach(createServer((_, response) => response.end('hello'))).listen(80)
+
+const dhcp: DhcpServer = server.top.dhcp
+assert.deepEqual(dhcp.leases(), [])
 
 let body = ''
 get({ host: '10.0.0.2', agent: client.httpAgent() }, (response) => {
