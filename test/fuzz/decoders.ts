@@ -33,7 +33,7 @@ import { line, relativeTime, tree } from '../../tools/dump/render.ts'
 import { LinkSpecError, parseLinkSpec } from '../../tools/stack/link-spec.ts'
 import { repair, withFcs } from './frames.ts'
 import { extensionHeaders, ipv6Reassembly } from './ipv6.ts'
-import { framing, pppSession } from './links.ts'
+import { balancedMode, framing, pppSession } from './links.ts'
 import { Mutator } from './mutate.ts'
 import { Peer } from './peer.ts'
 import { babelNeighbour, ripNeighbour } from './routing.ts'
@@ -55,12 +55,14 @@ const ENCAPSULATIONS: readonly Encapsulation[] = [
   'ethernet',
   'ip',
   'ppp+fcs16',
+  'lapb8+fcs16',
+  'lapb128+fcs16',
   'link',
   'transport',
   'octets',
 ]
-/** Link types of captures (draft-ietf-opsawg-pcaplinktype): Ethernet, raw IP, IPv4, PPP, and one that is unknown. */
-const LINK_TYPES = [1, 101, 228, 50, 147]
+/** Link types of captures (draft-ietf-opsawg-pcaplinktype): Ethernet, raw IP, IPv4, PPP, LAPB's two, and one that is unknown. */
+const LINK_TYPES = [1, 101, 228, 50, 147, 148, 149]
 const SOURCE = IpAddress.ipv4(address('10.0.1.2'))
 const DESTINATION = IpAddress.ipv4(address('10.0.1.1'))
 const colors = pc.createColors(false)
@@ -164,6 +166,7 @@ const DECODERS: Readonly<Record<string, (random: Random) => Decoder>> = {
   geneve: () => encapsulated(geneve(1), [1, 0, 0x65, 0x58, 0, 0, 1, 0]),
   l2tpv3: () => encapsulated(l2tpv3({ session: 1, peerSession: 2 }), [0, 3, 0, 0, 0, 0, 0, 1]),
   framing,
+  'balanced mode': balancedMode,
   'PPP session': pppSession,
   'vnet header': () => (octets, random) => {
     const medium = below(random, 2) === 0 ? 'ethernet' : 'ip'
