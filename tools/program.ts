@@ -1,5 +1,6 @@
 /** The program: every command with its options. Making it runs nothing. */
 import { Command } from 'commander'
+import { registerBabel } from './commands/babel.ts'
 import { registerCounters } from './commands/counters.ts'
 import { registerDoctor } from './commands/doctor.ts'
 import { registerExplain } from './commands/explain.ts'
@@ -50,6 +51,7 @@ export function program(): Command {
   registerCounters(command)
   registerExplain(command)
   registerReload(command)
+  registerBabel(command)
   registerLeases(command)
   registerLink(command)
   registerDoctor(command)

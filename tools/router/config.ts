@@ -6,10 +6,12 @@ import { addressField, linkField, linkNameField, linksOf, nameField, prefixField
 import type { LinkSpec } from '../stack/link-spec.ts'
 import { readYaml } from '../stack/yaml.ts'
 import { advertiseField, advertiseOptions, type FileAdvertise } from './advertise.ts'
+import { babelField, type FileBabel } from './babel.ts'
 import { contradictions } from './contradictions.ts'
 import { declaredRoutes, linkTowards, usesIpv6 } from './declared.ts'
-import { dhcpField, dhcpService, type FileDhcp, type RouterService } from './dhcp.ts'
+import { dhcpField, type FileDhcp } from './dhcp.ts'
 import { networkOf } from './prefixes.ts'
+import { dhcpService, type RouterService } from './services.ts'
 
 /** A link with what is on it. */
 export interface RouterLink {
@@ -69,6 +71,7 @@ export interface RouterFile {
   readonly links: Readonly<Record<string, FileLink>>
   readonly gateway?: string | undefined
   readonly routes: readonly FileRoute[]
+  readonly babel?: FileBabel | undefined
   readonly ipv6?: boolean | undefined
   readonly clampMss: boolean
   readonly reversePath: ReversePath
@@ -121,10 +124,11 @@ const schema: z.ZodType<RouterFile> = z
       .describe('the links by name'),
     gateway: addressField.optional().describe('the next hop of the default route'),
     routes: z.array(route).default([]).describe('static routes'),
+    babel: babelField.optional().describe('find ways with other routers, by Babel (RFC 8966)'),
     ipv6: z
       .boolean()
       .optional()
-      .describe('be a router of IPv6, too; by itself where the file has an address or a route of it'),
+      .describe('be a router of IPv6, too; by itself where the file has an address or a route of it, or Babel'),
     clampMss: z
       .boolean()
       .default(false)
@@ -163,9 +167,10 @@ export function configOf(file: RouterFile): RouterConfig {
           ...(advertise === undefined ? {} : { advertise: advertiseOptions(advertise) }),
         }
       }),
-      services: Object.entries(links).flatMap(([name, { dhcp }]) =>
-        dhcp === undefined ? [] : [dhcpService(name, dhcp)],
-      ),
+      services: [
+        ...Object.entries(links).flatMap(([name, { dhcp }]) => (dhcp === undefined ? [] : [dhcpService(name, dhcp)])),
+        ...(file.babel === undefined ? [] : [{ kind: 'Babel', babel: file.babel } as const]),
+      ],
       routes: declaredRoutes(file).map(({ prefix, via, link, metric, action }) => {
         const leads = action === 'forward'
         return {

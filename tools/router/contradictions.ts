@@ -5,6 +5,7 @@ import { parseAddress, parsePrefix } from '../../src/kernel/address.ts'
 import { type LinkSpec, parseLinkSpec } from '../stack/link-spec.ts'
 import type { Problem } from '../stack/yaml.ts'
 import { advertiseFault } from './advertise.ts'
+import { babelFault } from './babel.ts'
 import type { RouterFile } from './config.ts'
 import { type DeclaredRoute, declaredRoutes, linkTowards, usesIpv6 } from './declared.ts'
 import { dhcpFault } from './dhcp.ts'
@@ -12,7 +13,14 @@ import { contains, networkOf, wholeLength } from './prefixes.ts'
 
 /** @returns all of them, each with the place in the file where it shows and what to do about it. */
 export function contradictions(file: RouterFile): Problem[] {
-  return [...mediaTwice(file), ...wrongFamily(file), ...wrongDhcp(file), ...wrongAddresses(file), ...wrongRoutes(file)]
+  return [
+    ...mediaTwice(file),
+    ...wrongFamily(file),
+    ...wrongDhcp(file),
+    ...wrongAddresses(file),
+    ...wrongRoutes(file),
+    ...wrongBabel(file),
+  ]
 }
 
 /** A port or a device serves one link. */
@@ -40,7 +48,8 @@ const IPV6_MTU = 1280
 
 function wrongFamily(file: RouterFile): Problem[] {
   const used = usesIpv6(file)
-  if (file.ipv6 === false && used) return [{ path: ['ipv6'], message: 'there are addresses or routes of IPv6' }]
+  if (file.ipv6 === false && used)
+    return [{ path: ['ipv6'], message: 'there are addresses or routes of IPv6, or Babel' }]
   if (!used && file.ipv6 !== true) return []
   return Object.entries(file.links).flatMap(([name, { link, advertise }]): Problem[] => {
     const fault = advertise === undefined ? undefined : advertiseFault(advertise)
@@ -124,9 +133,7 @@ function wrongRoute({ prefix, via, link, action }: DeclaredRoute, { links }: Rou
       ? undefined
       : `a route that is ${action} leads to no next hop or link`
   }
-  if (link !== undefined && !Object.hasOwn(links, link)) {
-    return `there is no link '${link}'; there are: ${Object.keys(links).join(', ')}`
-  }
+  if (link !== undefined && !Object.hasOwn(links, link)) return noLink(link, links)
   if (via === undefined) return link === undefined ? 'a route needs `via`, the next hop, or `link`' : undefined
   const hop = parseAddress(via)
   if (hop.isIpv4 !== parsePrefix(prefix).address.isIpv4) return `${via} and ${prefix} are of different families`
@@ -134,4 +141,20 @@ function wrongRoute({ prefix, via, link, action }: DeclaredRoute, { links }: Rou
   if (own.some((address) => parsePrefix(address).address.equals(hop))) return `${via} is this router itself`
   if (link !== undefined || linkTowards(via, links) !== undefined) return undefined
   return `${via} is on no network of any link: give a link an address of its network, or the route a \`link\``
+}
+
+const noLink = (name: string, links: RouterFile['links']): string =>
+  `there is no link '${name}'; there are: ${Object.keys(links).join(', ')}`
+
+function wrongBabel({ babel, links }: RouterFile): Problem[] {
+  if (babel === undefined) return []
+  const fault = babelFault(babel)
+  if (fault !== undefined) return [{ path: ['babel'], message: fault }]
+  return Object.keys(babel.interfaces).flatMap((name): Problem[] => {
+    const path = ['babel', 'interfaces', name]
+    const link = links[name]?.link
+    if (link === undefined) return [{ path, message: noLink(name, links) }]
+    const { type } = parseLinkSpec(link)
+    return type === 'ppp' ? [{ path, message: 'a link ppp: has no IPv6 addresses, by which Babel speaks' }] : []
+  })
 }

@@ -1,16 +1,9 @@
 /** DHCP on a router's links (RFC 2131): a client that takes the link's address from others, or a server that gives them. */
 import { z } from 'zod'
-import {
-  type Blueprint,
-  type DhcpServerOptions,
-  dhcpClient,
-  dhcpServer,
-  type LeaseEntry,
-  type Sockets,
-  seconds,
-} from '../../src/index.ts'
+import { type DhcpServerOptions, dhcpServer, seconds } from '../../src/index.ts'
 import { parseAddress, parsePrefix } from '../../src/kernel/address.ts'
 import { addressField } from '../stack/config.ts'
+import { faultOf } from './fault-of.ts'
 import { contains } from './prefixes.ts'
 
 /** A server as the file has it. */
@@ -27,16 +20,6 @@ export interface FileDhcpServer {
 
 export type FileDhcp = 'client' | FileDhcpServer
 
-/** What runs on a link besides it. */
-export type RouterService =
-  | { readonly kind: 'DHCP client'; readonly link: string }
-  | { readonly kind: 'DHCP server'; readonly link: string; readonly server: FileDhcpServer }
-
-/** One that runs; a server says what it has given away. */
-export interface RunningService {
-  readonly leases?: () => LeaseEntry[]
-}
-
 export const dhcpField: z.ZodType<FileDhcp> = z.union([
   z.literal('client'),
   z.strictObject({
@@ -51,40 +34,19 @@ export const dhcpField: z.ZodType<FileDhcp> = z.union([
   }),
 ])
 
-export const dhcpService = (link: string, dhcp: FileDhcp): RouterService =>
-  dhcp === 'client' ? { kind: 'DHCP client', link } : { kind: 'DHCP server', link, server: dhcp }
-
-/** @param leases what a server before it has given away. */
-export function serviceBlueprint(
-  service: RouterService,
-  sockets: Sockets,
-  leases: readonly LeaseEntry[],
-): Blueprint<RunningService> {
-  return (env) => {
-    if (service.kind === 'DHCP client') {
-      dhcpClient({ link: service.link })(sockets, env)
-      return {}
-    }
-    const { dhcp } = dhcpServer({ ...serverOptions(service.server), link: service.link, leases })(sockets, env)
-    return { leases: () => dhcp.leases() }
-  }
-}
-
 /** @returns what is wrong with it, on a link with these addresses. */
 export function dhcpFault(dhcp: FileDhcp, addresses: readonly string[]): string | undefined {
   if (dhcp === 'client') return undefined
-  try {
-    const { pool } = serverOptions(dhcp)
-    dhcpServer(serverOptions(dhcp))
-    const networks = addresses.map((text) => parsePrefix(text))
-    if (networks.some((network) => pool.every((address) => contains(network, parseAddress(address))))) return undefined
-    return `the pool ${pool.join(' to ')} is in no network of the link`
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error)
-  }
+  const fault = faultOf(() => dhcpServer(serverOptions(dhcp)))
+  if (fault !== undefined) return fault
+  const networks = addresses.map((text) => parsePrefix(text))
+  const { pool } = dhcp
+  if (networks.some((network) => pool.every((address) => contains(network, parseAddress(address))))) return undefined
+  return `the pool ${pool.join(' to ')} is in no network of the link`
 }
 
-function serverOptions({ pool, leaseSeconds, ...rest }: FileDhcpServer): DhcpServerOptions {
+/** What the layer is told. */
+export function serverOptions({ pool, leaseSeconds, ...rest }: FileDhcpServer): DhcpServerOptions {
   const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
   const [first = '', last = ''] = pool
   return { ...given, pool: [first, last], ...(leaseSeconds === undefined ? {} : { leaseTime: seconds(leaseSeconds) }) }

@@ -1,11 +1,12 @@
 /** What a router answers on its control socket beyond what every node does. */
 import { z } from 'zod'
-import type { AdvertiseOptions } from '../../src/index.ts'
+import type { AdvertiseOptions, BabelNeighbour, BabelRoute } from '../../src/index.ts'
 import type { ControlMethods } from '../control/server.ts'
+import { CommandError, EXIT } from '../exit.ts'
 import type { RouterFixture, RouterRoute } from './config.ts'
 import type { Daemon } from './daemon.ts'
-import type { RouterService } from './dhcp.ts'
 import { LONGEST_FAULT_SECONDS } from './faults.ts'
+import type { RouterService } from './services.ts'
 
 /** The link itself sees to the ranges. */
 const impairment = z.partialRecord(
@@ -41,6 +42,17 @@ export interface DaemonStatus {
   readonly reloads: number
   readonly failedReloads: number
   readonly lastReload: { readonly at: number; readonly error?: string | undefined } | undefined
+  /** How many of each; undefined where it does not speak Babel. */
+  readonly babel: { readonly neighbours: number; readonly routes: number } | undefined
+}
+
+/** What Babel knows. */
+export interface BabelStatus {
+  readonly routerId: string
+  readonly neighbours: readonly BabelNeighbour[]
+  readonly routes: readonly BabelRoute[]
+  /** Packets, or parts of them, that came to nothing, by reason. */
+  readonly drops: Readonly<Record<string, number>>
 }
 
 export function routerMethods(daemon: Daemon): ControlMethods['calls'] {
@@ -51,6 +63,7 @@ export function routerMethods(daemon: Daemon): ControlMethods['calls'] {
       routes: daemon.router.state.routes,
       services: daemon.router.state.services,
     }),
+    babel: () => babelStatus(daemon),
     leases: () => daemon.router.givenAway(),
     reload: () => daemon.reload(),
     fault: async (params) => {
@@ -59,7 +72,17 @@ export function routerMethods(daemon: Daemon): ControlMethods['calls'] {
   }
 }
 
-export const daemonStatus = ({ path, loadedAt, reloads, failedReloads, lastReload }: Daemon): DaemonStatus => ({
-  file: path,
-  ...{ loadedAt, reloads, failedReloads, lastReload },
-})
+export function daemonStatus(daemon: Daemon): DaemonStatus {
+  const { path, loadedAt, reloads, failedReloads, lastReload } = daemon
+  const { babel } = daemon.router
+  const counts = babel && { neighbours: babel.neighbours().length, routes: babel.routes().length }
+  return { file: path, loadedAt, reloads, failedReloads, lastReload, babel: counts }
+}
+
+/** @throws CommandError — the file does not speak of Babel. */
+function babelStatus({ router, path }: Daemon): BabelStatus {
+  const { babel } = router
+  if (babel === undefined) throw new CommandError(`${path} says nothing of babel`, EXIT.failure, 'ENOPROTOOPT')
+  const { routerId, drops } = babel
+  return { routerId, neighbours: babel.neighbours(), routes: babel.routes(), drops: Object.fromEntries(drops) }
+}

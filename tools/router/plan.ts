@@ -7,7 +7,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { RouterLink, RouterRoute, RouterState } from './config.ts'
-import type { RouterService } from './dhcp.ts'
+import { linksOfService, type RouterService } from './services.ts'
 
 /** One change, which its opposite undoes. A link is added and removed bare: what is on it has steps of its own. */
 export type Step = { readonly verb: 'add' | 'remove' } & (
@@ -28,9 +28,14 @@ export function planned(old: RouterState, wanted: RouterState): Step[] {
   const lost = old.routes.filter((route) => !isKept(route.link) || !wanted.routes.some(equals(route)))
   const won = wanted.routes.filter((route) => !isKept(route.link) || !old.routes.some(equals(route)))
   const moves = [...kept].map((name) => moved(name, addressesOf(old, name), addressesOf(wanted, name)))
-  // A service knows the addresses of its link, so it begins anew with them.
-  const isUntouched = ({ link }: RouterService): boolean =>
-    kept.has(link) && isDeepStrictEqual(addressesOf(old, link), addressesOf(wanted, link))
+  const isUntouched = (service: RouterService): boolean =>
+    linksOfService(service).every((link) =>
+      service.kind === 'Babel'
+        ? // It sees by itself what becomes of links, but not that one was exchanged for another.
+          kept.has(link) || !has(old, link) || !has(wanted, link)
+        : // DHCP knows the addresses of its link, so it begins anew with them.
+          kept.has(link) && isDeepStrictEqual(addressesOf(old, link), addressesOf(wanted, link)),
+    )
   const ended = old.services.filter((one) => !isUntouched(one) || !wanted.services.some(equals(one)))
   const begun = wanted.services.filter((one) => !isUntouched(one) || !old.services.some(equals(one)))
   return [
@@ -85,7 +90,7 @@ export function describeStep(step: Step): string {
     return `${sign} link ${name}: ${withoutSecrets(text)}${advertise === undefined ? '' : ', advertised'}`
   }
   if (step.what === 'address') return `${sign} address ${step.address} on ${step.link}`
-  if (step.what === 'service') return `${sign} ${step.service.kind} on ${step.service.link}`
+  if (step.what === 'service') return `${sign} ${step.service.kind} on ${linksOfService(step.service).join(', ')}`
   return `${sign} route ${describeRoute(step.route)}`
 }
 
@@ -120,6 +125,7 @@ function moved(link: string, old: readonly string[], wanted: readonly string[]):
   return { removed, added: wanted.slice(stay).map((address) => addressStep('add', link, address)) }
 }
 
+const has = ({ links }: RouterState, name: string): boolean => links.some((link) => link.name === name)
 const addressesOf = ({ links }: RouterState, name: string): readonly string[] =>
   links.find((link) => link.name === name)?.addresses ?? []
 const equals =

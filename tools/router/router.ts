@@ -4,6 +4,7 @@
  */
 import {
   type AdvertiseOptions,
+  type BabelControl,
   type Blueprint,
   boot,
   type ImpairLayer,
@@ -31,8 +32,8 @@ import {
   type RouterRoute,
   type RouterState,
 } from './config.ts'
-import { type RouterService, type RunningService, serviceBlueprint } from './dhcp.ts'
 import { planned, type Step } from './plan.ts'
+import { type RouterService, type RunningService, serviceBlueprint, serviceName } from './services.ts'
 
 /** A link that runs. */
 interface Running {
@@ -114,9 +115,15 @@ export class Router implements AsyncDisposable {
   /** What its servers of DHCP have given away. */
   givenAway(): LinkLease[] {
     return this.current.services.flatMap((service) => {
-      const leases = this.services.get(partName(service))?.top.leases?.() ?? []
+      if (service.kind !== 'DHCP server') return []
+      const leases = this.services.get(serviceName(service))?.top.leases?.() ?? []
       return leases.map((lease) => ({ ...lease, link: service.link }))
     })
+  }
+
+  /** Its Babel; undefined where it does not speak it. */
+  get babel(): BabelControl | undefined {
+    return [...this.services.values()].find(({ top }) => top.babel !== undefined)?.top.babel
   }
 
   /** What makes a link worse, of one that may be. */
@@ -127,7 +134,12 @@ export class Router implements AsyncDisposable {
   /** Takes everything down, after a reload that is under way. */
   async close(): Promise<void> {
     await this.work
-    await this.node.close()
+    try {
+      // While all links are there, also those that came later: neighbours are told that nothing leads here.
+      await Promise.all([...this.services.values()].map((part) => part.close()))
+    } finally {
+      await this.node.close()
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -181,13 +193,13 @@ export class Router implements AsyncDisposable {
   }
 
   private async addService(service: RouterService): Promise<void> {
-    const name = partName(service)
+    const name = serviceName(service)
     const part = await this.node.attach(name, serviceBlueprint(service, this.node.top, this.leases.get(name) ?? []))
     this.services.set(name, part)
   }
 
   private async removeService(service: RouterService): Promise<void> {
-    const name = partName(service)
+    const name = serviceName(service)
     const part = this.services.get(name)
     this.services.delete(name)
     if (part === undefined) return
@@ -196,9 +208,6 @@ export class Router implements AsyncDisposable {
     await part.close()
   }
 }
-
-/** Unlike any link: their names have no blanks. */
-const partName = ({ kind, link }: RouterService): string => `${kind} ${link}`
 
 const entryOf = ({ prefix, via, link, metric, action }: RouterRoute) => ({
   prefix,

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { Hosts } from '../../src/api/node-net/names.ts'
 import { parsePrefix, splitZone, tryParseAddress } from '../../src/kernel/address.ts'
-import { type LinkSpec, LinkSpecError, parseLinkSpec } from './link-spec.ts'
+import { type LinkSpec, LinkSpecError, parseDuration, parseLinkSpec } from './link-spec.ts'
 import { readYaml } from './yaml.ts'
 
 /** A link with the addresses that the node has on it. */
@@ -72,14 +72,22 @@ export const prefixField: z.ZodString = z
   .refine(isPrefix, "not an address with a prefix length such as '10.0.0.1/24'")
 
 /** The text form of a link, see link-spec.ts. */
-export const linkField: z.ZodString = z.string().superRefine((text, context) => {
-  try {
-    parseLinkSpec(text)
-  } catch (error) {
-    if (!(error instanceof LinkSpecError)) throw error
-    context.addIssue({ code: 'custom', message: error.message })
-  }
-})
+export const linkField: z.ZodString = parsable(parseLinkSpec)
+
+/** A time as text: '600s', '50ms'. */
+export const durationField: z.ZodString = parsable(parseDuration)
+
+/** Text that is right when this can parse it. */
+function parsable(parse: (text: string) => unknown): z.ZodString {
+  return z.string().superRefine((text, context) => {
+    try {
+      parse(text)
+    } catch (error) {
+      if (!(error instanceof LinkSpecError)) throw error
+      context.addIssue({ code: 'custom', message: error.message })
+    }
+  })
+}
 
 /** A node's name. */
 export const nameField: z.ZodString = z.string().refine(isNodeName, NO_NAME)

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { seconds } from '../../../src/index.ts'
+import { babelOptions } from '../../../tools/router/babel.ts'
 import { readRouterConfig, routerJsonSchema } from '../../../tools/router/config.ts'
 import { describeStep, planned, withoutSecrets } from '../../../tools/router/plan.ts'
 
@@ -76,6 +78,13 @@ t.test('contradictions are told where they show, all at once', async (t) => {
     [LINKS.replace('addresses: [10.0.2', 'advertise: { interval: 2 }, addresses: [10.0.2'), /links\.b\.advertise/],
     [LINKS.replace('10.0.2.1/24', 'ff02::1/64'), /ff02::1\/64 is not one station's address/],
     [LINKS.replace('10.0.2.1/24', 'fd00::1/64').concat('gateway: fe80::1'), /fe80::1 is on no network/],
+    [`${LINKS}babel: { interfaces: {} }`, /:4:\d+: babel\.interfaces: Babel needs a link/],
+    [`${LINKS}babel: { interfaces: { c: {} } }`, /:4:\d+: babel\.interfaces\.c: there is no link 'c'/],
+    [`${LINKS}babel: { interfaces: { a: { helloInterval: 4 } } }`, /babel\.interfaces\.a\.helloInterval/],
+    [`${LINKS}babel: { interfaces: { a: { rxcost: 0 } } }`, /:4:8: babel: .*rxcost/],
+    [`${LINKS}babel: { interfaces: { a: {} }, keys: [{ algorithm: blake2s, key: abc }] }`, /keys.*two an octet/],
+    [`${LINKS}ipv6: false\nbabel: { interfaces: { a: {} } }`, /:4:7: ipv6: .*or Babel/],
+    [LINKS.replace('udp:127.0.0.1:7001', 'ppp:/dev/x').concat('babel: { interfaces: { b: {} } }'), /b: a link ppp:/],
     [
       `${LINKS}gateway: 10.0.1.2\nroutes:\n  - { prefix: 0.0.0.0/0, via: 10.0.1.2 }`,
       /:6:5: routes\.0: this route is there already/,
@@ -84,6 +93,26 @@ t.test('contradictions are told where they show, all at once', async (t) => {
   for (const [text, message] of wrong) t.throws(() => read(text), { exitCode: 3, code: 'ERR_CONFIG', message }, text)
   const both = `${LINKS.replace('10.0.2.1', '10.0.1.1')}gateway: 10.0.3.1`
   t.throws(() => read(both), { message: /:3:\d+: .*\n.*:4:10: / }, 'in the order of the file')
+})
+
+t.test('Babel', async (t) => {
+  const { fixture, state } = read(`${LINKS}babel:
+  interfaces: { a: { helloInterval: 1s }, b: { type: wireless, keys: [{ algorithm: hmac-sha256, key: 00ff10 }] } }
+  redistribute: [{ origin: static, prefix: 10.0.0.0/8, maxLength: 24, action: allow, metric: 64 }]
+  filters: { in: [{ prefix: 0.0.0.0/0, maxLength: 0, action: deny }] }
+`)
+  t.equal(fixture.ipv6, true, 'it speaks by IPv6, whatever it tells of')
+  const steps = planned({ links: [], routes: [], services: [] }, state)
+  t.equal(steps.map(describeStep).at(-1), '+ Babel on a, b', 'after what it runs on, and without its keys')
+  const [service] = state.services
+  const options = service?.kind === 'Babel' ? babelOptions(service.babel) : undefined
+  t.match(options, {
+    interfaces: {
+      a: { helloInterval: seconds(1) },
+      b: { type: 'wireless', keys: [{ algorithm: 'hmac-sha256', key: Uint8Array.of(0, 255, 16) }] },
+    },
+    filters: { in: [{ maxLength: 0, action: 'deny' }], out: [] },
+  })
 })
 
 t.test('what only looks like a contradiction', async (t) => {

@@ -35,6 +35,13 @@ const route = fc.record(
   { requiredKeys: ['prefix', 'metric', 'action'] },
 )
 
+const babel = fc.record({
+  interfaces: fc
+    .subarray([...NAMES], { minLength: 1 })
+    .map((names) => Object.fromEntries(names.map((name) => [name, { helloInterval: '1s' }]))),
+  announce: fc.constantFrom(undefined, ['10.99.0.0/16']),
+})
+
 const file: fc.Arbitrary<RouterFile> = fc.record({
   name: fc.constant('R'),
   links: fc
@@ -42,6 +49,7 @@ const file: fc.Arbitrary<RouterFile> = fc.record({
     .chain((names) => fc.record(Object.fromEntries(names.map((name) => [name, link(name)])))),
   gateway: fc.option(fc.constantFrom('10.0.1.254', '10.1.1.254'), { nil: undefined }),
   routes: fc.array(route, { maxLength: 6 }),
+  babel: fc.option(babel, { nil: undefined }),
   clampMss: fc.constant(false),
   reversePath: fc.constant('off' as const),
   faults: fc.constant(false),
@@ -54,6 +62,7 @@ function consistent(file: RouterFile): RouterFile {
   if (first === undefined) return file
   const [section, index] = first.path
   if (section === 'gateway') return consistent({ ...file, gateway: undefined })
+  if (section === 'babel') return consistent({ ...file, babel: undefined })
   if (section === 'links') {
     const name = String(index)
     return consistent({

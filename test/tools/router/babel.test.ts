@@ -1,0 +1,98 @@
+/** Babel between two routers of ours: ways are found, survive a reload of what has nothing to do with them, and are taken back. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { configOf, type RouterConfig, type RouterFile } from '../../../tools/router/config.ts'
+import { contradictions } from '../../../tools/router/contradictions.ts'
+import { describeStep, planned } from '../../../tools/router/plan.ts'
+import { Router } from '../../../tools/router/router.ts'
+import { freePorts } from '../running.ts'
+
+const [a, b] = (await freePorts(2)) as [number, number]
+
+function config(name: string, number: number, more: Partial<RouterFile> = {}): RouterConfig {
+  const [own, other] = number === 1 ? [a, b] : [b, a]
+  const file: RouterFile = {
+    name,
+    links: {
+      lan: { link: 'udp:127.0.0.1:0', addresses: [`10.${number}.0.1/24`] },
+      way: { link: `udp:127.0.0.1:${own},peer=127.0.0.1:${other}`, addresses: [`10.0.0.${number}/24`] },
+    },
+    routes: [],
+    babel: {
+      interfaces: { way: { helloInterval: '0.1s', updateInterval: '0.4s' } },
+      redistribute: [{ origin: 'link', prefix: '10.0.0.0/8', action: 'allow' }],
+    },
+    ...{ clampMss: false, reversePath: 'off', faults: false, hosts: {} },
+    ...more,
+  }
+  t.same(contradictions(file), [])
+  return configOf(file)
+}
+
+const way = (router: Router, to: string) => router.node.top.network.routes.lookup(to)
+
+async function comes(holds: () => boolean): Promise<void> {
+  while (!holds()) await sleep(20)
+}
+
+t.test('between two routers', { timeout: 30_000 }, async (t) => {
+  await using near = await Router.start(config('near', 1))
+  {
+    await using far = await Router.start(config('far', 2))
+    await comes(() => way(near, '10.2.0.9') !== undefined && way(far, '10.1.0.9') !== undefined)
+    t.match(way(near, '10.2.0.9'), { prefix: '10.2.0.0/24', via: '10.0.0.2', link: 'way', origin: 'babel' })
+    t.equal(near.babel?.neighbours().length, 1)
+
+    const links = { lab: { link: 'udp:127.0.0.1:0', addresses: ['10.7.0.1/24'] } }
+    const { routerId } = near.babel ?? {}
+    const file = config('near', 1).state
+    const lab = configOf({
+      name: 'x',
+      links,
+      routes: [],
+      clampMss: false,
+      reversePath: 'off',
+      faults: false,
+      hosts: {},
+    })
+    await near.reload({ ...file, links: [...file.links.filter(({ name }) => name === 'way'), ...lab.state.links] })
+    t.equal(near.babel?.routerId, routerId, 'another link is no concern of it')
+    await comes(() => way(far, '10.7.0.9') !== undefined && way(far, '10.1.0.9')?.action !== 'forward')
+    t.match(way(near, '10.2.0.9'), { origin: 'babel' })
+
+    await near.reload({ ...file, services: [] })
+    t.equal(near.babel, undefined)
+    t.equal(way(near, '10.2.0.9'), undefined, 'without Babel, its routes are gone')
+    await comes(() => way(far, '10.1.0.9')?.action !== 'forward')
+    await near.reload(file)
+    await comes(() => way(near, '10.2.0.9') !== undefined && way(far, '10.1.0.9')?.action === 'forward')
+    await far.reload({ ...far.state, links: far.state.links.filter(({ name }) => name !== 'lan') })
+    await far.reload(config('far', 2).state)
+    await comes(() => way(near, '10.2.0.9')?.action === 'forward')
+  }
+  // Hellos would be missed for longer than this: it was told.
+  const told = performance.now()
+  await comes(() => way(near, '10.2.0.9')?.action !== 'forward')
+  t.ok(
+    performance.now() - told < 200,
+    'a router that ends takes back what it announced, also on a link that came before Babel',
+  )
+})
+
+t.test('a link that is exchanged for another has Babel begin anew; one that comes or goes does not', async (t) => {
+  const { state } = config('near', 1)
+  const [lan, wayLink] = state.links
+  if (lan === undefined || wayLink === undefined) throw new Error('no links')
+  const exchanged = { ...state, links: [lan, { ...wayLink, faults: true }] }
+  const verbs = planned(state, exchanged).map(describeStep)
+  t.equal(verbs[0], '- Babel on way')
+  t.equal(verbs.at(-1), '+ Babel on way')
+  t.notMatch(
+    planned(state, { ...state, links: [wayLink] })
+      .map(describeStep)
+      .join(),
+    /Babel/,
+  )
+  const moved = { ...state, links: [lan, { ...wayLink, addresses: ['10.0.0.9/24'] }] }
+  t.notMatch(planned(state, moved).map(describeStep).join(), /Babel/)
+})

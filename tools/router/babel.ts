@@ -1,0 +1,102 @@
+/** Babel on a router (RFC 8966): what the file says of it, and what its layer is told. */
+import { z } from 'zod'
+import { type BabelInterface, type BabelKey, type BabelOptions, babel } from '../../src/index.ts'
+import { durationField, linkNameField, prefixField } from '../stack/config.ts'
+import { parseDuration } from '../stack/link-spec.ts'
+import { faultOf } from './fault-of.ts'
+
+interface FileKey {
+  readonly algorithm: BabelKey['algorithm']
+  /** Hexadecimal digits, two an octet. */
+  readonly key: string
+}
+
+interface FileInterface {
+  readonly type?: 'wired' | 'wireless' | undefined
+  readonly helloInterval?: string | undefined
+  readonly updateInterval?: string | undefined
+  readonly rxcost?: number | undefined
+  readonly splitHorizon?: boolean | undefined
+  readonly keys?: readonly FileKey[] | undefined
+}
+
+/** Babel as the file has it; times are text such as '4s'. */
+export interface FileBabel extends Omit<BabelOptions, 'interfaces' | 'keys'> {
+  readonly interfaces: Readonly<Record<string, FileInterface>>
+  readonly keys?: readonly FileKey[] | undefined
+}
+
+const keys = z
+  .array(
+    z.strictObject({
+      algorithm: z.enum(['hmac-sha256', 'blake2s']),
+      key: z.string().regex(/^(?:[0-9a-fA-F]{2})+$/, 'a key is hexadecimal digits, two an octet'),
+    }),
+  )
+  .describe('each signs, and any of them is believed (RFC 8967)')
+
+const rule = z.strictObject({
+  prefix: prefixField.optional().describe('destinations within it'),
+  minLength: z.int().optional(),
+  maxLength: z.int().optional(),
+  interface: linkNameField.optional().describe('the link it is said on'),
+  action: z.enum(['allow', 'deny']),
+  metric: z.int().optional().describe("what 'allow' adds"),
+})
+
+export const babelField: z.ZodType<FileBabel> = z.strictObject({
+  interfaces: z
+    .record(
+      linkNameField,
+      z.strictObject({
+        type: z.enum(['wired', 'wireless']).optional().describe('how the cost of the link is found; default wired'),
+        helloInterval: durationField.optional().describe("default '4s'"),
+        updateInterval: durationField.optional().describe('default: four hello intervals'),
+        rxcost: z.int().optional().describe('default: 96, of wireless links 256'),
+        splitHorizon: z.boolean().optional().describe('default: on wired links'),
+        keys: keys.optional(),
+      }),
+    )
+    .refine((interfaces) => Object.keys(interfaces).length > 0, 'Babel needs a link to speak on')
+    .describe('the links it speaks on'),
+  announce: z.array(prefixField).optional().describe('prefixes that are ours whatever the routing table says'),
+  redistribute: z
+    .array(
+      rule.omit({ interface: true }).extend({
+        origin: z.string().optional().describe("'link', 'static', 'dhcp', …; default: any"),
+        metric: z.int().optional().describe('the metric to announce it with; default 0'),
+      }),
+    )
+    .optional()
+    .describe('which other routes of the router are announced: the first rule that matches decides; default: none'),
+  filters: z
+    .strictObject({ in: z.array(rule).default([]), out: z.array(rule).default([]) })
+    .optional()
+    .describe('what is taken from neighbours, and what is said to them; default: everything'),
+  keys: keys.optional(),
+  routerId: z.string().optional().describe('16 hexadecimal digits; default: by chance'),
+  metric: z.int().optional().describe("of Babel's routes in the routing table; default 1024"),
+})
+
+/** What the layer is told. */
+export function babelOptions({ interfaces, keys, ...rest }: FileBabel): BabelOptions {
+  const links = Object.entries(interfaces).map(([name, one]) => [name, interfaceOptions(one)] as const)
+  return { ...rest, interfaces: Object.fromEntries(links), ...keysOf(keys) }
+}
+
+function interfaceOptions({ helloInterval, updateInterval, keys, ...rest }: FileInterface): BabelInterface {
+  return {
+    ...rest,
+    ...(helloInterval === undefined ? {} : { helloInterval: parseDuration(helloInterval) }),
+    ...(updateInterval === undefined ? {} : { updateInterval: parseDuration(updateInterval) }),
+    ...keysOf(keys),
+  }
+}
+
+const keysOf = (keys: readonly FileKey[] | undefined): { readonly keys?: readonly BabelKey[] } =>
+  keys === undefined
+    ? {}
+    : { keys: keys.map(({ algorithm, key }) => ({ algorithm, key: Uint8Array.from(Buffer.from(key, 'hex')) })) }
+
+/** @returns what is wrong with it, as Babel itself says. */
+export const babelFault = (file: FileBabel): string | undefined => faultOf(() => babel(babelOptions(file)))
