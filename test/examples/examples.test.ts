@@ -12,6 +12,7 @@ const folder = join(dirname(fileURLToPath(import.meta.url)), '../../examples')
 const expected: Readonly<Record<string, RegExp>> = {
   'capture.ts': /^\d+ packets\n[\s\S]*dropped by [AB]\/eth0\/impair: loss\n[\s\S]*retransmit: /,
   'custom-layer.ts': /^reply through a layer of our own\n$/,
+  'dual-stack.ts': /^you are ::ffff:10\.0\.1\.2\nyou are fd00:1::[\da-f:]+\n$/,
   'gateway-intercept.ts':
     /you wanted 93\.184\.216\.34:80\n[\s\S]*port 22: ECONNREFUSED\n|port 22: ECONNREFUSED\n[\s\S]*you wanted/,
   'http-over-udp.ts': /^you asked 10\.0\.0\.2\n$/,
