@@ -1,5 +1,5 @@
 /**
- * Our machine between babeld and bird, with the kernel's forwarding: routes of both families, HMAC towards bird, a link that
+ * Our machine between babeld and bird, with the kernel's forwarding: routes of both families, HMAC and BLAKE2s towards bird, a link that
  * is cut and healed, and tshark's opinion of every packet.
  *
  *    a: babeld ── b: ours ══ c: bird        ══ with HMAC-SHA256
@@ -69,8 +69,13 @@ function babeld(inside: Namespace, folder: string, device: string): Promise<void
   )
 }
 
-/** bird on a device, with HMAC; it announces what is on the loopback. @returns the path of its control socket. */
-async function bird(inside: Namespace, folder: string, device: string): Promise<string> {
+/** bird on a device, authenticated; it announces what is on the loopback. @returns the path of its control socket. */
+async function bird(
+  inside: Namespace,
+  folder: string,
+  device: string,
+  algorithm: 'hmac sha256' | 'blake2s128',
+): Promise<string> {
   const file = join(folder, 'bird.conf')
   writeFileSync(
     file,
@@ -82,7 +87,7 @@ async function bird(inside: Namespace, folder: string, device: string): Promise<
      protocol babel {
        interface "${device}" {
          type wired; hello interval 1 s; update interval 4 s;
-         authentication mac; password ${KEY.replace(/(..)(?!$)/g, '$1:')} { algorithm hmac sha256; };
+         authentication mac; password ${KEY.replace(/(..)(?!$)/g, '$1:')} { algorithm ${algorithm}; };
        };
        ipv4 { import all; export all; };
        ipv6 { import all; export all; };
@@ -113,7 +118,7 @@ t.test('between babeld and bird', { skip }, async (t) => {
   const capture = join(folder, 'babel.pcap')
   await b.start(/listening/, 'tcpdump', '-U', '-i', 'any', '-w', capture, 'udp', 'port', '6696')
   await babeld(a, folder, 'eab')
-  const control = await bird(c, folder, 'ecb')
+  const control = await bird(c, folder, 'ecb', 'hmac sha256')
   const options: SpeakerOptions = {
     seed: 1,
     interfaces: [
@@ -151,13 +156,13 @@ t.test('between babeld and bird', { skip }, async (t) => {
   for (const type of ['4', '5', '6', '7', '8', '9', '16', '17']) t.ok(types.has(type), `TLV ${type} was there`)
 })
 
-t.test('a node of ours between babeld and bird', { skip }, async (t) => {
+t.test('a node of ours between babeld and bird, with BLAKE2s', { skip }, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'babel-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   const [a, c] = [await kernelRouter(t, 1), await kernelRouter(t, 3)]
   const tap = (inside: Namespace) => stack(tapDevice({ name: 'x0', netns: inside.name }), ethernet())
   const how = { helloInterval: seconds(1), updateInterval: seconds(4) }
-  const key = { algorithm: 'hmac-sha256', key: Buffer.from(KEY, 'hex') } as const
+  const key = { algorithm: 'blake2s', key: Buffer.from(KEY, 'hex') } as const
   const node = await boot(
     stack(
       beside({ left: tap(a), right: tap(c) }),
@@ -177,7 +182,7 @@ t.test('a node of ours between babeld and bird', { skip }, async (t) => {
   a.ip('addr', 'add', '10.1.2.1/24', 'dev', 'x0')
   c.ip('addr', 'add', '10.2.3.2/24', 'dev', 'x0')
   await babeld(a, folder, 'x0')
-  await bird(c, folder, 'x0')
+  await bird(c, folder, 'x0', 'blake2s128')
   t.ok(await comes(pings(a, '10.255.0.1', '10.255.0.3'), 15_000), 'IPv4 from end to end')
   t.ok(await comes(pings(c, 'fd00:255::3', 'fd00:255::1'), 5_000), 'IPv6 from end to end')
   t.match(node.top.network.routes.lookup('10.255.0.3'), { via: '10.2.3.2', link: 'right', origin: 'babel' })
