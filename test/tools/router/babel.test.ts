@@ -19,7 +19,7 @@ function config(name: string, number: number, more: Partial<RouterFile> = {}): R
     },
     routes: [],
     babel: {
-      interfaces: { way: { helloInterval: '0.1s', updateInterval: '0.4s' } },
+      interfaces: { way: { helloInterval: '0.5s', updateInterval: '1s' } },
       redistribute: [{ origin: 'link', prefix: '10.0.0.0/8', action: 'allow' }],
     },
     ...{ clampMss: false, reversePath: 'off', faults: false, hosts: {} },
@@ -38,7 +38,9 @@ async function comes(holds: () => boolean): Promise<void> {
 t.test('between two routers', { timeout: 30_000 }, async (t) => {
   await using near = await Router.start(config('near', 1))
   {
-    await using far = await Router.start(config('far', 2))
+    const { fixture, state } = config('far', 2)
+    await using far = await Router.start({ fixture, state: { ...state, links: state.links.slice(0, 1) } })
+    await far.reload(state)
     await comes(() => way(near, '10.2.0.9') !== undefined && way(far, '10.1.0.9') !== undefined)
     t.match(way(near, '10.2.0.9'), { prefix: '10.2.0.0/24', via: '10.0.0.2', link: 'way', origin: 'babel' })
     t.equal(near.babel?.neighbours().length, 1)
@@ -74,8 +76,8 @@ t.test('between two routers', { timeout: 30_000 }, async (t) => {
   const told = performance.now()
   await comes(() => way(near, '10.2.0.9')?.action !== 'forward')
   t.ok(
-    performance.now() - told < 200,
-    'a router that ends takes back what it announced, also on a link that came before Babel',
+    performance.now() - told < 400,
+    'a router that ends takes back what it announced, also on a link that came after Babel',
   )
 })
 
