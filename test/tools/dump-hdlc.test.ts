@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { decode } from '../../tools/dump/decode.ts'
+import { Flows } from '../../tools/dump/flows.ts'
 
 /** The summaries of the layers of a packet. */
-function summaries(octets: Uint8Array, linkType = 1): string[] {
+function summaries(octets: Uint8Array, linkType = 1, flows?: Flows): string[] {
   const record = { octets, wireLength: octets.length, interface: { linkType, fcsOctets: 0 } }
-  return decode(record as Parameters<typeof decode>[0]).map(({ summary }) => summary)
+  return decode(record as Parameters<typeof decode>[0], flows).map(({ summary }) => summary)
 }
 
 const MACS = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2]
@@ -30,6 +31,22 @@ t.test('AX.25, in Ethernet and alone', async (t) => {
   const said = 'AX.25 NODEA > NODEB-1 command I N(S)=1 N(R)=1'
   t.equal(summaries(ethernet(0x08ff, frame.length + 5, 0, ...frame))[2], said)
   t.strictSame(summaries(Uint8Array.from(frame), 3), [said, '1 octets'])
+})
+
+t.test('AX.25 counts modulo 128 from an SABME on, both ways, and modulo 8 from an SABM', async (t) => {
+  const flows = new Flows()
+  const frame = (to: string, from: string, command: boolean, ...rest: number[]) => {
+    const [bit, none] = command ? [0x80, 0] : [0, 0x80]
+    return summaries(Uint8Array.of(...call(to, bit), ...call(from, 1 | none), ...rest), 3, flows)[0]
+  }
+  const numbered = [0x08, 0xc8, 0xf0, 0x41]
+  t.equal(frame('A', 'B', true, ...numbered), 'AX.25 B > A command I N(S)=4 N(R)=0')
+  t.equal(frame('A', 'B', true, 0x7f), 'AX.25 B > A command SABME P')
+  t.equal(frame('A', 'B', true, ...numbered), 'AX.25 B > A command I N(S)=4 N(R)=100')
+  t.equal(frame('B', 'A', false, 0x01, 0x0b), 'AX.25 A > B response RR N(R)=5 F')
+  t.equal(frame('C', 'A', true, ...numbered), 'AX.25 A > C command I N(S)=4 N(R)=0', 'another link')
+  t.equal(frame('B', 'A', true, 0x3f), 'AX.25 A > B command SABM P')
+  t.equal(frame('A', 'B', true, ...numbered), 'AX.25 B > A command I N(S)=4 N(R)=0')
 })
 
 t.test('LAPB in both moduli, with packets of IP and without', async (t) => {

@@ -100,7 +100,10 @@ export function llc(decoderOf: (etherType: number) => Decoder): Decoder {
   }
 }
 
-/** AX.25 v2.2 §3, its control field in modulo 8. @param decoderOf what a PID of IP or ARP goes on with, by EtherType. */
+/**
+ * AX.25 v2.2 §3; its control field in modulo 128 once SABME was seen to set the link up.
+ * @param decoderOf what a PID of IP or ARP goes on with, by EtherType.
+ */
 export function ax25(decoderOf: (etherType: number) => Decoder): Decoder {
   return (scope) => {
     const length = scope.end - scope.start
@@ -115,16 +118,20 @@ export function ax25(decoderOf: (etherType: number) => Decoder): Decoder {
     }
     const header = calls.length * CALL_OCTETS
     const command = ((scope.octets[scope.start + 6] as number) & 0x80) !== 0
-    const control = controlAt(scope, header, false, command)
+    const [destination = '', source = '', ...repeaters] = calls
+    const control = controlAt(scope, header, scope.flows?.isExtended(source, destination) ?? false, command)
     if (control === undefined) return truncated('AX.25', scope, header + 1)
-    fields.add('control', control.text, header, 1)
-    const [destination, source, ...repeaters] = calls
+    if (command && /^SABME?\b/.test(control.text)) {
+      scope.flows?.setUp(source, destination, control.text.startsWith('SABME'))
+    }
+    fields.add('control', control.text, header, control.octets)
+    const inner = header + control.octets
     const via = repeaters.length > 0 ? ` via ${repeaters.join()}` : ''
     const summary = `AX.25 ${source} > ${destination}${via} ${command ? 'command' : 'response'} ${control.text}`
-    if (!control.carries || length < header + 2) return layerOf('AX.25', scope, header + 1, fields, summary, data)
-    const pid = fields.u8('PID', header + 1, (value) => hex(value, 2))
+    if (!control.carries || length < inner + 1) return layerOf('AX.25', scope, inner, fields, summary, data)
+    const pid = fields.u8('PID', inner, (value) => hex(value, 2))
     const next = pid === 0xcc ? decoderOf(0x0800) : pid === 0xcd ? decoderOf(0x0806) : data
-    return layerOf('AX.25', scope, header + 2, fields, summary, next)
+    return layerOf('AX.25', scope, inner + 1, fields, summary, next)
   }
 }
 
