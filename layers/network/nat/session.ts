@@ -36,11 +36,24 @@ export const SEEN: {
   readonly reset: 16
 } = { out: 1, in: 2, finOut: 4, finIn: 8, reset: 16 }
 
-/** A mapping's packets to and from one remote port. */
-export class Session {
+/** An address that a mapping has sent to. It goes with the last of its sessions. */
+export class Remote {
   readonly mapping: Mapping
   /** int32 */
-  readonly remoteAddress: number
+  readonly address: number
+  sessions = 0
+  /** The next in the same bucket. */
+  next: Remote | null = null
+
+  constructor(mapping: Mapping, address: number) {
+    this.mapping = mapping
+    this.address = address
+  }
+}
+
+/** A mapping's packets to and from one remote port. */
+export class Session {
+  readonly remote: Remote
   readonly remotePort: number
   /** Bits of `SEEN`; TCP's only. */
   seen = 0
@@ -52,9 +65,8 @@ export class Session {
   /** The next in the same bucket. */
   next: Session | null = null
 
-  constructor(mapping: Mapping, remoteAddress: number, remotePort: number) {
-    this.mapping = mapping
-    this.remoteAddress = remoteAddress
+  constructor(remote: Remote, remotePort: number) {
+    this.remote = remote
     this.remotePort = remotePort
   }
 }

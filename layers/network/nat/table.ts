@@ -15,7 +15,7 @@ import { below, type Random } from '../../../src/kernel/random.ts'
 import { mix } from '../flow.ts'
 import { PROTOCOL } from '../service.ts'
 import type { Forward, NatFiltering, NatSettings } from './options.ts'
-import { IdleList, Mapping, SEEN, Session } from './session.ts'
+import { IdleList, Mapping, Remote, SEEN, Session } from './session.ts'
 
 /** Buckets of each hash table at the least; a power of two. */
 const FEWEST_BUCKETS = 256
@@ -47,6 +47,7 @@ export class NatTable implements Timed {
   private readonly lists: readonly IdleList[]
   private readonly mappings: (Mapping | null)[]
   private readonly sessions: (Session | null)[]
+  private readonly remotes: (Remote | null)[]
   /** By protocol and port. */
   private readonly outside = new Map<number, Mapping>()
   /** Sessions of each host inside. */
@@ -72,6 +73,7 @@ export class NatTable implements Timed {
     const buckets = Math.max(FEWEST_BUCKETS, 2 ** bits)
     this.mappings = new Array<Mapping | null>(buckets).fill(null)
     this.sessions = new Array<Session | null>(buckets).fill(null)
+    this.remotes = new Array<Remote | null>(buckets).fill(null)
     this.configure()
   }
 
@@ -111,14 +113,14 @@ export class NatTable implements Timed {
     flags: number,
     now: Instant,
   ): number {
-    let session = this.session(protocol, address, port, remoteAddress, remotePort, true)
+    let session = this.session(protocol, address, port, remoteAddress, remotePort)
     if (session === null) {
       session = this.begin(protocol, address, port, remoteAddress, remotePort)
       if (session === null) return FULL
     }
     if (protocol === PROTOCOL.tcp) this.watch(session, flags, SEEN.out, SEEN.finOut)
     this.listOf(session).refresh(session, now)
-    return session.mapping.outsidePort
+    return session.remote.mapping.outsidePort
   }
 
   /** The mapping that a port outside stands for, or null; `admits` says who may use it. */
@@ -136,7 +138,7 @@ export class NatTable implements Timed {
   /** May this remote port send to a mapping? What TCP sends keeps the session. */
   admits(mapping: Mapping, remoteAddress: number, remotePort: number, flags: number, now: Instant): boolean {
     const { protocol, insideAddress, insidePort } = mapping
-    const session = this.session(protocol, insideAddress, insidePort, remoteAddress, remotePort, true)
+    const session = this.session(protocol, insideAddress, insidePort, remoteAddress, remotePort)
     if (session !== null) {
       if (protocol === PROTOCOL.tcp) {
         this.watch(session, flags, SEEN.in, SEEN.finIn)
@@ -146,12 +148,12 @@ export class NatTable implements Timed {
     }
     if (mapping.permanent || this.filtering === 'endpointIndependent') return true
     if (this.filtering === 'addressAndPort') return false
-    return this.session(protocol, insideAddress, insidePort, remoteAddress, 0, false) !== null
+    return this.remote(mapping, remoteAddress) !== null
   }
 
   /** Has a mapping a session with this remote port? For errors about its packets (RFC 5508 §4.2). */
   hasSession({ protocol, insideAddress, insidePort }: Mapping, remoteAddress: number, remotePort: number): boolean {
-    return this.session(protocol, insideAddress, insidePort, remoteAddress, remotePort, true) !== null
+    return this.session(protocol, insideAddress, insidePort, remoteAddress, remotePort) !== null
   }
 
   /** Every mapping, for those who look from outside. */
@@ -159,22 +161,27 @@ export class NatTable implements Timed {
     yield* this.outside.values()
   }
 
-  /** @param exact the port counts; else any session with the address will do. */
   private session(
     protocol: number,
     address: number,
     port: number,
     remoteAddress: number,
     remotePort: number,
-    exact: boolean,
   ): Session | null {
-    let session = this.sessions[this.bucket(protocol, address, port, remoteAddress)] as Session | null
+    let session = this.sessions[this.bucket(protocol, address, port, remoteAddress, remotePort)] as Session | null
     while (session !== null) {
-      const fits = session.remoteAddress === remoteAddress && (!exact || session.remotePort === remotePort)
-      if (fits && isOf(session.mapping, protocol, address, port)) return session
+      const { remote } = session
+      const fits = session.remotePort === remotePort && remote.address === remoteAddress
+      if (fits && isOf(remote.mapping, protocol, address, port)) return session
       session = session.next
     }
     return null
+  }
+
+  private remote(mapping: Mapping, address: number): Remote | null {
+    let remote = this.remotes[this.bucketOf(mapping, address)] as Remote | null
+    while (remote !== null && (remote.address !== address || remote.mapping !== mapping)) remote = remote.next
+    return remote
   }
 
   private begin(
@@ -188,22 +195,37 @@ export class NatTable implements Timed {
     if (this.count >= this.maxSessions || ofHost >= this.maxPerHost) return null
     const mapping = this.mappingInside(protocol, address, port) ?? this.map(protocol, address, port)
     if (mapping === null) return null
-    const session = new Session(mapping, remoteAddress, remotePort)
-    const bucket = this.bucket(protocol, address, port, remoteAddress)
+    const remote = this.remote(mapping, remoteAddress) ?? this.meet(mapping, remoteAddress)
+    const session = new Session(remote, remotePort)
+    const bucket = this.bucket(protocol, address, port, remoteAddress, remotePort)
     session.next = this.sessions[bucket] as Session | null
     this.sessions[bucket] = session
+    remote.sessions++
     mapping.sessions++
     this.count++
     this.perHost.set(address, ofHost + 1)
     return session
   }
 
+  private meet(mapping: Mapping, address: number): Remote {
+    const remote = new Remote(mapping, address)
+    const bucket = this.bucketOf(mapping, address)
+    remote.next = this.remotes[bucket] as Remote | null
+    this.remotes[bucket] = remote
+    return remote
+  }
+
   private end(session: Session): void {
-    const { mapping } = session
+    const { remote } = session
+    const { mapping } = remote
     const { protocol, insideAddress, insidePort } = mapping
     session.list?.remove(session)
-    const bucket = this.bucket(protocol, insideAddress, insidePort, session.remoteAddress)
+    const bucket = this.bucket(protocol, insideAddress, insidePort, remote.address, session.remotePort)
     this.sessions[bucket] = without(this.sessions[bucket] as Session, session)
+    if (--remote.sessions === 0) {
+      const met = this.bucketOf(mapping, remote.address)
+      this.remotes[met] = without(this.remotes[met] as Remote, remote)
+    }
     this.count--
     const ofHost = (this.perHost.get(insideAddress) ?? 1) - 1
     if (ofHost === 0) this.perHost.delete(insideAddress)
@@ -268,16 +290,23 @@ export class NatTable implements Timed {
     if ((flags & FIN) !== 0) session.seen |= fin
   }
 
-  private listOf({ mapping, seen }: Session): IdleList {
-    if (mapping.protocol === PROTOCOL.udp) return this.udp
-    if (mapping.protocol === PROTOCOL.icmp) return this.icmp
+  private listOf({ remote, seen }: Session): IdleList {
+    const { protocol } = remote.mapping
+    if (protocol === PROTOCOL.udp) return this.udp
+    if (protocol === PROTOCOL.icmp) return this.icmp
     const both = SEEN.out | SEEN.in
     const open = (seen & both) === both && (seen & SEEN.reset) === 0 && !isClosed(seen)
     return open ? this.tcp : this.transitory
   }
 
-  private bucket(protocol: number, address: number, port: number, remote = 0): number {
-    return mix(mix(mix(this.seed ^ address) ^ ((protocol << 16) | port)) ^ remote) & (this.sessions.length - 1)
+  /** Remote ports count, too: a scan of them from one port inside is not one long chain. */
+  private bucket(protocol: number, address: number, port: number, remote = 0, remotePort = 0): number {
+    const inside = mix(mix(this.seed ^ address) ^ ((protocol << 16) | port))
+    return mix(mix(inside ^ remote) ^ remotePort) & (this.sessions.length - 1)
+  }
+
+  private bucketOf({ protocol, insideAddress, insidePort }: Mapping, remote: number): number {
+    return this.bucket(protocol, insideAddress, insidePort, remote)
   }
 }
 

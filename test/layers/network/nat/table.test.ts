@@ -137,6 +137,23 @@ t.test('all is bounded, and one host does not take it all', async (t) => {
   t.equal(nat.outbound(UDP, A, 2000, S, 53, 0, 500), 2000)
 })
 
+t.test('a scan of the ports of one remote host makes no long chain', async (t) => {
+  const nat = table()
+  for (let port = 1; port <= 8192; port++) nat.outbound(UDP, A, 5000, S, port, 0, 0)
+  t.equal(nat.size, 8192)
+  type Link = { readonly next: Link | null }
+  const lengths = (Reflect.get(nat, 'sessions') as (Link | null)[]).map((head) => {
+    let length = 0
+    for (let link = head; link !== null; link = link.next) length++
+    return length
+  })
+  t.ok(Math.max(...lengths) < 16)
+  t.equal(arrives(nat, UDP, 5000, S, 9999, 0), '2:5000', 'the address is one that was sent to')
+  nat.expire(seconds(301))
+  t.equal(nat.size, 0)
+  t.ok((Reflect.get(nat, 'remotes') as (Link | null)[]).every((head) => head === null))
+})
+
 t.test('ports that are reserved, and none left', async (t) => {
   const nat = table({ reserved: [5000] })
   t.not(nat.outbound(UDP, A, 5000, S, 53, 0, 0), 5000)
