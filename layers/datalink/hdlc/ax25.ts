@@ -36,12 +36,18 @@ import { type Carrier, EthernetCarrier, KissCarrier } from './ax25-carrier.ts'
 import { CONTROL_OCTETS, Connection, type ConnectionOwner, type ConnectionUser } from './connection.ts'
 import { Peers } from './peers.ts'
 import { type RecordConnection, type RecordHandler, type RecordRoom, Records } from './records.ts'
+import { agree, decodeXid, encodeXid, type XidAgreement, xidOf } from './xid.ts'
 
 export interface Ax25Options extends AbmOptions {
   /** Our call sign: 'N0CALL' or 'N0CALL-7'. */
   readonly call: string
   /** Connections at the most. Default 64. */
   readonly connections?: number
+  /**
+   * Tell the peer of a connection we have set up what we take, by XID; its window then limits ours. Default false: stations before
+   * v2.2 do not know it. It is always answered.
+   */
+  readonly xid?: boolean
 }
 
 export interface KissOptions extends Ax25Options {
@@ -57,6 +63,7 @@ export type Ax25Drop =
   | 'toBeRepeated'
   | 'notData'
   | 'badProtocol'
+  | 'badXid'
   | 'tooLongToSend'
   | 'tooManyConnections'
   | 'noListener'
@@ -88,6 +95,7 @@ const REASONS: Reasons<Ax25Drop> = {
   toBeRepeated: 'AX.25 v2.2 §3.12.5',
   notData: 'KISS §4',
   badProtocol: 'AX.25 v2.2 §3.4',
+  badXid: 'AX.25 v2.2 §4.3.3.7',
   tooLongToSend: 'AX.25 v2.2 §6.7.2',
   tooManyConnections: '',
   noListener: 'AX.25 v2.2 §6.3.1',
@@ -137,6 +145,8 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
   private readonly env: Env
   private readonly options: Ax25Options
   private readonly n1: number
+  /** What we tell of ourselves. */
+  private readonly own: XidAgreement
   private readonly peers: Peers
   private handlerFor: (() => RecordHandler) | null = null
   private readonly handlers = new Map<LinkAddress, Records>()
@@ -147,7 +157,9 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
     this.carrier = carrier
     this.env = env
     this.options = options
-    this.n1 = parametersOf(AX25, options).n1
+    const parameters = parametersOf(AX25, options)
+    this.n1 = parameters.n1
+    this.own = xidOf(parameters, false)
     this.address = parseCall(options.call)
     this.peers = new Peers(options.connections ?? 64)
     this.boundary = env.boundary('ax25', 'link', REASONS)
@@ -243,6 +255,8 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
       this.handlers.set(peer, records)
     }
     if (event.state === 'down') this.handlers.delete(peer)
+    if (event.state === 'up' && event.reason === 'connected' && this.options.xid)
+      this.sendXid(peer, this.own, true, true)
     records?.changed(connection, event)
   }
 
@@ -315,6 +329,7 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
     if (type === 'UI') return this.deliverInformation(packet, peer, toAll ? 'broadcast' : 'unicast')
     if (toAll) return 'unexpected'
     if (type === 'TEST') return this.answerTest(packet, peer)
+    if (type === 'XID') return this.agreeOn(packet, peer, connection)
     if (type === 'SABM' || type === 'SABME') connection = this.connectionTo(peer)
     if (connection === undefined) return this.refuse(peer)
     connection.input(frame, packet)
@@ -338,6 +353,24 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
     return undefined
   }
 
+  /** Each tells what it takes; of two windows the lesser holds (AX.25 v2.2 §6.3.2). */
+  private agreeOn(packet: Packet, peer: LinkAddress, connection: Connection | undefined): Ax25Drop | undefined {
+    const { command, pf } = this.frame
+    const theirs = decodeXid(packet.bytes())
+    if (theirs === undefined) return 'badXid'
+    packet.release()
+    if (theirs.k !== undefined) connection?.abm.limitWindow(theirs.k)
+    if (command) this.sendXid(peer, agree(this.own, theirs), false, pf)
+    return undefined
+  }
+
+  private sendXid(peer: LinkAddress, parameters: XidAgreement, command: boolean, pf: boolean): void {
+    const octets = encodeXid(parameters)
+    const packet = this.env.packet(this.frameHeadroom + CONTROL_OCTETS, octets.length + this.frameTailroom)
+    packet.append(octets)
+    this.sendUnnumbered(packet, peer, 'XID', command, pf)
+  }
+
   private deliverInformation(packet: Packet, peer: LinkAddress, cast: 'unicast' | 'broadcast'): Ax25Drop | undefined {
     if (packet.length < 1) return 'truncated'
     const pid = packet.octets[packet.pull(1)] as number
@@ -359,7 +392,7 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
   private sendUnnumbered(
     packet: Packet,
     peer: LinkAddress,
-    type: 'UI' | 'DM' | 'TEST',
+    type: 'UI' | 'DM' | 'TEST' | 'XID',
     command: boolean,
     pf: boolean,
   ): boolean {

@@ -5,7 +5,7 @@
  *                                                1 or 2      SAP 0xaa: OUI 0, EtherType (SNAP, IEEE 802 §10.5), packet
  *
  * Packets for one station go over a connection with it, set up when the first is sent; those for several go as UI frames.
- * TEST and XID are answered. `open` and `accept` give connections of other SAPs, which carry records without IP.
+ * TEST and XID are answered, and XID is sent with each set-up: its window limits what the other sends. `open` and `accept` give connections of other SAPs, which carry records without IP.
  */
 import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
 import type { Env } from '../../../src/kernel/env.ts'
@@ -69,6 +69,7 @@ const MAX_INFORMATION = 1500 - ADDRESS_OCTETS - CONTROL_OCTETS
 /** The basic format of XID: types 1 and 2, and the receive window (IEEE 802.2 §5.4.1.1.2). */
 const XID_FORMAT = 0x81
 const XID_TYPES_1_AND_2 = 0x03
+const XID_OCTETS = 3
 
 const REASONS: Reasons<Llc2Drop> = {
   ...ABM_REASONS,
@@ -157,7 +158,7 @@ class Llc implements Llc2Service, User<LinkAddressing>, ConnectionOwner, Connect
       this.boundary.drop(packet, 'tooManyConnections')
       return true
     }
-    connection.connect()
+    this.connect(connection)
     return connection.send(packet)
   }
 
@@ -169,7 +170,7 @@ class Llc implements Llc2Service, User<LinkAddressing>, ConnectionOwner, Connect
     if (connection === undefined) throw new Error('there are too many connections')
     const records = new Records(connection, handler, this.recordRoom())
     connection.user = records
-    connection.connect()
+    this.connect(connection)
     return records
   }
 
@@ -257,17 +258,38 @@ class Llc implements Llc2Service, User<LinkAddressing>, ConnectionOwner, Connect
     return this.deliverSnap(packet, peer)
   }
 
+  /** Sets a connection up, where it is not; the peer is told our window, which it answers with its own. */
+  private connect(connection: Connection): void {
+    if (connection.abm.phase === 'DISCONNECTED') {
+      const { peer, key } = connection
+      this.sendXid(peer, key >> 8, key & 0xff, true, false)
+    }
+    connection.connect()
+  }
+
   /** XID tells what we can do; TEST sends back what came (IEEE 802.2 §6.6, §6.7). */
   private answer(packet: Packet, peer: LinkAddress, dsap: number, ssap: number): Llc2Drop | undefined {
     const { type, command, pf } = this.frame
-    if (!command) return 'answer'
-    const room = Math.max(packet.length, 3) + this.frameTailroom
-    const reply = this.env.packet(this.frameHeadroom + CONTROL_OCTETS, room)
-    if (type === 'TEST') reply.append(packet.bytes())
-    else reply.append(Uint8Array.of(XID_FORMAT, XID_TYPES_1_AND_2, (this.options.k ?? 32) << 1))
-    this.sendUnnumbered(reply, peer, ssap, dsap, type === 'TEST' ? 'TEST' : 'XID', false, pf)
+    if (type === 'XID') this.hearWindow(packet, this.peers.find(peer, keyOf(ssap, dsap)))
+    if (!command && type === 'TEST') return 'answer'
+    if (type === 'TEST') {
+      const reply = packet.copy(this.frameHeadroom + CONTROL_OCTETS, this.frameTailroom)
+      this.sendUnnumbered(reply, peer, ssap, dsap, 'TEST', false, pf)
+    } else if (command) this.sendXid(peer, ssap, dsap, false, pf)
     packet.release()
     return undefined
+  }
+
+  /** Of a connection, how many frames the peer takes without having acknowledged one. */
+  private hearWindow({ octets, start, end }: Packet, connection: Connection | undefined): void {
+    const window = (octets[start + 2] ?? 0) >> 1
+    if (end - start === XID_OCTETS && octets[start] === XID_FORMAT && window > 0) connection?.abm.limitWindow(window)
+  }
+
+  private sendXid(peer: LinkAddress, dsap: number, ssap: number, command: boolean, pf: boolean): void {
+    const packet = this.env.packet(this.frameHeadroom + CONTROL_OCTETS, XID_OCTETS + this.frameTailroom)
+    packet.append(Uint8Array.of(XID_FORMAT, XID_TYPES_1_AND_2, (this.options.k ?? 32) << 1))
+    this.sendUnnumbered(packet, peer, dsap, ssap, 'XID', command, pf)
   }
 
   private deliverConnected(packet: Packet, peer: LinkAddress, dsap: number, ssap: number): Llc2Drop | undefined {

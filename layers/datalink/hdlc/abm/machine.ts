@@ -55,6 +55,8 @@ export class Abm implements Timed {
   private cause: AbmReason = 'connected'
   private wasUp = false
   private lost = 0
+  /** What the peer has said of its window (XID); no limit until it does. */
+  private peerWindow = Number.POSITIVE_INFINITY
   private rejectInfo: Uint8Array = NO_OCTETS
   /** The information of the frame that `output` gave; a packet stays the machine's, and is copied by the caller. */
   sdu: Packet | null = null
@@ -115,6 +117,12 @@ export class Abm implements Timed {
     this.phase = 'DISCONNECTED'
     this.command = this.response = null
     this.t1At = NEVER
+  }
+
+  /** The peer takes no more than `k` frames, 1 to 127, before it acknowledges one (XID). Holds for later connections, too. */
+  limitWindow(k: number): void {
+    this.peerWindow = k
+    this.transfer.sending.limit(k)
   }
 
   /** A packet for the peer; waits also while there is no connection. @returns false when full: it was not taken. */
@@ -394,6 +402,8 @@ export class Abm implements Timed {
   }
 
   private newTransfer(): Transfer {
-    return new Transfer(this.variant, this.modulus, this.parameters, this.pending, this.journal)
+    const transfer = new Transfer(this.variant, this.modulus, this.parameters, this.pending, this.journal)
+    transfer.sending.limit(this.peerWindow)
+    return transfer
   }
 }

@@ -2,7 +2,7 @@
  * The sending half of a connection: what is under way, what has to go again, and what waits for the window.
  *
  *   ──── acknowledged ────┤ va ── under way: some marked to go again ── vs ├─── pending ───
- *                                          vs - va <= k
+ *                                          vs - va <= k, or what the peer takes
  *
  * Each transmission has an order, so that the answer to a poll speaks only of what went out before the poll.
  */
@@ -18,6 +18,8 @@ export class SendWindow {
   order = 0
   private readonly mask: number
   private readonly k: number
+  /** k, or less where the peer takes less. */
+  private limited: number
   private readonly sdus: (Packet | null)[]
   private readonly orders: Float64Array
   private readonly again: Uint8Array
@@ -28,6 +30,7 @@ export class SendWindow {
   constructor(modulus: number, k: number, pending: Queue<Packet>) {
     this.mask = modulus - 1
     this.k = k
+    this.limited = k
     this.sdus = new Array<Packet | null>(modulus).fill(null)
     this.orders = new Float64Array(modulus)
     this.again = new Uint8Array(modulus)
@@ -42,7 +45,12 @@ export class SendWindow {
 
   /** There is a frame to send, for the first time, and the window has room for it. */
   get hasFresh(): boolean {
-    return this.pending.length > 0 && this.outstanding < this.k
+    return this.pending.length > 0 && this.outstanding < this.limited
+  }
+
+  /** The peer takes no more than so many frames before it acknowledges one. */
+  limit(k: number): void {
+    this.limited = Math.min(this.k, k)
   }
 
   /** Whether N(R) is one a peer may send: va <= nr <= vs. */

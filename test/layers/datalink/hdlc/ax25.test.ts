@@ -95,6 +95,30 @@ for (const [name, near, far] of [
   })
 }
 
+t.test('the window that the other end tells by XID holds', async (t) => {
+  for (const [xid, count] of [
+    [true, 5],
+    [false, 32],
+  ] as const) {
+    const sim = new Simulation({ seed: 7 })
+    const [a, b] = cable({ delay: ms(300) })
+    const options = { modulus: 128, t1: seconds(3) } as const
+    const near = sim.boot('A', stack(a, ethernet(), bpq({ call: 'NODEA', ...options, xid }))).top
+    const far = sim.boot('B', stack(b, ethernet(), bpq({ call: 'NODEB', ...options, k: 5 }))).top
+    const [one, other] = [talker(0), talker(0)]
+    far.accept(() => other)
+    const connection = near.open(parseCall('NODEB'), one)
+    // Set up, and agreed on: the numbers begin after that.
+    await sim.run(ms(1300))
+    talker(100).up?.(connection)
+    await sim.run(ms(400))
+    t.equal(other.got.length, count)
+    await sim.run(seconds(60))
+    t.equal(other.got.length, 100)
+    await sim.close()
+  }
+})
+
 t.test('packets to one station and to all, over Ethernet', async (t) => {
   const sim = new Simulation({ seed: 7 })
   const [a, b] = cable()
@@ -130,9 +154,13 @@ t.test('a frame of a set-up, and what is dropped', async (t) => {
   arrive(frame('NODEA', 0x3f)) // SABM with P
   t.strictSame([...(sent[0] ?? [])], [0xc0, 0, ...call('NODEB', 0), ...call('NODEA', 0x81), 0x73, 0xc0])
   arrive(frame('NODEC', 0x3f))
+  sent.length = 0
+  arrive(frame('NODEA', 0xbf, 0x82, 0x80, 0, 3, 8, 1, 2)) // XID with P: a window of 2
+  t.strictSame([...(sent[0] ?? [])].slice(16, 22), [0xbf, 0x82, 0x80, 0, 23, 2], 'answered by what holds then')
+  arrive(frame('NODEA', 0xaf, 0x82, 0x80, 0, 9)) // longer than it is
   arrive(frame('NODEA', 0x00, 0x55, 1)) // a protocol nobody knows
   arrive(frame('NODEA', 0x02, 0xf0, 1)) // text, for which nobody listens
   arrive(Uint8Array.of(0xc0, 0, ...call('NODEA', 0x80), ...call('NODEB', 0), ...call('RELAY', 1), 0x3f, 0xc0))
-  t.strictSame(linkDrops(link), { otherHost: 1, badProtocol: 1, noListener: 1, toBeRepeated: 1 })
+  t.strictSame(linkDrops(link), { otherHost: 1, badProtocol: 1, badXid: 1, noListener: 1, toBeRepeated: 1 })
   await sim.close()
 })
