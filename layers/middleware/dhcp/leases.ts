@@ -100,9 +100,14 @@ export class Leases {
     return (oldest ?? offered)?.address
   }
 
-  /** @param lasts of leases that others read, in their state. */
+  /** Takes back what an earlier run knew. Addresses that are no longer to be given are passed over. */
   restore(binding: Binding): void {
-    Object.assign(this.take(binding.address, binding.key), binding)
+    const { address, key } = binding
+    const place = this.placeOf(address)
+    if (place < 0 ? !this.reserved.has(address) : this.reserved.has(address) && key === '') return
+    // Nobody has a declined address, so several of them have no key.
+    if (key !== '') Object.assign(this.take(address, key), binding)
+    else if (place >= 0) this.places[place] = { ...binding }
   }
 
   private vacate(binding: Binding): void {

@@ -110,6 +110,25 @@ t.test('a crowd that only asks cannot take what was given', async (t) => {
   t.equal(late.type, TYPE.ack, 'offers nobody asked for give way')
 })
 
+t.test('leases are taken back as they were, declined ones too, as far as they are still to be given', async (t) => {
+  const server = new ServerMachine(settings)
+  const one = { hostName: 'h', until: seconds(600) }
+  const known: Parameters<typeof server.leases.restore>[0][] = [
+    { ...one, address: FIRST, key: '', chaddr: 50, state: 'declined' },
+    { ...one, address: FIRST + 1, key: '', chaddr: 51, state: 'declined' },
+    { ...one, address: FIRST + 3, key: 'k', chaddr: 52, state: 'leased' },
+    { ...one, address: RESERVED, key: 'three', chaddr: 3, state: 'leased' },
+  ]
+  for (const binding of known) server.leases.restore(binding)
+  server.leases.restore({ ...one, address: FIRST + 50, key: 'gone', chaddr: 53, state: 'leased' })
+  const listed = [...server.leases].sort((a, b) => a.address - b.address)
+  t.strictSame(
+    listed,
+    [...known].sort((a, b) => a.address - b.address),
+  )
+  for (const address of [FIRST, FIRST + 1, FIRST + 3]) t.notOk(server.leases.isFree(address, 'other', 1))
+})
+
 t.test('the states of a request', async (t) => {
   const server = new ServerMachine(settings)
   const ask = (chaddr: number, options: [number, Uint8Array][], ciaddr = 0) => {
