@@ -7,8 +7,9 @@
  */
 import type { IpAddress } from '../../../src/kernel/address.ts'
 import { seconds } from '../../../src/kernel/clock.ts'
-import { codeValue, payloads, readAddress, readSources, tenths, writeAddress } from '../membership/records.ts'
+import { codeValue, readAddress, readSources, tenths } from '../membership/records.ts'
 import type { Query, Report } from '../membership/reporter.ts'
+import { encodeReport, type ReportForm, type ReportToSend } from '../membership/reports.ts'
 
 const TYPE = { query: 0x11, reportV1: 0x12, reportV2: 0x16, leave: 0x17, reportV3: 0x22 } as const
 const SHORT_OCTETS = 8
@@ -67,33 +68,11 @@ function decodeQuery(view: DataView, at: number, end: number, address: IpAddress
 
 const isGroup = ({ w3 }: IpAddress): boolean => w3 >>> 28 === 14
 
-/** A message to send: its octets with no checksum yet, and to which group; undefined: to all routers that speak version 3. */
-export interface IgmpToSend {
-  readonly octets: Uint8Array
-  readonly to: 'group' | 'routers' | 'reports'
-  readonly group: IpAddress | undefined
+const FORM: ReportForm = {
+  types: { reports: TYPE.reportV3, member: { 1: TYPE.reportV1, 2: TYPE.reportV2 }, leave: TYPE.leave },
+  addressOctets: 4,
+  groupAt: 4,
 }
 
-/** @param most octets of one message. */
-export function encode(report: Report, most: number): IgmpToSend[] {
-  switch (report.kind) {
-    case 'records':
-      return payloads(report.records, 4, most - SHORT_OCTETS).map((payload) => {
-        const octets = new Uint8Array(payload.length + 6)
-        octets[0] = TYPE.reportV3
-        octets.set(payload, 6)
-        return { octets, to: 'reports', group: undefined }
-      })
-    case 'member':
-      return [short(report.generation === 1 ? TYPE.reportV1 : TYPE.reportV2, report.group, 'group')]
-    case 'leave':
-      return [short(TYPE.leave, report.group, 'routers')]
-  }
-}
-
-function short(type: number, group: IpAddress, to: 'group' | 'routers'): IgmpToSend {
-  const octets = new Uint8Array(SHORT_OCTETS)
-  octets[0] = type
-  writeAddress(new DataView(octets.buffer), 4, group, 4)
-  return { octets, to, group }
-}
+/** Messages to send, with no checksums yet. @param most octets of one of them. */
+export const encode = (report: Report, most: number): ReportToSend[] => encodeReport(report, most, FORM)

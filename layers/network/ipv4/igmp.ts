@@ -11,10 +11,11 @@ import { Drive } from '../../../src/kernel/drive.ts'
 import type { Env } from '../../../src/kernel/env.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { Reporter } from '../membership/reporter.ts'
+import type { ReportToSend } from '../membership/reports.ts'
 import type { SourceFilter } from '../membership/source-filter.ts'
 import { ALL_HOSTS } from './addresses.ts'
 import * as header from './header.ts'
-import { decode, encode, type IgmpFault, type IgmpToSend } from './igmp-message.ts'
+import { decode, encode, type IgmpFault } from './igmp-message.ts'
 import { multicastMac } from './multicast-mac.ts'
 import type { Ipv4Port } from './port.ts'
 
@@ -80,7 +81,7 @@ export class Igmp {
     this.drive.arm()
   }
 
-  private send({ octets, to, group }: IgmpToSend): void {
+  private send({ octets, to, group }: ReportToSend): void {
     const { link, to: addressing } = this.port
     const destination = to === 'reports' ? ALL_REPORTS : to === 'routers' ? ALL_ROUTERS : (group?.w3 ?? ALL_REPORTS)
     const packet = this.env.packet(link.headroom, HEADER_OCTETS + octets.length + link.tailroom)

@@ -7,8 +7,9 @@
  */
 import type { IpAddress } from '../../../src/kernel/address.ts'
 import { ms, seconds } from '../../../src/kernel/clock.ts'
-import { codeValue, payloads, readAddress, readSources, writeAddress } from '../membership/records.ts'
+import { codeValue, readAddress, readSources } from '../membership/records.ts'
 import type { Query, Report } from '../membership/reporter.ts'
+import { encodeReport, type ReportForm, type ReportToSend } from '../membership/reports.ts'
 import { isMulticast } from './address-kinds.ts'
 
 export const MLD_TYPE = { query: 130, report: 131, done: 132, reportV2: 143 } as const
@@ -18,7 +19,6 @@ export const isMembership = (type: number): boolean =>
 
 const SHORT_OCTETS = 24
 const QUERY_V2_OCTETS = 28
-const REPORT_HEADER_OCTETS = 8
 
 export type MldMessage =
   | { readonly kind: 'query'; readonly query: Query }
@@ -58,32 +58,11 @@ function decodeQuery(view: DataView, at: number, end: number, address: IpAddress
   return { kind: 'query', query: { generation: 3, group, sources, mostDelay, robustness, interval } }
 }
 
-export interface MldToSend {
-  readonly octets: Uint8Array
-  readonly to: 'group' | 'routers' | 'reports'
-  readonly group: IpAddress | undefined
+const FORM: ReportForm = {
+  types: { reports: MLD_TYPE.reportV2, member: { 1: MLD_TYPE.report, 2: MLD_TYPE.report }, leave: MLD_TYPE.done },
+  addressOctets: 16,
+  groupAt: 8,
 }
 
-/** @param most octets of one message. */
-export function encode(report: Report, most: number): MldToSend[] {
-  switch (report.kind) {
-    case 'records':
-      return payloads(report.records, 16, most - REPORT_HEADER_OCTETS).map((payload) => {
-        const octets = new Uint8Array(payload.length + 6)
-        octets[0] = MLD_TYPE.reportV2
-        octets.set(payload, 6)
-        return { octets, to: 'reports', group: undefined }
-      })
-    case 'member':
-      return [short(MLD_TYPE.report, report.group, 'group')]
-    case 'leave':
-      return [short(MLD_TYPE.done, report.group, 'routers')]
-  }
-}
-
-function short(type: number, group: IpAddress, to: 'group' | 'routers'): MldToSend {
-  const octets = new Uint8Array(SHORT_OCTETS)
-  octets[0] = type
-  writeAddress(new DataView(octets.buffer), 8, group, 16)
-  return { octets, to, group }
-}
+/** Messages to send, with no checksums yet. @param most octets of one of them. */
+export const encode = (report: Report, most: number): ReportToSend[] => encodeReport(report, most, FORM)

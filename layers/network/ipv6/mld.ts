@@ -12,11 +12,12 @@ import { Drive } from '../../../src/kernel/drive.ts'
 import type { Env } from '../../../src/kernel/env.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { Reporter } from '../membership/reporter.ts'
+import type { ReportToSend } from '../membership/reports.ts'
 import type { SourceFilter } from '../membership/source-filter.ts'
 import { PROTOCOL } from '../service.ts'
 import { ALL_NODES, ALL_ROUTERS, groupScope, isLinkLocal, UNSPECIFIED } from './address-kinds.ts'
 import * as header from './header.ts'
-import { decode, encode, type MldFault, type MldToSend } from './mld-message.ts'
+import { decode, encode, type MldFault } from './mld-message.ts'
 import { groupMac } from './output.ts'
 import type { Ipv6Port } from './port.ts'
 
@@ -82,7 +83,7 @@ export class Mld {
     this.drive.arm()
   }
 
-  private send({ octets, to, group }: MldToSend): void {
+  private send({ octets, to, group }: ReportToSend): void {
     const { link, to: addressing } = this.port
     const destination = to === 'reports' ? ALL_REPORTS : to === 'routers' ? ALL_ROUTERS : (group ?? ALL_REPORTS)
     const source = this.port.linkLocal() ?? UNSPECIFIED
