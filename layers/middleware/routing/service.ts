@@ -131,6 +131,44 @@ export class NodeRoutes {
   }
 }
 
+/** What a protocol has heard and said on one link; octets are those of its messages, without headers below them. */
+export interface LinkTraffic {
+  readonly link: string
+  readonly rxPackets: number
+  readonly rxOctets: number
+  readonly txPackets: number
+  readonly txOctets: number
+}
+
+/** Counts what passes on the links of a protocol, also of such that have gone meanwhile. */
+export class TrafficCount {
+  private readonly links: ReadonlyMap<string, { -readonly [Field in keyof LinkTraffic]: LinkTraffic[Field] }>
+
+  /** @param links the names of all there will ever be. */
+  constructor(links: Iterable<string>) {
+    const none = { rxPackets: 0, rxOctets: 0, txPackets: 0, txOctets: 0 }
+    this.links = new Map(Array.from(links, (link) => [link, { link, ...none }]))
+  }
+
+  heard(link: string, octets: number): void {
+    const count = this.links.get(link)
+    if (count === undefined) return
+    count.rxPackets++
+    count.rxOctets += octets
+  }
+
+  said(link: string, octets: number): void {
+    const count = this.links.get(link)
+    if (count === undefined) return
+    count.txPackets++
+    count.txOctets += octets
+  }
+
+  list(): LinkTraffic[] {
+    return Array.from(this.links.values(), (count) => ({ ...count }))
+  }
+}
+
 const UNREACHABLE = 'unreachable'
 
 function compile(

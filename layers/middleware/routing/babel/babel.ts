@@ -11,7 +11,7 @@ import { invalidValue, NetError } from '../../../../src/kernel/errors.ts'
 import type { Layer } from '../../../../src/kernel/layer.ts'
 import type { Random } from '../../../../src/kernel/random.ts'
 import { Timer } from '../../../../src/kernel/timers.ts'
-import { NodeRoutes, prefixText } from '../service.ts'
+import { type LinkTraffic, NodeRoutes, prefixText, TrafficCount } from '../service.ts'
 import { Authenticator, type BabelKey, checkKey } from './authenticator.ts'
 import type { Interface } from './interface.ts'
 import { type DropReason, Babel as Machine } from './machine.ts'
@@ -29,6 +29,8 @@ export interface BabelControl {
   neighbours(): BabelNeighbour[]
   /** All that was heard, what is not used included. */
   routes(): BabelRoute[]
+  /** Packets that were heard and said, by link. */
+  traffic(): LinkTraffic[]
   /**
    * Exchanges a link's keys while it is in use: first both the old and the new one everywhere, then the new one alone.
    * @throws TypeError ERR_INVALID_ARG_VALUE — no such link, a key that cannot be, or none where there were some.
@@ -76,6 +78,7 @@ class Router implements BabelControl {
   private readonly drive: Drive
   private readonly speaking = new Map<string, Speaking>()
   private readonly nodeRoutes: NodeRoutes
+  private readonly count: TrafficCount
   /** What is announced: prefix, and metric. */
   private announced = new Map<string, number>()
   private readonly always: ReadonlyMap<string, number>
@@ -95,7 +98,8 @@ class Router implements BabelControl {
     this.drive = new Drive(this.machine, env.timers, this)
     this.always = new Map((options.announce ?? []).map((prefix) => [prefixText(prefix), 0]))
     this.settle = new Timer({ expire: (now) => this.look(now) })
-    this.nodeRoutes = new NodeRoutes(sockets.network, ORIGIN, settings.metric, () => this.count('routeRefused'))
+    this.count = new TrafficCount(settings.interfaces.keys())
+    this.nodeRoutes = new NodeRoutes(sockets.network, ORIGIN, settings.metric, () => this.drop('routeRefused'))
     const forget = sockets.network.onChange(() => {
       if (!this.nodeRoutes.changing && !this.settle.armed) env.timers.arm(this.settle, env.clock.now() + SETTLE)
     })
@@ -114,6 +118,10 @@ class Router implements BabelControl {
     return listRoutes(this.machine)
   }
 
+  traffic(): LinkTraffic[] {
+    return this.count.list()
+  }
+
   rekey(link: string, keys: readonly BabelKey[]): void {
     for (const key of keys) checkKey(key)
     const authenticator = this.speaking.get(link)?.authenticator
@@ -126,12 +134,15 @@ class Router implements BabelControl {
   pump(): void {
     for (let packet = this.machine.output(); packet !== undefined; packet = this.machine.output()) {
       const { name } = packet.interface.settings
+      const socket = this.speaking.get(name)?.socket
+      if (socket === undefined) continue
       try {
-        this.speaking.get(name)?.socket.send(packet.octets, 0, packet.length, packet.to ?? GROUP_ADDRESS, PORT, name)
+        socket.send(packet.octets, 0, packet.length, packet.to ?? GROUP_ADDRESS, PORT, name)
+        this.count.said(name, packet.length)
       } catch (error) {
         // The link may have gone down, or no way be known to the neighbour: what matters is said again.
         if (!(error instanceof NetError)) throw error
-        this.count('unsent')
+        this.drop('unsent')
       }
     }
     for (let found = this.machine.take(); found !== undefined; found = this.machine.take()) this.install(found)
@@ -170,6 +181,7 @@ class Router implements BabelControl {
     const on = this.machine.attach({ ...rest, name, maxOctets, address, nextHop4, authenticator }, now)
     const arrived = (octets: Uint8Array, start: number, length: number, from: Endpoint, to: Endpoint): void => {
       if (from.port !== PORT) return
+      this.count.heard(name, length)
       const own = to.address.w0 >>> 24 === MULTICAST ? null : to.address
       const at = this.env.clock.now()
       this.machine.input(on, octets, start, length, from.address, own, at)
@@ -223,7 +235,7 @@ class Router implements BabelControl {
     )
   }
 
-  private count(reason: 'unsent' | 'routeRefused'): void {
+  private drop(reason: 'unsent' | 'routeRefused'): void {
     this.drops.set(reason, (this.drops.get(reason) ?? 0) + 1)
   }
 }

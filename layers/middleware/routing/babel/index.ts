@@ -1,5 +1,5 @@
 /** Babel (RFC 8966): a routing protocol for networks of any shape, without loops. */
-export type { RedistributeRule, RouteRule } from '../service.ts'
+export type { LinkTraffic, RedistributeRule, RouteRule } from '../service.ts'
 export type { BabelKey } from './authenticator.ts'
 export { type BabelControl, babel } from './babel.ts'
 export type { DropReason as BabelDrop } from './machine.ts'

@@ -20,7 +20,7 @@ import { below, type Random } from '../../../../src/kernel/random.ts'
 import { Timer, Timers } from '../../../../src/kernel/timers.ts'
 import { covers, type Filter } from '../service.ts'
 import { type Codec, ENTRY_OCTETS, Entry, type EntryFault, HEADER_OCTETS, INFINITY, REQUEST, RESPONSE } from './pdu.ts'
-import { Destination, Interface, type InterfaceSettings, type Times } from './route.ts'
+import { Destination, Interface, type InterfaceSettings, type Neighbour, type Times } from './route.ts'
 import { type Outgoing, Sayer } from './sayer.ts'
 
 /**
@@ -90,6 +90,11 @@ export class Rip implements Timed {
 
   find(prefix: Prefix): Destination | undefined {
     return this.table.get(keyOf(prefix.address, prefix.length))
+  }
+
+  /** Routers of a link that were heard within the time in which their routes end. */
+  neighbours(on: Interface, now: Instant): Neighbour[] {
+    return on.neighbours.filter(({ heardAt }) => now - heardAt <= this.times.timeout)
   }
 
   expire(now: Instant): void {
@@ -214,6 +219,7 @@ export class Rip implements Timed {
 
   private heard(on: Interface, view: DataView, from: IpAddress, now: Instant): void {
     const { codec, entry } = this
+    on.heard(from, now, this.times.timeout)
     entry.nextHop.set(UNSPECIFIED)
     for (let at = HEADER_OCTETS; at < view.byteLength; at += ENTRY_OCTETS) {
       const kind = codec.read(view, at, RESPONSE, entry)

@@ -11,7 +11,7 @@ import type { Env } from '../../../../src/kernel/env.ts'
 import { NetError } from '../../../../src/kernel/errors.ts'
 import type { Layer } from '../../../../src/kernel/layer.ts'
 import { Timer } from '../../../../src/kernel/timers.ts'
-import { NodeRoutes } from '../service.ts'
+import { type LinkTraffic, NodeRoutes, TrafficCount } from '../service.ts'
 import { Rip as Machine, type DropReason as MachineDrop } from './machine.ts'
 import { type RipOptions, type Settings, settingsOf } from './options.ts'
 import { type Codec, INFINITY, type RipVersion } from './pdu.ts'
@@ -32,11 +32,27 @@ export interface RipRoute {
   readonly metric: number | undefined
 }
 
+/** A router that was heard within the time in which its routes end. */
+export interface RipNeighbour {
+  readonly version: RipVersion
+  readonly address: string
+  readonly link: string
+  /** Time since it was last heard. */
+  readonly age: Duration
+  /** Destinations whose way was heard from it. */
+  readonly routes: number
+}
+
 /** RIP, as seen from outside. */
 export interface RipControl {
+  /** Those it speaks. */
+  readonly versions: readonly RipVersion[]
   /** How often a message, or an entry of one, came to nothing, by its reason. */
   drops(version: RipVersion): ReadonlyMap<RipDrop, number>
+  neighbours(): RipNeighbour[]
   routes(): RipRoute[]
+  /** Messages that were heard and said, by link. */
+  traffic(version: RipVersion): LinkTraffic[]
 }
 
 const CODECS: Readonly<Record<RipVersion, Codec>> = { rip2, ripng }
@@ -59,7 +75,10 @@ export function rip(options: RipOptions): Layer<Sockets, Sockets & { readonly ri
     const speakers = new Map(versions.map((version) => [version, new Speaker(sockets, env, settings, CODECS[version])]))
     const control: RipControl = {
       drops: (version) => speakers.get(version)?.drops ?? new Map(),
+      versions,
+      neighbours: () => [...speakers.values()].flatMap((speaker) => speaker.neighbours()),
       routes: () => [...speakers.values()].flatMap((speaker) => speaker.routes()),
+      traffic: (version) => speakers.get(version)?.traffic() ?? [],
     }
     return { ...sockets, rip: control }
   }
@@ -83,6 +102,7 @@ class Speaker {
   private readonly machine: Machine
   private readonly drive: Drive
   private readonly nodeRoutes: NodeRoutes
+  private readonly count: TrafficCount
   private readonly speaking = new Map<string, Speaking>()
   private announced = new Map<string, number>()
   private readonly settle: Timer
@@ -97,7 +117,8 @@ class Speaker {
     this.machine = new Machine({ codec, random, times, acceptFilter: accept, announceFilter: announce })
     this.drops = this.machine.drops
     this.drive = new Drive(this.machine, env.timers, this)
-    this.nodeRoutes = new NodeRoutes(sockets.network, ORIGIN, metric, () => this.count('routeRefused'))
+    this.count = new TrafficCount(settings.interfaces.keys())
+    this.nodeRoutes = new NodeRoutes(sockets.network, ORIGIN, metric, () => this.drop('routeRefused'))
     this.settle = new Timer({ expire: (now) => this.look(now) })
     const forget = sockets.network.onChange(() => {
       if (!this.nodeRoutes.changing && !this.settle.armed) env.timers.arm(this.settle, env.clock.now() + SETTLE)
@@ -107,6 +128,24 @@ class Speaker {
       return this.close()
     })
     this.look(env.clock.now())
+  }
+
+  traffic(): LinkTraffic[] {
+    return this.count.list()
+  }
+
+  neighbours(): RipNeighbour[] {
+    const now = this.env.clock.now()
+    const destinations = [...this.machine.destinations]
+    return this.machine.interfaces.flatMap((on) =>
+      this.machine.neighbours(on, now).map(({ address, heardAt }) => ({
+        version: this.codec.name,
+        address: address.toString(),
+        link: on.settings.name,
+        age: now - heardAt,
+        routes: destinations.filter((one) => one.interface === on && one.from?.equals(address)).length,
+      })),
+    )
   }
 
   routes(): RipRoute[] {
@@ -125,12 +164,15 @@ class Speaker {
     for (let message = this.machine.output(); message !== undefined; message = this.machine.output()) {
       const { to, octets, length } = message
       const { name } = message.interface.settings
+      const socket = this.speaking.get(name)?.socket
+      if (socket === undefined) continue
       try {
-        this.speaking.get(name)?.socket.send(octets, 0, length, to?.address ?? group, to?.port ?? port, name)
+        socket.send(octets, 0, length, to?.address ?? group, to?.port ?? port, name)
+        this.count.said(name, length)
       } catch (error) {
         // The link may have gone down, or no way be known to the neighbour: what matters is said again.
         if (!(error instanceof NetError)) throw error
-        this.count('unsent')
+        this.drop('unsent')
       }
     }
     for (let found = this.machine.take(); found !== undefined; found = this.machine.take()) this.install(found)
@@ -170,6 +212,7 @@ class Speaker {
       {
         message: (_socket, octets, start, length, from) => {
           const at = this.env.clock.now()
+          this.count.heard(name, length)
           this.machine.input(on, octets, start, length, from.address, from.port, at)
           this.drive.run(at)
         },
@@ -215,7 +258,7 @@ class Speaker {
     )
   }
 
-  private count(reason: 'unsent' | 'routeRefused'): void {
+  private drop(reason: 'unsent' | 'routeRefused'): void {
     this.drops.set(reason, (this.drops.get(reason) ?? 0) + 1)
   }
 }

@@ -18,6 +18,15 @@ export interface InterfaceSettings {
   readonly prefixes: readonly Prefix[]
 }
 
+/** Routers remembered on a link. */
+const NEIGHBOURS = 256
+
+/** A router that was heard on a link. */
+export interface Neighbour {
+  readonly address: IpAddress
+  heardAt: Instant
+}
+
 /** Answers a second to requests, and how many at once: an answer may be far larger than its request. */
 const ANSWERS = 10
 
@@ -25,9 +34,23 @@ const ANSWERS = 10
 export class Interface {
   readonly settings: InterfaceSettings
   readonly answers: TokenBucket = new TokenBucket(ANSWERS, ANSWERS)
+  /** Those that were heard last, in no order. */
+  readonly neighbours: Neighbour[] = []
 
   constructor(settings: InterfaceSettings) {
     this.settings = settings
+  }
+
+  /** A router has spoken. Where there are too many of them, one not heard for `patience` gives way, or this one is not noted. */
+  heard(from: IpAddress, now: Instant, patience: Duration): void {
+    const known = this.neighbours.find(({ address }) => address.equals(from))
+    if (known !== undefined) {
+      known.heardAt = now
+      return
+    }
+    const silent = this.neighbours.findIndex(({ heardAt }) => now - heardAt > patience)
+    if (silent < 0 && this.neighbours.length >= NEIGHBOURS) return
+    this.neighbours.splice(silent < 0 ? this.neighbours.length : silent, 1, { address: from.clone(), heardAt: now })
   }
 }
 

@@ -79,6 +79,10 @@ t.test('routes of both families are learnt, given to the node, and taken back', 
     a.top.babel.routes().find(({ prefix }) => prefix === '10.99.3.0/24'),
     { metric: 192, refmetric: 96, routerId: c.top.babel.routerId, selected: true, feasible: true },
   )
+  const [toB] = a.top.babel.traffic()
+  const [toA] = b.top.babel.traffic()
+  t.match(toB, { link: 'toB', rxPackets: toA?.txPackets, rxOctets: toA?.txOctets, txOctets: toA?.rxOctets })
+  t.ok((toA?.txPackets ?? 0) >= 5 && (toA?.txOctets ?? 0) >= 5 * 12, 'hellos every four seconds at least')
   c.top.network.routes.add({ prefix: '10.50.1.0/24', via: '10.0.2.2', origin: 'static' })
   await sim.run(seconds(3))
   t.match(way('10.50.1.1'), { origin: 'babel', via: '10.0.1.2' }, 'what C was given by hand is announced')

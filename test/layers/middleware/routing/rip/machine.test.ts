@@ -2,6 +2,7 @@
 import t from 'tap'
 import { rip2 } from '../../../../../layers/middleware/routing/rip/rip2.ts'
 import { ripng } from '../../../../../layers/middleware/routing/rip/ripng.ts'
+import type { Interface } from '../../../../../layers/middleware/routing/rip/route.ts'
 import { filter } from '../../../../../layers/middleware/routing/service.ts'
 import { parsePrefix } from '../../../../../src/kernel/address.ts'
 import { ms, seconds } from '../../../../../src/kernel/clock.ts'
@@ -158,6 +159,18 @@ t.test('bounds', async (t) => {
   const sizes = new Set(stand.lately().map((line) => line.split('=').length - 1))
   t.ok(Math.max(...sizes) <= 25, 'no more than 25 entries in a message')
   t.equal(stand.rip.announce(parsePrefix('10.1.0.0/16'), 1, stand.now), false)
+})
+
+t.test('as many neighbours are remembered as a small network has, and those that are silent give way', async (t) => {
+  const stand = new Stand(rip2, { destinations: 1 }, { prefixes: [parsePrefix('10.0.0.1/8')] })
+  const known = (): string[] =>
+    stand.rip.neighbours(stand.links[0] as Interface, stand.now).map(({ address }) => address.toString())
+  for (let i = 0; i < 300; i++) stand.hear(0, `10.1.${i >> 8}.${i & 255}`, [NET, 1])
+  t.equal(known().length, 256)
+  t.notOk(known().includes('10.1.1.7'))
+  stand.run(seconds(120)).hear(0, '10.1.0.0', [NET, 1])
+  stand.run(seconds(61)).hear(0, '10.1.1.7', [NET, 1])
+  t.same(known().sort(), ['10.1.0.0', '10.1.1.7'])
 })
 
 t.test('what is our own stays so', async (t) => {

@@ -63,6 +63,21 @@ t.test('A ── B ── C: routes of both families are learnt, given to the no
       { prefix: '10.99.3.0/24', via: '10.0.1.2', link: 'toB', metric: 3 },
     ],
   )
+  const from = { version: 'rip2', link: 'toC', address: '10.0.2.3', routes: 1 }
+  const heard = b.top.rip.neighbours()
+  t.match(
+    heard.map(({ version, link }) => `${version} ${link}`),
+    ['rip2 toA', 'rip2 toC', 'ripng toA', 'ripng toC'],
+  )
+  t.match(heard[1], from)
+  t.ok(heard.every(({ age }) => age > 0 && age <= seconds(20)))
+  const [toB] = a.top.rip.traffic('rip2')
+  const [toA] = b.top.rip.traffic('rip2')
+  t.match(toB, { link: 'toB', rxPackets: toA?.txPackets, rxOctets: toA?.txOctets, txOctets: toA?.rxOctets })
+  t.ok(
+    (toA?.txPackets ?? 0) >= 3 && (toA?.txOctets ?? 0) >= 3 * 24,
+    'a request, an update and a triggered one at least',
+  )
   c.top.network.routes.add({ prefix: '10.50.1.0/24', via: '10.0.2.2', origin: 'static' })
   await sim.run(seconds(12))
   t.match(way('10.50.1.1'), { origin: 'rip', via: '10.0.1.2' }, 'what C was given by hand is announced')
@@ -75,6 +90,12 @@ t.test('A ── B ── C: routes of both families are learnt, given to the no
   t.equal(way('10.99.3.1'), undefined, 'C has taken leave: nobody waits for its silence')
   t.equal(way('fd00:3::1'), undefined)
   t.match(way('10.99.2.1'), { origin: 'rip' })
+  await sim.run(seconds(180))
+  t.same(
+    b.top.rip.neighbours().map(({ link }) => link),
+    ['toA', 'toA'],
+    'one that says nothing is no neighbour any more',
+  )
   for (const version of ['rip2', 'ripng'] as const) {
     const reasons = [...b.top.rip.drops(version).keys()]
     t.ok(
