@@ -10,12 +10,16 @@ const folder = join(dirname(fileURLToPath(import.meta.url)), '../../examples')
 
 /** What each prints; those that need a kernel on the other side are left to the interop tests. */
 const expected: Readonly<Record<string, RegExp>> = {
+  'bridge.ts': /^reply from 10\.0\.0\.3\n(?:02:00:00:00:00:0\d is behind p\d\n){3}$/,
   'capture.ts': /^\d+ packets\n[\s\S]*dropped by [AB]\/eth0\/impair: loss\n[\s\S]*retransmit: /,
   'custom-layer.ts': /^reply through a layer of our own\n$/,
+  'dhcp-lan.ts':
+    /^laptop: 10\.0\.0\.1\d\d\/24\nprinter: 10\.0\.0\.7\/24\nthe printer is ready\nthree days later: 2 leases\n$/,
   'dual-stack.ts': /^you are ::ffff:10\.0\.1\.2\nyou are fd00:1::[\da-f:]+\n$/,
   'gateway-intercept.ts':
     /you wanted 93\.184\.216\.34:80\n[\s\S]*port 22: ECONNREFUSED\n|port 22: ECONNREFUSED\n[\s\S]*you wanted/,
   'http-over-udp.ts': /^you asked 10\.0\.0\.2\n$/,
+  'multicast.ts': /^hall hears \S+: it is noon\ntower hears \S+: it is noon\nhall hears \S+: it is midnight\n$/,
   'nat-gateway.ts':
     /^(?:you are 203\.0\.113\.1\n){2}this is the television\nout: matched\nanswers: matched\nweb: matched\n/,
   'ppp-over-noise.ts':

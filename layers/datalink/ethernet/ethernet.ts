@@ -48,12 +48,12 @@ export interface EthernetOptions {
    * Our address, as text such as '02:00:00:00:00:2a'; a unicast one. Default 'random': locally administered, and another
    * one for every node.
    */
-  readonly address?: string
+  readonly address?: string | undefined
   /**
    * Flow control: PAUSE frames are obeyed, and `hold` sends them, which a router does by itself. As an object, `rate` is what a quantum is reckoned by,
    * in bits per second; default 1e9. Default false: they are dropped.
    */
-  readonly pause?: boolean | { readonly rate: number }
+  readonly pause?: boolean | { readonly rate: number } | undefined
 }
 
 /** A link whose neighbour can be told to stop. */
