@@ -8,6 +8,8 @@ import { freePorts } from '../tools/running.ts'
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '../../examples')
 
+t.setTimeout(110_000)
+
 /** What each prints; those that need a kernel on the other side are left to the interop tests. */
 const expected: Readonly<Record<string, RegExp>> = {
   'bridge.ts': /^reply from 10\.0\.0\.3\n(?:02:00:00:00:00:0\d is behind p\d\n){3}$/,
