@@ -203,7 +203,8 @@ class RouteText implements Routes {
     const { address, length } = parsePrefix(entry.prefix, 'prefix')
     if (this.familyOf(address) === undefined) throw invalidValue('prefix', 'of a family of this node', entry.prefix)
     const via = entry.via === undefined ? null : parseAddress(entry.via, 'via')
-    if (via !== null && via.isIpv4 !== address.isIpv4) throw invalidValue('via', 'of the family of prefix', entry.via)
+    const known = via === null || (this.familyOf(via) !== undefined && (address.isIpv4 || !via.isIpv4))
+    if (!known) throw invalidValue('via', 'of the family of prefix; or of IPv6, where the node has it', entry.via)
     const action = entry.action ?? 'forward'
     if (!ACTIONS.includes(action)) throw invalidValue('action', `one of ${ACTIONS.join(', ')}`, action)
     const metric = integer('metric', entry.metric ?? 0, 0, 0x7fff_ffff)

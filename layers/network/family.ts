@@ -9,7 +9,7 @@ import type { Env } from '../../src/kernel/env.ts'
 import type { Packet } from '../../src/kernel/packet.ts'
 import type { LinkService } from '../datalink/service.ts'
 import type { SourceFilter } from './membership/source-filter.ts'
-import type { NeighbourSnapshot } from './neighbours.ts'
+import type { NeighbourSnapshot, Neighbours } from './neighbours.ts'
 import type { RouteTable } from './routes.ts'
 import type { ErrorReport, GroupMember, NetworkAddressing, NoPath, Path } from './service.ts'
 
@@ -37,6 +37,8 @@ export interface Port {
   readonly link: LinkService
   /** False from a link's word that it is down until its word that it is up. */
   up: boolean
+  /** Who finds the stations of IPv6 next hops, also for routes of IPv4; null while nobody does. IPv6 sets it. */
+  ipv6Neighbours: Neighbours | null
 }
 
 /** What a family gets from the network tier. */
@@ -59,6 +61,8 @@ export interface FamilyContext {
    * has sent what it quotes. @returns whether anybody listens.
    */
   report(protocol: number, report: ErrorReport): boolean
+  /** A packet of any family has waited for a neighbour of one in vain. Takes ownership; with its header at `start`. */
+  undeliverable(packet: Packet): void
 }
 
 export interface Family {
@@ -92,6 +96,8 @@ export interface Family {
   isBroadcast(address: IpAddress): boolean
   isMulticast(address: IpAddress): boolean
   refuse(packet: Packet, from: NetworkAddressing, why: Refusal): void
+  /** As in `FamilyContext`, for packets of this family. */
+  undeliverable(packet: Packet): void
   joinGroup(group: IpAddress, link: number, filter: SourceFilter): GroupMember | undefined
   declareLocal(address: IpAddress, length: number): () => void
 }

@@ -33,6 +33,7 @@ import type { SourceFilter } from './membership/source-filter.ts'
 import { IPV4_BITS_BEFORE, Route, RouteTable } from './routes.ts'
 import type { ErrorReport, GroupMember, NetworkAddressing, NetworkService, NoPath, Path } from './service.ts'
 
+const IPV4_VERSION = 4
 /** Bits of a whole address: that of one station. */
 const HOST_BITS = 128
 
@@ -164,6 +165,12 @@ class Network implements NetworkService, FamilyContext {
     else family.refuse(packet, from, why)
   }
 
+  undeliverable(packet: Packet): void {
+    const family = packet.view.getUint8(packet.start) >>> 4 === IPV4_VERSION ? this.v4 : this.v6
+    if (family === undefined) this.boundary.drop(packet, 'noFamily')
+    else family.undeliverable(packet)
+  }
+
   joinGroup(group: IpAddress, link: number, filter: SourceFilter): GroupMember | undefined {
     return this.familyOf(group)?.joinGroup(group, link, filter)
   }
@@ -178,7 +185,7 @@ class Network implements NetworkService, FamilyContext {
     if (name === '' || this.linkIndex(name) !== 0) {
       throw new NetError('EEXIST', `there is a link called '${name}' already`, { layer: 'ip' })
     }
-    const port: Port = { index: this.ports.length, name, link, up: true }
+    const port: Port = { index: this.ports.length, name, link, up: true, ipv6Neighbours: null }
     this.ports.push(port)
     try {
       for (const family of this.families) family.attach(port)

@@ -4,7 +4,7 @@
 export interface RouteEntry {
   /** '10.0.0.0/24' */
   readonly prefix: string
-  /** The next hop, or undefined when the destination is on the link itself. */
+  /** The next hop, or undefined when the destination is on the link itself. That of IPv4 may be an IPv6 address. */
   readonly via: string | undefined
   /** The link's name; undefined for routes that lead to no link. */
   readonly link: string | undefined

@@ -8,6 +8,7 @@ import { type HashKey, hashKey, keyedHash } from '../../../src/kernel/keyed-hash
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Random } from '../../../src/kernel/random.ts'
 import { chosenWay, flowHash, type Way } from '../flow.ts'
+import type { Neighbours } from '../neighbours.ts'
 import type { PathMtu } from '../path-mtu.ts'
 import type { Route, RouteTable } from '../routes.ts'
 import { PROTOCOL } from '../service.ts'
@@ -44,8 +45,10 @@ export class Hop implements Way {
   kind: HopKind = 'noRoute'
   /** The link to leave by; null for the node itself, and when there is none. */
   port: Ipv4Port | null = null
-  /** The station on that link: a router, or the destination itself. */
+  /** The station on that link: a router, by an address of either family, or the destination itself. */
   readonly nextHop: IpAddress = new IpAddress()
+  /** Who finds that station; null where the link has but one, and for what goes to all or nowhere. */
+  neighbours: Neighbours | null = null
   destination = 0
   /** Largest datagram for the path as far as it is known. */
   mtu = 0
@@ -130,8 +133,8 @@ export class Hops {
     if (port === undefined) hop.kind = 'noRoute'
     else if (hop.kind !== 'broadcast' && hop.kind !== 'multicast') {
       const route = this.routes.lookupOn(this.scratch.setIpv4(destination), link)
-      hop.kind = isReserved(destination) ? 'noRoute' : 'forward'
-      hop.nextHop.setIpv4(route?.via?.w3 ?? destination)
+      hop.nextHop.setIpv4(destination)
+      hop.kind = !isReserved(destination) && lead(hop, port, route?.via ?? null) ? 'forward' : 'noRoute'
     }
     this.limit(hop)
     return hop
@@ -145,7 +148,7 @@ export class Hops {
       if (this.addresses.isAssigned(destination)) return destination
       return this.addresses.any()
     }
-    const source = hop.port?.sourceFor(hop.nextHop.w3) ?? 0
+    const source = hop.port?.sourceFor(hop.nextHop.isIpv4 ? hop.nextHop.w3 : 0) ?? 0
     return source === 0 ? this.addresses.any() : source
   }
 
@@ -170,6 +173,7 @@ export class Hops {
     hop.counter = -1
     hop.port = null
     hop.ways = null
+    hop.neighbours = null
     hop.nextHop.setIpv4(destination)
     hop.kind = this.kindOf(hop, destination)
     hop.accepted = hop.kind === 'local' || this.addresses.isLocal(destination)
@@ -195,18 +199,10 @@ export class Hops {
     const route = this.routes.lookupIpv4(destination)
     if (route === null) return 'noRoute'
     if (route.action !== 'forward') return route.action
-    if (!this.lead(hop, route)) return 'noRoute'
+    if (!lead(hop, this.ports[route.link], route.via)) return 'noRoute'
     const { equals } = route
     if (equals.length > 1) hop.ways = this.waysOf(equals, destination)
     return 'forward'
-  }
-
-  private lead(hop: Hop, route: Route): boolean {
-    const port = this.ports[route.link]
-    if (port === undefined) return false
-    hop.port = port
-    if (route.via !== null) hop.nextHop.setIpv4(route.via.w3)
-    return true
   }
 
   private waysOf(routes: readonly Route[], destination: number): Hop[] {
@@ -216,7 +212,7 @@ export class Hops {
       way.destination = destination
       way.nextHop.setIpv4(destination)
       way.spread = route.spread
-      if (!this.lead(way, route)) return []
+      if (!lead(way, this.ports[route.link], route.via)) return []
       this.limit(way)
       return [way]
     })
@@ -228,6 +224,7 @@ export class Hops {
       hop.port = this.ports.find((port) => port?.port.up) ?? null
     }
     hop.nextHop.setIpv4(hop.destination)
+    hop.neighbours = null
     return hop.port === null ? 'noRoute' : kind
   }
 
@@ -249,4 +246,17 @@ export class Hops {
   private narrow(hop: Hop, ways: readonly Hop[]): void {
     for (const { mtu } of ways) hop.mtu = Math.min(hop.mtu, mtu)
   }
+}
+
+/**
+ * Has a hop leave by a link. @param via the next hop; null: the destination itself.
+ * @returns false where the link is gone, or nobody there finds stations by IPv6 addresses.
+ */
+function lead(hop: Hop, port: Ipv4Port | undefined, via: IpAddress | null): boolean {
+  if (port === undefined) return false
+  hop.port = port
+  if (via !== null) hop.nextHop.set(via)
+  if (port.neighbours === null) return true
+  hop.neighbours = hop.nextHop.isIpv4 ? port.neighbours : port.port.ipv6Neighbours
+  return hop.neighbours !== null
 }

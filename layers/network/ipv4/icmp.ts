@@ -15,9 +15,9 @@ import { type ErrorRate, errorBucket } from '../error-rate.ts'
 import type { FamilyContext } from '../family.ts'
 import type { PathMtu } from '../path-mtu.ts'
 import { ErrorReport, NetworkAddressing, PROTOCOL } from '../service.ts'
-import { type Addresses, isLoopback, isMulticast, isReserved, isThisNetwork } from './addresses.ts'
+import { type Addresses, DUMMY, isLoopback, isMulticast, isReserved, isThisNetwork } from './addresses.ts'
 import * as header from './header.ts'
-import type { Hops } from './hops.ts'
+import type { Hop, Hops } from './hops.ts'
 import { CODE, type Complaints, explain, ICMP_OCTETS, isQuery, TYPE } from './icmp-message.ts'
 import type { Output } from './output.ts'
 import type { Ipv4Boundary } from './reasons.ts'
@@ -77,10 +77,7 @@ export class Icmp implements Complaints {
     const hop = this.hops.find(target)
     // Errors to ourselves bother nobody else.
     if (hop.kind !== 'local' && !this.bucket.take(this.env.clock.now())) return
-    const destination = header.destination(view, at)
-    const source =
-      hop.kind === 'local' ? target : this.addresses.isLocal(destination) ? destination : this.hops.sourceFor(hop)
-    if (source === 0) return
+    const source = hop.kind === 'local' ? target : this.sourceFor(hop, header.destination(view, at))
     // Whoever reads the quote is to see what a wire would have carried.
     complete(packet)
     const quote = Math.min(packet.end - at, LONGEST_ERROR - header.HEADER_OCTETS - ICMP_OCTETS)
@@ -219,6 +216,11 @@ export class Icmp implements Complaints {
     const learnt = this.pathMtu.report(destination, reported, length, mtu, this.env.clock.now())
     if (learnt !== 0) this.learnt()
     return learnt || mtu
+  }
+
+  /** Of errors about packets to `destination`: that itself if it is ours, else ours, else the dummy. */
+  private sourceFor(hop: Hop, destination: number): number {
+    return this.addresses.isLocal(destination) ? destination : this.hops.sourceFor(hop) || DUMMY
   }
 
   private mayComplain(packet: Packet, at: number): boolean {

@@ -278,15 +278,14 @@ class Ipv4 implements Family, PortOwner {
   }
 
   confirm(destination: IpAddress): void {
-    const { kind, port, nextHop, ways } = this.hops.find(destination.w3)
+    const { neighbours, nextHop, ways } = this.hops.find(destination.w3)
     // Of several ways it is not known which one has done it.
-    if (kind === 'forward' && ways === null) port?.neighbours?.confirm(nextHop)
+    if (ways === null) neighbours?.confirm(nextHop)
   }
 
   doubt(destination: IpAddress): void {
     const hop = this.hops.find(destination.w3)
-    if (hop.kind !== 'forward') return
-    for (const { port, nextHop } of hop.ways ?? [hop]) port?.neighbours?.doubt(nextHop)
+    for (const { neighbours, nextHop } of hop.ways ?? [hop]) neighbours?.doubt(nextHop)
   }
 
   isLocal(address: IpAddress): boolean {
@@ -304,6 +303,12 @@ class Ipv4 implements Family, PortOwner {
   refuse(packet: Packet, _from: NetworkAddressing, why: Refusal): void {
     this.icmp.complain(packet, TYPE.unreachable, REFUSALS[why], 0)
     this.boundary.drop(packet, why)
+  }
+
+  undeliverable(packet: Packet): void {
+    packet.networkStart = packet.start
+    this.icmp.complain(packet, TYPE.unreachable, CODE.host, 0)
+    this.boundary.drop(packet, 'hostUnreachable')
   }
 
   declareLocal(address: IpAddress, length: number): () => void {
@@ -358,11 +363,7 @@ class Ipv4 implements Family, PortOwner {
 
   private neighbourOwner(joined: Ipv4Port): NeighbourOwner {
     return {
-      undeliverable: (packet) => {
-        packet.networkStart = packet.start
-        this.icmp.complain(packet, TYPE.unreachable, CODE.host, 0)
-        this.boundary.drop(packet, 'hostUnreachable')
-      },
+      undeliverable: (packet) => this.undeliverable(packet),
       claimed: (address) => {
         const assigned = joined.find(address)
         if (assigned === undefined) return

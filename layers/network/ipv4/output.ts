@@ -13,7 +13,7 @@ import type { LocalDelivery } from '../local.ts'
 import { UNRESOLVED } from '../neighbours.ts'
 import { Segments, type SegmentUser, wireOctets } from '../segments.ts'
 import { type NetworkAddressing, PROTOCOL } from '../service.ts'
-import { type Addresses, isLoopback, LIMITED_BROADCAST } from './addresses.ts'
+import { type Addresses, DUMMY, isLoopback, LIMITED_BROADCAST } from './addresses.ts'
 import type { Filter } from './filter.ts'
 import { type Fragments, fragment } from './fragment.ts'
 import * as header from './header.ts'
@@ -197,13 +197,12 @@ export class Output implements Fragments, SegmentUser<Hop> {
     const port = hop.port as Ipv4Port
     const { link, to } = port
     const roomy = packet.withRoom(link.headroom, link.tailroom)
-    if (port.neighbours === null) return link.send(roomy, to)
-    if (hop.kind === 'forward') {
-      const peer = port.neighbours.resolve(hop.nextHop, roomy)
+    if (hop.neighbours !== null) {
+      const peer = hop.neighbours.resolve(hop.nextHop, roomy)
       if (peer === UNRESOLVED) return true
       to.peer = peer
-    } else {
-      to.peer = hop.kind === 'multicast' ? multicastMac(hop.destination) : (link.broadcast ?? 0)
+    } else if (link.broadcast !== null) {
+      to.peer = hop.kind === 'multicast' ? multicastMac(hop.destination) : link.broadcast
     }
     return link.send(roomy, to)
   }
@@ -213,9 +212,13 @@ export class Output implements Fragments, SegmentUser<Hop> {
     return this.drop(packet, 'fragmentationNeeded')
   }
 
-  /** Only addresses of ours leave as source; loopback's not at all; none at all while asking for one (RFC 2131 §4.1). */
+  /**
+   * Only addresses of ours leave as source; loopback's not at all; none at all while asking for one (RFC 2131 §4.1). Nobody but
+   * ICMP offers the dummy.
+   */
   private canSend(hop: Hop, source: number): boolean {
     if (source === 0) return hop.destination === LIMITED_BROADCAST
+    if (source === DUMMY) return true
     return this.addresses.isLocal(source) && (hop.kind === 'local' || !isLoopback(source))
   }
 

@@ -32,7 +32,6 @@ export interface OwnerFamily {
   assign(port: Ipv6Port, address: IpAddress, length: number, origin: AddressOrigin): void
   unassign(port: Ipv6Port, address: IpAddress): boolean
   addressesChanged(): void
-  undeliverable(packet: Packet): void
 }
 
 export class LinkOwner implements DiscoveryOwner {
@@ -53,6 +52,7 @@ export class LinkOwner implements DiscoveryOwner {
     const { neighbours, forwarding, advertise } = settings
     const env = scoped(context.env, port.name)
     this.port.discovery = neighbourDiscovery(this.port.link, env, this, neighbours, forwarding, advertise(port.name))
+    port.ipv6Neighbours = this.port.discovery
     this.takeLinkLocal()
   }
 
@@ -65,7 +65,7 @@ export class LinkOwner implements DiscoveryOwner {
   }
 
   undeliverable(packet: Packet): void {
-    this.family.undeliverable(packet)
+    this.family.context.undeliverable(packet)
   }
 
   join(group: IpAddress): void {

@@ -89,7 +89,6 @@ class NeighbourDiscovery extends Resolution implements Discovery {
     this.random = random
     this.transmits = link.broadcast === null ? 0 : (options.duplicateTransmits ?? 1)
     this.sender = new Sender(link, env, owner, forwarding || advertise !== undefined)
-    this.to.protocol = ETHERTYPE.ipv6
     const { claims, sender, cache } = this
     const accept = options.accept ?? !forwarding
     const settings = {
@@ -161,6 +160,8 @@ class NeighbourDiscovery extends Resolution implements Discovery {
 
   protected override transmit(packet: Packet, peer: LinkAddress): void {
     this.to.peer = peer
+    // Routes of IPv4 may lead by IPv6 neighbours.
+    this.to.protocol = packet.view.getUint8(packet.start) >>> 4 === 4 ? ETHERTYPE.ipv4 : ETHERTYPE.ipv6
     this.link.send(packet, this.to)
   }
 
