@@ -222,7 +222,8 @@ export class ServerMachine {
     const returned = type === TYPE.offer ? 0 : ciaddr
     const message = { reply: true, type, xid, secs: 0, broadcast, ciaddr: returned, yiaddr, giaddr, chaddr, options }
     if (giaddr !== 0) return { message, to: giaddr, port: SERVER_PORT }
-    return { message, to: ciaddr, port: CLIENT_PORT }
+    // Who says that he is elsewhere would have us send there what he likes.
+    return { message, to: this.isHere(ciaddr) ? ciaddr : 0, port: CLIENT_PORT }
   }
 }
 

@@ -153,6 +153,9 @@ t.test('the states of a request', async (t) => {
     to: NET | 9,
     message: { type: TYPE.ack, yiaddr: 0 },
   })
+  for (const type of [TYPE.discover, TYPE.inform]) {
+    t.match(server.input(message(type, 64, [], 0x0b00_0007), 0), { to: 0 }, 'nothing is sent to another network')
+  }
 })
 
 t.test('a client bears any answer, and always asks again', async (t) => {
