@@ -12,6 +12,7 @@ import { registerNc } from './commands/nc.ts'
 import { registerNeigh } from './commands/neigh.ts'
 import { registerPing } from './commands/ping.ts'
 import { registerReload } from './commands/reload.ts'
+import { registerRip } from './commands/rip.ts'
 import { registerRoutes } from './commands/routes.ts'
 import { registerServe } from './commands/serve.ts'
 import { registerSockets } from './commands/sockets.ts'
@@ -52,6 +53,7 @@ export function program(): Command {
   registerExplain(command)
   registerReload(command)
   registerBabel(command)
+  registerRip(command)
   registerLeases(command)
   registerLink(command)
   registerDoctor(command)

@@ -14,8 +14,7 @@ export function registerStatus(program: Command): void {
 
 /** @returns lines of at most 80 columns, but for paths and reasons. */
 export function statusText(status: NodeStatus & Partial<DaemonStatus>): string {
-  const { name, pid, version, runtime, uptimeSeconds, links, routes, neighbours, sockets, file, lastReload, babel } =
-    status
+  const { name, pid, version, runtime, uptimeSeconds, links, routes, neighbours, sockets, file, lastReload } = status
   const state = links.down === 0 ? `${links.up} up` : `${links.up} up, ${links.down} down`
   const lines: [string, string][] = [
     ['node', `${name} (process ${pid}), up ${duration(uptimeSeconds)}`],
@@ -25,7 +24,10 @@ export function statusText(status: NodeStatus & Partial<DaemonStatus>): string {
     ['neighbours', String(neighbours)],
     ['sockets', String(sockets)],
   ]
-  if (babel !== undefined) lines.push(['babel', `${babel.neighbours} neighbours, ${babel.routes} routes`])
+  for (const protocol of ['babel', 'rip'] as const) {
+    const counts = status[protocol]
+    if (counts !== undefined) lines.push([protocol, `${counts.neighbours} neighbours, ${counts.routes} routes`])
+  }
   if (file !== undefined && status.loadedAt !== undefined) {
     lines.push(['configuration', `${file}, as of ${instant(status.loadedAt)}`])
     lines.push(['reloads', `${status.reloads ?? 0} done, ${status.failedReloads ?? 0} refused`])

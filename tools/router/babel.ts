@@ -1,9 +1,10 @@
 /** Babel on a router (RFC 8966): what the file says of it, and what its layer is told. */
 import { z } from 'zod'
 import { type BabelInterface, type BabelKey, type BabelOptions, babel } from '../../src/index.ts'
-import { durationField, linkNameField, prefixField } from '../stack/config.ts'
+import { durationField, linkNameField } from '../stack/config.ts'
 import { parseDuration } from '../stack/link-spec.ts'
 import { faultOf } from './fault-of.ts'
+import { ruleFields } from './rules.ts'
 
 interface FileKey {
   readonly algorithm: BabelKey['algorithm']
@@ -35,15 +36,6 @@ const keys = z
   )
   .describe('each signs, and any of them is believed (RFC 8967)')
 
-const rule = z.strictObject({
-  prefix: prefixField.optional().describe('destinations within it'),
-  minLength: z.int().optional(),
-  maxLength: z.int().optional(),
-  interface: linkNameField.optional().describe('the link it is said on'),
-  action: z.enum(['allow', 'deny']),
-  metric: z.int().optional().describe("what 'allow' adds"),
-})
-
 export const babelField: z.ZodType<FileBabel> = z.strictObject({
   interfaces: z
     .record(
@@ -59,20 +51,7 @@ export const babelField: z.ZodType<FileBabel> = z.strictObject({
     )
     .refine((interfaces) => Object.keys(interfaces).length > 0, 'Babel needs a link to speak on')
     .describe('the links it speaks on'),
-  announce: z.array(prefixField).optional().describe('prefixes that are ours whatever the routing table says'),
-  redistribute: z
-    .array(
-      rule.omit({ interface: true }).extend({
-        origin: z.string().optional().describe("'link', 'static', 'dhcp', …; default: any"),
-        metric: z.int().optional().describe('the metric to announce it with; default 0'),
-      }),
-    )
-    .optional()
-    .describe('which other routes of the router are announced: the first rule that matches decides; default: none'),
-  filters: z
-    .strictObject({ in: z.array(rule).default([]), out: z.array(rule).default([]) })
-    .optional()
-    .describe('what is taken from neighbours, and what is said to them; default: everything'),
+  ...ruleFields('babel'),
   keys: keys.optional(),
   routerId: z.string().optional().describe('16 hexadecimal digits; default: by chance'),
   metric: z.int().optional().describe("of Babel's routes in the routing table; default 1024"),

@@ -11,6 +11,7 @@ import { contradictions } from './contradictions.ts'
 import { declaredRoutes, linkTowards, usesIpv6 } from './declared.ts'
 import { dhcpField, type FileDhcp } from './dhcp.ts'
 import { networkOf } from './prefixes.ts'
+import { type FileRip, ripField } from './rip.ts'
 import { dhcpService, type RouterService } from './services.ts'
 
 /** A link with what is on it. */
@@ -72,6 +73,7 @@ export interface RouterFile {
   readonly gateway?: string | undefined
   readonly routes: readonly FileRoute[]
   readonly babel?: FileBabel | undefined
+  readonly rip?: FileRip | undefined
   readonly ipv6?: boolean | undefined
   readonly clampMss: boolean
   readonly reversePath: ReversePath
@@ -125,10 +127,11 @@ const schema: z.ZodType<RouterFile> = z
     gateway: addressField.optional().describe('the next hop of the default route'),
     routes: z.array(route).default([]).describe('static routes'),
     babel: babelField.optional().describe('find ways with other routers, by Babel (RFC 8966)'),
+    rip: ripField.optional().describe('find ways with other routers, by RIPv2 (RFC 2453) and RIPng (RFC 2080)'),
     ipv6: z
       .boolean()
       .optional()
-      .describe('be a router of IPv6, too; by itself where the file has an address or a route of it, or Babel'),
+      .describe('be a router of IPv6, too; by itself where the file has an address or a route of it, Babel or RIPng'),
     clampMss: z
       .boolean()
       .default(false)
@@ -170,6 +173,7 @@ export function configOf(file: RouterFile): RouterConfig {
       services: [
         ...Object.entries(links).flatMap(([name, { dhcp }]) => (dhcp === undefined ? [] : [dhcpService(name, dhcp)])),
         ...(file.babel === undefined ? [] : [{ kind: 'Babel', babel: file.babel } as const]),
+        ...(file.rip === undefined ? [] : [{ kind: 'RIP', rip: file.rip } as const]),
       ],
       routes: declaredRoutes(file).map(({ prefix, via, link, metric, action }) => {
         const leads = action === 'forward'

@@ -10,6 +10,7 @@ import type { RouterFile } from './config.ts'
 import { type DeclaredRoute, declaredRoutes, linkTowards, usesIpv6 } from './declared.ts'
 import { dhcpFault } from './dhcp.ts'
 import { contains, networkOf, wholeLength } from './prefixes.ts'
+import { ripFault } from './rip.ts'
 
 /** @returns all of them, each with the place in the file where it shows and what to do about it. */
 export function contradictions(file: RouterFile): Problem[] {
@@ -20,6 +21,7 @@ export function contradictions(file: RouterFile): Problem[] {
     ...wrongAddresses(file),
     ...wrongRoutes(file),
     ...wrongBabel(file),
+    ...wrongRip(file),
   ]
 }
 
@@ -49,7 +51,7 @@ const IPV6_MTU = 1280
 function wrongFamily(file: RouterFile): Problem[] {
   const used = usesIpv6(file)
   if (file.ipv6 === false && used)
-    return [{ path: ['ipv6'], message: 'there are addresses or routes of IPv6, or Babel' }]
+    return [{ path: ['ipv6'], message: 'there are addresses or routes of IPv6, Babel or RIPng' }]
   if (!used && file.ipv6 !== true) return []
   return Object.entries(file.links).flatMap(([name, { link, advertise }]): Problem[] => {
     const fault = advertise === undefined ? undefined : advertiseFault(advertise)
@@ -147,14 +149,28 @@ const noLink = (name: string, links: RouterFile['links']): string =>
   `there is no link '${name}'; there are: ${Object.keys(links).join(', ')}`
 
 function wrongBabel({ babel, links }: RouterFile): Problem[] {
-  if (babel === undefined) return []
-  const fault = babelFault(babel)
-  if (fault !== undefined) return [{ path: ['babel'], message: fault }]
-  return Object.keys(babel.interfaces).flatMap((name): Problem[] => {
-    const path = ['babel', 'interfaces', name]
+  return babel === undefined ? [] : wrongProtocol('babel', babelFault(babel), babel.interfaces, links, true)
+}
+
+function wrongRip({ rip, links }: RouterFile): Problem[] {
+  const byIpv6 = rip?.versions?.includes('rip2') === false
+  return rip === undefined ? [] : wrongProtocol('rip', ripFault(rip), rip.interfaces, links, byIpv6)
+}
+
+/** @param byIpv6 it speaks by IPv6 alone. */
+function wrongProtocol(
+  section: string,
+  fault: string | undefined,
+  interfaces: object,
+  links: RouterFile['links'],
+  byIpv6: boolean,
+): Problem[] {
+  if (fault !== undefined) return [{ path: [section], message: fault }]
+  return Object.keys(interfaces).flatMap((name): Problem[] => {
+    const path = [section, 'interfaces', name]
     const link = links[name]?.link
     if (link === undefined) return [{ path, message: noLink(name, links) }]
-    const { type } = parseLinkSpec(link)
-    return type === 'ppp' ? [{ path, message: 'a link ppp: has no IPv6 addresses, by which Babel speaks' }] : []
+    if (!byIpv6 || parseLinkSpec(link).type !== 'ppp') return []
+    return [{ path, message: `a link ppp: has no IPv6 addresses, by which ${section} speaks` }]
   })
 }

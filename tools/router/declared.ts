@@ -40,10 +40,11 @@ function isDefault(link: string): boolean {
   return spec.type === 'ppp' && spec.isDefault
 }
 
-/** Whether anything in the file is of IPv6; so is Babel, whatever it tells of. */
+/** Whether anything in the file is of IPv6; so is Babel, whatever it tells of, and RIP where it is told to be RIPng. */
 export function usesIpv6(file: RouterFile): boolean {
   const links = Object.values(file.links)
-  if (file.babel !== undefined || links.some(({ advertise }) => advertise !== undefined)) return true
+  if (file.babel !== undefined || file.rip?.versions?.includes('ripng') === true) return true
+  if (links.some(({ advertise }) => advertise !== undefined)) return true
   const addresses = links.flatMap((link) => link.addresses)
   const prefixes = [...addresses, ...declaredRoutes(file).map(({ prefix }) => prefix)]
   return prefixes.some((prefix) => !parsePrefix(prefix).address.isIpv4)

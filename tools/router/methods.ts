@@ -1,6 +1,6 @@
 /** What a router answers on its control socket beyond what every node does. */
 import { z } from 'zod'
-import type { AdvertiseOptions, BabelNeighbour, BabelRoute } from '../../src/index.ts'
+import type { AdvertiseOptions, BabelNeighbour, BabelRoute, RipNeighbour, RipRoute } from '../../src/index.ts'
 import type { ControlMethods } from '../control/server.ts'
 import { CommandError, EXIT } from '../exit.ts'
 import type { RouterFixture, RouterRoute } from './config.ts'
@@ -44,6 +44,8 @@ export interface DaemonStatus {
   readonly lastReload: { readonly at: number; readonly error?: string | undefined } | undefined
   /** How many of each; undefined where it does not speak Babel. */
   readonly babel: { readonly neighbours: number; readonly routes: number } | undefined
+  /** The same of RIP. */
+  readonly rip: { readonly neighbours: number; readonly routes: number } | undefined
 }
 
 /** What Babel knows. */
@@ -55,6 +57,14 @@ export interface BabelStatus {
   readonly drops: Readonly<Record<string, number>>
 }
 
+/** What RIP knows. */
+export interface RipStatus {
+  readonly neighbours: readonly RipNeighbour[]
+  readonly routes: readonly RipRoute[]
+  /** Messages, or entries of them, that came to nothing, by version and reason. */
+  readonly drops: Readonly<Record<string, Readonly<Record<string, number>>>>
+}
+
 export function routerMethods(daemon: Daemon): ControlMethods['calls'] {
   return {
     configuration: (): RunningConfiguration => ({
@@ -64,6 +74,7 @@ export function routerMethods(daemon: Daemon): ControlMethods['calls'] {
       services: daemon.router.state.services,
     }),
     babel: () => babelStatus(daemon),
+    rip: () => ripStatus(daemon),
     leases: () => daemon.router.givenAway(),
     reload: () => daemon.reload(),
     fault: async (params) => {
@@ -74,9 +85,19 @@ export function routerMethods(daemon: Daemon): ControlMethods['calls'] {
 
 export function daemonStatus(daemon: Daemon): DaemonStatus {
   const { path, loadedAt, reloads, failedReloads, lastReload } = daemon
-  const { babel } = daemon.router
-  const counts = babel && { neighbours: babel.neighbours().length, routes: babel.routes().length }
-  return { file: path, loadedAt, reloads, failedReloads, lastReload, babel: counts }
+  const { babel, rip } = daemon.router
+  return { file: path, loadedAt, reloads, failedReloads, lastReload, babel: countsOf(babel), rip: countsOf(rip) }
+}
+
+const countsOf = (protocol: { neighbours(): readonly unknown[]; routes(): readonly unknown[] } | undefined) =>
+  protocol && { neighbours: protocol.neighbours().length, routes: protocol.routes().length }
+
+/** @throws CommandError — the file does not speak of RIP. */
+function ripStatus({ router, path }: Daemon): RipStatus {
+  const { rip } = router
+  if (rip === undefined) throw new CommandError(`${path} says nothing of rip`, EXIT.failure, 'ENOPROTOOPT')
+  const drops = rip.versions.map((version) => [version, Object.fromEntries(rip.drops(version))] as const)
+  return { neighbours: rip.neighbours(), routes: rip.routes(), drops: Object.fromEntries(drops) }
 }
 
 /** @throws CommandError — the file does not speak of Babel. */

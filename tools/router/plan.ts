@@ -7,7 +7,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { RouterLink, RouterRoute, RouterState } from './config.ts'
-import { linksOfService, type RouterService } from './services.ts'
+import { followsLinks, linksOfService, type RouterService } from './services.ts'
 
 /** One change, which its opposite undoes. A link is added and removed bare: what is on it has steps of its own. */
 export type Step = { readonly verb: 'add' | 'remove' } & (
@@ -30,7 +30,7 @@ export function planned(old: RouterState, wanted: RouterState): Step[] {
   const moves = [...kept].map((name) => moved(name, addressesOf(old, name), addressesOf(wanted, name)))
   const isUntouched = (service: RouterService): boolean =>
     linksOfService(service).every((link) =>
-      service.kind === 'Babel'
+      followsLinks(service)
         ? // It sees by itself what becomes of links, but not that one was exchanged for another.
           kept.has(link) || !has(old, link) || !has(wanted, link)
         : // DHCP knows the addresses of its link, so it begins anew with them.

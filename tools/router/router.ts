@@ -16,6 +16,7 @@ import {
   type LinkService,
   type NetworkService,
   type Node,
+  type RipControl,
   type Sockets,
   sockets,
   tcp,
@@ -124,6 +125,11 @@ export class Router implements AsyncDisposable {
   /** Its Babel; undefined where it does not speak it. */
   get babel(): BabelControl | undefined {
     return [...this.services.values()].find(({ top }) => top.babel !== undefined)?.top.babel
+  }
+
+  /** Its RIP; undefined where it does not speak it. */
+  get rip(): RipControl | undefined {
+    return [...this.services.values()].find(({ top }) => top.rip !== undefined)?.top.rip
   }
 
   /** What makes a link worse, of one that may be. */

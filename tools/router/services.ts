@@ -1,4 +1,4 @@
-/** What runs on a router besides its links and routes: DHCP on a link, and Babel on several. */
+/** What runs on a router besides its links and routes: DHCP on a link, and routing protocols on several. */
 import {
   type BabelControl,
   type Blueprint,
@@ -6,35 +6,45 @@ import {
   dhcpClient,
   dhcpServer,
   type LeaseEntry,
+  type RipControl,
+  rip,
   type Sockets,
 } from '../../src/index.ts'
 import { babelOptions, type FileBabel } from './babel.ts'
 import { type FileDhcp, type FileDhcpServer, serverOptions } from './dhcp.ts'
+import { type FileRip, ripOptions } from './rip.ts'
 
 /** A service that is to run. */
 export type RouterService =
   | { readonly kind: 'DHCP client'; readonly link: string }
   | { readonly kind: 'DHCP server'; readonly link: string; readonly server: FileDhcpServer }
   | { readonly kind: 'Babel'; readonly babel: FileBabel }
+  | { readonly kind: 'RIP'; readonly rip: FileRip }
 
 /** One that runs, as far as it can be asked. */
 export interface RunningService {
   /** What a server has given away. */
   readonly leases?: () => LeaseEntry[]
   readonly babel?: BabelControl
+  readonly rip?: RipControl
 }
 
 /** The service of a link. */
 export const dhcpService = (link: string, dhcp: FileDhcp): RouterService =>
   dhcp === 'client' ? { kind: 'DHCP client', link } : { kind: 'DHCP server', link, server: dhcp }
 
-/** What it is called; a router has one of each. Unlike any link: their names have no blanks, and no link is Babel's alone. */
+/** What it is called; a router has one of each. Unlike any link: their names have no blanks. */
 export const serviceName = (service: RouterService): string =>
-  service.kind === 'Babel' ? 'routing Babel' : `${service.kind} ${service.link}`
+  'link' in service ? `${service.kind} ${service.link}` : `routing ${service.kind}`
 
 /** The links it runs on. */
-export const linksOfService = (service: RouterService): readonly string[] =>
-  service.kind === 'Babel' ? Object.keys(service.babel.interfaces) : [service.link]
+export function linksOfService(service: RouterService): readonly string[] {
+  if ('link' in service) return [service.link]
+  return Object.keys((service.kind === 'Babel' ? service.babel : service.rip).interfaces)
+}
+
+/** Whether it sees by itself which links there are, and which addresses they have: a routing protocol does. */
+export const followsLinks = (service: RouterService): boolean => !('link' in service)
 
 /** @param leases what a server of DHCP before it has given away. */
 export function serviceBlueprint(
@@ -44,6 +54,7 @@ export function serviceBlueprint(
 ): Blueprint<RunningService> {
   return (env) => {
     if (service.kind === 'Babel') return { babel: babel(babelOptions(service.babel))(sockets, env).babel }
+    if (service.kind === 'RIP') return { rip: rip(ripOptions(service.rip))(sockets, env).rip }
     if (service.kind === 'DHCP client') {
       dhcpClient({ link: service.link })(sockets, env)
       return {}

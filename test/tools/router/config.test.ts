@@ -6,8 +6,9 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { seconds } from '../../../src/index.ts'
 import { babelOptions } from '../../../tools/router/babel.ts'
-import { readRouterConfig, routerJsonSchema } from '../../../tools/router/config.ts'
+import { NOTHING, readRouterConfig, routerJsonSchema } from '../../../tools/router/config.ts'
 import { describeStep, planned, withoutSecrets } from '../../../tools/router/plan.ts'
+import { ripOptions } from '../../../tools/router/rip.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'netstrata-router-'))
 t.teardown(() => rmSync(folder, { recursive: true }))
@@ -83,8 +84,20 @@ t.test('contradictions are told where they show, all at once', async (t) => {
     [`${LINKS}babel: { interfaces: { a: { helloInterval: 4 } } }`, /babel\.interfaces\.a\.helloInterval/],
     [`${LINKS}babel: { interfaces: { a: { rxcost: 0 } } }`, /:4:8: babel: .*rxcost/],
     [`${LINKS}babel: { interfaces: { a: {} }, keys: [{ algorithm: blake2s, key: abc }] }`, /keys.*two an octet/],
-    [`${LINKS}ipv6: false\nbabel: { interfaces: { a: {} } }`, /:4:7: ipv6: .*or Babel/],
+    [`${LINKS}ipv6: false\nbabel: { interfaces: { a: {} } }`, /:4:7: ipv6: .*, Babel or RIPng/],
     [LINKS.replace('udp:127.0.0.1:7001', 'ppp:/dev/x').concat('babel: { interfaces: { b: {} } }'), /b: a link ppp:/],
+    [`${LINKS}babel: { interfaces: { a: {} }, redistribute: [{ origin: babel, action: allow }] }`, /"link"\|.*"rip"/],
+    [`${LINKS}rip: { interfaces: {} }`, /:4:\d+: rip\.interfaces: RIP needs a link/],
+    [`${LINKS}rip: { interfaces: { c: {} } }`, /rip\.interfaces\.c: there is no link 'c'/],
+    [`${LINKS}rip: { interfaces: { a: { cost: 16 } } }`, /:4:6: rip: .*cost/],
+    [`${LINKS}rip: { interfaces: { a: {} }, timeout: 30 }`, /rip\.timeout/],
+    [`${LINKS}rip: { interfaces: { a: {} }, versions: [] }`, /rip\.versions: RIP needs a version/],
+    [`${LINKS}rip: { interfaces: { a: {} }, redistribute: [{ origin: rip, action: allow }] }`, /"link"\|.*"babel"/],
+    [`${LINKS}ipv6: false\nrip: { interfaces: { a: {} }, versions: [ripng] }`, /:4:7: ipv6: .*, Babel or RIPng/],
+    [
+      LINKS.replace('udp:127.0.0.1:7001', 'ppp:/dev/x').concat('rip: { interfaces: { b: {} }, versions: [ripng] }'),
+      /b: a link ppp: has no IPv6 addresses, by which rip speaks/,
+    ],
     [
       `${LINKS}gateway: 10.0.1.2\nroutes:\n  - { prefix: 0.0.0.0/0, via: 10.0.1.2 }`,
       /:6:5: routes\.0: this route is there already/,
@@ -115,9 +128,27 @@ t.test('Babel', async (t) => {
   })
 })
 
+t.test('RIP', async (t) => {
+  const { fixture, state } = read(`${LINKS}rip:
+  interfaces: { a: { cost: 3 }, b: { passive: true } }
+  redistribute: [{ origin: babel, action: allow, metric: 4 }]
+  updateInterval: 5s
+`)
+  t.equal(fixture.ipv6, false, 'RIPv2 needs none')
+  t.equal(read(`${LINKS}rip: { interfaces: { a: {} }, versions: [ripng] }`).fixture.ipv6, true)
+  t.equal(planned(NOTHING, state).map(describeStep).at(-1), '+ RIP on a, b')
+  const [service] = state.services
+  t.same(service?.kind === 'RIP' ? ripOptions(service.rip) : undefined, {
+    interfaces: { a: { cost: 3 }, b: { passive: true } },
+    redistribute: [{ origin: 'babel', action: 'allow', metric: 4 }],
+    updateInterval: seconds(5),
+  })
+})
+
 t.test('what only looks like a contradiction', async (t) => {
   const right = [
     LINKS.replace('10.0.2.1/24', '10.0.1.9/32'),
+    LINKS.replace('udp:127.0.0.1:7001', 'ppp:/dev/x').concat('rip: { interfaces: { b: {} } }'),
     `${LINKS}routes:\n  - { prefix: 10.9.0.0/16, via: 10.0.1.2 }\n  - { prefix: 10.9.0.0/16, via: 10.0.2.2 }`,
     `${LINKS}routes: [{ prefix: 10.9.0.0/16, via: 192.0.2.1, link: a }]`,
     `${LINKS}routes: [{ prefix: '::/0', via: 'fe80::1', link: a }]`,

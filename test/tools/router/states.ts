@@ -42,6 +42,13 @@ const babel = fc.record({
   announce: fc.constantFrom(undefined, ['10.99.0.0/16']),
 })
 
+const rip = fc.record({
+  interfaces: fc
+    .subarray([...NAMES], { minLength: 1 })
+    .map((names) => Object.fromEntries(names.map((name) => [name, { cost: 2 }]))),
+  updateInterval: fc.constantFrom(undefined, '5s'),
+})
+
 const file: fc.Arbitrary<RouterFile> = fc.record({
   name: fc.constant('R'),
   links: fc
@@ -50,6 +57,7 @@ const file: fc.Arbitrary<RouterFile> = fc.record({
   gateway: fc.option(fc.constantFrom('10.0.1.254', '10.1.1.254'), { nil: undefined }),
   routes: fc.array(route, { maxLength: 6 }),
   babel: fc.option(babel, { nil: undefined }),
+  rip: fc.option(rip, { nil: undefined }),
   clampMss: fc.constant(false),
   reversePath: fc.constant('off' as const),
   faults: fc.constant(false),
@@ -62,7 +70,7 @@ function consistent(file: RouterFile): RouterFile {
   if (first === undefined) return file
   const [section, index] = first.path
   if (section === 'gateway') return consistent({ ...file, gateway: undefined })
-  if (section === 'babel') return consistent({ ...file, babel: undefined })
+  if (section === 'babel' || section === 'rip') return consistent({ ...file, [section]: undefined })
   if (section === 'links') {
     const name = String(index)
     return consistent({
