@@ -44,8 +44,8 @@ export interface Ax25Options extends AbmOptions {
   /** Connections at the most. Default 64. */
   readonly connections?: number
   /**
-   * Tell the peer of a connection we have set up what we take, by XID; its window then limits ours. Default false: stations before
-   * v2.2 do not know it. It is always answered.
+   * Tell the peer of a connection we have set up what we know and take, by XID; of recovery, window, N1, T1 and N2 then holds what both
+   * can. Default false: stations before v2.2 do not know it. It is always answered.
    */
   readonly xid?: boolean
 }
@@ -256,7 +256,7 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
     }
     if (event.state === 'down') this.handlers.delete(peer)
     if (event.state === 'up' && event.reason === 'connected' && this.options.xid)
-      this.sendXid(peer, this.own, true, true)
+      connection.negotiate(() => this.sendXid(peer, this.own, true, true))
     records?.changed(connection, event)
   }
 
@@ -271,6 +271,7 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
       mtu,
       headroom,
       tailroom,
+      markOctets: 1,
       mark: (packet) => {
         packet.octets[packet.push(1)] = PID_TEXT
       },
@@ -329,7 +330,7 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
     if (type === 'UI') return this.deliverInformation(packet, peer, toAll ? 'broadcast' : 'unicast')
     if (toAll) return 'unexpected'
     if (type === 'TEST') return this.answerTest(packet, peer)
-    if (type === 'XID') return this.agreeOn(packet, peer, connection)
+    if (type === 'XID') return this.agreeOn(packet, peer)
     if (type === 'SABM' || type === 'SABME') connection = this.connectionTo(peer)
     if (connection === undefined) return this.refuse(peer)
     connection.input(frame, packet)
@@ -353,14 +354,15 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
     return undefined
   }
 
-  /** Each tells what it takes; of two windows the lesser holds (AX.25 v2.2 §6.3.2). */
-  private agreeOn(packet: Packet, peer: LinkAddress, connection: Connection | undefined): Ax25Drop | undefined {
+  /** Each tells what it knows and takes, and both hold to what both can (AX.25 v2.2 §6.3.2), also before there is a connection. */
+  private agreeOn(packet: Packet, peer: LinkAddress): Ax25Drop | undefined {
     const { command, pf } = this.frame
     const theirs = decodeXid(packet.bytes())
     if (theirs === undefined) return 'badXid'
     packet.release()
-    if (theirs.k !== undefined) connection?.abm.limitWindow(theirs.k)
-    if (command) this.sendXid(peer, agree(this.own, theirs), false, pf)
+    const agreed = agree(this.own, theirs)
+    this.connectionTo(peer)?.agree(agreed)
+    if (command) this.sendXid(peer, agreed, false, pf)
     return undefined
   }
 

@@ -11,7 +11,8 @@ import { Frame, pushControl } from './abm/control.ts'
 import type { AbmEvent } from './abm/event.ts'
 import type { Journal } from './abm/journal.ts'
 import { Abm } from './abm/machine.ts'
-import type { AbmOptions, Variant } from './abm/variant.ts'
+import type { AbmAgreement, AbmOptions, Variant } from './abm/variant.ts'
+import { Negotiation } from './negotiation.ts'
 
 /** The layer around a connection. */
 export interface ConnectionOwner {
@@ -46,6 +47,7 @@ export class Connection implements Pump {
   private readonly env: Env
   private readonly drive: Drive
   private readonly frame = new Frame()
+  private negotiation: Negotiation | null = null
   /** The line takes no more; the user above does not. */
   private blocked = false
   private paused = false
@@ -85,16 +87,30 @@ export class Connection implements Pump {
   disconnect(): void {
     const now = this.env.clock.now()
     this.abm.disconnect(now)
-    this.again = true
-    this.drive.run(now)
+    this.move(now)
+  }
+
+  /** Asks the peer for its parameters by `ask`, which sends XID, until `agree` or in vain; no I frame goes meanwhile. */
+  negotiate(ask: () => void): void {
+    this.negotiation ??= new Negotiation(this.env, this.abm, ask, () => this.move())
+    this.negotiation.begin()
+  }
+
+  /** What both ends can, now that the peer has told what it can (XID). */
+  agree(agreement: AbmAgreement): void {
+    this.negotiation?.stop()
+    this.abm.agree(agreement)
+    this.move()
   }
 
   /**
    * Takes ownership. Never calls the user before it returns.
-   * @returns false when no more is taken until `writable`; the packet was still taken, and dropped if there was no room at all.
+   * @returns false when no more is taken until `writable`; the packet was still taken, and dropped if there was no room
+   *   at all, or if it is longer than both ends agreed on.
    */
   send(packet: Packet): boolean {
-    if (this.abm.offer(packet)) this.flush(this.env.clock.now())
+    if (packet.length > this.abm.n1) this.owner.boundary.drop(packet, 'tooLongToSend')
+    else if (this.abm.offer(packet)) this.flush(this.env.clock.now())
     else this.owner.boundary.drop(packet, 'queueFull')
     this.shut = !this.abm.open
     return !this.shut
@@ -104,23 +120,20 @@ export class Connection implements Pump {
   input(frame: Frame, packet: Packet): void {
     const now = this.env.clock.now()
     this.abm.input(frame, packet, now)
-    this.again = true
-    this.drive.run(now)
+    this.move(now)
   }
 
   /** A frame whose control field nobody knows. */
   inputUnknown(frame: Frame): void {
     const now = this.env.clock.now()
     this.abm.inputUnknown(frame, now)
-    this.again = true
-    this.drive.run(now)
+    this.move(now)
   }
 
   /** The line takes frames again. */
   lineReady(): void {
     this.blocked = false
-    this.again = true
-    this.drive.run(this.env.clock.now())
+    this.move()
   }
 
   /** The user does not want more for now: the peer is told (RNR) when the receive queue is full. */
@@ -130,12 +143,12 @@ export class Connection implements Pump {
 
   resume(): void {
     this.paused = false
-    this.again = true
-    this.drive.run(this.env.clock.now())
+    this.move()
   }
 
   /** Its life is over. */
   close(): void {
+    this.negotiation?.stop()
     this.drive.stop()
     this.abm.clear()
   }
@@ -153,13 +166,22 @@ export class Connection implements Pump {
     } while (this.again)
   }
 
+  /** Runs the pump, or once more where it is running. */
+  private move(now: Instant = this.env.clock.now()): void {
+    this.again = true
+    this.drive.run(now)
+  }
+
   private deliver(): void {
     while (!this.paused) {
       const packet = this.abm.take()
       if (packet === undefined) break
       this.user.received(this, packet)
     }
-    for (let event = this.abm.event(); event !== undefined; event = this.abm.event()) this.user.changed(this, event)
+    for (let event = this.abm.event(); event !== undefined; event = this.abm.event()) {
+      if (event.state !== 'up') this.negotiation?.abandon()
+      this.user.changed(this, event)
+    }
   }
 
   /** What goes out at once; all else when the pump runs, which is under way when the user calls from within. */

@@ -41,7 +41,7 @@ export interface LapbOptions extends Omit<AbmOptions, 'recovery'> {
 }
 
 /** Why LAPB drops frames and packets. */
-export type LapbDrop = AbmDrop | 'badAddress' | 'sameRole' | 'badProtocol' | 'tooLongToSend' | 'unknownProtocol'
+export type LapbDrop = AbmDrop | 'badAddress' | 'sameRole' | 'badProtocol' | 'unknownProtocol'
 
 const A = 0x03
 const B = 0x01

@@ -40,7 +40,6 @@ export type Llc2Drop =
   | 'badSnap'
   | 'groupConnection'
   | 'tooManyConnections'
-  | 'tooLongToSend'
   | 'answer'
   | 'unknownProtocol'
 
@@ -77,7 +76,6 @@ const REASONS: Reasons<Llc2Drop> = {
   badSnap: 'IEEE 802 §10.5',
   groupConnection: 'IEEE 802.2 §7.2',
   tooManyConnections: '',
-  tooLongToSend: '',
   answer: 'IEEE 802.2 §6.6',
   unknownProtocol: 'IEEE 802 §10.5',
 }
@@ -101,6 +99,8 @@ class Llc implements Llc2Service, User<LinkAddressing>, ConnectionOwner, Connect
   private readonly below: LinkService
   private readonly env: Env
   private readonly options: Llc2Options
+  /** Frames we take without having acknowledged one. */
+  private readonly k: number
   private readonly peers: Peers
   private readonly acceptors = new Map<number, () => RecordHandler>()
   private readonly frame = new Frame()
@@ -111,6 +111,7 @@ class Llc implements Llc2Service, User<LinkAddressing>, ConnectionOwner, Connect
     this.below = below
     this.env = env
     this.options = { ...options, n1: options.n1 ?? MAX_INFORMATION }
+    this.k = parametersOf(LLC2, options).k
     this.peers = new Peers(options.connections ?? 256)
     this.boundary = env.boundary('llc2', 'link', REASONS)
     env.defer(() => this.peers.close())
@@ -270,7 +271,7 @@ class Llc implements Llc2Service, User<LinkAddressing>, ConnectionOwner, Connect
   /** XID tells what we can do; TEST sends back what came (IEEE 802.2 §6.6, §6.7). */
   private answer(packet: Packet, peer: LinkAddress, dsap: number, ssap: number): Llc2Drop | undefined {
     const { type, command, pf } = this.frame
-    if (type === 'XID') this.hearWindow(packet, this.peers.find(peer, keyOf(ssap, dsap)))
+    if (type === 'XID') this.hearWindow(packet, peer, dsap, ssap)
     if (!command && type === 'TEST') return 'answer'
     if (type === 'TEST') {
       const reply = packet.copy(this.frameHeadroom + CONTROL_OCTETS, this.frameTailroom)
@@ -280,15 +281,17 @@ class Llc implements Llc2Service, User<LinkAddressing>, ConnectionOwner, Connect
     return undefined
   }
 
-  /** Of a connection, how many frames the peer takes without having acknowledged one. */
-  private hearWindow({ octets, start, end }: Packet, connection: Connection | undefined): void {
+  /** How many frames the peer takes without having acknowledged one, also of a connection that it is about to set up. */
+  private hearWindow({ octets, start, end }: Packet, peer: LinkAddress, dsap: number, ssap: number): void {
     const window = (octets[start + 2] ?? 0) >> 1
-    if (end - start === XID_OCTETS && octets[start] === XID_FORMAT && window > 0) connection?.abm.limitWindow(window)
+    if (end - start !== XID_OCTETS || octets[start] !== XID_FORMAT || window === 0 || dsap === NULL_SAP) return
+    const k = Math.min(window, this.k)
+    this.connectionTo(peer, keyOf(ssap, dsap), this)?.agree({ k })
   }
 
   private sendXid(peer: LinkAddress, dsap: number, ssap: number, command: boolean, pf: boolean): void {
     const packet = this.env.packet(this.frameHeadroom + CONTROL_OCTETS, XID_OCTETS + this.frameTailroom)
-    packet.append(Uint8Array.of(XID_FORMAT, XID_TYPES_1_AND_2, (this.options.k ?? 32) << 1))
+    packet.append(Uint8Array.of(XID_FORMAT, XID_TYPES_1_AND_2, this.k << 1))
     this.sendUnnumbered(packet, peer, dsap, ssap, 'XID', command, pf)
   }
 

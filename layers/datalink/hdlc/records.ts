@@ -25,7 +25,10 @@ export interface RecordConnection {
   readonly isUp: boolean
   /** Everything that was sent has been acknowledged. */
   readonly idle: boolean
-  /** Octets of the longest record, and those that must be free in front of it and behind. */
+  /**
+   * Octets of the longest record, which may come to be fewer as the peer tells what it takes (XID), and those that must be free in front of
+   * it and behind.
+   */
   readonly mtu: number
   readonly headroom: number
   readonly tailroom: number
@@ -43,7 +46,8 @@ export interface RecordRoom {
   readonly mtu: number
   readonly headroom: number
   readonly tailroom: number
-  /** Puts in front of a record what marks it as one; default nothing. */
+  /** Puts in front of a record what marks it as one, so many octets; default nothing. */
+  readonly markOctets?: number
   mark?(packet: Packet): void
 }
 
@@ -72,7 +76,7 @@ export class Records implements ConnectionUser, RecordConnection {
   }
 
   get mtu(): number {
-    return this.room.mtu
+    return Math.max(0, Math.min(this.room.mtu, this.connection.abm.n1 - (this.room.markOctets ?? 0)))
   }
 
   get headroom(): number {

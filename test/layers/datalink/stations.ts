@@ -36,13 +36,13 @@ export function stationsOn<M extends Medium>(
 }
 
 /** One station on a medium that keeps copies of what is sent, and hands up what it is told to. */
-export function stationOver<M extends Medium>(
+export function stationOver<M extends Medium, Link extends LinkService>(
   medium: M,
-  layer: Layer<PhysicalService<M>, LinkService>,
+  layer: Layer<PhysicalService<M>, Link>,
   { mtu = 1518, offload = NO_OFFLOAD, seed = 1 }: { mtu?: number; offload?: Offload; seed?: number } = {},
 ): {
   readonly sim: Simulation
-  readonly link: LinkService
+  readonly link: Link
   readonly sent: Uint8Array[]
   /** A packet arrives from the wire. */
   arrive(octets: Uint8Array): void

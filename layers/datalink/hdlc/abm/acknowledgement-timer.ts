@@ -12,7 +12,8 @@ const MAX_BACKOFF = 2
 const NONE = -1
 
 export class AcknowledgementTimer {
-  private readonly initial: Duration
+  /** Until a round trip has been measured, and for ever where it does not adapt. */
+  initial: Duration
   private readonly adaptive: boolean
   private srtt = 0
   private rttvar = 0

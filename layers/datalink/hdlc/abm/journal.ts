@@ -21,6 +21,8 @@ export type AbmDrop =
   | 'repeatedReject'
   /** Sent, not acknowledged, and the link was set up anew. */
   | 'reset'
+  /** To be sent, and longer than the peer takes. */
+  | 'tooLongToSend'
   /** To be sent, and the link went down. */
   | 'linkDown'
   /** More was sent than the queue takes, after `send` had returned false. */
@@ -39,6 +41,7 @@ export const ABM_REASONS: Readonly<Record<AbmDrop, string>> = Object.freeze({
   busy: 'X.25 §2.4.5.8',
   repeatedReject: 'X.25 §2.4.5.6',
   reset: 'X.25 §2.4.7.1',
+  tooLongToSend: '',
   linkDown: '',
   queueFull: '',
 })

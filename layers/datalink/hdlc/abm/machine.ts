@@ -23,7 +23,7 @@ import type { AbmEvent, AbmReason } from './event.ts'
 import { encodeFrameReject, informationFault, type RejectCause, rejectCauses } from './frame-reject.ts'
 import type { AbmDrop, Journal } from './journal.ts'
 import { Transfer } from './transfer.ts'
-import { type AbmOptions, type AbmParameters, NEVER, parametersOf, type Variant } from './variant.ts'
+import { type AbmAgreement, type AbmOptions, type AbmParameters, NEVER, parametersOf, type Variant } from './variant.ts'
 
 export type Phase = 'DISCONNECTED' | 'AWAITING-CONNECTION' | 'CONNECTED' | 'AWAITING-RELEASE' | 'FRAME-REJECT'
 
@@ -39,6 +39,8 @@ export class Abm implements Timed {
   /** The modulus of this connection; AX.25 may fall back from the one asked for. */
   modulus: Modulus
   readonly parameters: AbmParameters
+  /** What holds with this peer: our parameters, until both ends have agreed on others (XID). */
+  private terms: AbmParameters
   private readonly variant: Variant
   private readonly journal: Journal
   private readonly pending: Queue<Packet>
@@ -55,8 +57,6 @@ export class Abm implements Timed {
   private cause: AbmReason = 'connected'
   private wasUp = false
   private lost = 0
-  /** What the peer has said of its window (XID); no limit until it does. */
-  private peerWindow = Number.POSITIVE_INFINITY
   private rejectInfo: Uint8Array = NO_OCTETS
   /** The information of the frame that `output` gave; a packet stays the machine's, and is copied by the caller. */
   sdu: Packet | null = null
@@ -68,7 +68,7 @@ export class Abm implements Timed {
    */
   constructor(variant: Variant, options: AbmOptions, listening: boolean, journal: Journal) {
     this.variant = variant
-    this.parameters = parametersOf(variant, options)
+    this.parameters = this.terms = parametersOf(variant, options)
     this.modulus = this.parameters.modulus
     this.journal = journal
     this.listening = listening
@@ -98,7 +98,7 @@ export class Abm implements Timed {
   /** Sets the link up, where it is not; else does nothing. */
   connect(now: Instant): void {
     if (this.phase !== 'DISCONNECTED') return
-    this.modulus = this.parameters.modulus
+    this.modulus = this.terms.modulus
     this.setUp('connected', now)
   }
 
@@ -119,10 +119,23 @@ export class Abm implements Timed {
     this.t1At = NEVER
   }
 
-  /** The peer takes no more than `k` frames, 1 to 127, before it acknowledges one (XID). Holds for later connections, too. */
-  limitWindow(k: number): void {
-    this.peerWindow = k
-    this.transfer.sending.limit(k)
+  /** Octets of the longest packet that `offer` may be given. */
+  get n1(): number {
+    return this.terms.n1
+  }
+
+  /**
+   * Both ends have agreed on this by XID, at any time; what is left out is as in our parameters. It holds for later connections with the
+   * peer, too: a modulus only for those. What waits and is longer than N1 now is dropped; what we take stays as it is.
+   */
+  agree(agreement: AbmAgreement): void {
+    this.terms = { ...this.parameters, ...agreement }
+    this.transfer.agree(this.terms)
+    for (let left = this.pending.length; left > 0; left--) {
+      const sdu = this.pending.shift() as Packet
+      if (sdu.length > this.n1) this.journal.drop(sdu, 'tooLongToSend')
+      else this.pending.push(sdu)
+    }
   }
 
   /** A packet for the peer; waits also while there is no connection. @returns false when full: it was not taken. */
@@ -170,7 +183,7 @@ export class Abm implements Timed {
     this.t1At = NEVER
     if (this.phase === 'AWAITING-CONNECTION' && this.crossed) {
       this.begun(true, now)
-    } else if (this.retries < this.parameters.n2) {
+    } else if (this.retries < this.terms.n2) {
       this.retries++
       this.command = this.phase === 'AWAITING-CONNECTION' ? 'SABM' : this.phase === 'FRAME-REJECT' ? 'FRMR' : 'DISC'
     } else if (this.phase === 'FRAME-REJECT') {
@@ -197,7 +210,7 @@ export class Abm implements Timed {
 
   private outputCommand(now: Instant, frame: Frame, command: Command): boolean {
     this.command = null
-    this.t1At = now + this.parameters.t1
+    this.t1At = now + this.terms.t1
     if (command === 'FRMR') {
       this.unnumbered(frame, 'FRMR', false, this.responseFinal)
       this.info = this.rejectInfo
@@ -338,7 +351,7 @@ export class Abm implements Timed {
     this.command = command
     this.retries = 0
     // Runs from when it is sent; until then, from now.
-    this.t1At = now + this.parameters.t1
+    this.t1At = now + this.terms.t1
   }
 
   /** The connection begins. @param heard whether the peer is known to have begun too. */
@@ -403,7 +416,7 @@ export class Abm implements Timed {
 
   private newTransfer(): Transfer {
     const transfer = new Transfer(this.variant, this.modulus, this.parameters, this.pending, this.journal)
-    transfer.sending.limit(this.peerWindow)
+    transfer.agree(this.terms)
     return transfer
   }
 }

@@ -35,7 +35,7 @@ export class ReceiveWindow {
   private vh = 0
   private readonly mask: number
   private readonly k: number
-  private readonly selective: boolean
+  private selective: boolean
   private readonly early: (Packet | null)[]
   private readonly ask: Uint8Array
   private readonly arrived: Queue<Packet>
@@ -104,14 +104,24 @@ export class ReceiveWindow {
     for (let ns = this.vr; ns !== this.vh; ns = (ns + 1) & this.mask) if (this.early[ns] === null) this.wish(ns)
   }
 
+  /**
+   * From now on what comes early waits for what is missing, or is refused. What waits already is given up, as the peer may not know how
+   * to fill the gaps one by one.
+   * @returns whether something is missing.
+   */
+  recoverBy(selective: boolean): boolean {
+    if (selective === this.selective) return false
+    this.selective = selective
+    const { hasHoles } = this
+    this.forgetEarly()
+    this.vh = this.vr
+    return hasHoles
+  }
+
   /** All numbers are 0 again; what came early is lost, what can be taken is kept. */
   reset(): void {
-    for (let ns = 0; ns <= this.mask; ns++) {
-      this.early[ns]?.release()
-      this.early[ns] = null
-      this.ask[ns] = 0
-    }
-    this.vr = this.vh = this.told = this.asks = 0
+    this.forgetEarly()
+    this.vr = this.vh = this.told = 0
     this.rejected = false
   }
 
@@ -119,6 +129,15 @@ export class ReceiveWindow {
   clear(): void {
     this.reset()
     for (let sdu = this.arrived.shift(); sdu !== undefined; sdu = this.arrived.shift()) sdu.release()
+  }
+
+  private forgetEarly(): void {
+    for (let ns = 0; ns <= this.mask; ns++) {
+      this.early[ns]?.release()
+      this.early[ns] = null
+      this.ask[ns] = 0
+    }
+    this.asks = 0
   }
 
   /** What was refused will have to be asked for, once the user above has caught up. */

@@ -29,9 +29,9 @@ export class Transfer {
   sdu: Packet | null = null
   info: Uint8Array | null = null
   private readonly variant: Variant
-  private readonly parameters: AbmParameters
+  /** What both ends hold to. */
+  private terms: AbmParameters
   readonly modulus: Modulus
-  private readonly selective: boolean
   private readonly journal: Journal
   private readonly pending: Queue<Packet>
   private readonly timer: AcknowledgementTimer
@@ -57,15 +57,14 @@ export class Transfer {
   private rejectOwed = false
   private statusOwed = false
 
-  constructor(variant: Variant, modulus: Modulus, parameters: AbmParameters, pending: Queue<Packet>, journal: Journal) {
-    const { recovery, receiveQueue, t1, adaptive } = parameters
-    const k = Math.min(parameters.k, modulus - 1)
+  constructor(variant: Variant, modulus: Modulus, terms: AbmParameters, pending: Queue<Packet>, journal: Journal) {
+    const { receiveQueue, t1, adaptive } = terms
+    const k = Math.min(terms.k, modulus - 1)
     this.variant = variant
     this.modulus = modulus
-    this.parameters = parameters
+    this.terms = terms
     this.journal = journal
     this.pending = pending
-    this.selective = recovery !== 'rej'
     this.sending = new SendWindow(modulus, k, pending)
     this.receiving = new ReceiveWindow(modulus, k, this.selective, receiveQueue)
     this.timer = new AcknowledgementTimer(t1, adaptive)
@@ -73,6 +72,11 @@ export class Transfer {
 
   get deadline(): Instant {
     return Math.min(this.t1At, this.t2At, this.t3At)
+  }
+
+  /** Gaps are filled one by one. */
+  private get selective(): boolean {
+    return this.terms.recovery !== 'rej'
   }
 
   /** Nothing waits, and nothing is unacknowledged. */
@@ -87,10 +91,18 @@ export class Transfer {
     this.finalOwed = this.rejectOwed = this.statusOwed = this.tried = false
     this.retries = this.fruitless = 0
     this.t1At = this.t2At = NEVER
-    this.t3At = now + this.parameters.t3
+    this.t3At = now + this.terms.t3
     this.timer.forget()
     this.receiving.reset()
     return this.sending.reset()
+  }
+
+  /** Both ends hold to these from now on, also in the middle of a transfer. */
+  agree(terms: AbmParameters): void {
+    this.terms = terms
+    this.sending.limit(terms.k)
+    this.timer.initial = terms.t1
+    if (this.receiving.recoverBy(this.selective) && !this.selective) this.receiving.rejected = this.rejectOwed = true
   }
 
   /** Ends. @returns how many packets were lost that had been sent. */
@@ -109,7 +121,7 @@ export class Transfer {
     const old = !this.sending.covers(nr)
     if (old && !(this.mayBeOld(type) && this.sending.isOld(nr))) return false
     this.heard = true
-    this.t3At = now + this.parameters.t3
+    this.t3At = now + this.terms.t3
     const answers = pf && !command && this.polled
     // A SREJ without F asks for N(R) and acknowledges nothing (AX.25 v2.2 §4.3.2.4).
     if (!old && (type !== 'SREJ' || pf)) this.acknowledge(nr, now)
@@ -144,12 +156,12 @@ export class Transfer {
       this.statusOwed = true
     }
     if (this.t3At <= now) {
-      this.t3At = now + this.parameters.t3
+      this.t3At = now + this.terms.t3
       this.pollOwed = true
     }
     if (this.t1At > now) return
     this.t1At = NEVER
-    if (this.retries >= this.parameters.n2) {
+    if (this.retries >= this.terms.n2) {
       this.failed = true
       return
     }
@@ -204,8 +216,8 @@ export class Transfer {
     if (reception !== 'delivered') return
     this.rejectOwed = false
     const unacknowledged = (receiving.vr - receiving.told) & (this.modulus - 1)
-    if (2 * unacknowledged >= this.parameters.k) this.statusOwed = true
-    else if (this.t2At === NEVER) this.t2At = now + this.parameters.t2
+    if (2 * unacknowledged >= this.terms.k) this.statusOwed = true
+    else if (this.t2At === NEVER) this.t2At = now + this.terms.t2
   }
 
   private receiveSupervisory(type: SupervisoryType, nr: number, packet: Packet, answers: boolean, now: Instant): void {
@@ -326,8 +338,8 @@ export class Transfer {
     frame.type = 'SREJ'
     frame.command = false
     frame.nr = receiving.nextAsk()
-    if (this.parameters.recovery === 'multi-srej' && receiving.asks > 0)
-      this.info = encodeSrejList(receiving, Math.min(receiving.asks, this.parameters.n1), this.modulus)
+    if (this.terms.recovery === 'multi-srej' && receiving.asks > 0)
+      this.info = encodeSrejList(receiving, Math.min(receiving.asks, this.terms.n1), this.modulus)
     return true
   }
 

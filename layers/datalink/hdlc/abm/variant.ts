@@ -90,6 +90,12 @@ export interface AbmOptions {
 
 export type AbmParameters = Required<AbmOptions>
 
+/**
+ * What two stations may agree on by XID: a modulus and a recovery that both know, and numbers in the range of theirs. A `k` of 0: no
+ * I frame goes until there is more to hold to.
+ */
+export type AbmAgreement = Partial<Pick<AbmParameters, 'modulus' | 'recovery' | 'k' | 'n1' | 't1' | 'n2'>>
+
 const MAX_T: Duration = seconds(3600)
 
 /**

@@ -79,20 +79,25 @@ for (const loss of [0, 0.01, 0.05, 0.2]) {
   })
 }
 
-t.test('the window that the other end tells by XID holds, both ways', async (t) => {
-  const sim = new Simulation({ seed: 7 })
-  const [a, b] = cable({ delay: ms(300) })
-  const near = sim.boot('A', stack(a, ethernet({ address: A }), llc2())).top
-  const far = sim.boot('B', stack(b, ethernet({ address: B }), llc2({ k: 5 }))).top
-  const [one, other] = [talker(100), talker(100)]
-  far.accept(0x20, () => other)
-  near.open(far.address, 0x20, 0x24, one)
-  await sim.run(ms(1400))
-  t.equal(other.got.length, 5, 'A sends no more than B takes')
-  await sim.run(seconds(60))
-  t.strictSame([one.got.length, other.got.length], [100, 100])
-  await sim.close()
-})
+for (const [k, farK, came] of [
+  [32, 5, { near: 5, far: 5 }],
+  [3, 32, { near: 3, far: 3 }],
+] as const) {
+  t.test(`windows of ${k} and ${farK} that are told by XID hold, both ways`, async (t) => {
+    const sim = new Simulation({ seed: 7 })
+    const [a, b] = cable({ delay: ms(300) })
+    const near = sim.boot('A', stack(a, ethernet({ address: A }), llc2({ k }))).top
+    const far = sim.boot('B', stack(b, ethernet({ address: B }), llc2({ k: farK }))).top
+    const [one, other] = [talker(100), talker(100)]
+    far.accept(0x20, () => other)
+    near.open(far.address, 0x20, 0x24, one)
+    await sim.run(ms(1400))
+    t.strictSame({ near: one.got.length, far: other.got.length }, came)
+    await sim.run(seconds(120))
+    t.strictSame([one.got.length, other.got.length], [100, 100])
+    await sim.close()
+  })
+}
 
 t.test('a reader that pauses holds the sender', async (t) => {
   const sim = new Simulation({ seed: 7 })
