@@ -1,11 +1,12 @@
 /**
  * A router: packets of several sizes from link to link, against the same work fused by hand in one loop; several links; and
- * what a policy and translation cost, against the same router without.
+ * what a policy and translation cost, against the same router without; and between UDP tunnels.
  */
 import type { PolicyRule } from '../layers/network/index.ts'
 import { fused } from './fused.ts'
 import { alternate, type Bench, figure } from './harness.ts'
 import { throughRouter } from './router-stand.ts'
+import { throughRoutedTunnels, throughTunnel } from './router-tunnels.ts'
 
 /** Nine rules that do not fit what passes, and the tenth that does. */
 const RULES: readonly PolicyRule[] = [
@@ -30,6 +31,12 @@ export const forward: Bench = async (effort, tell) => {
       effort,
     ),
   )
+  for (const octets of [64, 576, 1400]) {
+    const tunnels = { routed: await throughRoutedTunnels(octets), one: await throughTunnel(octets) }
+    const { routed, one } = await alternate(tunnels, effort)
+    const metric = `router between UDP tunnels, ${octets} octets`
+    tell(figure({ ...gate, metric, peer: 'one such tunnel', target: 0.3 }, routed, one, effort))
+  }
   const options = await alternate(
     {
       plain: await throughRouter(),

@@ -118,7 +118,7 @@ function cables(): Ends {
 }
 
 /** Counts packets that have been forwarded, and says that it is there. */
-class Receiver {
+export class Receiver {
   received = 0
   private readonly link: Wire
   private readonly octets: number
