@@ -1,10 +1,10 @@
 /** A link below as IPv6 sees it: our addresses on it, its groups, its neighbours, and what is scratch for sending on it. */
 import type { IpAddress } from '../../../src/kernel/address.ts'
+import { Backpressure } from '../../../src/kernel/backpressure.ts'
 import type { LinkState, User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { type Cast, ETHERTYPE, LinkAddressing, type LinkService } from '../../datalink/service.ts'
 import type { Merger } from '../../offload/merge.ts'
-import { Backpressure } from '../backpressure.ts'
 import type { Assigned, Names, Port } from '../family.ts'
 import { Groups } from '../membership/groups.ts'
 import { ALL_NODES, isLinkLocal } from './address-kinds.ts'
