@@ -6,8 +6,8 @@
  *               └──► and straight back in, when a host inside uses the outside address (hairpin, RFC 4787 §6)
  *
  * What the node itself sends by the link has a mapping too, so that no host gets a port that it uses. Errors are translated
- * inside out: the header they quote, and its ports, belong to a session or they are dropped (RFC 5508 §4). Datagrams in
- * fragments are put together first, whatever their order (RFC 4787 §11).
+ * inside out: the header they quote, and its ports, belong to a session or they are dropped (RFC 5508 REQ-4, REQ-5).
+ * Datagrams in fragments are put together first, whatever their order (RFC 4787 REQ-14).
  */
 
 import type { TranslationEntry } from '../../../src/api/routes.ts'
@@ -17,6 +17,7 @@ import type { Clock } from '../../../src/kernel/clock.ts'
 import type { Drive } from '../../../src/kernel/drive.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { NatSettings } from '../nat/options.ts'
+import { Segment } from '../nat/segment.ts'
 import type { Mapping } from '../nat/session.ts'
 import { FULL, type NatTable } from '../nat/table.ts'
 import { PROTOCOL } from '../service.ts'
@@ -27,8 +28,6 @@ import type { Ipv4Port } from './port.ts'
 import type { Ipv4Boundary, Ipv4Reason } from './reasons.ts'
 import { DESTINATION, portAt, rewriteAddress, rewritePort, SOURCE } from './rewrite.ts'
 
-const TCP_FLAGS = 13
-const RST = 0x04
 /** Octets of a transport header that have to be there. */
 const UDP_OCTETS = 8
 const TCP_OCTETS = 20
@@ -50,6 +49,7 @@ export class Nat {
   private readonly drive: Drive
   private readonly assembler: Assembler
   private readonly inside: readonly { readonly network: number; readonly mask: number }[]
+  private readonly segment = new Segment()
   /** What arrived last answers what was sent from inside, or by the node. */
   answered = false
   /** The link's address; 0 while it has none. */
@@ -116,10 +116,11 @@ export class Nat {
     }
     const port = view.getUint16(portAt(protocol, transport, SOURCE))
     const remotePort = protocol === PROTOCOL.icmp ? 0 : view.getUint16(portAt(protocol, transport, DESTINATION))
+    if (protocol === PROTOCOL.tcp) this.segment.read(view, transport, end)
     // A reset of ours, as to a scan of ports, is no beginning of anything.
-    const resets = own && protocol === PROTOCOL.tcp && (view.getUint8(transport + TCP_FLAGS) & RST) !== 0
+    const resets = own && protocol === PROTOCOL.tcp && this.segment.isReset
     if (resets && this.table.mappingInside(protocol, source, port) === null) return packet
-    const outside = this.outsidePort(packet, protocol, transport, source, port, remotePort)
+    const outside = this.outsidePort(packet, protocol, source, port, remotePort)
     if (outside === FULL) return own && source === this.address ? packet : this.refuse(packet, 'natFull')
     rewriteAddress(packet, start, end, SOURCE, this.address)
     rewritePort(packet, start, end, SOURCE, outside)
@@ -127,17 +128,15 @@ export class Nat {
   }
 
   private outsidePort(
-    packet: Packet,
+    { view, start }: Packet,
     protocol: number,
-    transport: number,
     source: number,
     port: number,
     remotePort: number,
   ): number {
-    const { view, start } = packet
-    const flags = protocol === PROTOCOL.tcp ? view.getUint8(transport + TCP_FLAGS) : 0
+    const { table, segment, clock } = this
     const remote = header.destination(view, start)
-    const outside = this.table.outbound(protocol, source, port, remote, remotePort, flags, this.clock.now())
+    const outside = table.outbound(protocol, source, port, remote, remotePort, segment, clock.now())
     this.drive.arm()
     return outside
   }
@@ -195,21 +194,23 @@ export class Nat {
   }
 
   private admits(packet: Packet, mapping: Mapping, protocol: number, transport: number, remotePort: number): boolean {
-    const { view, start } = packet
-    const flags = protocol === PROTOCOL.tcp ? view.getUint8(transport + TCP_FLAGS) : 0
-    const admitted = this.table.admits(mapping, header.source(view, start), remotePort, flags, this.clock.now())
+    const { view, start, end } = packet
+    if (protocol === PROTOCOL.tcp) this.segment.read(view, transport, end)
+    const { table, segment, clock } = this
+    const admitted = table.admits(mapping, header.source(view, start), remotePort, segment, clock.now())
     this.drive.arm()
     return admitted
   }
 
-  /** A packet from inside to the outside address: its source is translated as if it had been outside (RFC 4787 §6). */
+  /** A packet from inside to the outside address: its source is translated as if it had been outside (RFC 4787 REQ-9a). */
   private turnAround(packet: Packet, protocol: number, transport: number): boolean {
     const { view, start, end } = packet
     const source = header.source(view, start)
     if (!this.hides(source) || protocol === PROTOCOL.icmp) return true
     const port = view.getUint16(portAt(protocol, transport, SOURCE))
     const remotePort = view.getUint16(portAt(protocol, transport, DESTINATION))
-    const outside = this.outsidePort(packet, protocol, transport, source, port, remotePort)
+    if (protocol === PROTOCOL.tcp) this.segment.read(view, transport, end)
+    const outside = this.outsidePort(packet, protocol, source, port, remotePort)
     if (outside === FULL) return false
     rewriteAddress(packet, start, end, SOURCE, this.address)
     rewritePort(packet, start, end, SOURCE, outside)
@@ -228,10 +229,9 @@ export class Nat {
     const own = this.addresses.isAssigned(mapping.insideAddress)
     const remotePort = protocol === PROTOCOL.icmp ? 0 : view.getUint16(portAt(protocol, quoted, DESTINATION))
     if (!isSound(packet, transport)) return 'notOurs'
-    if (!this.table.hasSession(mapping, header.destination(view, at), remotePort)) {
-      return own ? 'notOurs' : this.drop(packet, 'natNoSession')
-    }
-    this.answered = true
+    this.answered = this.table.hasSession(mapping, header.destination(view, at), remotePort)
+    // What is configured may have had no room for a session.
+    if (!this.answered && !mapping.permanent) return own ? 'notOurs' : this.drop(packet, 'natNoSession')
     rewriteAddress(packet, at, end, SOURCE, mapping.insideAddress)
     rewritePort(packet, at, end, SOURCE, mapping.insidePort)
     sumAnew(packet, transport)

@@ -4,7 +4,7 @@ import { type Duration, seconds } from '../../../src/kernel/clock.ts'
 import { integer, invalidValue } from '../../../src/kernel/errors.ts'
 import { PROTOCOL } from '../service.ts'
 
-/** From whom a mapping accepts packets (RFC 4787 §5). */
+/** From whom a mapping accepts packets (RFC 4787 §5, REQ-8). */
 export type NatFiltering = 'endpointIndependent' | 'address' | 'addressAndPort'
 
 /** A port of the outside that leads to a host inside, always. */
@@ -18,13 +18,13 @@ export interface NatForward {
 
 /** Idle times after which a session ends: microseconds, from one second on. */
 export interface NatTimeouts {
-  /** Default 5 minutes (RFC 4787 §4.3). */
+  /** Default 5 minutes (RFC 4787 REQ-5c). */
   readonly udp?: Duration | undefined
-  /** Of connections; default 2 hours and 4 minutes (RFC 5382 §5). */
+  /** Of connections; default 2 hours and 4 minutes (RFC 5382 REQ-5). */
   readonly tcp?: Duration | undefined
-  /** Of connections that open or close; default 4 minutes (RFC 5382 §5). */
+  /** Of connections that open or close; default 4 minutes (RFC 5382 REQ-5). */
   readonly tcpTransitory?: Duration | undefined
-  /** Of echo requests; default 60 seconds (RFC 5508 §3.2). */
+  /** Of echo requests; default 60 seconds (RFC 5508 REQ-2). */
   readonly icmp?: Duration | undefined
 }
 

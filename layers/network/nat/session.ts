@@ -1,8 +1,10 @@
 /** What a translation remembers: mappings, the sessions that keep them alive, and the order in which these end. */
 import type { Duration, Instant } from '../../../src/kernel/clock.ts'
+import { PROTOCOL } from '../service.ts'
+import { Connection } from './connection.ts'
 
 /**
- * A host's port inside and the port outside that stands for it, whoever it talks to (endpoint-independent, RFC 4787 §4.1).
+ * A host's port inside and the port outside that stands for it, whoever it talks to (endpoint-independent, RFC 4787 REQ-1).
  * For echo requests, identifiers take the place of ports.
  */
 export class Mapping {
@@ -27,15 +29,6 @@ export class Mapping {
   }
 }
 
-/** What has been seen of a TCP connection. */
-export const SEEN: {
-  readonly out: 1
-  readonly in: 2
-  readonly finOut: 4
-  readonly finIn: 8
-  readonly reset: 16
-} = { out: 1, in: 2, finOut: 4, finIn: 8, reset: 16 }
-
 /** An address that a mapping has sent to. It goes with the last of its sessions. */
 export class Remote {
   readonly mapping: Mapping
@@ -55,8 +48,8 @@ export class Remote {
 export class Session {
   readonly remote: Remote
   readonly remotePort: number
-  /** Bits of `SEEN`; TCP's only. */
-  seen = 0
+  /** TCP's only. */
+  readonly connection: Connection | null
   until: Instant = 0
   /** The list whose time it has, and its place there. */
   list: IdleList | null = null
@@ -68,6 +61,7 @@ export class Session {
   constructor(remote: Remote, remotePort: number) {
     this.remote = remote
     this.remotePort = remotePort
+    this.connection = remote.mapping.protocol === PROTOCOL.tcp ? new Connection() : null
   }
 }
 

@@ -6,30 +6,23 @@
  *                    sessions: 198.51.100.1:80, 203.0.113.9:443, …
  *
  * A mapping is that of a host's port, whoever it talks to; it lives as long as one of its sessions, or for ever when it was
- * configured. Sessions begin and are kept alive by what is sent from inside (RFC 4787 §4.3), except that TCP's are by both
+ * configured. Sessions begin and are kept alive by what is sent from inside (RFC 4787 REQ-6), except that TCP's are by both
  * sides, and they decide who may answer. All is bounded, for all hosts and for each.
  */
 import type { Instant } from '../../../src/kernel/clock.ts'
 import type { Timed } from '../../../src/kernel/machine.ts'
-import { below, type Random } from '../../../src/kernel/random.ts'
+import type { Random } from '../../../src/kernel/random.ts'
 import { mix } from '../flow.ts'
 import { PROTOCOL } from '../service.ts'
-import type { Forward, NatFiltering, NatSettings } from './options.ts'
-import { IdleList, Mapping, Remote, SEEN, Session } from './session.ts'
+import type { NatFiltering, NatSettings } from './options.ts'
+import { FreePorts, NO_PORT } from './ports.ts'
+import type { Segment } from './segment.ts'
+import { IdleList, Mapping, Remote, Session } from './session.ts'
 
 /** Buckets of each hash table at the least; a power of two. */
 const FEWEST_BUCKETS = 256
 /** Sessions to a bucket when there are as many as may be. */
 const PER_BUCKET = 4
-/** Of TCP's flags. */
-const FIN = 0x01
-const SYN = 0x02
-const RST = 0x04
-const ACK = 0x10
-/** Ports below are given to hosts that use such themselves (RFC 4787 §4.2.1). */
-const WELL_KNOWN = 1024
-const PORTS = 65_536
-
 /** There is no room, or no port. */
 export const FULL = -1
 
@@ -37,7 +30,6 @@ export class NatTable implements Timed {
   private readonly filtering: NatFiltering
   private readonly maxSessions: number
   private readonly maxPerHost: number
-  private readonly reserved: ReadonlySet<number>
   private readonly random: Random
   private readonly seed: number
   private readonly udp: IdleList
@@ -48,11 +40,13 @@ export class NatTable implements Timed {
   private readonly mappings: (Mapping | null)[]
   private readonly sessions: (Session | null)[]
   private readonly remotes: (Remote | null)[]
+  private readonly udpPorts = new FreePorts()
+  private readonly tcpPorts = new FreePorts()
+  private readonly identifiers = new FreePorts()
   /** By protocol and port. */
   private readonly outside = new Map<number, Mapping>()
   /** Sessions of each host inside. */
   private readonly perHost = new Map<number, number>()
-  private readonly forwards: readonly Forward[]
   private count = 0
 
   constructor(settings: NatSettings, random: Random) {
@@ -60,7 +54,6 @@ export class NatTable implements Timed {
     this.filtering = settings.filtering
     this.maxSessions = settings.maxSessions
     this.maxPerHost = settings.maxSessionsPerHost
-    this.reserved = settings.reserved
     this.random = random
     this.seed = random.uint32() | 0
     this.udp = new IdleList(timeouts.udp)
@@ -68,13 +61,20 @@ export class NatTable implements Timed {
     this.transitory = new IdleList(timeouts.tcpTransitory)
     this.icmp = new IdleList(timeouts.icmp)
     this.lists = [this.udp, this.tcp, this.transitory, this.icmp]
-    this.forwards = settings.forwards
     const bits = Math.ceil(Math.log2(settings.maxSessions / PER_BUCKET))
     const buckets = Math.max(FEWEST_BUCKETS, 2 ** bits)
     this.mappings = new Array<Mapping | null>(buckets).fill(null)
     this.sessions = new Array<Session | null>(buckets).fill(null)
     this.remotes = new Array<Remote | null>(buckets).fill(null)
-    this.configure()
+    for (const ports of [this.udpPorts, this.tcpPorts]) {
+      ports.take(0)
+      for (const port of settings.reserved) ports.take(port)
+    }
+    for (const forward of settings.forwards) {
+      const { protocol, port, insideAddress, insidePort } = forward
+      this.portsOf(protocol).take(port)
+      this.enter(new Mapping(protocol, insideAddress, insidePort, port, true))
+    }
   }
 
   /** Sessions there are. */
@@ -102,7 +102,7 @@ export class NatTable implements Timed {
 
   /**
    * A packet from inside to a remote port.
-   * @param flags of TCP; 0 for others. @returns the port outside that it gets, or FULL.
+   * @param segment what it says of its connection; of TCP alone. @returns the port outside that it gets, or FULL.
    */
   outbound(
     protocol: number,
@@ -110,17 +110,23 @@ export class NatTable implements Timed {
     port: number,
     remoteAddress: number,
     remotePort: number,
-    flags: number,
+    segment: Segment,
     now: Instant,
   ): number {
-    let session = this.session(protocol, address, port, remoteAddress, remotePort)
-    if (session === null) {
-      session = this.begin(protocol, address, port, remoteAddress, remotePort)
-      if (session === null) return FULL
+    const session = this.session(protocol, address, port, remoteAddress, remotePort)
+    if (session !== null) {
+      if (session.connection?.pass(segment, true) ?? true) this.listOf(session).refresh(session, now)
+      return session.remote.mapping.outsidePort
     }
-    if (protocol === PROTOCOL.tcp) this.watch(session, flags, SEEN.out, SEEN.finOut)
-    this.listOf(session).refresh(session, now)
-    return session.remote.mapping.outsidePort
+    const mapping = this.mappingInside(protocol, address, port)
+    // The reset of what came in unasked is no beginning.
+    if (mapping !== null && protocol === PROTOCOL.tcp && segment.isReset) return mapping.outsidePort
+    const begun = this.begin(mapping, protocol, address, port, remoteAddress, remotePort)
+    // What is configured needs no session, so it works when there is no room for any.
+    if (begun === null) return mapping?.permanent ? mapping.outsidePort : FULL
+    begun.connection?.pass(segment, true)
+    this.listOf(begun).refresh(begun, now)
+    return begun.remote.mapping.outsidePort
   }
 
   /** The mapping that a port outside stands for, or null; `admits` says who may use it. */
@@ -136,14 +142,11 @@ export class NatTable implements Timed {
   }
 
   /** May this remote port send to a mapping? What TCP sends keeps the session. */
-  admits(mapping: Mapping, remoteAddress: number, remotePort: number, flags: number, now: Instant): boolean {
+  admits(mapping: Mapping, remoteAddress: number, remotePort: number, segment: Segment, now: Instant): boolean {
     const { protocol, insideAddress, insidePort } = mapping
     const session = this.session(protocol, insideAddress, insidePort, remoteAddress, remotePort)
     if (session !== null) {
-      if (protocol === PROTOCOL.tcp) {
-        this.watch(session, flags, SEEN.in, SEEN.finIn)
-        this.listOf(session).refresh(session, now)
-      }
+      if (session.connection?.pass(segment, false)) this.listOf(session).refresh(session, now)
       return true
     }
     if (mapping.permanent || this.filtering === 'endpointIndependent') return true
@@ -151,7 +154,7 @@ export class NatTable implements Timed {
     return this.remote(mapping, remoteAddress) !== null
   }
 
-  /** Has a mapping a session with this remote port? For errors about its packets (RFC 5508 §4.2). */
+  /** Has a mapping a session with this remote port? For errors about its packets (RFC 5508 REQ-4). */
   hasSession({ protocol, insideAddress, insidePort }: Mapping, remoteAddress: number, remotePort: number): boolean {
     return this.session(protocol, insideAddress, insidePort, remoteAddress, remotePort) !== null
   }
@@ -185,6 +188,7 @@ export class NatTable implements Timed {
   }
 
   private begin(
+    known: Mapping | null,
     protocol: number,
     address: number,
     port: number,
@@ -193,7 +197,7 @@ export class NatTable implements Timed {
   ): Session | null {
     const ofHost = this.perHost.get(address) ?? 0
     if (this.count >= this.maxSessions || ofHost >= this.maxPerHost) return null
-    const mapping = this.mappingInside(protocol, address, port) ?? this.map(protocol, address, port)
+    const mapping = known ?? this.map(protocol, address, port)
     if (mapping === null) return null
     const remote = this.remote(mapping, remoteAddress) ?? this.meet(mapping, remoteAddress)
     const session = new Session(remote, remotePort)
@@ -234,17 +238,18 @@ export class NatTable implements Timed {
     const place = this.bucket(protocol, insideAddress, insidePort)
     this.mappings[place] = without(this.mappings[place] as Mapping, mapping)
     this.outside.delete((protocol << 16) | mapping.outsidePort)
+    this.portsOf(protocol).give(mapping.outsidePort)
   }
 
+  /** The same port outside as inside if it is free, else another one; null when there is none. */
   private map(protocol: number, address: number, port: number): Mapping | null {
-    const outside = this.portFor(protocol, port)
-    return outside < 0 ? null : this.enter(new Mapping(protocol, address, port, outside, false))
+    const outside = this.portsOf(protocol).assign(port, this.random)
+    return outside === NO_PORT ? null : this.enter(new Mapping(protocol, address, port, outside, false))
   }
 
-  private configure(): void {
-    for (const { protocol, port, insideAddress, insidePort } of this.forwards) {
-      this.enter(new Mapping(protocol, insideAddress, insidePort, port, true))
-    }
+  private portsOf(protocol: number): FreePorts {
+    if (protocol === PROTOCOL.tcp) return this.tcpPorts
+    return protocol === PROTOCOL.udp ? this.udpPorts : this.identifiers
   }
 
   private enter(mapping: Mapping): Mapping {
@@ -255,48 +260,9 @@ export class NatTable implements Timed {
     return mapping
   }
 
-  /** The same port outside as inside if it is free, else one of the same range and parity (RFC 4787 §4.2). */
-  private portFor(protocol: number, wanted: number): number {
-    if (this.isFree(protocol, wanted)) return wanted
-    if (protocol === PROTOCOL.icmp) return this.search(protocol, 0, PORTS, 1)
-    const parity = wanted & 1
-    if (wanted < WELL_KNOWN) return this.search(protocol, 2 - parity, WELL_KNOWN, 2)
-    return this.search(protocol, WELL_KNOWN + parity, PORTS, 2)
-  }
-
-  /** A free one from `low` up to `high`, begun at random so that nobody guesses the next. */
-  private search(protocol: number, low: number, high: number, step: number): number {
-    const count = Math.floor((high - low + step - 1) / step)
-    const first = below(this.random, count)
-    for (let i = 0; i < count; i++) {
-      const port = low + ((first + i) % count) * step
-      if (this.isFree(protocol, port)) return port
-    }
-    return FULL
-  }
-
-  private isFree(protocol: number, port: number): boolean {
-    if (protocol !== PROTOCOL.icmp && (port === 0 || this.reserved.has(port))) return false
-    return !this.outside.has((protocol << 16) | port)
-  }
-
-  /** Takes note of what a segment says of its connection (RFC 5382 §5). */
-  private watch(session: Session, flags: number, direction: number, fin: number): void {
-    const over = (session.seen & SEEN.reset) !== 0 || isClosed(session.seen)
-    // The ports are used anew.
-    if (over && (flags & (SYN | ACK)) === SYN) session.seen = 0
-    session.seen |= direction
-    if ((flags & RST) !== 0) session.seen |= SEEN.reset
-    if ((flags & FIN) !== 0) session.seen |= fin
-  }
-
-  private listOf({ remote, seen }: Session): IdleList {
-    const { protocol } = remote.mapping
-    if (protocol === PROTOCOL.udp) return this.udp
-    if (protocol === PROTOCOL.icmp) return this.icmp
-    const both = SEEN.out | SEEN.in
-    const open = (seen & both) === both && (seen & SEEN.reset) === 0 && !isClosed(seen)
-    return open ? this.tcp : this.transitory
+  private listOf({ remote, connection }: Session): IdleList {
+    if (connection !== null) return connection.isOpen ? this.tcp : this.transitory
+    return remote.mapping.protocol === PROTOCOL.udp ? this.udp : this.icmp
   }
 
   /** Remote ports count, too: a scan of them from one port inside is not one long chain. */
@@ -309,8 +275,6 @@ export class NatTable implements Timed {
     return this.bucket(protocol, insideAddress, insidePort, remote)
   }
 }
-
-const isClosed = (seen: number): boolean => (seen & SEEN.finOut) !== 0 && (seen & SEEN.finIn) !== 0
 
 const isOf = (mapping: Mapping, protocol: number, address: number, port: number): boolean =>
   mapping.insideAddress === address && mapping.insidePort === port && mapping.protocol === protocol

@@ -139,6 +139,28 @@ scenario(
   { forwards: [{ protocol: 'tcp', port: 8080, to: `${INSIDE}:80` }] },
 )
 
+scenario(
+  'a forward works, and hears what went wrong, when there is no room for a session',
+  async (t, on) => {
+    const { net, A, S } = on
+    const [a, other] = [udp(A, 53, true), udp(A, 5000)]
+    const asking = udp(S, 4000)
+    other.socket.send('the only session', 99, OTHER)
+    await net.sim.run(seconds(1))
+    asking.socket.send('one', 53, OUTSIDE)
+    await net.sim.run(seconds(1))
+    t.strictSame(asking.got, [`${OUTSIDE}:53 one`])
+    t.strictSame(drop(on), {})
+    asking.socket.close()
+    a.socket.connect(4000, SERVER)
+    await net.sim.run(seconds(1))
+    a.socket.send('two')
+    await net.sim.run(seconds(1))
+    t.strictSame(a.errors, ['ECONNREFUSED'])
+  },
+  { forwards: [{ protocol: 'udp', port: 53, to: `${INSIDE}:53` }], maxSessions: 1 },
+)
+
 scenario('hairpin: two hosts inside meet at their ports outside', async (t, on) => {
   const { net, A, B, S } = on
   const [a, b, server] = [udp(A, 5000), udp(B, 6000), udp(S, 53)]
