@@ -175,6 +175,11 @@ export class Interception {
     return true
   }
 
+  /** Would a rule want connections to it? */
+  wants(local: Endpoint): boolean {
+    return this.rules.some((rule) => matches(rule, local))
+  }
+
   forget(request: PendingRequest): void {
     this.pending.delete(request)
   }

@@ -91,7 +91,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     this.timers = env.timers
     this.boundary = env.boundary('tcp', 'transport', REASONS)
     this.outlet = new Outlet(network, env, this.boundary, settings.connection.ttl)
-    this.resets = bucket(settings.maxResets)
+    this.resets = new TokenBucket(settings.maxResets, Math.ceil(settings.maxResets / 10))
     this.listeners = new Listeners(network)
     const random = env.random('tcp')
     this.connections = new Connections(this.outlet, this.listeners, settings, random)
@@ -222,8 +222,11 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
       return
     }
     const record = this.connections.timeWait.find(destination, seg.destinationPort, source, seg.sourcePort, link)
-    if (record !== undefined && !this.toTimeWait(record, packet, from)) return
     const listener = this.listeners.find(destination, seg.destinationPort, link)
+    if (record !== undefined) {
+      const wanted = listener !== undefined || this.interception.wants(record.local)
+      if (!this.toTimeWait(record, wanted, packet, from)) return
+    }
     const flags = seg.flags & (SYN | ACK | RST)
     if (flags === SYN) this.synArrives(listener, packet, from)
     else if (flags === ACK && listener !== undefined && this.cookieArrives(listener, packet, from)) return
@@ -232,10 +235,10 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     else this.reject(packet, from, 'noConnection')
   }
 
-  /** @returns true when the segment may open a new connection. */
-  private toTimeWait(record: TimeWaitRecord, packet: Packet, from: NetworkAddressing): boolean {
+  /** @param wanted somebody would accept a new connection. @returns true when the segment may open one. */
+  private toTimeWait(record: TimeWaitRecord, wanted: boolean, packet: Packet, from: NetworkAddressing): boolean {
     const now = this.outlet.now()
-    const verdict = inTimeWait(record, this.seg)
+    const verdict = inTimeWait(record, this.seg, wanted)
     if (verdict === 'reopen') return true
     if (verdict === 'restart') this.connections.timeWait.restart(record, now)
     if (isAnswered(record, verdict, this.seg, now)) {
@@ -254,7 +257,8 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     const now = this.outlet.now()
     if ((seg.flags & FIN) !== 0) {
       // No use for it is known but probing for what may be behind a filter.
-      this.boundary.drop(packet, 'synFin')
+      if (listener === undefined) this.reject(packet, from, 'noListener')
+      else this.boundary.drop(packet, 'synFin')
       return
     }
     const flow = this.flowOf(from)
@@ -437,8 +441,6 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     this.connections.timeWait.clear()
   }
 }
-
-const bucket = (perSecond: number): TokenBucket => new TokenBucket(perSecond, Math.ceil(perSecond / 10))
 
 /** Something is to be sent, or may have to be sent again. */
 function isWaiting(tcb: Tcb): boolean {

@@ -59,14 +59,18 @@ export class TimeWaitRecord implements Flow, Challenger {
 /** What a segment for such a connection calls for (RFC 9293 §3.10.7.4, RFC 1337, RFC 6191). */
 export type TimeWaitVerdict = 'ignore' | 'ignoreReset' | 'acknowledge' | 'restart' | 'reopen'
 
-/** Decides; changes nothing. */
-export function inTimeWait(record: TimeWaitRecord, seg: Segment): TimeWaitVerdict {
+/**
+ * Decides; changes nothing.
+ * @param wanted somebody would accept a new connection. Else a SYN is answered as any that is not expected, and the peer
+ * finds out by itself whether it is old.
+ */
+export function inTimeWait(record: TimeWaitRecord, seg: Segment, wanted: boolean): TimeWaitVerdict {
   // A RST must not end TIME-WAIT early (RFC 1337 §3 fix F1)
   if ((seg.flags & RST) !== 0) return 'ignoreReset'
   if ((seg.flags & SYN) !== 0) {
     const newer = record.timestamps && seg.hasTimestamps && after(seg.tsval, record.tsRecent)
     const older = record.timestamps && seg.hasTimestamps && before(seg.tsval, record.tsRecent)
-    const opens = (seg.flags & ACK) === 0 && (newer || (!older && after(seg.seq, record.rcvNxt)))
+    const opens = wanted && (seg.flags & ACK) === 0 && (newer || (!older && after(seg.seq, record.rcvNxt)))
     return opens ? 'reopen' : 'acknowledge'
   }
   if (record.timestamps && seg.hasTimestamps && before(seg.tsval, record.tsRecent)) return 'acknowledge'

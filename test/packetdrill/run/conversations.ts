@@ -61,9 +61,10 @@ export class Conversations {
     const { ports } = body
     if (ports !== undefined && ports.source !== 0) return this.named(ports.source, ports.destination, body)
     if (this.current !== undefined && !this.listening) return this.current
-    this.listening = false
     this.current = this.add(new Flow(this.localPort, this.nextPort++), false)
-    this.current.flow.peerBegins(body.seq)
+    // Where nobody listens nothing begins: the numbers of what comes, and of the reset that answers it, are absolute.
+    if (this.listening) this.current.flow.peerBegins(body.seq)
+    this.listening = false
     return this.current
   }
 

@@ -33,6 +33,17 @@ t.test('TIME-WAIT: segments are answered, the expected ACK is not, RST is ignore
   t.equal([...s.sockets.list()].length, 1)
 })
 
+t.test('TIME-WAIT: a SYN that nobody wants is answered like an old one (RFC 9293 §3.10.7.4)', async (t) => {
+  const s = new Script()
+  timeWait(s)
+  for (const line of ['S 3:3', 'S 65701:65701', 'S 65702:65702 <mss 1000>']) {
+    s.in(line)
+    s.out('. 2:2 ack 2')
+  }
+  t.equal(s.drops('timeWait'), 3)
+  t.equal([...s.sockets.list()].length, 1)
+})
+
 t.test("TIME-WAIT: the peer's FIN again starts 2 MSL again", async (t) => {
   const s = new Script()
   timeWait(s)
