@@ -73,6 +73,27 @@ check('send in all its forms', async (t, dgram) => {
   b.close()
 })
 
+check('0.0.0.0 is this node', async (t, dgram) => {
+  const socket = dgram.createSocket('udp4')
+  const bound = once(socket, 'listening')
+  socket.bind(0)
+  await bound
+  const { port } = socket.address()
+  socket.on('message', (octets) => got.push(String(octets)))
+  const got: string[] = []
+  socket.send('sent', port, '0.0.0.0')
+  await once(socket, 'message')
+  const other = dgram.createSocket('udp4')
+  other.connect(port, '0.0.0.0')
+  await once(other, 'connect')
+  t.equal(other.remoteAddress().address, '127.0.0.1')
+  other.send('connected')
+  await once(socket, 'message')
+  t.strictSame(got, ['sent', 'connected'])
+  socket.close()
+  other.close()
+})
+
 check('an unbound socket binds itself', async (t, dgram) => {
   const b = await bound(dgram)
   const a = dgram.createSocket('udp4')

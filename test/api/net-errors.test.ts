@@ -1,5 +1,5 @@
 /** Wrong usage throws at once, with Node's codes; the network's failures are emitted, with Node's codes and ours. */
-import { once, pair, record } from './events.ts'
+import { once, pair, readAll, record } from './events.ts'
 import { check } from './subjects.ts'
 
 type Failure = Error & { code: string; errno?: number; syscall?: string; address?: string; port?: number }
@@ -22,6 +22,40 @@ check('nobody listens: ECONNREFUSED', async (t, subject) => {
   t.match(error.message, `connect ECONNREFUSED ${subject.address}:${port}`)
   t.strictSame(log, ['socket connectionAttemptFailed', 'socket error ECONNREFUSED', 'socket close true'])
   t.equal(socket.connecting, false)
+})
+
+check('a connection from a certain port: the error says from where', async (t, subject) => {
+  const { server, near, far, port } = await pair(subject)
+  near.destroy()
+  far.destroy()
+  await new Promise<void>((resolve) => server.close(() => resolve()))
+  for (const localAddress of [subject.clientAddress, undefined]) {
+    const localPort = localAddress === undefined ? 45_678 : 45_679
+    const socket = subject.client.connect({ port, host: subject.address, localAddress, localPort })
+    const error = await once<Failure>(socket, 'error')
+    const from = localAddress ?? '0.0.0.0'
+    t.match(error, { code: 'ECONNREFUSED', port, localAddress: from, localPort })
+    t.match(error.message, `connect ECONNREFUSED ${subject.address}:${port} - Local (${from}:${localPort})`)
+  }
+  const socket = subject.client.connect(port, subject.address)
+  t.notOk('localPort' in (await once<Failure>(socket, 'error')), 'a port that nobody asked for is of no interest')
+})
+
+check('0.0.0.0 is this node', async (t, subject) => {
+  const server = subject.client.createServer((socket) => socket.end('here'))
+  const listening = once(server, 'listening')
+  server.listen(0, '127.0.0.1')
+  await listening
+  const { port } = server.address() as { port: number }
+  const socket = subject.client.connect(port, '0.0.0.0')
+  t.equal(socket.autoSelectFamilyAttemptedAddresses, undefined, 'one address, no list of attempts')
+  socket.once('connect', () => t.equal(socket.remoteAddress, '127.0.0.1'))
+  t.equal(String(await readAll(socket)), 'here')
+  t.equal(socket.autoSelectFamilyAttemptedAddresses, undefined)
+  socket.destroy()
+  await new Promise<void>((resolve) => server.close(() => resolve()))
+  const error = await once<Failure>(subject.client.connect(port, '0.0.0.0'), 'error')
+  t.match(error, { code: 'ECONNREFUSED', address: '0.0.0.0', port })
 })
 
 check('a port that is taken: EADDRINUSE, emitted by the server', async (t, subject) => {

@@ -19,7 +19,7 @@ import { NET_EVENTS } from './diagnostics.ts'
 import { asCall, coded } from './errors.ts'
 import { IdleTimer } from './idle.ts'
 import { lingering, UNHEARD } from './lingering.ts'
-import { type Place, placeOf } from './place.ts'
+import { type Dialled, type Place, placeOf } from './place.ts'
 
 /** Largest chunk handed to a stream at once, as in Node. */
 const CHUNK_OCTETS = 65_536
@@ -52,6 +52,8 @@ export class Channel implements ConnectionHandler {
   onread: OnReadOpts | null = null
   /** Addresses are shown as those of IPv6, as the socket of a host would that is of IPv6. */
   mapped = false
+  /** Where the newest `connect` leads, as its errors tell it. */
+  dialled: Dialled | undefined
   private connection: Connection | null = null
   private readonly context: Context<NetStreams>
   private readonly socket: Duplex
@@ -260,7 +262,8 @@ export class Channel implements ConnectionHandler {
       return
     }
     if (error !== null) {
-      const { family, ...place } = placeOf(connection.remote, this.mapped)
+      const { family, ...remote } = placeOf(connection.remote, this.mapped)
+      const place = this.connecting && this.dialled !== undefined ? this.dialled : remote
       const failure = asCall(error, this.connecting ? 'connect' : this.queue !== null ? 'write' : 'read', place)
       if (this.connecting) {
         const number = family === 'IPv4' ? 4 : 6

@@ -5,7 +5,7 @@ import type { Context } from './context.ts'
 import type { DatagramSocketOptions, SendPlan } from './dgram-arguments.ts'
 import { Outbox } from './dgram-outbox.ts'
 import { asCall, netError } from './errors.ts'
-import { askLookup, type Found, familyOf, invalidAddress, textOf } from './names.ts'
+import { askLookup, type Found, familyOf, invalidAddress, reachable, textOf } from './names.ts'
 
 /** Datagrams by any transport. */
 export type NetDatagrams = Pick<PlainSockets, 'datagram' | 'ipv6' | 'sourceOf'>
@@ -98,7 +98,8 @@ export class DgramSender {
         if (!below.send(octets, 0, octets.length)) this.outbox.full = true
       } else {
         if (familyOf(to) !== this.family) throw otherFamily(to, port)
-        if (!below.send(octets, 0, octets.length, to.address, port, to.zone || undefined)) this.outbox.full = true
+        const address = reachable(to.address)
+        if (!below.send(octets, 0, octets.length, address, port, to.zone || undefined)) this.outbox.full = true
       }
     } catch (error) {
       const place = to === undefined ? {} : { address: textOf(to), port }

@@ -21,7 +21,7 @@ import { notBound, notConnected } from './dgram-errors.ts'
 import { attempt, DgramMemberships } from './dgram-memberships.ts'
 import { DgramSender, type NetDatagrams } from './dgram-sender.ts'
 import { asCall, coded, invalidArgType, requireFunction, validPort } from './errors.ts'
-import { type Found, familyOf, textOf } from './names.ts'
+import { type Found, familyOf, reachable, textOf } from './names.ts'
 import { type Place, placeOf } from './place.ts'
 
 /** What `bind` takes: Node's options. */
@@ -318,7 +318,7 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
     if (to !== undefined) {
       try {
         if (familyOf(to) !== this.#sender.family) throw new NetError('EINVAL', 'an address of the other family')
-        this.#below.connect(to.address, port, to.zone || undefined)
+        this.#below.connect(reachable(to.address), port, to.zone || undefined)
       } catch (thrown) {
         failure = asCall(thrown, 'connect', { address: textOf(to), port })
       }

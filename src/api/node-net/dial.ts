@@ -7,8 +7,17 @@ import { Attempts } from './attempts.ts'
 import type { Channel } from './channel.ts'
 import type { Context, NetStreams } from './context.ts'
 import { asCall, coded, netError } from './errors.ts'
-import { type Answer, askLookup, type Found, familyOf, invalidAddress, textOf, tryParseFound } from './names.ts'
-import type { Place } from './place.ts'
+import {
+  type Answer,
+  askLookup,
+  type Found,
+  familyOf,
+  invalidAddress,
+  reachable,
+  textOf,
+  tryParseFound,
+} from './names.ts'
+import type { Dialled } from './place.ts'
 import type { Socket } from './socket.ts'
 
 /** One call of `connect`, and all that it concerns. */
@@ -123,17 +132,23 @@ export function attempt(
     const { port, localAddress, localPort } = plan
     const link = plan.link ?? (zone === '' ? undefined : zone)
     const options = connectionOptions(channel, plan.tcp)
+    const to = reachable(address)
     channel.mapped = mapped
-    channel.attach(context.below.stream.connect({ address, port, localAddress, localPort, link, options }, handler))
+    channel.dialled = place
+    channel.attach(context.below.stream.connect({ address: to, port, localAddress, localPort, link, options }, handler))
     return undefined
   } catch (error) {
     return { error: asBind(error, plan) ?? asCall(error, 'connect', place), tried: true }
   }
 }
 
-/** Where an attempt leads, as Node says it. */
-export function placeOfAttempt(found: Found, { port }: ConnectPlan): Pick<Place, 'address' | 'port'> {
-  return { address: textOf(found), port }
+/** Where an attempt leads, and from which port if one was asked for, as Node says it. */
+export function placeOfAttempt(found: Found, plan: ConnectPlan): Dialled {
+  const { port, localAddress, localPort = 0 } = plan
+  const place = { address: textOf(found), port }
+  if (localPort === 0) return place
+  const address = localAddress?.toString() ?? (familyOf(found) === 4 ? '0.0.0.0' : '::')
+  return { ...place, local: { address, port: localPort } }
 }
 
 function invalidFamily(family: unknown, { host, port }: ConnectPlan): Error {

@@ -2,6 +2,7 @@
 import { constants } from 'node:os'
 import { inspect } from 'node:util'
 import { NetError } from '../../kernel/errors.ts'
+import type { Where } from './place.ts'
 
 /** Platforms number them differently; libuv and Node negate them. */
 const NUMBERS: Readonly<Record<string, number | undefined>> = constants.errno
@@ -12,19 +13,14 @@ export function coded<E extends Error>(error: E, code: string): E & { code: stri
 }
 
 /**
- * @param place where; port 0 is none, as in Node.
  * @returns a NetError with Node's number for its code; its message starts as Node's does: 'bind EADDRINUSE 10.0.0.1:80'.
  */
-export function netError(
-  code: string,
-  syscall: string,
-  detail: string,
-  place: { address?: string | undefined; port?: number | undefined } = {},
-  from?: NetError,
-): NetError {
+export function netError(code: string, syscall: string, detail: string, place: Where = {}, from?: NetError): NetError {
   const port = place.port || undefined
   const where = place.address === undefined ? '' : ` ${place.address}${port === undefined ? '' : `:${port}`}`
-  const error = new NetError(code, `${syscall} ${code}${where}${detail === '' ? '' : ` (${detail})`}`, {
+  const { local } = place
+  const own = local === undefined ? '' : ` - Local (${local.address}:${local.port})`
+  const error = new NetError(code, `${syscall} ${code}${where}${own}${detail === '' ? '' : ` (${detail})`}`, {
     syscall,
     address: place.address,
     port,
@@ -35,15 +31,12 @@ export function netError(
   })
   const number = NUMBERS[code]
   error.errno = number === undefined ? undefined : -number
+  if (local !== undefined) Object.assign(error, { localAddress: local.address, localPort: local.port })
   return error
 }
 
 /** The error of a tier below as this call's error: with its syscall and place, and all that it knew about the reason. */
-export function asCall(
-  error: unknown,
-  syscall: string,
-  place: { address?: string | undefined; port?: number | undefined } = {},
-): Error {
+export function asCall(error: unknown, syscall: string, place: Where = {}): Error {
   if (!NetError.is(error)) return error instanceof Error ? error : new Error(String(error))
   const detail = [explanation(error), error.rfc].filter((part) => part !== undefined && part !== '').join('; ')
   return netError(error.code, syscall, detail, place, error)

@@ -2,7 +2,7 @@
  * From names to addresses, without a resolver: literals, `localhost`, the node's `hosts`, and whatever `lookup` function
  * the caller brings. Anything else is ENOTFOUND, and the message says what can be configured.
  */
-import { formatScoped, type IpAddress, splitZone, tryParseAddress } from '../../kernel/address.ts'
+import { formatScoped, IpAddress, splitZone, tryParseAddress } from '../../kernel/address.ts'
 import { orderDestinations } from '../../kernel/address-selection.ts'
 import { NetError } from '../../kernel/errors.ts'
 import type { PlainSockets, SourceOf } from '../sockets.ts'
@@ -54,6 +54,15 @@ export const textOf = ({ address, zone, mapped }: Found): string =>
 
 /** The family that Node takes an address for. */
 export const familyOf = ({ address, mapped }: Found): 4 | 6 => (address.isIpv4 && !mapped ? 4 : 6)
+
+const LOOPBACK_IPV4 = IpAddress.ipv4(0x7f00_0001)
+const LOOPBACK_IPV6 = new IpAddress(0, 0, 0, 1)
+
+/** Where packets to an address go: those to 0.0.0.0 and :: to this node itself, as other systems have it. */
+export function reachable(address: IpAddress): IpAddress {
+  if (!address.isUnspecified) return address
+  return address.isIpv4 ? LOOPBACK_IPV4 : LOOPBACK_IPV6
+}
 
 export class Names {
   /** In lower case. */

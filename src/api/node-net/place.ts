@@ -9,6 +9,21 @@ export interface Place {
   readonly port: number
 }
 
+/** Where a call failed, for its error. */
+export interface Where {
+  readonly address?: string | undefined
+  /** 0 is none, as in Node. */
+  readonly port?: number | undefined
+  /** Our own end, where a connection was asked to come from a certain port. */
+  readonly local?: Omit<Place, 'family'> | undefined
+}
+
+/** Where a connection is to lead. */
+export interface Dialled extends Where {
+  readonly address: string
+  readonly port: number
+}
+
 /** @returns an endpoint in Node's form. @param mapped show an IPv4 address as one of IPv6: '::ffff:10.0.0.1'. */
 export function placeOf({ address, port, zone = '' }: Endpoint, mapped = false): Place {
   if (!address.isIpv4) return { address: formatScoped(address, zone), family: 'IPv6', port }

@@ -27,8 +27,8 @@ export class Socket extends Duplex implements net.Socket {
   declare timeout?: number
   /** The server that accepted it. Assigned by servers, Node's HTTP server included. */
   server: unknown = null
-  /** 'address:port' of each attempt of the newest `connect`, where a name had several addresses. */
-  autoSelectFamilyAttemptedAddresses: string[] = []
+  /** 'address:port' of each attempt of `connect`, once a name had several addresses. */
+  declare autoSelectFamilyAttemptedAddresses: string[]
   readonly #context: Context<NetStreams>
   readonly #channel: Channel
   /** Of the newest connection. */
@@ -149,7 +149,6 @@ export class Socket extends Duplex implements net.Socket {
     if (Object.hasOwn(this, 'write')) Reflect.deleteProperty(this, 'write')
     if (this.destroyed) revive(this)
     this.#channel.begin()
-    this.autoSelectFamilyAttemptedAddresses = []
     process.nextTick(dial, this.#call(plan, this.#listen()))
     return this
   }
