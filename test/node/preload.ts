@@ -1,11 +1,10 @@
 /**
  * What a test of Node's is started with (`--import`): `require('net')` and `require('dgram')` give it a node's own, and all
- * else goes through the node by `netstrata/register`. With the node goes what it does not have yet: IPv6, as a host without.
+ * else goes through the node by `netstrata/register`.
  */
 import Module from 'node:module'
-import os from 'node:os'
 import { ethernet } from '../../layers/datalink/index.ts'
-import { ip, ipv4 } from '../../layers/network/index.ts'
+import { ip, ipv4, ipv6 } from '../../layers/network/index.ts'
 import { cable } from '../../layers/physical/index.ts'
 import { sockets } from '../../layers/transport/sockets.ts'
 import { tcp } from '../../layers/transport/tcp/tcp.ts'
@@ -17,18 +16,16 @@ import { boot } from '../../src/runtime/real-time.ts'
 /** As Node loads its modules; undocumented, and the same since its first days. */
 const loader = Module as unknown as { _load(id: string, ...rest: unknown[]): unknown }
 
-const { networkInterfaces } = os
-os.networkInterfaces = () =>
-  Object.fromEntries(
-    Object.entries(networkInterfaces()).map(([name, addresses]) => [
-      name,
-      addresses?.filter(({ family }) => family === 'IPv4'),
-    ]),
-  )
-
 if (process.env.NETSTRATA_NODE_TESTS === 'ours') {
   const [end] = cable()
-  const node = await boot(stack(end, ethernet(), ip(ipv4({ address: '10.0.0.1/24' })), sockets(tcp(), udp())))
+  const node = await boot(
+    stack(
+      end,
+      ethernet(),
+      ip(ipv4({ address: '10.0.0.1/24' }), ipv6({ address: '2001:db8::1/64' })),
+      sockets(tcp(), udp()),
+    ),
+  )
   register(node)
   // Tests exchange functions of the modules: each has copies of its own.
   const ours = new Map<string, object>([
