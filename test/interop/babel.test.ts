@@ -4,7 +4,7 @@
  *
  *    a: babeld ── b: ours ══ c: bird        ══ with HMAC-SHA256
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -24,13 +24,13 @@ import {
   tcp,
   udp,
 } from '../../src/index.ts'
+import { babeld, babelIn, bird, comes, KEY, kernelRouter, pings } from './babel-peers.ts'
 import type { SpeakerOptions } from './babel-speaker.ts'
-import { type Cleaning, type Namespace, namespace, oracle, run } from './helpers.ts'
+import { type Namespace, oracle, run } from './helpers.ts'
 
 t.setTimeout(120_000)
 const skip = oracle('root', 'tun', 'ip', 'ping', 'tshark', 'tcpdump', 'babeld', 'bird')
 
-const KEY = '00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff'
 const SPEAKER = fileURLToPath(new URL('./babel-speaker.ts', import.meta.url))
 
 /** Joins two namespaces by a link called by both their letters. */
@@ -40,72 +40,6 @@ function link(a: Namespace, b: Namespace, near: string, far: string, net: string
     end.ip('addr', 'add', `${net}.${host}/24`, 'dev', device)
     end.ip('link', 'set', device, 'up')
   }
-}
-
-/** Starts a daemon that says nothing when it is ready. */
-const begin = (inside: Namespace, ...command: readonly string[]): Promise<void> =>
-  inside.start(/started/, 'sh', '-c', 'echo started; exec "$@"', 'sh', ...command)
-
-/** Asks until it holds, for `limitMs`. */
-async function comes(holds: () => Promise<boolean>, limitMs: number): Promise<boolean> {
-  for (const end = Date.now() + limitMs; Date.now() < end; ) {
-    if (await holds()) return true
-    await new Promise((resolve) => setTimeout(resolve, 200))
-  }
-  return false
-}
-
-const pings = (from: Namespace, source: string, to: string) => async (): Promise<boolean> =>
-  (await from.run('ping', '-c', '1', '-W', '1', '-I', source, to)).code === 0
-
-/** babeld on a device; it announces the namespace's addresses 10.255.0.0/16 and fd00:255::/32. */
-function babeld(inside: Namespace, folder: string, device: string): Promise<void> {
-  const local = ['ip 10.255.0.0/16', 'ip fd00:255::/32', 'deny'].flatMap((rule) => ['-C', `redistribute local ${rule}`])
-  return begin(
-    inside,
-    'babeld',
-    ...['-I', join(folder, 'babeld.pid'), '-S', join(folder, 'babeld.state'), '-h', '1', '-H', '1'],
-    ...['-C', 'default type wired', ...local, device],
-  )
-}
-
-/** bird on a device, authenticated; it announces what is on the loopback. @returns the path of its control socket. */
-async function bird(
-  inside: Namespace,
-  folder: string,
-  device: string,
-  algorithm: 'hmac sha256' | 'blake2s128',
-): Promise<string> {
-  const file = join(folder, 'bird.conf')
-  writeFileSync(
-    file,
-    `router id 10.255.0.3;
-     protocol device { scan time 1; }
-     protocol direct { ipv4; ipv6; interface "lo"; }
-     protocol kernel { ipv4 { export where source = RTS_BABEL; }; }
-     protocol kernel { ipv6 { export where source = RTS_BABEL; }; }
-     protocol babel {
-       interface "${device}" {
-         type wired; hello interval 1 s; update interval 4 s;
-         authentication mac; password ${KEY.replace(/(..)(?!$)/g, '$1:')} { algorithm ${algorithm}; };
-       };
-       ipv4 { import all; export all; };
-       ipv6 { import all; export all; };
-     }`,
-  )
-  const control = join(folder, 'bird.ctl')
-  await begin(inside, 'bird', '-f', '-c', file, '-s', control, '-P', join(folder, 'bird.pid'))
-  return control
-}
-
-/** A router of the kernel's, with addresses of its own that are to be found by others. */
-async function kernelRouter(t: Cleaning, number: number): Promise<Namespace> {
-  const router = namespace(t)
-  await router.run('sysctl', '-q', '-w', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1')
-  await router.run('sysctl', '-q', '-w', 'net.ipv6.conf.default.accept_dad=0', 'net.ipv6.conf.all.accept_dad=0')
-  router.ip('addr', 'add', `10.255.0.${number}/32`, 'dev', 'lo')
-  router.ip('addr', 'add', `fd00:255::${number}/128`, 'dev', 'lo')
-  return router
 }
 
 t.test('between babeld and bird', { skip }, async (t) => {
@@ -144,15 +78,9 @@ t.test('between babeld and bird', { skip }, async (t) => {
   t.ok(await comes(pings(c, '10.255.0.3', '10.255.0.1'), 15_000), 'IPv4 when it is healed')
   t.ok(await comes(pings(c, 'fd00:255::3', 'fd00:255::1'), 5_000), 'and IPv6')
 
-  const fields = ['-T', 'fields', '-e', 'babel.message.type', '-e', '_ws.malformed']
-  const { output } = await run('tshark', '-n', '-r', capture, '-Y', 'babel || _ws.malformed', ...fields)
-  const packets = output.split('\n').filter((line) => /^[\d,]+\t/.test(line))
-  t.ok(packets.length > 20, `${packets.length} packets captured`)
-  t.notOk(
-    packets.some((line) => /malformed/i.test(line)),
-    'none is malformed',
-  )
-  const types = new Set(packets.flatMap((line) => (line.split('\t')[0] ?? '').split(',')))
+  const { packets, malformed, types } = await babelIn(b, capture)
+  t.ok(packets > 20, `${packets} packets captured`)
+  t.equal(malformed, 0, 'none is malformed')
   for (const type of ['4', '5', '6', '7', '8', '9', '16', '17']) t.ok(types.has(type), `TLV ${type} was there`)
 })
 

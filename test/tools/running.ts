@@ -9,7 +9,12 @@ import { fileURLToPath } from 'node:url'
 import type t from 'tap'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..')
-const cli = join(root, 'tools/cli.ts')
+/** How the program is called: its sources, through a loader. */
+const SOURCES: readonly string[] = [
+  process.execPath,
+  `--import=${import.meta.resolve('tsx')}`,
+  join(root, 'tools/cli.ts'),
+]
 
 /** How a command ended, and all it said. */
 export interface Ended {
@@ -25,7 +30,8 @@ export class Running {
   err = ''
   private readonly closed: Promise<unknown>
 
-  constructor(args: readonly string[], folder: string, input: string | undefined) {
+  /** @param command the program with its arguments. */
+  constructor(command: readonly string[], folder: string, input: string | undefined) {
     // Sources run through a loader, which resolves names by the project it is told of.
     const env = {
       ...process.env,
@@ -33,7 +39,8 @@ export class Running {
       NO_COLOR: '1',
       TSX_TSCONFIG_PATH: join(root, 'tsconfig.json'),
     }
-    this.child = spawn(process.execPath, [`--import=${import.meta.resolve('tsx')}`, cli, ...args], { env, cwd: folder })
+    const [program = '', ...args] = command
+    this.child = spawn(program, args, { env, cwd: folder })
     this.closed = once(this.child, 'close')
     this.child.stdout?.on('data', (chunk) => {
       this.out += chunk
@@ -71,18 +78,24 @@ export class Running {
 export class Commands {
   /** Where they run: a folder of the test, removed at its end. */
   readonly folder: string = mkdtempSync(join(tmpdir(), 'ns-cli-'))
+  private readonly program: readonly string[]
   private readonly started: Running[] = []
 
-  constructor(test: Pick<typeof t, 'teardown'>) {
+  /** @param program how it is called. */
+  constructor(test: Pick<typeof t, 'teardown'>, program: readonly string[] = SOURCES) {
+    this.program = program
     test.teardown(() => {
       for (const { child } of this.started) child.kill('SIGKILL')
       rmSync(this.folder, { recursive: true, force: true })
     })
   }
 
-  /** @param input goes to stdin, which then stays open; without it, stdin ends at once. */
-  start(args: readonly string[], input?: string): Running {
-    const running = new Running(args, this.folder, input)
+  /**
+   * @param input goes to stdin, which then stays open; without it, stdin ends at once.
+   * @param inside what stands before the program: `ip netns exec NAME`.
+   */
+  start(args: readonly string[], input?: string, inside: readonly string[] = []): Running {
+    const running = new Running([...inside, ...this.program, ...args], this.folder, input)
     this.started.push(running)
     return running
   }

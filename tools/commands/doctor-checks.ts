@@ -2,6 +2,7 @@
 import { accessSync, constants } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { RouteEntry } from '../../src/index.ts'
+import { formatScoped, parseAddress } from '../../src/kernel/address.ts'
 import { ask } from '../control/client.ts'
 import type { LinkStatus, NodeStatus, PingAnswer } from '../control/node-methods.ts'
 import { CommandError, EXIT } from '../exit.ts'
@@ -72,9 +73,9 @@ export async function* checkNode(node: string): AsyncGenerator<Finding> {
   const links = (await ask(node, 'links')) as LinkStatus[]
   for (const link of links) yield* linkFindings(link)
   const routes = (await ask(node, 'routes')) as RouteEntry[]
-  for (const [via, name] of nextHops(routes)) {
-    const mtu = links.find((link) => link.name === name)?.mtu ?? 0
-    yield await reachable(node, via, name, mtu)
+  for (const { via, link } of nextHops(routes)) {
+    const mtu = links.find(({ name }) => name === link)?.mtu ?? 0
+    yield await reachable(node, via, link, mtu)
   }
 }
 
@@ -120,19 +121,29 @@ function* linkFindings(link: LinkStatus): Generator<Finding> {
   }
 }
 
-/** Each next hop once, with its link. */
-const nextHops = (routes: readonly RouteEntry[]): Map<string, string> =>
-  new Map(routes.flatMap(({ via, link }) => (via === undefined || link === undefined ? [] : [[via, link] as const])))
+interface NextHop {
+  readonly via: string
+  readonly link: string
+}
+
+/** Each next hop once. A link-local address may be one on several links. */
+function nextHops(routes: readonly RouteEntry[]): Iterable<NextHop> {
+  const hops = new Map<string, NextHop>()
+  for (const { via, link } of routes)
+    if (via !== undefined && link !== undefined) hops.set(`${via} on ${link}`, { via, link })
+  return hops.values()
+}
 
 /** The next hop answers, and gets packets as large as the link says. */
 async function reachable(node: string, via: string, link: string, mtu: number): Promise<Finding> {
   const check = `next hop ${via} on ${link}`
-  const echo = await echoed(node, via, undefined)
+  const host = formatScoped(parseAddress(via), link)
+  const echo = await echoed(node, host, undefined)
   if (echo === undefined) {
     const advice = `see whether it runs, and whether its link and the peer= of ${link} meet`
     return { check, result: 'failed', detail: 'it does not answer', advice }
   }
-  if ((await echoed(node, via, mtu - echoOctets(via))) !== undefined) {
+  if ((await echoed(node, host, mtu - echoOctets(via))) !== undefined) {
     const detail = `it answers after ${(echo.reply.roundTrip / 1000).toFixed(1)} ms, also to packets of ${mtu} octets`
     return { check, result: 'ok', detail }
   }
