@@ -138,7 +138,7 @@ function wrongRoute({ prefix, via, link, action }: DeclaredRoute, { links }: Rou
   if (link !== undefined && !Object.hasOwn(links, link)) return noLink(link, links)
   if (via === undefined) return link === undefined ? 'a route needs `via`, the next hop, or `link`' : undefined
   const hop = parseAddress(via)
-  if (hop.isIpv4 !== parsePrefix(prefix).address.isIpv4) return `${via} and ${prefix} are of different families`
+  if (hop.isIpv4 && !parsePrefix(prefix).address.isIpv4) return `${via} and ${prefix} are of different families`
   const own = Object.values(links).flatMap(({ addresses }) => addresses)
   if (own.some((address) => parsePrefix(address).address.equals(hop))) return `${via} is this router itself`
   if (link !== undefined || linkTowards(via, links) !== undefined) return undefined

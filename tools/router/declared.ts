@@ -46,6 +46,6 @@ export function usesIpv6(file: RouterFile): boolean {
   if (file.babel !== undefined || file.rip?.versions?.includes('ripng') === true) return true
   if (links.some(({ advertise }) => advertise !== undefined)) return true
   const addresses = links.flatMap((link) => link.addresses)
-  const prefixes = [...addresses, ...declaredRoutes(file).map(({ prefix }) => prefix)]
+  const prefixes = [...addresses, ...declaredRoutes(file).flatMap(({ prefix, via }) => [prefix, via ?? prefix])]
   return prefixes.some((prefix) => !parsePrefix(prefix).address.isIpv4)
 }

@@ -70,6 +70,11 @@ t.test('contradictions are told where they show, all at once', async (t) => {
     [`${LINKS}routes: [{ prefix: 10.9.0.0/16, link: c }]`, /routes\.0: there is no link 'c'; there are: a, b/],
     [`${LINKS}routes: [{ prefix: 'fd00::/8', via: 10.0.1.2 }]`, /routes\.0: .*different families/],
     [`${LINKS}routes: [{ prefix: 10.9.0.0/16, link: a, action: blackhole }]`, /routes\.0: a route that is blackhole/],
+    [`${LINKS}routes: [{ prefix: 10.9.0.0/16, via: 'fe80::1' }]`, /routes\.0: fe80::1 is on no network/],
+    [
+      `${LINKS}ipv6: false\nroutes: [{ prefix: 10.9.0.0/16, via: 'fe80::1', link: a }]`,
+      /ipv6: there are addresses or routes of IPv6/,
+    ],
     [`${LINKS}ipv6: false\nroutes: [{ prefix: '::/0', link: a }]`, /:4:7: ipv6: there are addresses or routes of IPv6/],
     [LINKS.replace("7000'", "7000,mtu=1200'").concat('ipv6: true'), /links\.a\.link: IPv6 needs an mtu of 1280/],
     [

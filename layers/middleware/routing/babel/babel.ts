@@ -3,7 +3,7 @@
  * other program: what it learns it adds to the routes, and what others have put there it announces as it was told.
  */
 import type { DatagramSocket, Endpoint, Sockets } from '../../../../src/api/sockets.ts'
-import { IpAddress, parsePrefix } from '../../../../src/kernel/address.ts'
+import { IpAddress, parseAddress, parsePrefix } from '../../../../src/kernel/address.ts'
 import { type Duration, type Instant, ms } from '../../../../src/kernel/clock.ts'
 import { Drive } from '../../../../src/kernel/drive.ts'
 import type { Env } from '../../../../src/kernel/env.ts'
@@ -50,7 +50,8 @@ const FAREWELL: Duration = ms(5)
 
 /**
  * A router of Babel: `stack(…, sockets(tcp(), udp()), babel({ interfaces: { eth0: {} }, redistribute: [{ origin: 'link', action: 'allow' }] }))`.
- * The node should forward, and needs IPv6; IPv4 destinations go by the IPv4 addresses of the links.
+ * The node should forward, and needs IPv6. IPv4 destinations go by the links' IPv4 addresses, or by IPv6 where there are none
+ * (RFC 9229); a node without IPv4 takes none.
  * @throws TypeError ERR_INVALID_ARG_VALUE, RangeError ERR_OUT_OF_RANGE — an option makes no sense; at once.
  */
 export function babel(options: BabelOptions): Layer<Sockets, Sockets & { readonly babel: BabelControl }> {
@@ -92,8 +93,14 @@ class Router implements BabelControl {
     const [routerHigh, routerLow] = routerIdOf(options.routerId, this.random)
     this.routerId = formatRouter(routerHigh, routerLow)
     const { accept, announce } = settings
-    const { random } = this
-    this.machine = new Machine({ routerHigh, routerLow, random, acceptFilter: accept, announceFilter: announce })
+    const hasIpv4 = sockets.sourceOf?.(LOOPBACK) !== undefined
+    this.machine = new Machine({
+      routerHigh,
+      routerLow,
+      random: this.random,
+      acceptFilter: (prefix, metric, on) => (hasIpv4 || !prefix.address.isIpv4 ? accept(prefix, metric, on) : INFINITY),
+      announceFilter: announce,
+    })
     this.drops = this.machine.drops
     this.drive = new Drive(this.machine, env.timers, this)
     this.always = new Map((options.announce ?? []).map((prefix) => [prefixText(prefix), 0]))
@@ -241,6 +248,7 @@ class Router implements BabelControl {
 }
 
 const MULTICAST = 0xff
+const LOOPBACK = parseAddress('127.0.0.1')
 /** CS6, as routers speak to routers (RFC 4594 §3.2). */
 const INTERNET_CONTROL = 0xc0
 

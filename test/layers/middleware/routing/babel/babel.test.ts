@@ -98,6 +98,47 @@ t.test('routes of both families are learnt, given to the node, and taken back', 
   await sim.close()
 })
 
+t.test('IPv4 goes over links that have no addresses of it', async (t) => {
+  const sim = new Simulation({ seed: 5 })
+  const [ab, ba] = cable({ medium: 'ethernet', delay: ms(1) })
+  const [bc, cb] = cable({ medium: 'ethernet', delay: ms(1) })
+  const [inA] = cable({ medium: 'ethernet' })
+  const [inC] = cable({ medium: 'ethernet' })
+  const a = router(sim, 'A', { toB: ab, inside: inA }, 1, { inside: '10.99.1.1/24' })
+  const b = router(sim, 'B', { toA: ba, toC: bc }, 2, {})
+  const c = router(sim, 'C', { toB: cb, inside: inC }, 3, { inside: '10.99.3.1/24' })
+  await sim.run(seconds(20))
+  t.match(a.top.network.routes.lookup('10.99.3.1'), { via: /^fe80::/, link: 'toB', origin: 'babel' })
+  t.match(c.top.network.routes.lookup('10.99.1.1'), { via: /^fe80::/, link: 'toB', origin: 'babel' })
+  const ping = a.icmp.ping('10.99.3.1')
+  await sim.run(seconds(1))
+  t.equal((await ping).ttl, 63, 'by a router without any IPv4 address')
+  t.notOk(b.top.babel.drops.has('routeRefused'))
+  await sim.close()
+})
+
+t.test('a node without IPv4 takes none of its routes, and passes none on', async (t) => {
+  const sim = new Simulation({ seed: 6 })
+  const [ab, ba] = cable({ medium: 'ethernet', delay: ms(1) })
+  const [bc, cb] = cable({ medium: 'ethernet', delay: ms(1) })
+  router(sim, 'A', { toB: ab }, 1, {})
+  const b = sim.boot(
+    'B',
+    stack(
+      beside({ toA: stack(ba, ethernet()), toC: stack(bc, ethernet()) }),
+      ip(ipv6({ forwarding: true })),
+      sockets(tcp(), udp()),
+      babel({ interfaces: { toA: { keys: [KEY] }, toC: { keys: [KEY] } } }),
+    ),
+  )
+  const c = router(sim, 'C', { toB: cb }, 3, {})
+  await sim.run(seconds(20))
+  t.match(c.top.network.routes.lookup('fd00:1::1'), { origin: 'babel' })
+  t.equal(c.top.network.routes.lookup('10.99.1.1'), undefined)
+  t.ok((b.top.babel.drops.get('filtered') ?? 0) > 0)
+  await sim.close()
+})
+
 t.test('options that make no sense', async (t) => {
   const throws = (options: Partial<BabelOptions>, code: string) =>
     t.throws(() => babel({ interfaces: {}, ...options }), { code })
