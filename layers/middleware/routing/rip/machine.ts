@@ -105,12 +105,16 @@ export class Rip implements Timed {
   attach(settings: InterfaceSettings, now: Instant): Interface {
     const added = new Interface(settings)
     this.interfaces.push(added)
-    if (!settings.passive) {
-      this.sayer.request(added)
-      this.sayer.say(added, this.table.values(), 'all', null)
-    }
+    this.greet(added)
     if (!this.regular.armed) this.timers.arm(this.regular, now + below(this.settings.random, this.times.update))
     return added
+  }
+
+  /** Asks the routers of a link for what they know, and tells them what we do; also where that could not be said before. */
+  greet(on: Interface): void {
+    if (on.settings.passive) return
+    this.sayer.request(on)
+    this.sayer.say(on, this.table.values(), 'all', null)
   }
 
   /** A link is gone, and so are the ways over it. */

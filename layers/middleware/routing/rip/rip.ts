@@ -5,7 +5,7 @@
 import type { LinkEntry } from '../../../../src/api/routes.ts'
 import type { DatagramSocket, Sockets } from '../../../../src/api/sockets.ts'
 import { parsePrefix } from '../../../../src/kernel/address.ts'
-import { type Duration, type Instant, ms } from '../../../../src/kernel/clock.ts'
+import { type Duration, type Instant, ms, seconds } from '../../../../src/kernel/clock.ts'
 import { Drive } from '../../../../src/kernel/drive.ts'
 import type { Env } from '../../../../src/kernel/env.ts'
 import { NetError } from '../../../../src/kernel/errors.ts'
@@ -60,6 +60,8 @@ const ORIGIN = 'rip'
 const LEAST_MTU = 576
 /** What changes at once is looked at once. */
 const SETTLE: Duration = ms(50)
+/** What could not be said is tried again. */
+const AGAIN: Duration = seconds(1)
 /** What neighbours are told may wait in the links of a node that closes. */
 const FAREWELL: Duration = ms(5)
 
@@ -106,6 +108,9 @@ class Speaker {
   private readonly speaking = new Map<string, Speaking>()
   private announced = new Map<string, number>()
   private readonly settle: Timer
+  /** Links that could not be spoken on lately, as with an address that is still being looked for on them; and when to try again. */
+  private readonly unheard = new Set<string>()
+  private readonly again: Timer
 
   constructor(sockets: Sockets, env: Env, settings: Settings, codec: Codec) {
     this.sockets = sockets
@@ -120,6 +125,7 @@ class Speaker {
     this.count = new TrafficCount(settings.interfaces.keys())
     this.nodeRoutes = new NodeRoutes(sockets.network, ORIGIN, metric, () => this.drop('routeRefused'))
     this.settle = new Timer({ expire: (now) => this.look(now) })
+    this.again = new Timer({ expire: (now) => this.greetAgain(now) })
     const forget = sockets.network.onChange(() => {
       if (!this.nodeRoutes.changing && !this.settle.armed) env.timers.arm(this.settle, env.clock.now() + SETTLE)
     })
@@ -173,7 +179,11 @@ class Speaker {
         // The link may have gone down, or no way be known to the neighbour: what matters is said again.
         if (!(error instanceof NetError)) throw error
         this.drop('unsent')
+        if (to === null) this.unheard.add(name)
       }
+    }
+    if (this.unheard.size > 0 && !this.again.armed) {
+      this.env.timers.arm(this.again, this.env.clock.now() + AGAIN)
     }
     for (let found = this.machine.take(); found !== undefined; found = this.machine.take()) this.install(found)
   }
@@ -222,6 +232,15 @@ class Speaker {
     this.speaking.set(name, { on, socket, was })
   }
 
+  private greetAgain(now: Instant): void {
+    for (const name of this.unheard) {
+      const speaking = this.speaking.get(name)
+      if (speaking !== undefined) this.machine.greet(speaking.on)
+    }
+    this.unheard.clear()
+    this.drive.run(now)
+  }
+
   private silence(name: string, now: Instant): void {
     const speaking = this.speaking.get(name)
     if (speaking === undefined) return
@@ -251,6 +270,7 @@ class Speaker {
     this.machine.close()
     this.drive.run(this.env.clock.now())
     this.drive.stop()
+    this.env.timers.cancel(this.again)
     for (const { socket } of this.speaking.values()) socket.close()
     this.nodeRoutes.clear()
     return new Promise((resolve) =>

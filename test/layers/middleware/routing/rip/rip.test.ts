@@ -51,7 +51,14 @@ t.test('A ── B ── C: routes of both families are learnt, given to the no
   const b = router(sim, 'B', { toA: ba, toC: bc }, 2, { toA: '10.0.1.2/24', toC: '10.0.2.2/24' })
   const redistribute = [{ origin: 'static', prefix: '10.50.0.0/16', action: 'allow', metric: 5 }] as const
   const c = router(sim, 'C', { toB: cb }, 3, { toB: '10.0.2.3/24' }, { redistribute })
-  await sim.run(seconds(20))
+  await sim.run(seconds(4))
+  t.match(
+    a.top.network.routes.lookup('fd00:2::1'),
+    { via: /^fe80::/ },
+    'said as soon as link-local addresses are usable',
+  )
+  t.match(b.top.network.routes.lookup('fd00:3::1'), { via: /^fe80::/ })
+  await sim.run(seconds(16))
   const way = (destination: string) => a.top.network.routes.lookup(destination)
   t.match(way('10.99.3.1'), { prefix: '10.99.3.0/24', via: '10.0.1.2', link: 'toB', origin: 'rip', metric: 2048 })
   t.match(way('fd00:3::1'), { prefix: 'fd00:3::/64', via: /^fe80::/, link: 'toB', origin: 'rip' })
