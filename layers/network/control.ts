@@ -1,6 +1,7 @@
 /** The network tier as text: links, addresses, routes and neighbours, listed and changed from outside. */
 import type {
   Flow,
+  GroupCount,
   LinkEntry,
   NeighbourEntry,
   NetworkControl,
@@ -11,6 +12,7 @@ import type {
   RouteExplanation,
   Routes,
   TranslationEntry,
+  TranslationStatus,
 } from '../../src/api/routes.ts'
 import { formatMac, type IpAddress, parseAddress, parsePrefix } from '../../src/kernel/address.ts'
 import { integer, invalidValue, NetError } from '../../src/kernel/errors.ts'
@@ -84,11 +86,26 @@ export class Control implements NetworkControl {
   }
 
   policy(): PolicyCount[] {
-    return [...this.families()].flatMap((family) => [...(family.policy?.() ?? [])])
+    return (
+      [
+        ['ipv4', V4],
+        ['ipv6', V6],
+      ] as const
+    ).flatMap(([family, address]) =>
+      (this.familyOf(address)?.rules.policyCounts() ?? []).map((count) => ({ family, ...count })),
+    )
   }
 
   translations(): TranslationEntry[] {
-    return [...this.families()].flatMap((family) => [...(family.translations?.() ?? [])])
+    return [...this.families()].flatMap(({ translation }) => translation?.entries() ?? [])
+  }
+
+  translation(): TranslationStatus | undefined {
+    return [...this.families()].flatMap(({ translation }) => translation?.status() ?? [])[0]
+  }
+
+  groups(): GroupCount[] {
+    return [...this.families()].flatMap(({ rules }) => rules.groupCounts())
   }
 
   addresses(): string[] {

@@ -2,13 +2,15 @@
  * What joins an address family to the network tier: `ip` owns links, routes and listeners, which both families share; a
  * family owns its header, its addresses' meaning and its neighbours. So another family joins without a change around it.
  */
-import type { NewRoute, PolicyCount, TranslationEntry } from '../../src/api/routes.ts'
+import type { NewRoute, TranslationEntry, TranslationStatus } from '../../src/api/routes.ts'
 import type { IpAddress } from '../../src/kernel/address.ts'
 import type { Boundary, Reasons } from '../../src/kernel/boundary.ts'
 import type { Env } from '../../src/kernel/env.ts'
 import type { Packet } from '../../src/kernel/packet.ts'
 import type { LinkService } from '../datalink/service.ts'
+import type { FamilyRules } from './family-rules.ts'
 import type { SourceFilter } from './membership/source-filter.ts'
+import type { NatSettings } from './nat/options.ts'
 import type { NeighbourSnapshot, Neighbours } from './neighbours.ts'
 import type { RouteTable } from './routes.ts'
 import type { ErrorReport, GroupMember, NetworkAddressing, NoPath, Path } from './service.ts'
@@ -70,6 +72,9 @@ export interface Family {
   readonly headerOctets: number
   /** Largest transport segment `send` takes, fragmented if need be. */
   readonly mtu: number
+  readonly rules: FamilyRules<unknown>
+  /** Left out by a family that translates nothing. */
+  readonly translation?: Translator
   /** A new link below. @throws NetError EINVAL — its MTU is too small for the family. */
   attach(port: Port): void
   /** The link goes: its addresses and neighbours too. Also after an `attach` that failed half-way. */
@@ -82,9 +87,6 @@ export interface Family {
   neighbours(port: Port): readonly NeighbourSnapshot[]
   /** Left out by a family whose routers tell of no names. */
   names?(port: Port): Names
-  /** As in `NetworkControl`; left out by a family that has no such thing. */
-  policy?(): readonly PolicyCount[]
-  translations?(): readonly TranslationEntry[]
   /** Something that cached paths rest on has changed. */
   forgetPaths(): void
   /** As in `NetworkService`, for addresses of this family. */
@@ -100,6 +102,14 @@ export interface Family {
   undeliverable(packet: Packet): void
   joinGroup(group: IpAddress, link: number, filter: SourceFilter): GroupMember | undefined
   declareLocal(address: IpAddress, length: number): () => void
+}
+
+/** The translation of a family; for what it tells see `NetworkControl`. */
+export interface Translator {
+  /** Sessions end. @param settings null: none. */
+  set(settings: NatSettings | null): void
+  entries(): readonly TranslationEntry[]
+  status(): TranslationStatus | undefined
 }
 
 /** Why a packet that reached us is refused; see `NetworkService.refuse`. */

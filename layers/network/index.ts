@@ -36,4 +36,5 @@ export type {
 } from './policy/rules.ts'
 export { type PolicyTest, type SamplePacket, testPolicy } from './policy/sample.ts'
 export type { ReassemblyLimits } from './reassembly.ts'
+export type { NetworkRules } from './rules.ts'
 export * from './service.ts'

@@ -88,8 +88,22 @@ export interface LinkEntry {
 
 /** How often a rule of a policy matched, in the order of the rules; the last is the default. */
 export interface PolicyCount {
+  /** Each family counts its own packets. */
+  readonly family: 'ipv4' | 'ipv6'
   readonly name: string
   readonly action: 'allow' | 'deny' | 'reject' | 'rewrite'
+  readonly packets: number
+}
+
+/** How much came for a static route of groups. */
+export interface GroupCount {
+  /** '239.1.2.3', or a prefix of groups. */
+  readonly group: string
+  /** The sources it is for; undefined: all. */
+  readonly source: string | undefined
+  /** Names of the link it comes in by, and of those it goes on by. */
+  readonly from: string
+  readonly to: readonly string[]
   readonly packets: number
 }
 
@@ -105,6 +119,18 @@ export interface TranslationEntry {
   readonly forward: boolean
 }
 
+/** What translation does, in figures. */
+export interface TranslationStatus {
+  /** The link to the outside, and its address there; undefined while it has none. */
+  readonly link: string
+  readonly address: string | undefined
+  /** Ports given out, forwards included. */
+  readonly ports: number
+  readonly sessions: Readonly<Record<TranslationEntry['protocol'], number>>
+  /** Sessions there can be. */
+  readonly maxSessions: number
+}
+
 /** The handle on a node's network tier. */
 export interface NetworkControl {
   readonly routes: Routes
@@ -118,6 +144,10 @@ export interface NetworkControl {
   policy(): PolicyCount[]
   /** The ports that translation has given out; empty without. */
   translations(): TranslationEntry[]
+  /** Its figures; undefined without. */
+  translation(): TranslationStatus | undefined
+  /** The static routes of groups. */
+  groups(): GroupCount[]
   /** The node's addresses of every link, without lengths. */
   addresses(): string[]
   /** Told after addresses, links, routes or what is known of paths have changed, by whomever. @returns a function that stops it. */

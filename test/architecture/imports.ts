@@ -29,6 +29,8 @@ const NETWORKS = [
   'layers/network/neighbour-cache.ts',
   'layers/network/resolution.ts',
   'layers/network/routes.ts',
+  'layers/network/rules.ts',
+  'layers/network/family-rules.ts',
   'layers/network/flow.ts',
   'layers/network/backpressure.ts',
   'layers/network/membership/',
@@ -166,7 +168,13 @@ export const IMPORTS: readonly ImportRule[] = [
   {
     name: 'the network service knows the kernel, its control and the links it stands on',
     files: /^layers\/network\/service\.ts$/,
-    may: [KERNEL, 'src/api/routes.ts', 'layers/datalink/service.ts', 'layers/network/membership/source-filter.ts'],
+    may: [
+      KERNEL,
+      'src/api/routes.ts',
+      'layers/datalink/service.ts',
+      'layers/network/membership/source-filter.ts',
+      'layers/network/rules.ts',
+    ],
   },
   {
     name: 'what joins the families knows what they share, and none of them',

@@ -12,10 +12,10 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Cast } from '../../datalink/service.ts'
 import { complete } from '../../offload/complete.ts'
 import { offloadFits } from '../../offload/header.ts'
+import type { FamilyRules } from '../family-rules.ts'
 import type { LocalReceiver } from '../local.ts'
 import type { GroupRoutes } from '../membership/group-routes.ts'
 import type { Reassembly } from '../reassembly.ts'
-import type { ReversePath } from '../reverse-path.ts'
 import { NetworkAddressing, PROTOCOL } from '../service.ts'
 import { type Addresses, isLoopback, isMulticast, isReserved, isThisNetwork, staysOnLink } from './addresses.ts'
 import type { Filter } from './filter.ts'
@@ -24,25 +24,14 @@ import type { Hop, Hops } from './hops.ts'
 import type { Icmp } from './icmp.ts'
 import { CODE, TYPE } from './icmp-message.ts'
 import { IGMP_PROTOCOL } from './igmp.ts'
-import type { Nat } from './nat.ts'
 import type { Output } from './output.ts'
 import type { Ipv4Port } from './port.ts'
 import type { Ipv4Boundary, Ipv4Reason } from './reasons.ts'
+import type { Translation } from './translation.ts'
 
 /** More fragments, or not the first. */
 const FRAGMENT = header.MF | header.OFFSET_MASK
 const ALL_RIGHT = 0xffff
-
-/** What is done with packets besides what every node does. */
-export interface InputRules {
-  readonly forwarding: boolean
-  /** Null for those that do not care. */
-  readonly reversePath: ReversePath | null
-  readonly nat: Nat | null
-  readonly filter: Filter | null
-  /** Null where no groups are sent on. */
-  readonly groups: GroupRoutes | null
-}
 
 export class Input implements LocalReceiver {
   private readonly boundary: Ipv4Boundary
@@ -53,7 +42,8 @@ export class Input implements LocalReceiver {
   private readonly icmp: Icmp
   private readonly reassembly: Reassembly
   private readonly reassemblyDrive: Drive
-  private readonly rules: InputRules
+  private readonly rules: FamilyRules<Filter>
+  private readonly translation: Translation
   private readonly from = new NetworkAddressing()
   /** Scratch. */
   private readonly sender = new IpAddress()
@@ -67,7 +57,8 @@ export class Input implements LocalReceiver {
     icmp: Icmp,
     reassembly: Reassembly,
     reassemblyDrive: Drive,
-    rules: InputRules,
+    rules: FamilyRules<Filter>,
+    translation: Translation,
   ) {
     this.boundary = boundary
     this.clock = clock
@@ -78,6 +69,7 @@ export class Input implements LocalReceiver {
     this.reassembly = reassembly
     this.reassemblyDrive = reassemblyDrive
     this.rules = rules
+    this.translation = translation
   }
 
   ready(): void {
@@ -202,7 +194,8 @@ export class Input implements LocalReceiver {
   private deliver(packet: Packet, port: Ipv4Port | null, w1: number): void {
     const whole = (w1 & FRAGMENT) === 0 ? packet : this.assemble(packet)
     if (whole === undefined) return
-    const { nat, filter } = this.rules
+    const { filter } = this.rules
+    const { nat } = this.translation
     const arrival = nat === null ? 'notOurs' : nat.arrive(whole, port)
     if (arrival === 'translated') this.sendOn(whole, port)
     if (arrival !== 'notOurs') return
@@ -295,7 +288,7 @@ export class Input implements LocalReceiver {
   private sendOn(packet: Packet, port: Ipv4Port | null): void {
     const { view, start } = packet
     const hop = this.hops.find(header.destination(view, start))
-    const answer = this.rules.nat?.answered ?? false
+    const answer = this.translation.nat?.answered ?? false
     this.pass(packet, port, hop, view.getInt32(start + 4), view.getInt32(start + 8), answer)
   }
 

@@ -4,7 +4,6 @@
  * Not here: source routing (refused), redirects (ignored; none are sent), routing protocols for groups, and forwarding of
  * directed broadcasts.
  */
-import type { PolicyCount, TranslationEntry } from '../../../src/api/routes.ts'
 import type { IpAddress } from '../../../src/kernel/address.ts'
 import { Drive } from '../../../src/kernel/drive.ts'
 import { scoped } from '../../../src/kernel/env.ts'
@@ -13,13 +12,11 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Cast } from '../../datalink/service.ts'
 import { Merger } from '../../offload/merge.ts'
 import type { Assigned, Family, FamilyBlueprint, FamilyContext, Port, Refusal } from '../family.ts'
+import { FamilyRules } from '../family-rules.ts'
 import { LocalDelivery } from '../local.ts'
-import { GroupRoutes } from '../membership/group-routes.ts'
 import type { SourceFilter } from '../membership/source-filter.ts'
-import { NatTable } from '../nat/table.ts'
 import type { NeighbourOwner, NeighbourSnapshot } from '../neighbours.ts'
 import { PathMtu } from '../path-mtu.ts'
-import { Policy } from '../policy/policy.ts'
 import { Reassembly } from '../reassembly.ts'
 import { ReversePath } from '../reverse-path.ts'
 import { IPV4_BITS_BEFORE, Route } from '../routes.ts'
@@ -33,12 +30,12 @@ import { Icmp } from './icmp.ts'
 import { CODE, TYPE } from './icmp-message.ts'
 import { Igmp } from './igmp.ts'
 import { Input } from './input.ts'
-import { Nat } from './nat.ts'
 import { checkHost, type Ipv4Options, routesOf, type Settings, settingsOf } from './options.ts'
 import { Output } from './output.ts'
 import { type Ipv4Assigned, Ipv4Port, type PortOwner } from './port.ts'
 import { type Ipv4Boundary, REASONS } from './reasons.ts'
 import { IPV4_FRAGMENTS } from './reassembly.ts'
+import { Translation } from './translation.ts'
 
 export type { Ipv4Options } from './options.ts'
 
@@ -61,6 +58,8 @@ const REFUSALS = {
 class Ipv4 implements Family, PortOwner {
   readonly headerOctets: number = header.HEADER_OCTETS
   readonly mtu: number = header.LONGEST_DATAGRAM_OCTETS - header.HEADER_OCTETS
+  readonly rules: FamilyRules<Filter>
+  readonly translation: Translation
   private readonly context: FamilyContext
   private readonly settings: Settings
   private readonly boundary: Ipv4Boundary
@@ -74,10 +73,6 @@ class Ipv4 implements Family, PortOwner {
   private readonly output: Output
   private readonly reassembly: Reassembly
   private readonly reassemblyDrive: Drive
-  private readonly rules: Policy | null
-  private readonly groups: GroupRoutes
-  private readonly nat: Nat | null
-  private readonly natDrive: Drive | null
   private readonly input: Input
 
   constructor(context: FamilyContext, settings: Settings) {
@@ -101,10 +96,17 @@ class Ipv4 implements Family, PortOwner {
       receiveLocal: (packet) => this.input.receiveLocal(packet),
       ready: () => this.boundary.ready(),
     })
-    this.groups = new GroupRoutes(settings.groups)
-    this.rules = settings.policy === null ? null : new Policy(settings.policy)
+    const { forwarding, reversePath } = settings
     const nameOf = (link: number) => this.ports[link]?.port.name ?? ''
-    const filter = this.rules === null ? null : new Filter(this.boundary, this.icmp, this.rules, nameOf)
+    this.rules = new FamilyRules(
+      forwarding,
+      reversePath === false ? null : new ReversePath(context.routes, reversePath === 'strict'),
+      this.ports,
+      (policy) => new Filter(this.boundary, this.icmp, policy, nameOf),
+    )
+    this.translation = new Translation(env, this.boundary, this.addressBook, this.ports, {
+      assemble: (packet) => this.input.assemble(packet),
+    })
     this.output = new Output(
       this.boundary,
       this.addressBook,
@@ -112,7 +114,7 @@ class Ipv4 implements Family, PortOwner {
       this.local,
       this.icmp,
       settings.clampMss,
-      filter,
+      this.rules,
     )
     this.icmp.connect(this.output)
     this.reassembly = new Reassembly(
@@ -121,10 +123,6 @@ class Ipv4 implements Family, PortOwner {
       settings.reassembly,
     )
     this.reassemblyDrive = new Drive(this.reassembly, env.timers, { pump: () => this.reportExpired() })
-    const { forwarding, reversePath } = settings
-    const [nat, natDrive] = this.translation(settings)
-    this.nat = nat
-    this.natDrive = natDrive
     this.input = new Input(
       this.boundary,
       env.clock,
@@ -134,14 +132,12 @@ class Ipv4 implements Family, PortOwner {
       this.icmp,
       this.reassembly,
       this.reassemblyDrive,
-      {
-        forwarding,
-        reversePath: reversePath === false ? null : new ReversePath(context.routes, reversePath === 'strict'),
-        nat,
-        filter,
-        groups: forwarding && settings.groups.length > 0 ? this.groups : null,
-      },
+      this.rules,
+      this.translation,
     )
+    this.rules.setPolicy(settings.policy)
+    this.rules.setGroups(settings.groups)
+    this.translation.set(settings.nat)
     env.defer(() => this.close())
   }
 
@@ -166,9 +162,7 @@ class Ipv4 implements Family, PortOwner {
         this.settings.arp,
       )
     }
-    if (this.settings.nat?.link === port.name) joined.nat = this.nat
     joined.igmp = new Igmp(joined, scoped(this.context.env, port.name))
-    if (this.settings.forwarding) this.groups.join(port.name, joined.groups)
     const own = [...(port.index === 1 ? address : []), ...(addresses.get(port.name) ?? [])]
     for (const prefix of own) this.addAddress(port, prefix.address, prefix.length)
   }
@@ -233,14 +227,6 @@ class Ipv4 implements Family, PortOwner {
 
   neighbours(port: Port): readonly NeighbourSnapshot[] {
     return this.ports[port.index]?.neighbours?.list() ?? []
-  }
-
-  policy(): readonly PolicyCount[] {
-    return this.rules?.counts() ?? []
-  }
-
-  translations(): readonly TranslationEntry[] {
-    return this.nat?.entries() ?? []
   }
 
   forgetPaths(): void {
@@ -342,23 +328,13 @@ class Ipv4 implements Family, PortOwner {
 
   private addressesChanged(): void {
     this.addressBook.update(this.ports)
-    if (this.nat !== null)
-      this.nat.outsideAddress = this.ports.find((port) => port?.nat === this.nat)?.sourceFor(0) ?? 0
+    this.translation.addressesChanged()
     this.context.changed()
   }
 
   private bindRules(): void {
-    this.groups.bind(this.ports)
-    this.rules?.bind((name) => this.ports.find((port) => port?.port.name === name)?.port.index ?? 0)
-  }
-
-  private translation({ nat: settings }: Settings): [Nat, Drive] | [null, null] {
-    if (settings === null) return [null, null]
-    const { env } = this.context
-    const table = new NatTable(settings, env.random('nat'))
-    const drive = new Drive(table, env.timers, { pump: () => {} })
-    const assembler = { assemble: (packet: Packet) => this.input.assemble(packet) }
-    return [new Nat(this.boundary, env.clock, this.addressBook, settings, table, drive, assembler), drive]
+    this.rules.bind()
+    this.translation.bind()
   }
 
   private neighbourOwner(joined: Ipv4Port): NeighbourOwner {
@@ -395,7 +371,7 @@ class Ipv4 implements Family, PortOwner {
     this.local.close()
     this.pathMtuDrive.stop()
     this.reassemblyDrive.stop()
-    this.natDrive?.stop()
+    this.translation.close()
     this.reassembly.clear()
   }
 }

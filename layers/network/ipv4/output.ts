@@ -9,6 +9,7 @@ import { IpAddress } from '../../../src/kernel/address.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { complete } from '../../offload/complete.ts'
 import { clampMss, TCP_HEADER_OCTETS } from '../clamp-mss.ts'
+import type { FamilyRules } from '../family-rules.ts'
 import type { LocalDelivery } from '../local.ts'
 import { UNRESOLVED } from '../neighbours.ts'
 import { Segments, type SegmentUser, wireOctets } from '../segments.ts'
@@ -34,7 +35,7 @@ export class Output implements Fragments, SegmentUser<Hop> {
   private readonly local: LocalDelivery
   private readonly complaints: Complaints
   private readonly clamping: boolean
-  private readonly filter: Filter | null
+  private readonly rules: FamilyRules<Filter>
   /** Destinations we sent to lately; a report about another one is forged, or too late to matter. */
   private readonly recent = new Int32Array(1 << RECENT_BITS)
   /** Where fragments go while `fragment` runs. */
@@ -52,7 +53,7 @@ export class Output implements Fragments, SegmentUser<Hop> {
     local: LocalDelivery,
     complaints: Complaints,
     clamping: boolean,
-    filter: Filter | null,
+    rules: FamilyRules<Filter>,
   ) {
     this.boundary = boundary
     this.addresses = addresses
@@ -60,7 +61,7 @@ export class Output implements Fragments, SegmentUser<Hop> {
     this.local = local
     this.complaints = complaints
     this.clamping = clamping
-    this.filter = filter
+    this.rules = rules
   }
 
   /** Sends a packet that begins with its transport header. Takes ownership. @returns as `Service.send`. */
@@ -167,7 +168,8 @@ export class Output implements Fragments, SegmentUser<Hop> {
     if (hop.port === null) return this.fail(packet, hop)
     if (!hop.port.port.up) return this.drop(packet, 'linkDown')
     if (dontFragment && wireOctets(packet) > hop.mtu) return this.tooBig(packet, hop.mtu)
-    if (this.filter !== null && !this.filter.passes('output', packet, 0, hop.port.port.index, false)) return true
+    const { filter } = this.rules
+    if (filter !== null && !filter.passes('output', packet, 0, hop.port.port.index, false)) return true
     const { nat } = hop.port
     const left = nat === null || hop.kind !== 'forward' ? packet : nat.leave(packet)
     return left === null || this.fit(left, hop, hop.mtu)

@@ -11,10 +11,10 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Cast } from '../../datalink/service.ts'
 import { complete } from '../../offload/complete.ts'
 import { offloadFits } from '../../offload/header.ts'
+import type { FamilyRules } from '../family-rules.ts'
 import type { LocalReceiver } from '../local.ts'
 import type { GroupRoutes } from '../membership/group-routes.ts'
 import type { Reassembly } from '../reassembly.ts'
-import type { ReversePath } from '../reverse-path.ts'
 import { NetworkAddressing, PROTOCOL } from '../service.ts'
 import { groupScope, isLinkLocal, isLoopback, isMulticast, isUnspecified, staysOnLink } from './address-kinds.ts'
 import type { Addresses } from './addresses.ts'
@@ -32,17 +32,6 @@ import type { Ipv6Boundary, Ipv6Reason } from './reasons.ts'
 const TCP_OCTETS = 20
 const TRANSPORT_OCTETS = 8
 
-/** What is done with packets that are in order. */
-export interface InputRules {
-  readonly forwarding: boolean
-  /** Null: sources are not checked. */
-  readonly reversePath: ReversePath | null
-  /** Null: all may pass. */
-  readonly filter: Filter | null
-  /** Null where no groups are sent on. */
-  readonly groups: GroupRoutes | null
-}
-
 export class Input implements LocalReceiver {
   private readonly boundary: Ipv6Boundary
   private readonly clock: Clock
@@ -52,7 +41,7 @@ export class Input implements LocalReceiver {
   private readonly icmp: Icmp
   private readonly reassembly: Reassembly
   private readonly reassemblyDrive: Drive
-  private readonly rules: InputRules
+  private readonly rules: FamilyRules<Filter>
   private readonly from = new NetworkAddressing()
   private readonly source = new IpAddress()
   private readonly destination = new IpAddress()
@@ -67,7 +56,7 @@ export class Input implements LocalReceiver {
     icmp: Icmp,
     reassembly: Reassembly,
     reassemblyDrive: Drive,
-    rules: InputRules,
+    rules: FamilyRules<Filter>,
   ) {
     this.boundary = boundary
     this.clock = clock

@@ -3,7 +3,6 @@
  *
  * Not here: options and routing headers that do anything, jumbograms, routing protocols for groups, and temporary addresses.
  */
-import type { PolicyCount } from '../../../src/api/routes.ts'
 import type { IpAddress } from '../../../src/kernel/address.ts'
 import { Drive } from '../../../src/kernel/drive.ts'
 import { scoped } from '../../../src/kernel/env.ts'
@@ -13,12 +12,11 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Cast } from '../../datalink/service.ts'
 import { Merger } from '../../offload/merge.ts'
 import type { Assigned, Family, FamilyBlueprint, FamilyContext, Names, Port, Refusal } from '../family.ts'
+import { FamilyRules } from '../family-rules.ts'
 import { LocalDelivery } from '../local.ts'
-import { GroupRoutes } from '../membership/group-routes.ts'
 import type { SourceFilter } from '../membership/source-filter.ts'
 import type { NeighbourSnapshot } from '../neighbours.ts'
 import { PathMtu } from '../path-mtu.ts'
-import { Policy } from '../policy/policy.ts'
 import { Reassembly } from '../reassembly.ts'
 import { ReversePath } from '../reverse-path.ts'
 import { Route } from '../routes.ts'
@@ -63,6 +61,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
   readonly boundary: Ipv6Boundary
   readonly output: Output
   readonly settings: Settings
+  readonly rules: FamilyRules<Filter>
   /** Of interface identifiers (RFC 7217 §5). */
   readonly secret: HashKey
   private readonly ports: (Ipv6Port | undefined)[] = []
@@ -76,12 +75,10 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
   private readonly reassembly: Reassembly
   private readonly reassemblyDrive: Drive
   private readonly input: Input
-  private readonly rules: Policy | null
-  private readonly groups: GroupRoutes
 
   constructor(context: FamilyContext, settings: Settings) {
     const { env } = context
-    const { forwarding, reversePath, policy } = settings
+    const { forwarding, reversePath } = settings
     const random = env.random('ipv6')
     this.context = context
     this.settings = settings
@@ -104,10 +101,13 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
       ready: () => this.boundary.ready(),
     })
     const seed = random.uint32() | 0
-    this.groups = new GroupRoutes(settings.groups)
-    this.rules = policy === null ? null : new Policy(policy)
     const nameOf = (link: number) => this.ports[link]?.port.name ?? ''
-    const filter = this.rules === null ? null : new Filter(this.boundary, this.icmp, this.rules, nameOf)
+    this.rules = new FamilyRules(
+      forwarding,
+      reversePath === false ? null : new ReversePath(context.routes, reversePath === 'strict'),
+      this.ports,
+      (policy) => new Filter(this.boundary, this.icmp, policy, nameOf),
+    )
     this.output = new Output(
       this.boundary,
       this.addressBook,
@@ -115,7 +115,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
       this.local,
       this.icmp,
       settings.clampMss,
-      filter,
+      this.rules,
       seed,
     )
     this.icmp.connect(this.output)
@@ -134,13 +134,10 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
       this.icmp,
       this.reassembly,
       this.reassemblyDrive,
-      {
-        forwarding,
-        groups: forwarding && settings.groups.length > 0 ? this.groups : null,
-        reversePath: reversePath === false ? null : new ReversePath(context.routes, reversePath === 'strict'),
-        filter,
-      },
+      this.rules,
     )
+    this.rules.setPolicy(settings.policy)
+    this.rules.setGroups(settings.groups)
     env.defer(() => this.close())
   }
 
@@ -158,7 +155,6 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
       const { timers, clock } = this.context.env
       joined.merger = new Merger(timers, clock, { merged: (packet) => this.input.merged(packet, joined) })
     }
-    if (forwarding) this.groups.join(port.name, joined.groups)
     joined.mld = new Mld(joined, scoped(this.context.env, port.name))
     const owner = new LinkOwner(this, joined)
     this.owners.set(joined, owner)
@@ -235,10 +231,6 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
 
   names(port: Port): Names {
     return this.joined(port).names
-  }
-
-  policy(): readonly PolicyCount[] {
-    return this.rules?.counts() ?? []
   }
 
   forgetPaths(): void {
@@ -338,8 +330,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
   }
 
   private bindRules(): void {
-    this.groups.bind(this.ports)
-    this.rules?.bind((name) => this.ports.find((port) => port?.port.name === name)?.port.index ?? 0)
+    this.rules.bind()
   }
 
   private pathLearnt(): void {

@@ -12,6 +12,7 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import type { LinkAddress } from '../../datalink/service.ts'
 import { complete } from '../../offload/complete.ts'
 import { clampMss, TCP_HEADER_OCTETS } from '../clamp-mss.ts'
+import type { FamilyRules } from '../family-rules.ts'
 import { flowHash, folded, mix } from '../flow.ts'
 import type { LocalDelivery } from '../local.ts'
 import { UNRESOLVED } from '../neighbours.ts'
@@ -42,7 +43,7 @@ export class Output implements Fragments, SegmentUser<Hop> {
   private readonly local: LocalDelivery
   private readonly complaints: Complaints
   private readonly clamping: boolean
-  private readonly filter: Filter | null
+  private readonly rules: FamilyRules<Filter>
   /** Of the flow labels. */
   private readonly seed: number
   /** Destinations we sent to lately; a report about another one is forged, or too late to matter. */
@@ -53,7 +54,7 @@ export class Output implements Fragments, SegmentUser<Hop> {
   private readonly source = new IpAddress()
   private readonly destination = new IpAddress()
 
-  /** @param clamping of the MSS in forwarded SYNs. @param filter of what we send. @param seed any int32 that nobody else knows. */
+  /** @param clamping of the MSS in forwarded SYNs. @param seed any int32 that nobody else knows. */
   constructor(
     boundary: Ipv6Boundary,
     addresses: Addresses,
@@ -61,7 +62,7 @@ export class Output implements Fragments, SegmentUser<Hop> {
     local: LocalDelivery,
     complaints: Complaints,
     clamping: boolean,
-    filter: Filter | null,
+    rules: FamilyRules<Filter>,
     seed: number,
   ) {
     this.boundary = boundary
@@ -70,7 +71,7 @@ export class Output implements Fragments, SegmentUser<Hop> {
     this.local = local
     this.complaints = complaints
     this.clamping = clamping
-    this.filter = filter
+    this.rules = rules
     this.seed = seed
   }
 
@@ -192,7 +193,8 @@ export class Output implements Fragments, SegmentUser<Hop> {
     if (hop.port === null) return this.fail(packet, hop, 0)
     if (!hop.port.port.up) return this.drop(packet, 'linkDown')
     if (dontFragment && wireOctets(packet) > mtu) return this.tooBig(packet, mtu, 0)
-    if (this.filter !== null && !this.filter.passes('output', packet, 0, hop.port.port.index)) return true
+    const { filter } = this.rules
+    if (filter !== null && !filter.passes('output', packet, 0, hop.port.port.index)) return true
     return this.fit(packet, hop, mtu)
   }
 

@@ -2,11 +2,12 @@
  * Static routes of groups: what is sent to a group comes in by one link and goes on by others. Whoever runs the node says so, no
  * routing protocol; and since each has one link it comes in by, nothing goes round in circles that the routes of one node make.
  */
+import type { GroupCount } from '../../../src/api/routes.ts'
 import { type IpAddress, type Prefix, parseAddress, parsePrefix } from '../../../src/kernel/address.ts'
 import { invalidValue } from '../../../src/kernel/errors.ts'
 import type { Port } from '../family.ts'
 import { maskOf } from '../prefix-trie.ts'
-import type { Groups } from './groups.ts'
+import type { Groups, Member } from './groups.ts'
 import { EVERYBODY, type SourceFilter } from './source-filter.ts'
 
 /** What `ipv4` and `ipv6` are told; text as at the API. */
@@ -21,10 +22,22 @@ export interface GroupRoute {
   readonly to: readonly string[]
 }
 
-interface Bound {
+/** A link as far as groups go. */
+export interface GroupPort {
+  readonly port: Port
+  readonly groups: Groups
+}
+
+/** A route with its links found, and what came for it. */
+class Bound {
   readonly route: ParsedGroupRoute
-  readonly from: number
-  readonly to: readonly number[]
+  from = 0
+  to: readonly number[] = NOWHERE
+  packets = 0
+
+  constructor(route: ParsedGroupRoute) {
+    this.route = route
+  }
 }
 
 /** A route as the families use it. */
@@ -64,35 +77,65 @@ export function groupRoutesOf(
 }
 
 export class GroupRoutes {
-  private readonly routes: readonly ParsedGroupRoute[]
-  private bound: readonly Bound[] = []
+  private readonly bound: readonly Bound[]
+  /** What was joined on the links that are there. */
+  private readonly joined = new Map<Groups, readonly Member[]>()
 
   constructor(routes: readonly ParsedGroupRoute[]) {
-    this.routes = routes
+    this.bound = routes.map((route) => new Bound(route))
   }
 
-  /** Links have come or gone. */
-  bind(ports: readonly ({ readonly port: Port } | undefined)[]): void {
+  /** Links have come or gone. Single groups are joined on the link that they come in by, for those they go on to. */
+  bind(ports: readonly (GroupPort | undefined)[]): void {
     const index = (name: string): number => ports.find((one) => one?.port.name === name)?.port.index ?? 0
-    this.bound = this.routes.map((route) => ({
-      route,
-      from: index(route.from),
-      to: route.to.map(index).filter((link) => link !== 0),
+    for (const bound of this.bound) {
+      bound.from = index(bound.route.from)
+      bound.to = bound.route.to.map(index).filter((link) => link !== 0)
+    }
+    const there = ports.filter((one) => one !== undefined)
+    for (const gone of [...this.joined.keys()]) {
+      if (!there.some(({ groups }) => groups === gone)) this.joined.delete(gone)
+    }
+    for (const { port, groups } of there) if (!this.joined.has(groups)) this.joined.set(groups, this.join(port, groups))
+  }
+
+  /** Others take the place of these. */
+  leave(): void {
+    for (const members of this.joined.values()) for (const member of members) member.leave()
+    this.joined.clear()
+  }
+
+  /** Goes on counting where others left off: routes that are the same there. */
+  resume({ bound: old }: GroupRoutes): void {
+    for (const mine of this.bound) mine.packets = old.find(({ route }) => isSame(route, mine.route))?.packets ?? 0
+  }
+
+  counts(): GroupCount[] {
+    return this.bound.map(({ route: { group, source, from, to }, packets }) => ({
+      group: text(group),
+      source: source === null ? undefined : text(source),
+      from,
+      to,
+      packets,
     }))
   }
 
-  /** Joins the single groups that come in by a link, for those they go on to. */
-  join(name: string, groups: Groups): void {
-    for (const { group, source, isOne, from } of this.routes) {
-      if (from === name && isOne) groups.enter(group.address, source === null ? EVERYBODY : wishOf(source), false)
-    }
+  private join(port: Port, groups: Groups): readonly Member[] {
+    return this.bound.flatMap(({ route: { group, source, isOne, from } }) =>
+      from === port.name && isOne
+        ? [groups.enter(group.address, source === null ? EVERYBODY : wishOf(source), false)]
+        : [],
+    )
   }
 
   /** Indices of the links to which a packet goes on that has come in by `from`; the first route that fits decides. */
   onwards(group: IpAddress, source: IpAddress, from: number): readonly number[] {
-    for (const { route, from: link, to } of this.bound) {
-      if (link !== from || !within(group, route.group)) continue
-      if (route.source === null || within(source, route.source)) return to
+    for (const bound of this.bound) {
+      const { route } = bound
+      if (bound.from !== from || !within(group, route.group)) continue
+      if (route.source !== null && !within(source, route.source)) continue
+      bound.packets++
+      return bound.to
     }
     return NOWHERE
   }
@@ -112,3 +155,12 @@ function within(address: IpAddress, { address: prefix, length }: Prefix): boolea
     ((address.w0 ^ prefix.w0) & maskOf(bits, 0)) === 0
   )
 }
+
+function isSame(a: ParsedGroupRoute, b: ParsedGroupRoute): boolean {
+  const key = ({ group, source, from, to }: ParsedGroupRoute) =>
+    [text(group), source === null ? '' : text(source), from, ...to].join(' ')
+  return key(a) === key(b)
+}
+
+const text = ({ address, length }: Prefix): string =>
+  length === (address.isIpv4 ? 32 : 128) ? address.toString() : `${address}/${length}`

@@ -72,6 +72,8 @@ export class CompiledRule {
   readonly name: string
   readonly verdict: PolicyVerdict | null
   readonly change: Change | null
+  /** What it was made of, as text: those of the same rule are equal. */
+  readonly definition: string
   packets = 0
   private readonly hooks: number
   private readonly inNames: readonly string[] | null
@@ -116,6 +118,7 @@ export class CompiledRule {
     this.tcp = rule.tcp ?? null
     this.answer = rule.answer ?? null
     this.refuseContradictions(at)
+    this.definition = definitionOf(rule)
   }
 
   /** Finds the links that are there by their names. @param index 0 where there is none. */
@@ -153,6 +156,15 @@ export class CompiledRule {
       throw invalidValue(`${at}.protocol`, "'icmp' or 'icmpv6' where icmpType is given", this.protocols)
     }
   }
+}
+
+function definitionOf({ rewrite = {}, ...rule }: PolicyRule): string {
+  const said = [...Object.entries(rule), ...Object.entries(rewrite).map(([name, value]) => [`to ${name}`, value])]
+  return said
+    .filter(([, value]) => value !== undefined)
+    .map((pair) => pair.join(' '))
+    .sort()
+    .join('; ')
 }
 
 function listOf<Value>(values: OneOrMore<Value> | undefined): readonly Value[] | null {

@@ -49,6 +49,16 @@ export class Policy {
     for (const rule of this.rules) rule.bind(index)
   }
 
+  /** Goes on counting where another left off: of rules that are the same there, and of the same default. */
+  resume({ rules, otherwise, undecided }: Policy): void {
+    const old = [...rules]
+    for (const rule of this.rules) {
+      const at = old.findIndex(({ definition }) => definition === rule.definition)
+      if (at >= 0) rule.packets = old.splice(at, 1)[0]?.packets ?? 0
+    }
+    if (otherwise === this.otherwise) this.undecided = undecided
+  }
+
   decide(key: PacketKey, owner: PolicyOwner): PolicyVerdict {
     if (this.decider !== null) return this.ask(this.decider, key, owner)
     for (const rule of this.rules) {
@@ -76,7 +86,7 @@ export class Policy {
   }
 
   /** How often each rule matched, and the default decided. */
-  counts(): PolicyCount[] {
+  counts(): Omit<PolicyCount, 'family'>[] {
     return [
       ...this.rules.map(({ name, verdict, packets }) => ({ name, action: verdict ?? ('rewrite' as const), packets })),
       { name: 'default', action: this.otherwise, packets: this.undecided },
