@@ -10,6 +10,9 @@ import { rightSized } from './right-size.ts'
 import { CE, CWR, type Segment } from './segment.ts'
 import { READABLE, type Tcb } from './tcb.ts'
 
+/** Slots hold 2 KB at least, larger ones are a quarter full at least: a window of segments of 536 octets fits. */
+const SLOTS_PER_WINDOW = 4
+
 /** Takes in the data of `packet`, trimmed to the window; `seg.seq` is the sequence number of its first octet. */
 export function deliver(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Verdict {
   const { rcv } = tcb
@@ -83,7 +86,7 @@ function outOfOrder(tcb: Tcb, seg: Segment, packet: Packet): Verdict {
   tcb.ackNow = tcb.ackEach = true
   if (tcb.readShut) return 'readShut'
   const end = (seg.seq + packet.length) | 0
-  const outcome = tcb.reassemble().insert(packet, seg.seq, 2 * tcb.receiveLimit)
+  const outcome = tcb.reassemble().insert(packet, seg.seq, SLOTS_PER_WINDOW * tcb.receiveLimit)
   if (outcome === 'kept') {
     if (tcb.settings.dsack) tcb.sackBlocks?.overlap(seg.seq, end)
     tcb.sackOutOfOrder(seg.seq, end)

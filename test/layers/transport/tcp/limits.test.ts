@@ -44,6 +44,24 @@ t.test('an orphan is given up sooner than who waits for it would give up', async
   t.equal(s.chunks, 0)
 })
 
+t.test('a whole window of small segments may wait for the first', async (t) => {
+  const s = new Script()
+  const c = s.established({ receiveBuffer: 65_536 }, 536)
+  for (let at = 537; at + 536 <= 65_537; at += 536) s.in(`. ${at}:${at + 536} ack 1`)
+  t.equal(s.drops('reassemblyFull'), 0)
+  s.skip()
+  s.in('. 1:537 ack 1')
+  s.out('. 1:1 ack 65393')
+  t.equal(s.read(c, 70_000, 0), 65_392)
+})
+
+t.test('segments out of order of a connection are bounded by its window', async (t) => {
+  const s = new Script()
+  s.established({ receiveBuffer: 8192 })
+  for (let at = 3; at < 203; at += 2) s.in(`. ${at}:${at + 1} ack 1`)
+  t.equal(s.drops('reassemblyFull'), 100 - (4 * 8192) / 2048)
+})
+
 t.test('segments out of order are bounded for all connections together', async (t) => {
   const s = new Script({ tcp: { maxReassembly: 10 * 2048 } })
   for (let i = 0; i < 4; i++) {
