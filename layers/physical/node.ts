@@ -3,7 +3,7 @@ export * from './index.ts'
 export { type LengthPrefixDrop, type LengthPrefixOptions, lengthPrefix } from './octets/length-prefix.ts'
 export type { OctetDrop, OctetPortOptions } from './octets/port.ts'
 export { type SerialOptions, serial } from './octets/serial.ts'
-export { type OctetStream, stream } from './octets/stream.ts'
+export { type OctetStream, type StreamOptions, stream } from './octets/stream.ts'
 export {
   ETHERIP_PROTOCOL,
   type RawIpDrop,

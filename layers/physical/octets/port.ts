@@ -81,20 +81,26 @@ export class OctetPort implements PhysicalService<'octets'> {
     env.defer(() => this.close())
   }
 
-  /** Takes over a stream; the port is up until it ends. */
-  adopt(pair: StreamPair, reason: string): void {
+  /** Takes over a stream; the port is up until it ends. @param ended then, unless the node closes. */
+  adopt(pair: StreamPair, reason: string, ended?: () => void): void {
     const { readable, writable } = pair
     if (this.closed) {
       destroy(pair)
       return
     }
     this.pair = pair
+    // What a former stream still tells of itself is no concern of the one after it.
+    const down = (reason: string): void => {
+      if (this.pair !== pair) return
+      this.down(reason)
+      ended?.()
+    }
     readable.on('readable', () => this.read())
-    readable.on('end', () => this.down('the other end has closed it'))
+    readable.on('end', () => down('the other end has closed it'))
     writable.on('drain', () => this.drained())
     for (const stream of new Set([readable, writable])) {
-      stream.on('error', (error: Error) => this.down(error.message))
-      stream.on('close', () => this.down('closed'))
+      stream.on('error', (error: Error) => down(error.message))
+      stream.on('close', () => down('closed'))
     }
     this.boundary.linkChanged('up', reason)
   }

@@ -3,27 +3,47 @@
  * Packets are runs of octets whose limits mean nothing: what is sent in two may arrive in one.
  */
 import type { Duplex } from 'node:stream'
+import { type Duration, ms, seconds } from '../../../src/kernel/clock.ts'
 import type { Env } from '../../../src/kernel/env.ts'
-import { invalidType, NetError } from '../../../src/kernel/errors.ts'
+import { inRange, invalidType, invalidValue, NetError } from '../../../src/kernel/errors.ts'
 import type { Blueprint } from '../../../src/kernel/layer.ts'
+import { Timer } from '../../../src/kernel/timers.ts'
 import type { PhysicalService } from '../service.ts'
 import { checkOctetPort, checkOctets, OctetPort, type OctetPortOptions, type StreamPair } from './port.ts'
 
 /** A Duplex, or both ways apart, as a child process has them: `{ readable: child.stdout, writable: child.stdin }`. */
 export type OctetStream = Duplex | StreamPair
 
+export interface StreamOptions extends OctetPortOptions {
+  /**
+   * When a stream has ended, or could not be opened, another is made so much later: 10 ms to an hour. `source` has to be a
+   * function then, and booting does not wait for it. Default: the link is down for good.
+   */
+  readonly reopen?: Duration
+}
+
 /**
  * A stream as the lowest layer of a stack: `stack(stream(() => connect(7000)), ppp(), …)`. Boots on real time. The stream
- * belongs to the node, which ends it when it closes; the link goes down, for good, when the stream does.
+ * belongs to the node, which ends it when it closes; the link goes down when the stream does.
  * @param source the stream, which boots one node, or what makes one for each node; booting waits for its promise.
- * @throws TypeError ERR_INVALID_ARG_TYPE — neither; ERR_INVALID_ARG_VALUE — not a stream of octets.
+ * @throws TypeError ERR_INVALID_ARG_TYPE — neither; ERR_INVALID_ARG_VALUE — not a stream of octets, or `reopen` of one.
  * @throws RangeError ERR_OUT_OF_RANGE — an option outside its range.
  */
 export function stream(
   source: OctetStream | (() => OctetStream | Promise<OctetStream>),
-  options: OctetPortOptions = {},
+  options: StreamOptions = {},
 ): Blueprint<PhysicalService<'octets'>> {
   checkOctetPort(options)
+  const { reopen } = options
+  if (reopen !== undefined) {
+    inRange('reopen', reopen, ms(10), seconds(3600))
+    if (typeof source !== 'function') throw invalidValue('reopen', 'for a function that makes streams', reopen)
+    return (env) => {
+      const port = new OctetPort(env, 'stream', options)
+      new Opener(env, port, source, reopen).open()
+      return port
+    }
+  }
   if (typeof source === 'function') return (env) => opened(env, source, options)
   const pair = pairOf(source)
   let taken = false
@@ -45,6 +65,63 @@ function opened(
   const opening = Promise.resolve(source()).then((made) => port.adopt(pairOf(made), 'the stream is open'))
   env.starting(opening)
   return port
+}
+
+/** Sees that a port has a stream, again and again. */
+class Opener {
+  private readonly env: Env
+  private readonly port: OctetPort
+  private readonly source: () => OctetStream | Promise<OctetStream>
+  private readonly pause: Duration
+  private readonly timer: Timer
+  private opening = false
+  private closed = false
+
+  constructor(env: Env, port: OctetPort, source: () => OctetStream | Promise<OctetStream>, pause: Duration) {
+    this.env = env
+    this.port = port
+    this.source = source
+    this.pause = pause
+    this.timer = new Timer({ expire: () => this.open() })
+    env.defer(() => {
+      this.closed = true
+      env.timers.cancel(this.timer)
+    })
+    this.later()
+  }
+
+  open(): void {
+    // Whoever has attached meanwhile does not know yet.
+    if (this.opening) {
+      this.port.boundary.linkChanged('down', 'the stream is not open yet')
+      return
+    }
+    this.opening = true
+    Promise.resolve()
+      .then(this.source)
+      .then(pairOf)
+      .then(
+        (pair) => this.opened(pair),
+        (error: unknown) => this.failed(error instanceof Error ? error.message : String(error)),
+      )
+  }
+
+  private opened(pair: StreamPair): void {
+    this.opening = false
+    this.env.timers.cancel(this.timer)
+    this.port.adopt(pair, 'the stream is open', () => this.later())
+  }
+
+  private failed(reason: string): void {
+    this.opening = false
+    if (this.closed) return
+    this.port.boundary.linkChanged('down', reason)
+    this.later()
+  }
+
+  private later(): void {
+    if (!this.closed) this.env.timers.arm(this.timer, this.env.clock.now() + this.pause)
+  }
 }
 
 function pairOf(source: OctetStream): StreamPair {

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { type Duplex, PassThrough } from 'node:stream'
 import t from 'tap'
 import { stream } from '../../../../layers/physical/octets/stream.ts'
+import { ms } from '../../../../src/kernel/clock.ts'
 import { Packet, packetsInUse, poisonReleased } from '../../../../src/kernel/packet.ts'
 import { boot } from '../../../../src/runtime/real-time.ts'
 import { type PhysicalPair, physicalConformance, Recorder } from '../../../conformance/physical.ts'
@@ -125,4 +126,61 @@ t.test('misuse is refused, and what cannot be opened fails the boot', async (t) 
   await t.rejects(boot(blueprint, 'B'), { code: 'EBUSY' })
   await node.close()
   await t.rejects(boot(stream(() => Promise.reject(new Error('no way')))), { message: /no way/ })
+})
+
+t.test('a link whose stream is made anew', { timeout: 20_000 }, async (t) => {
+  const path = join(dir, 'again')
+  const opened: Socket[] = []
+  const source = async (): Promise<Socket> => {
+    const socket = connect(path)
+    await once(socket, 'connect')
+    opened.push(socket)
+    return socket
+  }
+  t.throws(() => stream(new PassThrough(), { reopen: ms(10) }), { code: 'ERR_INVALID_ARG_VALUE' })
+  t.throws(() => stream(source, { reopen: 1 }), { code: 'ERR_OUT_OF_RANGE' })
+  const node = await boot(stream(source, { reopen: ms(10) }), 'A')
+  const recorder = new Recorder()
+  node.top.boundary.attach(recorder)
+  while (recorder.links.length < 2) await sleep(5)
+  t.match(recorder.links[0], /^down .*ENOENT/, 'nobody listens: the node runs all the same, and tries again')
+  const server = createServer()
+  const accepted: Socket[] = []
+  server.on('connection', (socket) => accepted.push(socket.resume()))
+  server.listen(path)
+  while (accepted.length < 1) await sleep(5)
+  accepted[0]?.write('one')
+  while (recorder.packets.length < 1) await sleep(5)
+  t.match(recorder.links.at(-1), /^up /)
+  accepted[0]?.destroy()
+  while (accepted.length < 2) await sleep(5)
+  t.match(recorder.links.at(-1), /^(up|down) /)
+  accepted[1]?.write('two')
+  while (recorder.packets.length < 2) await sleep(5)
+  t.same(
+    recorder.packets.map((octets) => Buffer.from(octets).toString()),
+    ['one', 'two'],
+  )
+  t.match(recorder.links.at(-1), /^up /)
+  // What a former stream says has nothing to do with the present one.
+  opened[0]?.emit('error', new Error('late'))
+  t.match(recorder.links.at(-1), /^up /)
+  await node.close()
+  server.close()
+  const { length } = opened
+  await sleep(50)
+  t.equal(opened.length, length, 'a node that is closed opens nothing')
+  t.equal(packetsInUse(), 0)
+})
+
+t.test('a stream that takes its time to come', async (t) => {
+  const node = await boot(
+    stream(() => new Promise<Duplex>(() => {}), { reopen: ms(10) }),
+    'A',
+  )
+  const recorder = new Recorder()
+  node.top.boundary.attach(recorder)
+  while (recorder.links.length < 1) await sleep(5)
+  t.match(recorder.links, [/^down .*not open yet/], 'is told to whoever has attached meanwhile')
+  await node.close()
 })
