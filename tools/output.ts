@@ -3,6 +3,7 @@ import pc from 'picocolors'
 import type { Colors } from './dump/render.ts'
 import { CommandError, EXIT } from './exit.ts'
 import { Interrupted, readerGone } from './interrupt.ts'
+import { layTable, type Row } from './table.ts'
 
 export class Output {
   /** Print objects instead of text. */
@@ -22,24 +23,15 @@ export class Output {
   }
 
   /**
-   * Rows under headings, as wide as they need to be.
+   * Rows under headings. On a terminal that is narrower than a row, what stands behind a long cell goes below it.
    * @param details lines to stand under each row, further to the right.
    */
-  table(
-    columns: readonly string[],
-    rows: readonly Readonly<Record<string, string | number>>[],
-    details: readonly (readonly string[])[] = [],
-  ): void {
-    const cell = (row: Readonly<Record<string, string | number>>, column: string): string => String(row[column] ?? '')
-    const widths = columns.map((column) => Math.max(column.length, ...rows.map((row) => cell(row, column).length)))
-    const line = (cells: readonly string[]): string =>
-      cells
-        .map((text, i) => text.padEnd(widths[i] ?? 0))
-        .join('  ')
-        .trimEnd()
-    process.stdout.write(`${this.colors.dim(line(columns.map((column) => column.toUpperCase())))}\n`)
-    for (const [i, row] of rows.entries()) {
-      process.stdout.write(`${line(columns.map((column) => cell(row, column)))}\n`)
+  table(columns: readonly string[], rows: readonly Row[], details: readonly (readonly string[])[] = []): void {
+    const { isTTY, columns: width } = process.stdout
+    const [head = '', ...lines] = layTable(columns, rows, isTTY === true ? width : Number.POSITIVE_INFINITY)
+    process.stdout.write(`${this.colors.dim(head)}\n`)
+    for (const [i, line] of lines.entries()) {
+      process.stdout.write(`${line}\n`)
       for (const detail of details[i] ?? []) process.stdout.write(`        ${detail}\n`)
     }
   }
