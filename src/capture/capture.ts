@@ -257,6 +257,7 @@ function linkTypeOf(encapsulation: Encapsulation): number | undefined {
   if (encapsulation.startsWith('ppp')) return LINKTYPE.pppHdlc
   if (encapsulation.startsWith('lapb8')) return LINKTYPE.lapb8
   if (encapsulation.startsWith('lapb128')) return LINKTYPE.lapb128
+  if (encapsulation === 'ax25+kiss') return LINKTYPE.ax25Kiss
   return encapsulation === 'ip' ? LINKTYPE.raw : undefined
 }
 

@@ -15,7 +15,8 @@ export const LINKTYPE: {
   readonly raw: 101
   readonly lapb8: 147
   readonly lapb128: 148
-} = { ethernet: 1, pppHdlc: 50, raw: 101, lapb8: 147, lapb128: 148 }
+  readonly ax25Kiss: 202
+} = { ethernet: 1, pppHdlc: 50, raw: 101, lapb8: 147, lapb128: 148, ax25Kiss: 202 }
 
 export const BLOCK: { readonly section: 0x0a0d0d0a; readonly interface: 1; readonly packet: 6; readonly simple: 3 } = {
   section: 0x0a0d0d0a,

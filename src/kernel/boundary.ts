@@ -27,6 +27,8 @@ export type Encapsulation =
   | 'lapb128'
   | 'lapb128+fcs16'
   | 'lapb128+fcs32'
+  /** AX.25 frames behind the command octet of KISS. */
+  | 'ax25+kiss'
   /** IPv4 or IPv6 packets, told apart by their version field. */
   | 'ip'
   /** What a data link carries: the protocol is in the addressing. */

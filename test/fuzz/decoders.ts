@@ -57,12 +57,13 @@ const ENCAPSULATIONS: readonly Encapsulation[] = [
   'ppp+fcs16',
   'lapb8+fcs16',
   'lapb128+fcs16',
+  'ax25+kiss',
   'link',
   'transport',
   'octets',
 ]
 /** Link types of captures (draft-ietf-opsawg-pcaplinktype): Ethernet, raw IP, IPv4, PPP, LAPB's two, and one that is unknown. */
-const LINK_TYPES = [1, 101, 228, 50, 147, 148, 149]
+const LINK_TYPES = [1, 101, 228, 50, 147, 148, 202, 149]
 const SOURCE = IpAddress.ipv4(address('10.0.1.2'))
 const DESTINATION = IpAddress.ipv4(address('10.0.1.1'))
 const colors = pc.createColors(false)

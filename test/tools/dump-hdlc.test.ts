@@ -31,6 +31,9 @@ t.test('AX.25, in Ethernet and alone', async (t) => {
   const said = 'AX.25 NODEA > NODEB-1 command I N(S)=1 N(R)=1'
   t.equal(summaries(ethernet(0x08ff, frame.length + 5, 0, ...frame))[2], said)
   t.strictSame(summaries(Uint8Array.from(frame), 3), [said, '1 octets'])
+  t.strictSame(summaries(Uint8Array.of(0x10, ...frame), 202), ['KISS port 1 data', said, '1 octets'])
+  t.strictSame(summaries(Uint8Array.of(1, 30), 202), ['KISS port 0 TXDELAY', '1 octets'])
+  t.strictSame(summaries(Uint8Array.of(0xff), 202), ['KISS return'])
 })
 
 t.test('AX.25 counts modulo 128 from an SABME on, both ways, and modulo 8 from an SABM', async (t) => {

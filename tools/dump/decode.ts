@@ -3,7 +3,7 @@ import type { CaptureRecord } from '../../src/capture/reader.ts'
 import type { Flows } from './flows.ts'
 import { type Decoder, type DumpLayer, data } from './model.ts'
 import { ethernet, etherTypeDecoder } from './protocols/ethernet.ts'
-import { ax25, lapb } from './protocols/hdlc.ts'
+import { ax25, kiss, lapb } from './protocols/hdlc.ts'
 import { ipv4 } from './protocols/ipv4.ts'
 import { ip, ipv6 } from './protocols/ipv6.ts'
 import { ppp } from './protocols/ppp.ts'
@@ -17,6 +17,7 @@ const LINKTYPES: ReadonlyMap<number, (fcsOctets: number) => Decoder> = new Map<n
   [101, () => ip],
   [147, lapb(false)],
   [148, lapb(true)],
+  [202, () => kiss(ax25(etherTypeDecoder))],
   [228, () => ipv4],
   [229, () => ipv6],
 ])

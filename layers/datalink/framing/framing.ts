@@ -2,7 +2,7 @@
  * Frames over a run of octets, and their check sequence: what every link of the HDLC family stands on.
  *
  *        link (PPP, LAPB, AX.25, …)
- *   ───────┬───────────────▲──────────  boundary: frames with their FCS, without flags and escapes
+ *   ───────┬───────────────▲──────────  boundary: frames with their FCS (but SMACK's), without flags and escapes
  *        framing         unframing      over 'octets': flags, escapes, FCS; over 'frames': the FCS alone
  *   ───────▼───────────────┴──────────  PhysicalService<'octets' | 'frames'>
  *
@@ -32,9 +32,10 @@ import type { Decoder, DelimitingFault, Encoder, FrameSink } from './transparenc
 /**
  * What follows a frame: nothing; the FCS of 16 or 32 bits (ISO 13239 §4.2.5); or SMACK's CRC-16, which the first octet's
  * highest bit announces. Frames without it are taken as well, until the peer has sent a good one with it: from then on, an
- * error may have cleared the bit.
+ * error may have cleared the bit. 'smackReceived' is for peers that do not know it: nothing follows what is sent, and what
+ * comes with a good CRC is taken all the same, since a station such as Linux keeps to it once it has heard it on a line.
  */
-export type FcsKind = 'none' | 'fcs16' | 'fcs32' | 'smack'
+export type FcsKind = 'none' | 'fcs16' | 'fcs32' | 'smack' | 'smackReceived'
 
 /** How frames are told apart on 'octets'; see `octet-stuffing.ts` and `bit-stuffing.ts`. */
 export type TransparencyKind = 'octets' | 'bits' | 'kiss'
@@ -59,7 +60,7 @@ export type FramingDrop = DelimitingFault | 'runt' | 'fcs' | 'noUser'
 
 export interface Framing extends Service<undefined> {
   readonly boundary: Boundary<undefined, FramingDrop>
-  /** Octets of the FCS of each frame; 0 for 'none' and 'smack', whose CRC is removed already. */
+  /** Octets of the FCS of each frame; 0 for 'none' and SMACK, whose CRC is removed already. */
   readonly fcsOctets: number
   /** Takes the FCS off a frame that was received. */
   removeFcs(packet: Packet): void
@@ -71,8 +72,8 @@ export interface Framing extends Service<undefined> {
   setLongest(longest: number): void
 }
 
-/** Octets of the FCS that stand behind each frame. */
-const FCS_OCTETS: Readonly<Record<FcsKind, number>> = { none: 0, fcs16: 2, fcs32: 4, smack: 2 }
+/** Octets of the FCS that may stand behind a frame. */
+const FCS_OCTETS: Readonly<Record<FcsKind, number>> = { none: 0, fcs16: 2, fcs32: 4, smack: 2, smackReceived: 2 }
 /** In SMACK, the bit of the first octet that says that there is a CRC. */
 const SMACK_BIT = 0x80
 /** With every octet escaped, a frame still fits a packet. */
@@ -103,6 +104,8 @@ class FramedService implements Framing, User<undefined>, FrameSink {
   private readonly below: PhysicalService<'octets' | 'frames'>
   private readonly env: Env
   private readonly fcs: FcsKind
+  /** What comes may have SMACK's CRC. */
+  private readonly smack: boolean
   private readonly shortest: number
   private readonly kind: TransparencyKind
   private longest: number
@@ -119,7 +122,8 @@ class FramedService implements Framing, User<undefined>, FrameSink {
     this.env = env
     this.fcs = fcs
     this.kind = transparency
-    this.fcsOctets = fcs === 'smack' ? 0 : FCS_OCTETS[fcs]
+    this.smack = fcs === 'smack' || fcs === 'smackReceived'
+    this.fcsOctets = this.smack ? 0 : FCS_OCTETS[fcs]
     this.longest = integer('longest', options.longest, 1, LONGEST)
     this.shortest = integer('shortest', options.shortest ?? 1, 1, LONGEST)
     this.plain = encoderOf(transparency)
@@ -210,8 +214,10 @@ class FramedService implements Framing, User<undefined>, FrameSink {
       this.boundary.drop(packet, 'tooLong')
       return true
     }
+    // SMACK's is of the line, as its flags are: those above and captures see frames without it, in both directions.
+    if (this.smack) this.boundary.down(packet, undefined)
     this.putFcs(packet)
-    this.boundary.down(packet, undefined)
+    if (!this.smack) this.boundary.down(packet, undefined)
     if (this.decoder === null) return this.below.send(packet, undefined)
     const { headroom, tailroom, mtu } = this.below
     const run = this.env.packet(headroom, encoder.octetsFor(packet.length) + tailroom)
@@ -252,7 +258,7 @@ class FramedService implements Framing, User<undefined>, FrameSink {
   /** Checks what stood between two flags; of SMACK, also takes the CRC off. */
   private fault(packet: Packet): FramingDrop | undefined {
     const { octets, start, end, length } = packet
-    if (this.fcs === 'smack') return this.smackFault(packet)
+    if (this.smack) return this.smackFault(packet)
     if (length < this.shortest + this.fcsOctets) return 'runt'
     if (length > this.limit) return 'tooLong'
     if (this.fcs === 'fcs16') return fcs16(packet.view, start, end) === FCS16_GOOD ? undefined : 'fcs'
@@ -264,11 +270,13 @@ class FramedService implements Framing, User<undefined>, FrameSink {
     const { octets, start, end } = packet
     const first = octets[start] as number
     const checked = (first & SMACK_BIT) !== 0
-    if (packet.length < this.shortest + (checked ? 2 : 0)) return 'runt'
-    if (packet.length > this.limit) return 'tooLong'
+    const crcOctets = checked ? 2 : 0
+    if (packet.length < this.shortest + crcOctets) return 'runt'
+    if (packet.length > this.longest + crcOctets) return 'tooLong'
     if (!checked) return this.insists ? 'fcs' : undefined
     if (crc16Arc(packet.view, start, end) !== 0) return 'fcs'
-    this.insists = true
+    // A peer whose CRC is not answered may give it up: Linux tries it in its first frame.
+    this.insists = this.fcs === 'smack'
     octets[start] = first & ~SMACK_BIT
     packet.trim(packet.length - 2)
     return undefined

@@ -51,7 +51,10 @@ export interface Ax25Options extends AbmOptions {
 }
 
 export interface KissOptions extends Ax25Options {
-  /** With the CRC of SMACK. Default true: a peer that does not know it is understood all the same. */
+  /**
+   * Send with the CRC of SMACK. Default true, which suits Linux; set false for a TNC or a software modem (direwolf) that takes the bit
+   * of it for a ninth port. What comes is understood either way.
+   */
   readonly smack?: boolean
 }
 
@@ -113,8 +116,9 @@ export function ax25(options: KissOptions): Layer<PhysicalService<'octets'>, Ax2
     const { n1 } = checked
     const frames = framing(below, env, {
       name: 'kiss',
+      encapsulation: 'ax25+kiss',
       transparency: 'kiss',
-      fcs: options.smack === false ? 'none' : 'smack',
+      fcs: options.smack === false ? 'smackReceived' : 'smack',
       longest: (n1 ?? 256) + 1 + HEADER_OCTETS + MAX_REPEATERS * CALL_OCTETS + CONTROL_OCTETS + 1,
     })
     return new Ax25(new KissCarrier(frames), env, checked)

@@ -35,7 +35,7 @@ export interface LapbOptions extends Omit<AbmOptions, 'recovery'> {
   /** Whether a protocol number is in front of every packet. Default true. */
   readonly protocols?: boolean
   /** Default 'fcs16'. */
-  readonly fcs?: Exclude<FcsKind, 'smack'>
+  readonly fcs?: Exclude<FcsKind, 'smack' | 'smackReceived'>
   /** Over octets: octet stuffing (the default) or bit stuffing. */
   readonly transparency?: TransparencyKind
 }
@@ -242,7 +242,7 @@ class Lapb implements LinkService, User<undefined>, ConnectionOwner, ConnectionU
 
 const isCommandOnly = (type: FrameType): boolean => type === 'SABM' || type === 'SABME' || type === 'DISC'
 
-function encapsulationOf(modulus: Modulus, fcs: Exclude<FcsKind, 'smack'>): Encapsulation {
+function encapsulationOf(modulus: Modulus, fcs: Exclude<FcsKind, 'smack' | 'smackReceived'>): Encapsulation {
   const lapb = modulus === 8 ? 'lapb8' : 'lapb128'
   return fcs === 'none' ? lapb : `${lapb}+${fcs}`
 }

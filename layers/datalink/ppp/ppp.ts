@@ -46,7 +46,7 @@ export interface PppOptions {
   /** Let protocol, address and control fields be shortened; default true. */
   readonly compress?: boolean
   /** Default 'fcs16', as PPP has it unless both ends agree on something else (RFC 1570 §2.1), by configuration here. */
-  readonly fcs?: Exclude<FcsKind, 'smack'>
+  readonly fcs?: Exclude<FcsKind, 'smack' | 'smackReceived'>
   /** Say who we are when the peer asks by CHAP; and ask the peer, with `demand`. */
   readonly chap?: {
     readonly name: string

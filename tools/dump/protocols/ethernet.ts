@@ -1,13 +1,13 @@
-/** Ethernet II, with or without FCS, and ARP. */
+/** Ethernet II, with or without FCS. */
 import { crc32 } from 'node:zlib'
-import { formatIpv4, formatMac } from '../../../src/kernel/address.ts'
-import { type Decoded, type Decoder, data, Fields, hex, type Scope, truncated } from '../model.ts'
+import { formatMac } from '../../../src/kernel/address.ts'
+import { type Decoder, data, Fields, hex, type Scope, truncated } from '../model.ts'
+import { arp } from './arp.ts'
 import { bpq, llc, macControl } from './hdlc.ts'
 import { ipv4 } from './ipv4.ts'
 import { ipv6 } from './ipv6.ts'
 
 const HEADER_OCTETS = 14
-const ARP_OCTETS = 28
 const ETHERTYPES: ReadonlyMap<number, { name: string; decoder: Decoder }> = new Map([
   [0x0800, { name: 'IPv4', decoder: (scope) => ipv4(scope) }],
   [0x0806, { name: 'ARP', decoder: (scope) => arp(scope) }],
@@ -54,38 +54,6 @@ export function ethernet(fcsOctets: number): Decoder {
       },
       next: { protocol: known?.decoder ?? data, scope: inner },
     }
-  }
-}
-
-/** ARP for IPv4 over Ethernet (RFC 826). */
-function arp(scope: Scope): Decoded {
-  if (scope.end - scope.start < ARP_OCTETS) return truncated('ARP', scope, ARP_OCTETS)
-  const fields = new Fields(scope)
-  const hardware = fields.u16('hardware type', 0)
-  const protocol = fields.u16('protocol type', 2, (value) => hex(value, 4))
-  const operation = fields.u16('operation', 6, (value) => `${value} ${['', 'request', 'reply'][value] ?? ''}`.trim())
-  const senderMac = mac(fields, 'sender hardware address', scope, 8)
-  const sender = formatIpv4(fields.u32('sender protocol address', 14, formatIpv4))
-  mac(fields, 'target hardware address', scope, 18)
-  const target = formatIpv4(fields.u32('target protocol address', 24, formatIpv4))
-  const faults = hardware === 1 && protocol === 0x0800 ? [] : ['not IPv4 over Ethernet']
-  const said =
-    operation === 1
-      ? sender === target
-        ? `announcement of ${sender}`
-        : `who has ${target}? tell ${sender}`
-      : operation === 2
-        ? `${sender} is at ${formatMac(senderMac)}`
-        : `operation ${operation}`
-  return {
-    layer: {
-      protocol: 'ARP',
-      offset: scope.start,
-      octets: ARP_OCTETS,
-      fields: fields.list,
-      summary: `ARP ${said}`,
-      faults,
-    },
   }
 }
 

@@ -16,7 +16,8 @@ const UNNUMBERED: ReadonlyMap<number, string> = new Map([
 ])
 const PF = 0x10
 const SNAP = 0xaa
-const CALL_OCTETS = 7
+/** Octets of an address of AX.25. */
+export const CALL_OCTETS = 7
 
 interface Control {
   readonly octets: number
@@ -135,6 +136,23 @@ export function ax25(decoderOf: (etherType: number) => Decoder): Decoder {
   }
 }
 
+const KISS_COMMANDS = ['data', 'TXDELAY', 'persistence', 'slot time', 'TXtail', 'full duplex', 'set hardware']
+
+/**
+ * KISS without its flags and escapes: the command octet, its port in the higher half (Chepponis and Karn 1987).
+ * @param frame what a frame of data goes on with.
+ */
+export function kiss(frame: Decoder): Decoder {
+  return (scope) => {
+    if (scope.end - scope.start < 1) return truncated('KISS', scope, 1)
+    const fields = new Fields(scope)
+    const named = (octet: number): string =>
+      octet === 0xff ? 'return' : `port ${octet >> 4} ${KISS_COMMANDS[octet & 15] ?? `command ${octet & 15}`}`
+    const command = fields.u8('command', 0, named)
+    return layerOf('KISS', scope, 1, fields, `KISS ${named(command)}`, (command & 15) === 0 ? frame : data)
+  }
+}
+
 /** AX.25 in Ethernet, as BPQ has it: its length + 5 in front. */
 export function bpq(decoderOf: (etherType: number) => Decoder): Decoder {
   return (scope) => {
@@ -158,7 +176,8 @@ export function macControl(scope: Scope): Decoded {
   return layerOf('MAC control', { ...scope, end: scope.start + 4 }, 4, fields, `PAUSE ${quanta} quanta`, data)
 }
 
-function callAt({ octets, start }: Scope, at: number): string {
+/** The call sign at an offset, as text. */
+export function callAt({ octets, start }: Scope, at: number): string {
   let call = ''
   for (let i = 0; i < 6; i++) {
     const code = (octets[start + at + i] as number) >> 1

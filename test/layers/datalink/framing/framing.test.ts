@@ -52,6 +52,21 @@ t.test('KISS and SMACK', async (t) => {
   t.strictSame(smack.drops(), { fcs: 2 }, 'once the peer has shown that it sends one, a frame without has lost the bit')
 })
 
+t.test('SMACK that is taken and not sent: a peer may begin with it and give it up', async (t) => {
+  const smack = framedLine({ longest: LONGEST, transparency: 'kiss', fcs: 'smack' })
+  const plain = framedLine({ longest: LONGEST, transparency: 'kiss', fcs: 'smackReceived' })
+  smack.send(octets('00 54 45 53 54'))
+  const line = smack.line()
+  plain.arrive(line)
+  plain.arrive(octets('c0 00 41 c0'))
+  t.strictSame(plain.frames.map(hex), ['0054455354', '0041'])
+  line[3] = 0x44
+  plain.arrive(line)
+  t.strictSame(plain.drops(), { fcs: 1 })
+  plain.send(octets('00 54'))
+  t.equal(hex(plain.line()), 'c00054c0')
+})
+
 t.test('over frames only the FCS is added', async (t) => {
   const { framing, send, line, arrive, frames, drops } = framedLine({ longest: LONGEST }, 'frames', { mtu: 40 })
   t.equal(framing.mtu, 38)
@@ -131,6 +146,7 @@ const kinds: readonly [TransparencyKind, FcsKind][] = [
   ['bits', 'fcs32'],
   ['kiss', 'none'],
   ['kiss', 'smack'],
+  ['kiss', 'smackReceived'],
 ]
 const anyFrame = fc.oneof(
   fc.uint8Array({ minLength: 1, maxLength: LONGEST }),
@@ -151,7 +167,7 @@ for (const [transparency, fcs] of kinds) {
           const line = framedLine({ longest: LONGEST, transparency, fcs })
           line.framing.escape(map, map)
           // SMACK announces its CRC by the highest bit of the command.
-          for (const frame of sent) if (fcs === 'smack') frame[0] = (frame[0] as number) & 0x7f
+          for (const frame of sent) if (fcs.startsWith('smack')) frame[0] = (frame[0] as number) & 0x7f
           for (const frame of sent) line.send(frame)
           line.arrive(line.line(), sizes)
           const same = line.frames.map(hex).join() === sent.map(hex).join()
@@ -168,7 +184,7 @@ for (const [transparency, fcs] of kinds) {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), anyFrame, async (garbage, frame) => {
         const line = framedLine({ longest: LONGEST, transparency, fcs })
-        if (fcs === 'smack') frame[0] = (frame[0] as number) & 0x7f
+        if (fcs.startsWith('smack')) frame[0] = (frame[0] as number) & 0x7f
         line.arrive(garbage, [garbage.length || 1])
         // What the garbage began may swallow the first flag, or the frame behind it; not the second.
         for (let i = 0; i < 3; i++) line.send(frame)
