@@ -1,20 +1,30 @@
-/** One side of a bridge: a medium, and what a frame needs before it may leave by it. */
+/** One side of a bridge: a medium, what a frame needs before it may leave by it, and PAUSE of the line. */
+import type { MacAddress } from '../../../src/kernel/address.ts'
+import { Backpressure, type Holdable } from '../../../src/kernel/backpressure.ts'
+import type { Env } from '../../../src/kernel/env.ts'
 import type { LinkState, User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { TokenBucket } from '../../../src/kernel/token-bucket.ts'
 import { complete } from '../../offload/complete.ts'
 import { Segmenter } from '../../offload/segment.ts'
 import type { PhysicalService } from '../../physical/service.ts'
-import { FCS_OCTETS, HEADER_OCTETS, MIN_FRAME_OCTETS, putPaddingAndFcs } from './frame.ts'
+import { FCS_OCTETS, HEADER_OCTETS, MIN_FRAME_OCTETS, pushHeader, putPaddingAndFcs } from './frame.ts'
+import { MAC_CONTROL, PAUSE_FRAME_OCTETS, PAUSE_GROUP, Pause, type PauseOwner, putPause } from './pause.ts'
 
 /** The bridge, as its ports see it. */
 export interface BridgePortOwner {
+  /** The bridge's own, for PAUSE. */
+  readonly address: MacAddress
   arrive(packet: Packet, port: BridgePort): void
   portReady(): void
+  /** A frame that had to wait is dropped. */
+  portFull(packet: Packet): void
   portChanged(port: BridgePort, reason: string): void
 }
 
-export class BridgePort implements User<undefined> {
+const NOTHING = (): void => {}
+
+export class BridgePort implements User<undefined>, PauseOwner, Holdable {
   readonly name: string
   /** From 1. */
   readonly index: number
@@ -24,7 +34,12 @@ export class BridgePort implements User<undefined> {
   up = true
   /** For what all other ports have to carry. */
   readonly storm: TokenBucket
+  /** Ports whose neighbours stop while this one is full. */
+  readonly backpressure: Backpressure = new Backpressure()
   private readonly owner: BridgePortOwner
+  private readonly env: Env
+  /** Null where the bridge does not speak PAUSE. */
+  private readonly pause: Pause | null
   private readonly segmenter = new Segmenter()
   private readonly detach: () => void
 
@@ -32,15 +47,18 @@ export class BridgePort implements User<undefined> {
     name: string,
     index: number,
     below: PhysicalService<'frames' | 'ethernet'>,
-    stormLimit: number,
+    limits: { readonly storm: number; readonly pauseRate: number },
+    env: Env,
     owner: BridgePortOwner,
   ) {
     this.name = name
+    this.env = env
     this.index = index
     this.below = below
     this.hasFcs = below.medium === 'frames'
-    this.storm = new TokenBucket(stormLimit, Math.max(1, stormLimit / 10))
+    this.storm = new TokenBucket(limits.storm, Math.max(1, limits.storm / 10))
     this.owner = owner
+    this.pause = limits.pauseRate > 0 ? new Pause(env, this, limits.pauseRate) : null
     this.detach = below.boundary.attach(this)
   }
 
@@ -59,15 +77,45 @@ export class BridgePort implements User<undefined> {
   }
 
   ready(): void {
+    if (this.pause === null || this.pause.lineReady()) this.resumed()
+  }
+
+  resumed(): void {
+    this.backpressure.release()
     this.owner.portReady()
   }
 
   linkChanged(state: LinkState, reason: string): void {
     this.up = state === 'up'
+    if (!this.up) this.backpressure.release()
     this.owner.portChanged(this, reason)
   }
 
   /** Takes a frame without FCS, which may be a super-segment. @returns false: not more for now. */
+  send(packet: Packet): boolean {
+    const { pause } = this
+    if (pause === null || !pause.paused) return this.transmit(packet)
+    if (!pause.push(packet)) this.owner.portFull(packet)
+    return pause.open
+  }
+
+  hold(): () => void {
+    return this.pause === null ? NOTHING : this.pause.hold()
+  }
+
+  /** A MAC control frame, from behind its type. @returns whether it was a PAUSE that is obeyed. */
+  obeys(packet: Packet): boolean {
+    return this.pause?.input(packet) === true
+  }
+
+  sendPause(quanta: number): void {
+    const packet = this.env.packet(this.below.headroom + HEADER_OCTETS, PAUSE_FRAME_OCTETS + this.tailroom)
+    putPause(packet, quanta)
+    pushHeader(packet, PAUSE_GROUP, this.owner.address, MAC_CONTROL)
+    this.sendOne(packet)
+  }
+
+  /** Whether or not the neighbour is to be spared; see `send`. */
   transmit(packet: Packet): boolean {
     const { segment, checksum } = this.below.offload
     if (packet.segmentOctets > 0 && packet.length > segment) return this.split(packet)

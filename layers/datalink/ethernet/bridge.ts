@@ -9,7 +9,8 @@
  *            tap0       tunnel    cable
  *
  * Where a frame leaves by a medium that takes less than the one it came by, it is segmented, completed, padded and given its
- * FCS there. Without a spanning tree (§17): a loop of bridges is the operator's mistake, and the storm limit bounds what it costs.
+ * FCS there. PAUSE (IEEE 802.3 annex 31B) is for one line, and ends at the port. Without a spanning tree (§17): a loop of
+ * bridges is the operator's mistake, and the storm limit bounds what it costs.
  */
 import type { MacAddress } from '../../../src/kernel/address.ts'
 import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
@@ -21,7 +22,8 @@ import { MacTable } from '../../../src/kernel/mac-table.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { NO_OFFLOAD, type Offload, type PhysicalService } from '../../physical/service.ts'
 import { BridgePort } from './bridge-port.ts'
-import { FCS_OCTETS, fault, fromGroup, toGroup } from './frame.ts'
+import { FCS_OCTETS, fault, fromGroup, HEADER_OCTETS, randomAddress, toGroup, typeOf } from './frame.ts'
+import { MAC_CONTROL, type PauseOption, pauseRate, quantaOf } from './pause.ts'
 
 /** What a bridge stands on: `beside({ lan: tapDevice('tap0'), far: udpTunnel(…) })`. */
 export type BridgedMedia = Readonly<Record<string, PhysicalService<'frames' | 'ethernet'>>>
@@ -36,6 +38,11 @@ export interface BridgeOptions {
    * a tenth of it at once. Default 10,000.
    */
   readonly stormLimit?: number
+  /**
+   * Flow control on all ports: PAUSE frames are obeyed, and sent to the neighbours by whose frames a port is full. Default false: they are
+   * dropped (`reserved`).
+   */
+  readonly pause?: PauseOption
 }
 
 /** Where a station was heard. */
@@ -54,7 +61,16 @@ export interface BridgeService extends PhysicalService<'ethernet'> {
 }
 
 /** Why a bridge drops frames. */
-export type BridgeDrop = 'tooLong' | 'truncated' | 'fcs' | 'groupSource' | 'reserved' | 'sameSide' | 'storm' | 'noUser'
+export type BridgeDrop =
+  | 'tooLong'
+  | 'truncated'
+  | 'fcs'
+  | 'groupSource'
+  | 'reserved'
+  | 'sameSide'
+  | 'storm'
+  | 'queueFull'
+  | 'noUser'
 
 const REASONS: Reasons<BridgeDrop> = {
   tooLong: '',
@@ -64,6 +80,7 @@ const REASONS: Reasons<BridgeDrop> = {
   reserved: 'IEEE 802.1Q §8.6.3',
   sameSide: 'IEEE 802.1Q §8.6.1',
   storm: '',
+  queueFull: 'IEEE 802.3 §31B.3',
   noUser: '',
 }
 
@@ -85,9 +102,10 @@ export function bridge(options: BridgeOptions = {}): Layer<BridgedMedia, BridgeS
   const ageing = integer('ageing', options.ageing ?? seconds(300), 1, LONGEST_AGEING)
   const stations = integer('stations', options.stations ?? 4096, 8, MOST_STATIONS)
   const stormLimit = integer('stormLimit', options.stormLimit ?? 10_000, 1, 1e9)
+  const rate = pauseRate(options.pause ?? false)
   return (below, env) => {
     if (Object.keys(below).length === 0) throw invalidValue('below', 'at least one medium', 'none')
-    return new Bridge(below, env, ageing, stations, stormLimit)
+    return new Bridge(below, env, ageing, stations, { storm: stormLimit, pauseRate: rate })
   }
 }
 
@@ -96,21 +114,37 @@ class Bridge implements BridgeService {
   readonly medium = 'ethernet'
   readonly offload: Offload
   readonly boundary: Boundary<undefined, BridgeDrop>
+  /** The source of the PAUSE frames of all ports. */
+  readonly address: MacAddress
   mtu = 0
   headroom = 0
   tailroom = 0
   private readonly env: Env
   private readonly ports: readonly BridgePort[]
   private readonly table: MacTable
+  private readonly speaksPause: boolean
+  /** Lets the neighbours go whom the station above has stop. */
+  private readonly releases: (() => void)[] = []
   /** The station above, once it has sent: the first two octets of its address, and the others. */
   private ownHigh = -1
   private ownLow = 0
 
-  constructor(below: BridgedMedia, env: Env, ageing: Duration, stations: number, stormLimit: number) {
+  constructor(
+    below: BridgedMedia,
+    env: Env,
+    ageing: Duration,
+    stations: number,
+    limits: { readonly storm: number; readonly pauseRate: number },
+  ) {
     this.env = env
     this.boundary = env.boundary('bridge', 'ethernet', REASONS)
-    this.table = new MacTable(stations, ageing, env.random('bridge').uint32())
-    this.ports = Object.entries(below).map(([name, medium], i) => new BridgePort(name, i + 1, medium, stormLimit, this))
+    this.speaksPause = limits.pauseRate > 0
+    const random = env.random('bridge')
+    this.table = new MacTable(stations, ageing, random.uint32())
+    this.address = randomAddress(random)
+    this.ports = Object.entries(below).map(
+      ([name, medium], i) => new BridgePort(name, i + 1, medium, limits, env, this),
+    )
     this.measure()
     this.offload = this.ports.map((port) => port.below.offload).reduce(greater, NO_OFFLOAD)
     env.defer(() => {
@@ -122,8 +156,8 @@ class Bridge implements BridgeService {
     this.boundary.down(packet, undefined)
     const tooLong = packet.length > (packet.segmentOctets > 0 ? this.offload.segment : this.mtu)
     const reason = tooLong ? 'tooLong' : fault(packet, false)
-    if (reason !== undefined) {
-      this.boundary.drop(packet, reason)
+    if (reason !== undefined || isReserved(packet)) {
+      if (reason !== undefined || !this.holdsAll(packet)) this.boundary.drop(packet, reason ?? 'reserved')
       return true
     }
     const { view, start } = packet
@@ -142,9 +176,9 @@ class Bridge implements BridgeService {
 
   /** A frame has come by a port. */
   arrive(packet: Packet, port: BridgePort): void {
-    const reason = fault(packet, port.hasFcs) ?? (fromGroup(packet) ? 'groupSource' : reserved(packet))
-    if (reason !== undefined) {
-      this.boundary.drop(packet, reason)
+    const reason = fault(packet, port.hasFcs) ?? (fromGroup(packet) ? 'groupSource' : undefined)
+    if (reason !== undefined || isReserved(packet)) {
+      if (reason !== undefined || !this.pauses(packet, port)) this.boundary.drop(packet, reason ?? 'reserved')
       return
     }
     if (port.hasFcs) packet.trim(packet.length - FCS_OCTETS)
@@ -153,6 +187,10 @@ class Bridge implements BridgeService {
 
   portReady(): void {
     this.boundary.ready()
+  }
+
+  portFull(packet: Packet): void {
+    this.boundary.drop(packet, 'queueFull')
   }
 
   /** What is behind a port that is down is somewhere else when it comes back. */
@@ -182,7 +220,7 @@ class Bridge implements BridgeService {
     }
     if (to === SELF) return this.deliver(packet)
     const port = this.ports[to - 1]
-    if (port?.up) return port.transmit(packet)
+    if (port?.up) return this.leave(packet, port, from)
     if (from !== SELF && this.ports[from - 1]?.storm.take(now) === false) {
       this.boundary.drop(packet, 'storm')
       return true
@@ -200,12 +238,40 @@ class Bridge implements BridgeService {
     for (const port of this.ports) {
       if (port.index === from || !port.up) continue
       const copy = packet.copy(port.below.headroom, port.tailroom)
-      if (!port.transmit(copy)) open = false
+      if (!this.leave(copy, port, from)) open = false
     }
     // Its own address is known, so a frame to a single station is for another.
     if (from !== SELF && (toGroup(packet) || this.ownHigh < 0)) this.deliver(packet)
     else packet.release()
     return open
+  }
+
+  private leave(packet: Packet, port: BridgePort, from: number): boolean {
+    const open = port.send(packet)
+    const source = this.ports[from - 1]
+    if (!open && source !== undefined) port.backpressure.hold(source)
+    return open
+  }
+
+  /** Takes a PAUSE that has come by a port. */
+  private pauses(packet: Packet, port: BridgePort): boolean {
+    if (typeOf(packet) !== MAC_CONTROL) return false
+    packet.pull(HEADER_OCTETS)
+    if (!port.obeys(packet)) return false
+    packet.release()
+    return true
+  }
+
+  /** Takes a PAUSE of the station above, which has no line of its own: the neighbours of all ports stop until it takes that back. */
+  private holdsAll(packet: Packet): boolean {
+    if (!this.speaksPause || typeOf(packet) !== MAC_CONTROL) return false
+    packet.pull(HEADER_OCTETS)
+    const quanta = quantaOf(packet)
+    if (quanta < 0) return false
+    packet.release()
+    if (quanta > 0 && this.releases.length === 0) for (const port of this.ports) this.releases.push(port.hold())
+    if (quanta === 0) for (const release of this.releases.splice(0)) release()
+    return true
   }
 
   private deliver(packet: Packet): true {
@@ -214,9 +280,8 @@ class Bridge implements BridgeService {
   }
 }
 
-function reserved({ view, start }: Packet): 'reserved' | undefined {
-  const group = view.getInt32(start) === RESERVED_HIGH && (view.getUint16(start + 4) & 0xfff0) === RESERVED_LOW
-  return group ? 'reserved' : undefined
+function isReserved({ view, start }: Packet): boolean {
+  return view.getInt32(start) === RESERVED_HIGH && (view.getUint16(start + 4) & 0xfff0) === RESERVED_LOW
 }
 
 /** The bridge makes of a super-segment what each port takes, so it offers what the most capable of them does. */

@@ -11,10 +11,9 @@
 import { formatMac, type MacAddress, parseMac } from '../../../src/kernel/address.ts'
 import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
 import type { Env } from '../../../src/kernel/env.ts'
-import { inRange, invalidValue } from '../../../src/kernel/errors.ts'
+import { invalidValue } from '../../../src/kernel/errors.ts'
 import type { Layer, LinkState, User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
-import type { Random } from '../../../src/kernel/random.ts'
 import type { Offload, PhysicalService } from '../../physical/service.ts'
 import { type LinkAddress, LinkAddressing, type LinkOffload, type LinkService, LLC_SELECTOR } from '../service.ts'
 import {
@@ -31,6 +30,7 @@ import {
   MIN_FRAME_OCTETS,
   pushHeader,
   putPaddingAndFcs,
+  randomAddress,
   SERVICE_TAG,
   sourceOf,
   TAG_OCTETS,
@@ -38,9 +38,17 @@ import {
   typeOf,
   vlanOf,
 } from './frame.ts'
-import { MAC_CONTROL, PAUSE_GROUP, Pause, type PauseOwner, putPause } from './pause.ts'
+import {
+  MAC_CONTROL,
+  PAUSE_FRAME_OCTETS,
+  PAUSE_GROUP,
+  Pause,
+  type PauseOption,
+  type PauseOwner,
+  pauseRate,
+  putPause,
+} from './pause.ts'
 
-const GIGABIT = 1e9
 const NOTHING = (): void => {}
 
 export interface EthernetOptions {
@@ -49,11 +57,8 @@ export interface EthernetOptions {
    * one for every node.
    */
   readonly address?: string | undefined
-  /**
-   * Flow control: PAUSE frames are obeyed, and `hold` sends them, which a router does by itself. As an object, `rate` is what a quantum is reckoned by,
-   * in bits per second; default 1e9. Default false: they are dropped.
-   */
-  readonly pause?: boolean | { readonly rate: number } | undefined
+  /** Flow control: PAUSE frames are obeyed, and `hold` sends them, which a router does by itself. Default false: they are dropped. */
+  readonly pause?: PauseOption | undefined
 }
 
 /** A link whose neighbour can be told to stop. */
@@ -102,7 +107,7 @@ export function ethernet(
   options: EthernetOptions = {},
 ): Layer<PhysicalService<'frames' | 'ethernet'>, EthernetService> {
   const { address = 'random', pause = false } = options
-  const rate = pause === false ? 0 : inRange('pause.rate', pause === true ? GIGABIT : pause.rate, 1, 1e12)
+  const rate = pauseRate(pause)
   const given = address === 'random' ? undefined : stationAddress(address)
   return (below, env) => new Ethernet(below, env, given ?? randomAddress(env.random('ethernet')), rate)
 }
@@ -160,7 +165,7 @@ class Ethernet implements EthernetService, User<undefined>, PauseOwner {
   }
 
   sendPause(quanta: number): void {
-    const packet = this.env.packet(this.headroom, 46 + this.tailroom)
+    const packet = this.env.packet(this.headroom, PAUSE_FRAME_OCTETS + this.tailroom)
     putPause(packet, quanta)
     pushHeader(packet, PAUSE_GROUP, this.address, MAC_CONTROL)
     this.transmit(packet)
@@ -253,10 +258,4 @@ function stationAddress(text: string): MacAddress {
     throw invalidValue('address', 'the MAC address of one station, so neither a group nor zero', formatMac(address))
   }
   return address
-}
-
-/** Locally administered, individual (IEEE 802-2014 §8.2): a second hexadecimal digit of 2, 6, a or e. */
-function randomAddress(random: Random): MacAddress {
-  const high = ((random.uint32() & 0xfcff) | 0x0200) >>> 0
-  return high * 0x1_0000_0000 + random.uint32()
 }

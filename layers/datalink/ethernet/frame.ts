@@ -14,6 +14,7 @@
 import { crc32 } from '#crc32'
 import type { MacAddress } from '../../../src/kernel/address.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
+import type { Random } from '../../../src/kernel/random.ts'
 
 export const BROADCAST: MacAddress = 0xffff_ffff_ffff
 export const HEADER_OCTETS = 14
@@ -77,6 +78,12 @@ export const vlanOf = (control: number): number => control & 0x0fff
 
 /** Is it a group address? */
 export const isGroup = (address: MacAddress): boolean => (Math.floor(address / 0x100_0000_0000) & 1) !== 0
+
+/** Locally administered, individual (IEEE 802-2014 §8.2): a second hexadecimal digit of 2, 6, a or e. */
+export function randomAddress(random: Random): MacAddress {
+  const high = ((random.uint32() & 0xfcff) | 0x0200) >>> 0
+  return high * 0x1_0000_0000 + random.uint32()
+}
 
 function getMac(view: DataView, at: number): MacAddress {
   return view.getUint16(at) * 0x1_0000_0000 + view.getUint32(at + 2)

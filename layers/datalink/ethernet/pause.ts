@@ -6,6 +6,7 @@
  */
 import type { Duration, Instant } from '../../../src/kernel/clock.ts'
 import type { Env } from '../../../src/kernel/env.ts'
+import { inRange } from '../../../src/kernel/errors.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { Queue } from '../../../src/kernel/queue.ts'
 import { Timer } from '../../../src/kernel/timers.ts'
@@ -14,12 +15,23 @@ import { Timer } from '../../../src/kernel/timers.ts'
 export const MAC_CONTROL = 0x8808
 export const PAUSE_GROUP = 0x0180_c200_0001
 
+const GIGABIT = 1e9
 const OPCODE = 1
 const PAUSE_OCTETS = 4
+/** Of a whole one, padded to what an Ethernet carries at least. */
+export const PAUSE_FRAME_OCTETS = 46
 const QUANTUM_BITS = 512
 const MOST_QUANTA = 0xffff
 /** Frames that wait for the end of a pause before `send` returns false; twice as many before they are dropped. */
 const HIGH = 64
+
+/** Whether PAUSE frames are sent and obeyed; as an object, the rate that a quantum is reckoned by, in bits per second; default 1e9. */
+export type PauseOption = boolean | { readonly rate: number }
+
+/** Bits per second; 0 without PAUSE. @throws RangeError ERR_OUT_OF_RANGE — a rate outside 1 to 10^12. */
+export function pauseRate(pause: PauseOption): number {
+  return pause === false ? 0 : inRange('pause.rate', pause === true ? GIGABIT : pause.rate, 1, 1e12)
+}
 
 /** What sends for us. */
 export interface PauseOwner {
@@ -78,9 +90,10 @@ export class Pause {
 
   /** A MAC control frame, from behind its type. @returns whether it was a PAUSE. */
   input(packet: Packet): boolean {
-    if (packet.length < PAUSE_OCTETS || packet.view.getUint16(packet.start) !== OPCODE) return false
+    const quanta = quantaOf(packet)
+    if (quanta < 0) return false
     const { clock, timers } = this.env
-    this.until = clock.now() + this.durationOf(packet.view.getUint16(packet.start + 2))
+    this.until = clock.now() + this.durationOf(quanta)
     if (this.sending.armed) timers.cancel(this.sending)
     timers.arm(this.sending, this.until)
     return true
@@ -132,9 +145,14 @@ export class Pause {
   }
 }
 
+/** How long a MAC control frame, from behind its type, has its receiver stop; 0: not at all any more; -1: it is no PAUSE. */
+export function quantaOf({ length, view, start }: Packet): number {
+  return length < PAUSE_OCTETS || view.getUint16(start) !== OPCODE ? -1 : view.getUint16(start + 2)
+}
+
 /** Puts the body of a PAUSE frame into an empty packet, padded to the least payload. */
 export function putPause(packet: Packet, quanta: number): void {
-  const at = packet.put(46)
+  const at = packet.put(PAUSE_FRAME_OCTETS)
   packet.octets.fill(0, at, packet.end)
   packet.view.setUint16(at, OPCODE)
   packet.view.setUint16(at + 2, quanta)
