@@ -16,10 +16,12 @@ export type OctetStream = Duplex | StreamPair
 
 export interface StreamOptions extends OctetPortOptions {
   /**
-   * When a stream has ended, or could not be opened, another is made so much later: 10 ms to an hour. `source` has to be a
-   * function then, and booting does not wait for it. Default: the link is down for good.
+   * When a stream has ended, another is made so much later, and again where that fails: 10 ms to an hour. `source` has to be a
+   * function then. Default: the link is down for good.
    */
   readonly reopen?: Duration
+  /** Booting waits for the first stream, and fails with it; only with `reopen` it need not. Default true. */
+  readonly wait?: boolean
 }
 
 /**
@@ -34,13 +36,15 @@ export function stream(
   options: StreamOptions = {},
 ): Blueprint<PhysicalService<'octets'>> {
   checkOctetPort(options)
-  const { reopen } = options
+  const { reopen, wait = true } = options
   if (reopen !== undefined) {
     inRange('reopen', reopen, ms(10), seconds(3600))
     if (typeof source !== 'function') throw invalidValue('reopen', 'for a function that makes streams', reopen)
     return (env) => {
       const port = new OctetPort(env, 'stream', options)
-      new Opener(env, port, source, reopen).open()
+      const opener = new Opener(env, port, source, reopen)
+      if (wait) env.starting(opener.first())
+      else opener.open()
       return port
     }
   }
@@ -87,9 +91,14 @@ class Opener {
       this.closed = true
       env.timers.cancel(this.timer)
     })
-    this.later()
   }
 
+  /** Opens the first stream. A promise that is rejected fails the boot. */
+  async first(): Promise<void> {
+    this.opened(pairOf(await this.source()))
+  }
+
+  /** Opens a stream, now or later. */
   open(): void {
     // Whoever has attached meanwhile does not know yet.
     if (this.opening) {
@@ -97,6 +106,7 @@ class Opener {
       return
     }
     this.opening = true
+    this.later()
     Promise.resolve()
       .then(this.source)
       .then(pairOf)

@@ -139,7 +139,8 @@ t.test('a link whose stream is made anew', { timeout: 20_000 }, async (t) => {
   }
   t.throws(() => stream(new PassThrough(), { reopen: ms(10) }), { code: 'ERR_INVALID_ARG_VALUE' })
   t.throws(() => stream(source, { reopen: 1 }), { code: 'ERR_OUT_OF_RANGE' })
-  const node = await boot(stream(source, { reopen: ms(10) }), 'A')
+  await t.rejects(boot(stream(source, { reopen: ms(10) }), 'A'), { code: 'ENOENT' })
+  const node = await boot(stream(source, { reopen: ms(10), wait: false }), 'A')
   const recorder = new Recorder()
   node.top.boundary.attach(recorder)
   while (recorder.links.length < 2) await sleep(5)
@@ -175,7 +176,7 @@ t.test('a link whose stream is made anew', { timeout: 20_000 }, async (t) => {
 
 t.test('a stream that takes its time to come', async (t) => {
   const node = await boot(
-    stream(() => new Promise<Duplex>(() => {}), { reopen: ms(10) }),
+    stream(() => new Promise<Duplex>(() => {}), { reopen: ms(10), wait: false }),
     'A',
   )
   const recorder = new Recorder()
