@@ -248,8 +248,7 @@ class Bridge implements BridgeService {
 
   private leave(packet: Packet, port: BridgePort, from: number): boolean {
     const open = port.send(packet)
-    const source = this.ports[from - 1]
-    if (!open && source !== undefined) port.backpressure.hold(source)
+    if (!open && from !== SELF) port.backpressure.hold(this.ports[from - 1] as BridgePort)
     return open
   }
 
