@@ -12,6 +12,7 @@ import type {
   RouteExplanation,
   Routes,
   TranslationEntry,
+  TranslationSession,
   TranslationStatus,
 } from '../../src/api/routes.ts'
 import { formatMac, type IpAddress, parseAddress, parsePrefix } from '../../src/kernel/address.ts'
@@ -102,6 +103,11 @@ export class Control implements NetworkControl {
 
   translation(): TranslationStatus | undefined {
     return [...this.families()].flatMap(({ translation }) => translation?.status() ?? [])[0]
+  }
+
+  translationSessions(limit: number, host?: string): TranslationSession[] {
+    const address = host === undefined ? undefined : parseAddress(host, 'host')
+    return [...this.families()].flatMap(({ translation }) => translation?.sessions(limit, address) ?? [])
   }
 
   groups(): GroupCount[] {

@@ -2,7 +2,7 @@
  * What joins an address family to the network tier: `ip` owns links, routes and listeners, which both families share; a
  * family owns its header, its addresses' meaning and its neighbours. So another family joins without a change around it.
  */
-import type { NewRoute, TranslationEntry, TranslationStatus } from '../../src/api/routes.ts'
+import type { NewRoute, TranslationEntry, TranslationSession, TranslationStatus } from '../../src/api/routes.ts'
 import type { IpAddress } from '../../src/kernel/address.ts'
 import type { Boundary, Reasons } from '../../src/kernel/boundary.ts'
 import type { Env } from '../../src/kernel/env.ts'
@@ -110,6 +110,7 @@ export interface Translator {
   set(settings: NatSettings | null): void
   entries(): readonly TranslationEntry[]
   status(): TranslationStatus | undefined
+  sessions(limit: number, host: IpAddress | undefined): readonly TranslationSession[]
 }
 
 /** Why a packet that reached us is refused; see `NetworkService.refuse`. */

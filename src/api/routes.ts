@@ -119,6 +119,18 @@ export interface TranslationEntry {
   readonly forward: boolean
 }
 
+/** A session of translation: it keeps a port outside, and says who may answer. Of ICMP echo, ports are identifiers. */
+export interface TranslationSession {
+  readonly protocol: TranslationEntry['protocol']
+  /** '192.168.0.2:5000' */
+  readonly inside: string
+  readonly outsidePort: number
+  /** '198.51.100.1:80', of ICMP '198.51.100.1' */
+  readonly remote: string
+  /** Microseconds until it ends, unless it is used. */
+  readonly endsIn: number
+}
+
 /** What translation does, in figures. */
 export interface TranslationStatus {
   /** The link to the outside, and its address there; undefined while it has none. */
@@ -146,6 +158,11 @@ export interface NetworkControl {
   translations(): TranslationEntry[]
   /** Its figures; undefined without. */
   translation(): TranslationStatus | undefined
+  /**
+   * Its sessions, `limit` at the most; of each idle time first those that were used last.
+   * @param host those alone whose inside or remote address this is. @throws TypeError ERR_INVALID_ARG_VALUE — no address.
+   */
+  translationSessions(limit: number, host?: string): TranslationSession[]
   /** The static routes of groups. */
   groups(): GroupCount[]
   /** The node's addresses of every link, without lengths. */

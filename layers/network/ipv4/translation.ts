@@ -1,6 +1,6 @@
 /** IPv4's translation, which comes, goes and changes while packets flow: at most one, on one link. */
-import type { TranslationEntry, TranslationStatus } from '../../../src/api/routes.ts'
-import { formatIpv4 } from '../../../src/kernel/address.ts'
+import type { TranslationEntry, TranslationSession, TranslationStatus } from '../../../src/api/routes.ts'
+import { formatIpv4, type IpAddress } from '../../../src/kernel/address.ts'
 import { Drive } from '../../../src/kernel/drive.ts'
 import type { Env } from '../../../src/kernel/env.ts'
 import type { Random } from '../../../src/kernel/random.ts'
@@ -85,6 +85,26 @@ export class Translation implements Translator {
     }
     const { link, maxSessions } = settings
     return { link, address: this.address === 0 ? undefined : formatIpv4(this.address), ports, sessions, maxSessions }
+  }
+
+  sessions(limit: number, host: IpAddress | undefined): readonly TranslationSession[] {
+    const found: TranslationSession[] = []
+    if (this.table === null || limit <= 0 || host?.isIpv4 === false) return found
+    const now = this.env.clock.now()
+    for (const { remote, remotePort, until } of this.table.all()) {
+      const { protocol, insideAddress, insidePort, outsidePort } = remote.mapping
+      const address = formatIpv4(remote.address)
+      if (host !== undefined && host.w3 !== insideAddress && host.w3 !== remote.address) continue
+      found.push({
+        protocol: nameOf(protocol),
+        inside: `${formatIpv4(insideAddress)}:${insidePort}`,
+        outsidePort,
+        remote: protocol === PROTOCOL.icmp ? address : `${address}:${remotePort}`,
+        endsIn: Math.max(0, until - now),
+      })
+      if (found.length >= limit) break
+    }
+    return found
   }
 
   close(): void {

@@ -85,6 +85,11 @@ export class IdleList {
     return this.first
   }
 
+  /** The session that was used last. */
+  get newest(): Session | null {
+    return this.last
+  }
+
   /** Begins a session's time anew, in this list. */
   refresh(session: Session, now: Instant): void {
     session.list?.remove(session)

@@ -159,6 +159,12 @@ export class NatTable implements Timed {
     return this.session(protocol, insideAddress, insidePort, remoteAddress, remotePort) !== null
   }
 
+  /** Every session, for those who look from outside: of each idle time first those that were used last. */
+  *all(): IterableIterator<Session> {
+    for (const list of this.lists)
+      for (let session = list.newest; session !== null; session = session.before) yield session
+  }
+
   /** Every mapping, for those who look from outside. */
   *entries(): IterableIterator<Mapping> {
     yield* this.outside.values()
