@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildSync } from 'esbuild'
 import { Commands, type Running } from '../tools/running.ts'
-import type { Cleaning, Namespace } from './helpers.ts'
+import { type Cleaning, type Namespace, run } from './helpers.ts'
 
 const root = join(import.meta.dirname, '../..')
 
@@ -27,9 +27,11 @@ function bundled(t: Cleaning): string {
 export class Daemons {
   readonly commands: Commands
   readonly folder: string
+  private readonly program: readonly string[]
 
   constructor(t: Cleaning) {
-    this.commands = new Commands(t, [process.execPath, bundled(t)])
+    this.program = [process.execPath, bundled(t)]
+    this.commands = new Commands(t, this.program)
     this.folder = this.commands.folder
   }
 
@@ -50,6 +52,15 @@ export class Daemons {
     const router = this.commands.start(args, undefined, ['ip', 'netns', 'exec', inside.name])
     await router.said(/"forwarding"/)
     return router
+  }
+
+  /** Runs a command on a terminal of this width. @returns the lines it shows. */
+  async shown(width: number, ...args: readonly string[]): Promise<string[]> {
+    const command = ['env', `XDG_RUNTIME_DIR=${this.folder}`, 'NO_COLOR=1', ...this.program, ...args]
+    const quoted = command.map((word) => `'${word}'`).join(' ')
+    const { code, output } = await run('script', '-qec', `stty cols ${width}; ${quoted}`, '/dev/null')
+    if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${output}`)
+    return output.split('\r\n').filter((line) => line !== '')
   }
 
   /** Runs a command with `--json`. @returns what it printed, an object a line. @throws Error — it did not end with `code`. */
