@@ -1,6 +1,6 @@
 /** What a router is made of: the YAML file of `netstrata router`, and what it comes to. */
 import { z } from 'zod'
-import type { AdvertiseOptions } from '../../src/index.ts'
+import type { AdvertiseOptions, GroupRoute } from '../../src/index.ts'
 import { parseAddress } from '../../src/kernel/address.ts'
 import { addressField, linkField, linkNameField, linksOf, nameField, prefixField } from '../stack/config.ts'
 import type { LinkSpec } from '../stack/link-spec.ts'
@@ -10,6 +10,10 @@ import { babelField, type FileBabel } from './babel.ts'
 import { contradictions } from './contradictions.ts'
 import { declaredRoutes, linkTowards, usesIpv6 } from './declared.ts'
 import { dhcpField, type FileDhcp } from './dhcp.ts'
+import { groupsField } from './groups.ts'
+import { type FileNat, natField, natOptions } from './nat.ts'
+import type { PacketRules } from './packet-rules.ts'
+import { policyField, type RulePolicy } from './policy.ts'
 import { networkOf } from './prefixes.ts'
 import { type FileRip, ripField } from './rip.ts'
 import { dhcpService, type RouterService } from './services.ts'
@@ -40,7 +44,7 @@ export interface RouterRoute {
 }
 
 /** What a reload can change while the router runs. */
-export interface RouterState {
+export interface RouterState extends PacketRules {
   readonly links: readonly RouterLink[]
   readonly routes: readonly RouterRoute[]
   readonly services: readonly RouterService[]
@@ -74,6 +78,9 @@ export interface RouterFile {
   readonly routes: readonly FileRoute[]
   readonly babel?: FileBabel | undefined
   readonly rip?: FileRip | undefined
+  readonly policy?: RulePolicy | undefined
+  readonly nat?: FileNat | undefined
+  readonly groups?: readonly GroupRoute[] | undefined
   readonly ipv6?: boolean | undefined
   readonly clampMss: boolean
   readonly reversePath: ReversePath
@@ -128,6 +135,9 @@ const schema: z.ZodType<RouterFile> = z
     routes: z.array(route).default([]).describe('static routes'),
     babel: babelField.optional().describe('find ways with other routers, by Babel (RFC 8966)'),
     rip: ripField.optional().describe('find ways with other routers, by RIPv2 (RFC 2453) and RIPng (RFC 2080)'),
+    policy: policyField.optional().describe('what may pass, come in and go out; default: all'),
+    nat: natField.optional().describe('give what leaves by a link its address, and know whose the answers are'),
+    groups: groupsField.optional().describe('multicast groups that are sent on'),
     ipv6: z
       .boolean()
       .optional()
@@ -170,6 +180,9 @@ export function configOf(file: RouterFile): RouterConfig {
           ...(advertise === undefined ? {} : { advertise: advertiseOptions(advertise) }),
         }
       }),
+      ...(file.policy === undefined ? {} : { policy: file.policy }),
+      ...(file.nat === undefined ? {} : { nat: natOptions(file.nat) }),
+      ...(file.groups === undefined ? {} : { groups: file.groups }),
       services: [
         ...Object.entries(links).flatMap(([name, { dhcp }]) => (dhcp === undefined ? [] : [dhcpService(name, dhcp)])),
         ...(file.babel === undefined ? [] : [{ kind: 'Babel', babel: file.babel } as const]),

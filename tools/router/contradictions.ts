@@ -9,6 +9,9 @@ import { babelFault } from './babel.ts'
 import type { RouterFile } from './config.ts'
 import { type DeclaredRoute, declaredRoutes, linkTowards, usesIpv6 } from './declared.ts'
 import { dhcpFault } from './dhcp.ts'
+import { wrongGroups } from './groups.ts'
+import { wrongNat } from './nat.ts'
+import { wrongPolicy } from './policy.ts'
 import { contains, networkOf, wholeLength } from './prefixes.ts'
 import { ripFault } from './rip.ts'
 
@@ -22,6 +25,9 @@ export function contradictions(file: RouterFile): Problem[] {
     ...wrongRoutes(file),
     ...wrongBabel(file),
     ...wrongRip(file),
+    ...wrongPolicy(file),
+    ...wrongNat(file),
+    ...wrongGroups(file),
   ]
 }
 
@@ -41,8 +47,22 @@ function mediaTwice({ links }: RouterFile): Problem[] {
 
 function mediaOf(spec: LinkSpec): string[] {
   if (spec.type === 'udp') return spec.local.port === 0 ? [] : [`UDP port ${spec.local.host}:${spec.local.port}`]
-  if (spec.type === 'ppp' || spec.type === 'lapb') return typeof spec.line === 'string' ? [`the line ${spec.line}`] : []
-  return [`the device ${spec.device}${spec.netns === undefined ? '' : ` of ${spec.netns}`}`]
+  switch (spec.type) {
+    case 'ppp':
+    case 'lapb':
+      return typeof spec.line === 'string' ? [`the line ${spec.line}`] : []
+    case 'tap':
+    case 'tun':
+      return [`the device ${spec.device}${spec.netns === undefined ? '' : ` of ${spec.netns}`}`]
+    case 'stream':
+      return [`the stream ${typeof spec.at === 'string' ? spec.at : `${spec.at.host}:${spec.at.port}`}`]
+    case 'etherip':
+      return [`EtherIP with ${spec.peer}`]
+    case 'bridge':
+      return Object.values(spec.ports).flatMap(mediaOf)
+    case 'vde':
+      return []
+  }
 }
 
 /** What every link of IPv6 must carry (RFC 8200 §5). */
@@ -56,21 +76,28 @@ function wrongFamily(file: RouterFile): Problem[] {
   return Object.entries(file.links).flatMap(([name, { link, advertise }]): Problem[] => {
     const fault = advertise === undefined ? undefined : advertiseFault(advertise)
     if (fault !== undefined) return [{ path: ['links', name, 'advertise'], message: fault }]
-    const { mtu } = parseLinkSpec(link)
-    if (mtu === undefined || mtu >= IPV6_MTU) return []
+    const mtu = leastMtu(parseLinkSpec(link))
+    if (mtu >= IPV6_MTU) return []
     return [{ path: ['links', name, 'link'], message: `IPv6 needs an mtu of ${IPV6_MTU} at least, not ${mtu}` }]
   })
 }
+
+/** Of a bridge, that of its narrowest port. */
+const leastMtu = (spec: LinkSpec): number =>
+  spec.type === 'bridge' ? Math.min(...Object.values(spec.ports).map(leastMtu)) : (spec.mtu ?? Number.POSITIVE_INFINITY)
 
 function wrongDhcp({ links }: RouterFile): Problem[] {
   return Object.entries(links).flatMap(([name, { link, addresses, dhcp }]): Problem[] => {
     if (dhcp === undefined) return []
     const { type } = parseLinkSpec(link)
-    const stations = type === 'udp' || type === 'tap'
-    const fault = stations ? dhcpFault(dhcp, addresses) : `a link ${type}: has no stations that DHCP could tell apart`
+    const fault = hasStations(type)
+      ? dhcpFault(dhcp, addresses)
+      : `a link ${type}: has no stations that DHCP could tell apart`
     return fault === undefined ? [] : [{ path: ['links', name, 'dhcp'], message: fault }]
   })
 }
+
+const hasStations = (type: LinkSpec['type']): boolean => !['tun', 'ppp', 'lapb'].includes(type)
 
 interface Placed {
   readonly link: string

@@ -2,6 +2,7 @@
 import { parseAddress, parsePrefix } from '../../src/kernel/address.ts'
 import { parseLinkSpec } from '../stack/link-spec.ts'
 import type { FileRoute, RouterFile } from './config.ts'
+import { isIpv6Group } from './groups.ts'
 import { contains, everywhere } from './prefixes.ts'
 
 /** A route with the place in the file that it comes from. */
@@ -44,7 +45,7 @@ function isDefault(link: string): boolean {
 export function usesIpv6(file: RouterFile): boolean {
   const links = Object.values(file.links)
   if (file.babel !== undefined || file.rip?.versions?.includes('ripng') === true) return true
-  if (links.some(({ advertise }) => advertise !== undefined)) return true
+  if (links.some(({ advertise }) => advertise !== undefined) || file.groups?.some(isIpv6Group)) return true
   const addresses = links.flatMap((link) => link.addresses)
   const prefixes = [...addresses, ...declaredRoutes(file).flatMap(({ prefix, via }) => [prefix, via ?? prefix])]
   return prefixes.some((prefix) => !parsePrefix(prefix).address.isIpv4)

@@ -6,6 +6,8 @@ import { CommandError, EXIT } from '../exit.ts'
 import type { RouterFixture, RouterRoute } from './config.ts'
 import type { Daemon } from './daemon.ts'
 import { LONGEST_FAULT_SECONDS } from './faults.ts'
+import { type PacketRules, packetRules } from './packet-rules.ts'
+import { rulesMethods } from './rules-methods.ts'
 import type { RouterService } from './services.ts'
 
 /** The link itself sees to the ranges. */
@@ -21,7 +23,7 @@ const faultParams = z.strictObject({
 })
 
 /** What runs, so that others can say what a file would change. Links as text: it is read again over there. */
-export interface RunningConfiguration {
+export interface RunningConfiguration extends PacketRules {
   readonly fixture: RouterFixture
   readonly links: readonly {
     readonly name: string
@@ -72,7 +74,9 @@ export function routerMethods(daemon: Daemon): ControlMethods['calls'] {
       links: daemon.router.state.links.map(({ spec: _spec, ...link }) => link),
       routes: daemon.router.state.routes,
       services: daemon.router.state.services,
+      ...packetRules(daemon.router.state),
     }),
+    ...rulesMethods(daemon),
     babel: () => babelStatus(daemon),
     rip: () => ripStatus(daemon),
     leases: () => daemon.router.givenAway(),

@@ -1,21 +1,27 @@
 /**
  * A reload as a plan: the steps from what a router has to what it is to have. Starting is the plan from nothing.
  *
- *   what may fail first, with all that stays untouched    then what does not
- *   ┌────────────────────────────────────────────────┐    ┌──────────────────────────────────────────────┐
- *   − services   − links that go, with what is on them   + new links    − routes   − addresses   + addresses   + routes   + services
+ *   what may fail first, with all that stays untouched                ┊ then what does not
+ *   − services   − links that go, with what is on them   ~ rules   + new links   ┊   − routes   − addresses   + addresses   + routes   + services
+ *
+ * Rules (policy, translation, groups) are exchanged before new links come, so that nothing comes in by these which is not meant to.
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { RouterLink, RouterRoute, RouterState } from './config.ts'
+import { changedRules, describeRulesStep, endsSessions, oppositeRulesStep, type RulesStep } from './packet-rules.ts'
 import { followsLinks, linksOfService, type RouterService } from './services.ts'
 
 /** One change, which its opposite undoes. A link is added and removed bare: what is on it has steps of its own. */
-export type Step = { readonly verb: 'add' | 'remove' } & (
-  | { readonly what: 'link'; readonly link: RouterLink }
-  | { readonly what: 'address'; readonly link: string; readonly address: string }
-  | { readonly what: 'route'; readonly route: RouterRoute }
-  | { readonly what: 'service'; readonly service: RouterService }
-)
+export type Step =
+  | RulesStep
+  | ({ readonly verb: 'add' | 'remove' } & (
+      | { readonly what: 'link'; readonly link: RouterLink }
+      | { readonly what: 'address'; readonly link: string; readonly address: string }
+      | { readonly what: 'route'; readonly route: RouterRoute }
+      | { readonly what: 'service'; readonly service: RouterService }
+    ))
+
+type Verb = Exclude<Step['verb'], 'change'>
 
 /** The steps from one state to another, in the order to take them; none when they are the same. */
 export function planned(old: RouterState, wanted: RouterState): Step[] {
@@ -38,12 +44,15 @@ export function planned(old: RouterState, wanted: RouterState): Step[] {
     )
   const ended = old.services.filter((one) => !isUntouched(one) || !wanted.services.some(equals(one)))
   const begun = wanted.services.filter((one) => !isUntouched(one) || !old.services.some(equals(one)))
+  const rules = changedRules(old, wanted)
   return [
     ...ended.map((service) => serviceStep('remove', service)),
     ...lost.filter(({ link }) => !isKept(link)).map((route) => routeStep('remove', route)),
     ...gone.flatMap(({ name, addresses }) => addresses.map((address) => addressStep('remove', name, address))),
     ...gone.map((link) => linkStep('remove', link)),
+    ...rules.filter((step) => !endsSessions(step)),
     ...come.map((link) => linkStep('add', link)),
+    ...rules.filter(endsSessions),
     ...lost.filter(({ link }) => isKept(link)).map((route) => routeStep('remove', route)),
     ...moves.flatMap(({ removed }) => removed),
     ...moves.flatMap(({ added }) => added),
@@ -54,10 +63,12 @@ export function planned(old: RouterState, wanted: RouterState): Step[] {
 }
 
 /** What takes a step back. */
-export const opposite = (step: Step): Step => ({ ...step, verb: step.verb === 'add' ? 'remove' : 'add' })
+export const opposite = (step: Step): Step =>
+  step.verb === 'change' ? oppositeRulesStep(step) : { ...step, verb: step.verb === 'add' ? 'remove' : 'add' }
 
 /** The state after a step. */
 export function after(state: RouterState, step: Step): RouterState {
+  if (step.verb === 'change') return { ...state, [step.what]: step.wanted }
   const { links, routes, services } = state
   const adds = step.verb === 'add'
   switch (step.what) {
@@ -82,8 +93,9 @@ export function after(state: RouterState, step: Step): RouterState {
 
 const without = <Item>(items: readonly Item[], item: Item): Item[] => items.filter((other) => !equals(item)(other))
 
-/** A step as a line of a diff. */
+/** A step as a line of a diff; one that exchanges rules as several. */
 export function describeStep(step: Step): string {
+  if (step.verb === 'change') return describeRulesStep(step)
   const sign = step.verb === 'add' ? '+' : '-'
   if (step.what === 'link') {
     const { name, text, advertise } = step.link
@@ -95,7 +107,8 @@ export function describeStep(step: Step): string {
 }
 
 /** What is nobody's business in a link's text. */
-export const withoutSecrets = (text: string): string => text.replace(/\b(secret|cookie)=[^,]*/g, '$1=…')
+export const withoutSecrets = (text: string): string =>
+  text.replace(/\b(secret)=[^,]*|\b(cookie)=[^,)]*/g, (_, secret = 'cookie') => `${secret}=…`)
 
 export function describeRoute({ prefix, via, link, metric, action }: RouterRoute): string {
   const way = [via === undefined ? '' : ` via ${via}`, link === undefined ? '' : ` on ${link}`].join('')
@@ -132,12 +145,12 @@ const equals =
   <Item>(item: Item) =>
   (other: Item): boolean =>
     isDeepStrictEqual(item, other)
-const linkStep = (verb: Step['verb'], link: RouterLink): Step => ({ verb, what: 'link', link })
-const addressStep = (verb: Step['verb'], link: string, address: string): Step => ({
+const linkStep = (verb: Verb, link: RouterLink): Step => ({ verb, what: 'link', link })
+const addressStep = (verb: Verb, link: string, address: string): Step => ({
   verb,
   what: 'address',
   link,
   address,
 })
-const routeStep = (verb: Step['verb'], route: RouterRoute): Step => ({ verb, what: 'route', route })
-const serviceStep = (verb: Step['verb'], service: RouterService): Step => ({ verb, what: 'service', service })
+const routeStep = (verb: Verb, route: RouterRoute): Step => ({ verb, what: 'route', route })
+const serviceStep = (verb: Verb, service: RouterService): Step => ({ verb, what: 'service', service })

@@ -33,6 +33,7 @@ import {
   type RouterRoute,
   type RouterState,
 } from './config.ts'
+import { takeRulesStep } from './packet-rules.ts'
 import { planned, type Step } from './plan.ts'
 import { type RouterService, type RunningService, serviceBlueprint, serviceName } from './services.ts'
 
@@ -166,6 +167,7 @@ export class Router implements AsyncDisposable {
   }
 
   private perform(step: Step): void | Promise<void> {
+    if (step.verb === 'change') return takeRulesStep(this.network.rules, step)
     const { control } = this.network
     const adds = step.verb === 'add'
     if (step.what === 'link') return adds ? this.addLink(step.link) : this.removeLink(step.link.name)
