@@ -12,7 +12,7 @@ export const MACHINE_ORACLES: readonly Oracle[] = ['qemu-system-x86_64', 'busybo
 
 const SOURCES = fileURLToPath(new URL('guest', import.meta.url))
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/netstrata-guest', import.meta.url))
-const LIMIT_MS = 240_000
+const LIMIT_MS = 400_000
 
 export type Machine = ChildProcessByStdio<null, Readable, null>
 
