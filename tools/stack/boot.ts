@@ -1,6 +1,4 @@
 /** Boots the node that a configuration describes, with what surrounds it: a capture, a control socket, an end. */
-import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
 import {
   type Blueprint,
   beside,
@@ -25,18 +23,17 @@ import {
   sockets,
   stack,
   stream,
-  tapDevice,
   tcp,
   tunDevice,
   udp,
-  udpTunnel,
 } from '../../src/index.ts'
 import { type IpAddress, parseAddress, parsePrefix, splitZone } from '../../src/kernel/address.ts'
 import { nodeMethods } from '../control/node-methods.ts'
 import { freeName, serveControl } from '../control/server.ts'
 import { usageError } from '../exit.ts'
 import type { LinkConfig, NodeConfig } from './config.ts'
-import type { DeviceSpec, HostPort, LapbSpec, LineSpec, PppSpec, UdpSpec } from './link-spec.ts'
+import type { LapbSpec, LineSpec, PppSpec } from './link-spec.ts'
+import { connected, deviceOptions, ethernetMedium } from './media.ts'
 
 /** A node of the command line that runs. */
 export interface RunningNode extends AsyncDisposable {
@@ -156,9 +153,7 @@ export function linkBlueprint(
   if (spec.type === 'lapb') return stack(worsened(lineOf(spec), faults), lapb(lapbOptions(spec)))
   if (spec.type === 'tun') return stack(worsened(tunDevice(deviceOptions(spec)), faults), direct())
   const framing = ethernet(spec.mac === undefined ? {} : { address: spec.mac })
-  return spec.type === 'tap'
-    ? stack(worsened(tapDevice(deviceOptions(spec)), faults), framing)
-    : stack(worsened(udpTunnel(tunnelOptions(spec)), faults), framing)
+  return stack(worsened(ethernetMedium(spec), faults), framing)
 }
 
 function worsened<M extends Medium>(
@@ -171,12 +166,6 @@ function worsened<M extends Medium>(
 function lineOf({ line, baudRate, rtscts }: LineSpec): Blueprint<PhysicalService<'octets'>> {
   if (typeof line !== 'string') return stream(() => connected(line))
   return serial({ path: line, rtscts, ...(baudRate === undefined ? {} : { baudRate }) })
-}
-
-async function connected({ host, port }: HostPort): Promise<Socket> {
-  const socket = connect({ host, port, noDelay: true })
-  await once(socket, 'connect')
-  return socket
 }
 
 /** An address on the link is what we tell the peer ours is; without one, it is the peer that tells us. */
@@ -202,20 +191,6 @@ function lapbOptions({ role, modulus, k, fcs, mtu }: LapbSpec): LapbOptions {
     ...(k === undefined ? {} : { k }),
     ...(mtu === undefined ? {} : { n1: mtu + PROTOCOL_OCTETS }),
   }
-}
-
-function deviceOptions({ device, netns, vnetHdr, mtu }: DeviceSpec): Parameters<typeof tapDevice>[0] {
-  return { name: device, vnetHdr, ...(netns === undefined ? {} : { netns }), ...(mtu === undefined ? {} : { mtu }) }
-}
-
-/** A tunnel without peers waits for them: whoever sends first becomes one. */
-function tunnelOptions({ local, peers, codec, engine, vni, l2tpv3, mtu }: UdpSpec): Parameters<typeof udpTunnel>[0] {
-  const given = {
-    ...(engine === undefined ? {} : { engine }),
-    ...(l2tpv3 === undefined ? {} : { l2tpv3 }),
-    ...(mtu === undefined ? {} : { mtu }),
-  }
-  return { local, peers, codec, vni, learnPeers: peers.length === 0, ...given }
 }
 
 /** Link names in the order of their configuration, for messages. */

@@ -8,29 +8,22 @@
  *   [NAME=]ppp:PATH|HOST:PORT[,baud=N][,rtscts][,peer-address=A][,user=NAME,secret=TEXT[,demand]][,fcs32][,default]
  *   [NAME=]serial:PATH[,…]      as ppp:PATH
  *   [NAME=]lapb:PATH|HOST:PORT,role=dte|dce[,modulo=8|128][,k=N][,fcs32][,baud=N][,rtscts][,mtu=N]
+ *   [NAME=]stream:PATH|HOST:PORT[,listen][,mtu=N]
+ *   [NAME=]vde:PATH[,mtu=N]
+ *   [NAME=]etherip:ADDRESS[,mtu=N]
+ *   [NAME=]bridge:(LINK)(LINK)…[,ageing=300s][,stations=N][,storm=N]
  *
- * Each also takes `mac=02:…` (not those on a line), and impairments of what it sends and receives:
+ * Each also takes `mac=02:…` (not tun, those on a line, and those in a bridge), and impairments of what it sends and receives:
  * `loss=1%`, `delay=20ms`, `jitter=5ms`, `rate=10mbit`, `duplicate=1%`, `reorder=1%`, `corrupt=1%`.
  */
 
 import type { L2tpv3Options, LapbOptions, UdpTunnelCodec } from '../../src/index.ts'
 import { tryParseAddress } from '../../src/kernel/address.ts'
+import { type ImpairmentSpec, readImpairment } from './impairment.ts'
+import { fail, type HostPort, hostPort, Options, parseDuration } from './link-text.ts'
 
-/** Impairments, each direction; fractions are 0 to 1, times microseconds, the rate bits per second. */
-export interface ImpairmentSpec {
-  loss?: number
-  corruption?: number
-  duplication?: number
-  reordering?: number
-  delay?: number
-  jitter?: number
-  rate?: number
-}
-
-export interface HostPort {
-  readonly host: string
-  readonly port: number
-}
+export { type ImpairmentSpec, parseImpairment } from './impairment.ts'
+export { type HostPort, LinkSpecError, parseDuration, parseHostPort } from './link-text.ts'
 
 interface CommonSpec {
   readonly name: string | undefined
@@ -84,61 +77,155 @@ export interface LapbSpec extends LineSpec {
   readonly k: number | undefined
 }
 
-export type LinkSpec = DeviceSpec<'tap'> | DeviceSpec<'tun'> | UdpSpec | PppSpec | LapbSpec
+/** Frames behind their lengths, as QEMU's streams and passt have them. */
+export interface StreamSpec extends CommonSpec {
+  readonly type: 'stream'
+  /** A Unix socket by its path, or a port. */
+  readonly at: string | HostPort
+  /** Others connect to it. */
+  readonly listen: boolean
+}
 
-/** Why a text is not a link; the message quotes the part that is wrong and says what would be right. */
-export class LinkSpecError extends Error {}
+/** A port of a VDE switch. */
+export interface VdeSpec extends CommonSpec {
+  readonly type: 'vde'
+  readonly switch: string
+}
 
-const FRACTIONS: ReadonlyMap<string, keyof ImpairmentSpec> = new Map([
-  ['loss', 'loss'],
-  ['corrupt', 'corruption'],
-  ['duplicate', 'duplication'],
-  ['reorder', 'reordering'],
-])
-const DURATIONS: ReadonlyMap<string, keyof ImpairmentSpec> = new Map([
-  ['delay', 'delay'],
-  ['jitter', 'jitter'],
-])
+/** Frames in an IP protocol of their own (EtherIP, RFC 3378). */
+export interface EtherIpSpec extends CommonSpec {
+  readonly type: 'etherip'
+  readonly peer: string
+}
+
+/** Links that carry frames of Ethernet as they are. */
+export type EthernetSpec = DeviceSpec<'tap'> | UdpSpec | StreamSpec | VdeSpec | EtherIpSpec
+
+/** Several of them as one. */
+export interface BridgeSpec extends CommonSpec {
+  readonly type: 'bridge'
+  /** By name. */
+  readonly ports: Readonly<Record<string, EthernetSpec>>
+  /** How long a station is remembered, in µs; undefined: as the bridge has it, and so the others. */
+  readonly ageing: number | undefined
+  readonly stations: number | undefined
+  /** Frames a second. */
+  readonly storm: number | undefined
+}
+
+export type LinkSpec = EthernetSpec | BridgeSpec | DeviceSpec<'tun'> | PppSpec | LapbSpec
+
+/** What links are called, in messages. */
+const TYPES = ['udp', 'tap', 'tun', 'ppp', 'serial', 'lapb', 'stream', 'vde', 'etherip', 'bridge'] as const
+
 const BAUD_MIN = 50
 const BAUD_MAX = 4_000_000
 const VNI_MAX = 0xff_ffff
 const SESSION_MAX = 0xffff_ffff
+const STATIONS_MAX = 2 ** 20
+const STORM_MAX = 1e9
 /** What every IPv4 link must carry (RFC 791 §3.2). */
 const MTU_MIN = 68
 const MTU_MAX = 65_521
 
 /** @throws LinkSpecError */
 export function parseLinkSpec(text: string): LinkSpec {
-  const match = /^(?:([A-Za-z0-9_.-]+)=)?([a-z]+):([^,]*)(?:,(.*))?$/.exec(text)
+  const match = /^(?:([A-Za-z0-9_.-]+)=)?([a-z]+):(.*)$/.exec(text)
   if (match === null) fail(text, "a link looks like 'udp:7000,peer=127.0.0.1:7001', 'tap:tap0' or 'tun:tun0'")
-  const [, name, type, main = '', rest] = match
-  const options = new Options(text, rest)
-  const common = { name, mtu: options.integer('mtu', MTU_MIN, MTU_MAX), impairment: readImpairment(options) }
-  let spec: LinkSpec
-  if (type === 'tap' || type === 'tun') {
-    if (!/^[^/\s]{1,15}$/.test(main)) fail(text, `a device name has 1 to 15 characters, not '${main}'`)
-    const mac = type === 'tap' ? macOf(text, options) : undefined
-    const vnetHdr = type === 'tap' && options.flag('vnet-hdr')
-    spec = { ...common, mac, type, device: main, netns: options.take('netns'), vnetHdr }
-  } else if (type === 'udp') {
-    spec = { ...common, mac: macOf(text, options), ...tunnelOf(text, main, options) }
-  } else if (type === 'ppp' || type === 'serial') {
-    if (type === 'serial' && !main.startsWith('/'))
-      fail(text, `a serial line has a path such as '/dev/ttyUSB0', not '${main}'`)
-    spec = { ...common, ...lineOf(text, main, options), ...pppOf(text, options) }
-  } else if (type === 'lapb') {
-    spec = { ...common, ...lineOf(text, main, options), ...lapbOf(text, options) }
-  } else {
-    fail(text, `a link is of type 'udp', 'tap', 'tun', 'ppp', 'serial' or 'lapb', not '${type}'`)
-  }
+  const [, name, type = '', described = ''] = match
+  const at = type === 'bridge' ? portTexts(text, described).end : /^[^,]*/.exec(described)?.[0].length
+  const main = described.slice(0, at)
+  const options = new Options(text, main === described ? undefined : described.slice(main.length + 1))
+  const mtu = type === 'bridge' ? undefined : options.integer('mtu', MTU_MIN, MTU_MAX)
+  const spec = linkOf(text, type, main, options, { name, mtu, impairment: readImpairment(options) })
   options.none()
   return spec
+}
+
+function linkOf(text: string, type: string, main: string, options: Options, common: Omit<CommonSpec, 'mac'>): LinkSpec {
+  const station = (): CommonSpec => ({ ...common, mac: macOf(text, options) })
+  switch (type) {
+    case 'tap':
+      return { ...station(), type, ...deviceOf(text, main, options), vnetHdr: options.flag('vnet-hdr') }
+    case 'tun':
+      return { ...common, mac: undefined, type, ...deviceOf(text, main, options), vnetHdr: false }
+    case 'udp':
+      return { ...station(), ...tunnelOf(text, main, options) }
+    case 'serial':
+      if (!main.startsWith('/')) fail(text, `a serial line has a path such as '/dev/ttyUSB0', not '${main}'`)
+      return { ...common, ...lineOf(text, main, options), ...pppOf(text, options) }
+    case 'ppp':
+      return { ...common, ...lineOf(text, main, options), ...pppOf(text, options) }
+    case 'lapb':
+      return { ...common, ...lineOf(text, main, options), ...lapbOf(text, options) }
+    case 'stream':
+      return { ...station(), type, at: placeOf(text, main), listen: options.flag('listen') }
+    case 'vde':
+      if (!main.startsWith('/')) fail(text, `a switch has a path such as '/run/vde/switch', not '${main}'`)
+      return { ...station(), type, switch: main }
+    case 'etherip':
+      if (tryParseAddress(main) === undefined) fail(text, `'${main}' is not an IP address`)
+      return { ...station(), type, peer: main }
+    case 'bridge':
+      return { ...station(), type, ports: portsOf(text, main), ...bridgeOf(options) }
+    default: {
+      const quoted = TYPES.map((one) => `'${one}'`)
+      return fail(text, `a link is of type ${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}, not '${type}'`)
+    }
+  }
+}
+
+function deviceOf(text: string, main: string, options: Options): Pick<DeviceSpec, 'device' | 'netns'> {
+  if (!/^[^/\s]{1,15}$/.test(main)) fail(text, `a device name has 1 to 15 characters, not '${main}'`)
+  return { device: main, netns: options.take('netns') }
+}
+
+/** A path, or HOST:PORT. */
+const placeOf = (text: string, main: string): string | HostPort =>
+  main.startsWith('/') ? main : hostPort(text, main, undefined)
+
+/** @returns the texts in parentheses at the front of what describes a bridge, and where they end. */
+function portTexts(text: string, described: string): { readonly texts: string[]; readonly end: number } {
+  const texts: string[] = []
+  let [depth, start, end] = [0, 0, 0]
+  for (; end < described.length && (depth > 0 || described[end] === '('); end++) {
+    if (described[end] === '(' && depth++ === 0) start = end + 1
+    else if (described[end] === ')' && --depth === 0) texts.push(described.slice(start, end))
+  }
+  if (texts.length === 0 || depth > 0 || (end < described.length && described[end] !== ','))
+    fail(text, 'each port of a bridge stands in parentheses: bridge:(tap:tap0)(udp:7000)')
+  return { texts, end }
+}
+
+function portsOf(text: string, main: string): Record<string, EthernetSpec> {
+  const ports: Record<string, EthernetSpec> = {}
+  for (const [i, described] of portTexts(text, main).texts.entries()) {
+    const port = parseLinkSpec(described)
+    const { name = `port${i}` } = port
+    if (!isEthernet(port)) fail(text, `a port of a bridge carries frames of Ethernet, which '${port.type}' does not`)
+    if (port.mac !== undefined) fail(text, "'mac' is that of the bridge: its ports have none")
+    if (Object.hasOwn(ports, name)) fail(text, `two ports are called '${name}'`)
+    ports[name] = port
+  }
+  return ports
+}
+
+const isEthernet = (spec: LinkSpec): spec is EthernetSpec =>
+  ['tap', 'udp', 'stream', 'vde', 'etherip'].includes(spec.type)
+
+function bridgeOf(options: Options): Pick<BridgeSpec, 'ageing' | 'stations' | 'storm'> {
+  const ageing = options.take('ageing')
+  return {
+    ageing: ageing === undefined ? undefined : parseDuration(ageing),
+    stations: options.integer('stations', 8, STATIONS_MAX),
+    storm: options.integer('storm', 1, STORM_MAX),
+  }
 }
 
 function lineOf(text: string, main: string, options: Options): Omit<LineSpec, 'name' | 'mtu' | 'impairment'> {
   return {
     mac: undefined,
-    line: main.startsWith('/') ? main : hostPort(text, main, undefined),
+    line: placeOf(text, main),
     baudRate: options.integer('baud', BAUD_MIN, BAUD_MAX),
     rtscts: options.flag('rtscts'),
     fcs: options.flag('fcs32') ? 'fcs32' : 'fcs16',
@@ -204,141 +291,8 @@ function cookieOf(text: string, options: Options, key: string): Uint8Array | und
   return Uint8Array.from(Buffer.from(hex, 'hex'))
 }
 
-/** Impairments alone: 'loss=5%', 'delay=40ms', … @throws LinkSpecError — one of them is none. */
-export function parseImpairment(parts: readonly string[]): ImpairmentSpec {
-  const options = new Options(parts.join(','), parts.join(','))
-  const impairment = readImpairment(options)
-  options.none()
-  if (impairment === undefined) throw new LinkSpecError("say what is to be worse: 'loss=5%', 'delay=40ms', …")
-  return impairment
-}
-
-/** '1%' or '0.01' as a fraction. @throws LinkSpecError */
-export function parseFraction(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(%?)$/.exec(text)
-  const value = match === null ? Number.NaN : Number(match[1]) / (match[2] === '%' ? 100 : 1)
-  if (!(value <= 1)) throw new LinkSpecError(`'${text}' is not a share such as '1%' or '0.01'`)
-  return value
-}
-
-/** '20ms', '1.5s', '100us' in microseconds. @throws LinkSpecError */
-export function parseDuration(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(us|ms|s)$/.exec(text)
-  if (match === null) throw new LinkSpecError(`'${text}' is not a time such as '20ms' or '1.5s'`)
-  return Math.round(Number(match[1]) * (match[2] === 'us' ? 1 : match[2] === 'ms' ? 1000 : 1_000_000))
-}
-
-/** '10mbit', '500kbit', '1gbit' in bits per second. @throws LinkSpecError */
-export function parseRate(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(k|m|g)?bit$/.exec(text)
-  if (match === null) throw new LinkSpecError(`'${text}' is not a rate such as '10mbit'`)
-  return Number(match[1]) * { k: 1e3, m: 1e6, g: 1e9, '': 1 }[(match[2] ?? '') as 'k' | 'm' | 'g' | '']
-}
-
-/** 'HOST:PORT', '[V6]:PORT', or 'PORT' where a default host is given. @throws LinkSpecError */
-export function parseHostPort(text: string, defaultHost?: string): HostPort {
-  return hostPort(undefined, text, defaultHost)
-}
-
-function hostPort(whole: string | undefined, text: string, defaultHost: string | undefined): HostPort {
-  const match = /^(?:(?:\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text)
-  const host = match?.[1] ?? match?.[2] ?? defaultHost
-  const port = Number(match?.[3])
-  if (host === undefined || !(port <= 65_535)) {
-    const why = `'${text}' is not ${defaultHost === undefined ? 'HOST:PORT' : '[HOST:]PORT'} with a port up to 65535`
-    if (whole === undefined) throw new LinkSpecError(why)
-    fail(whole, why)
-  }
-  return { host, port }
-}
-
 function macOf(whole: string, options: Options): string | undefined {
   const text = options.take('mac')
   if (text === undefined || /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(text)) return text
   return fail(whole, `'${text}' is not a MAC address such as '02:00:00:00:00:01'`)
-}
-
-function readImpairment(options: Options): ImpairmentSpec | undefined {
-  const impairment: ImpairmentSpec = {}
-  for (const [key, field] of FRACTIONS) read(options, key, field, parseFraction, impairment)
-  for (const [key, field] of DURATIONS) read(options, key, field, parseDuration, impairment)
-  read(options, 'rate', 'rate', parseRate, impairment)
-  return Object.keys(impairment).length > 0 ? impairment : undefined
-}
-
-function read(
-  options: Options,
-  key: string,
-  field: keyof ImpairmentSpec,
-  parse: (text: string) => number,
-  into: ImpairmentSpec,
-): void {
-  const text = options.take(key)
-  if (text !== undefined) into[field] = parse(text)
-}
-
-function fail(text: string, why: string): never {
-  throw new LinkSpecError(`'${text}' is not a link: ${why}`)
-}
-
-/** The `key=value` and bare `key` parts after the first comma. */
-class Options {
-  private readonly text: string
-  private readonly parts: { key: string; value: string | undefined }[]
-
-  constructor(text: string, rest: string | undefined) {
-    this.text = text
-    this.parts = (rest === undefined ? [] : rest.split(',')).map((part) => {
-      const at = part.indexOf('=')
-      return at < 0 ? { key: part, value: undefined } : { key: part.slice(0, at), value: part.slice(at + 1) }
-    })
-  }
-
-  takeAll(key: string): string[] {
-    const found = this.parts.filter((part) => part.key === key)
-    for (const part of found) this.parts.splice(this.parts.indexOf(part), 1)
-    return found.map((part) => {
-      if (part.value === undefined || part.value === '') fail(this.text, `'${key}' needs a value: ${key}=…`)
-      return part.value
-    })
-  }
-
-  take(key: string): string | undefined {
-    const [value, second] = this.takeAll(key)
-    if (second !== undefined) fail(this.text, `'${key}' is given twice`)
-    return value
-  }
-
-  oneOf<Value extends string>(key: string, values: readonly Value[]): Value | undefined {
-    const text = this.take(key)
-    const value = values.find((value) => value === text)
-    if (text !== undefined && value === undefined) {
-      const quoted = values.map((value) => `'${value}'`)
-      fail(this.text, `${key} is ${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}, not '${text}'`)
-    }
-    return value
-  }
-
-  flag(key: string): boolean {
-    const at = this.parts.findIndex((part) => part.key === key && part.value === undefined)
-    if (at >= 0) this.parts.splice(at, 1)
-    return at >= 0
-  }
-
-  integer(key: string, low: number, high: number): number | undefined {
-    const text = this.take(key)
-    if (text === undefined) return undefined
-    const value = Number(text)
-    if (!/^\d+$/.test(text) || value < low || value > high) {
-      const why = key === 'mtu' && value < low ? `, less is too small for IPv4` : ''
-      fail(this.text, `'${key}' is a number from ${low} to ${high}${why}`)
-    }
-    return value
-  }
-
-  /** Whatever is left is unknown. */
-  none(): void {
-    const [part] = this.parts
-    if (part !== undefined) fail(this.text, `'${part.key}' is no option of this kind of link`)
-  }
 }

@@ -1,0 +1,112 @@
+/** What the frames of a link go by, as its description has it. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import {
+  type Blueprint,
+  beside,
+  bridge,
+  impair,
+  lengthPrefix,
+  ms,
+  type OctetStream,
+  type PhysicalService,
+  rawIp,
+  seconds,
+  stack,
+  stream,
+  tapDevice,
+  udpTunnel,
+} from '../../src/index.ts'
+import { Doorway } from './doorway.ts'
+import type { BridgeSpec, DeviceSpec, EthernetSpec, HostPort, StreamSpec, UdpSpec, VdeSpec } from './link-spec.ts'
+
+/** A link to a program that was started again is there again as soon. */
+const REOPEN = seconds(1)
+/** Who connects to us is let in at once. */
+const NEXT_GUEST = ms(100)
+const VDE_LENGTH_OCTETS = 2
+
+/** The medium of a link of Ethernet, without what impairs it. */
+export function ethernetMedium(spec: EthernetSpec | BridgeSpec): Blueprint<PhysicalService<'ethernet'>> {
+  switch (spec.type) {
+    case 'tap':
+      return tapDevice(deviceOptions(spec))
+    case 'udp':
+      return udpTunnel(tunnelOptions(spec))
+    case 'stream':
+      return stack(streamOf(spec), lengthPrefix(mtuOf(spec)))
+    case 'vde':
+      return stack(
+        stream(() => plugged(spec), { reopen: REOPEN }),
+        lengthPrefix({ octets: VDE_LENGTH_OCTETS, ...mtuOf(spec) }),
+      )
+    case 'etherip':
+      return rawIp({ peer: spec.peer, ...mtuOf(spec) })
+    case 'bridge':
+      return bridged(spec)
+  }
+}
+
+function bridged({ ports, ageing, stations, storm }: BridgeSpec): Blueprint<PhysicalService<'ethernet'>> {
+  const options = {
+    ...(ageing === undefined ? {} : { ageing }),
+    ...(stations === undefined ? {} : { stations }),
+    ...(storm === undefined ? {} : { stormLimit: storm }),
+  }
+  const media = Object.entries(ports).map(([name, port]) => {
+    const medium = ethernetMedium(port)
+    return [name, port.impairment === undefined ? medium : stack(medium, impair(port.impairment))] as const
+  })
+  return stack(beside(Object.fromEntries(media)), bridge(options))
+}
+
+function streamOf({ at, listen }: StreamSpec): Blueprint<PhysicalService<'octets'>> {
+  if (!listen) return stream(() => connected(at), { reopen: REOPEN })
+  return (env) => {
+    const doorway = new Doorway(at)
+    env.starting(doorway.open())
+    env.defer(() => doorway.close())
+    return stream(() => doorway.next(), { reopen: NEXT_GUEST, wait: false })(env)
+  }
+}
+
+/** @throws Error ECONNREFUSED, ENOENT, … */
+export async function connected(at: string | HostPort): Promise<Socket> {
+  const socket = typeof at === 'string' ? connect(at) : connect({ ...at, noDelay: true })
+  await once(socket, 'connect')
+  return socket
+}
+
+/** A switch is spoken to through a program of its own. @throws Error ENOENT — it is not installed. */
+async function plugged(spec: VdeSpec): Promise<OctetStream> {
+  const plug = spawn('vde_plug', [spec.switch], { stdio: ['pipe', 'pipe', 'inherit'] })
+  await once(plug, 'spawn')
+  return { readable: plug.stdout, writable: plug.stdin }
+}
+
+/** Of TAP and TUN. */
+export function deviceOptions({ device, netns, vnetHdr, ...spec }: DeviceSpec): Parameters<typeof tapDevice>[0] {
+  return { name: device, vnetHdr, ...(netns === undefined ? {} : { netns }), ...mtuOf(spec) }
+}
+
+/** A tunnel without peers waits for them: whoever sends first becomes one. */
+function tunnelOptions({
+  local,
+  peers,
+  codec,
+  engine,
+  vni,
+  l2tpv3,
+  ...spec
+}: UdpSpec): Parameters<typeof udpTunnel>[0] {
+  const given = {
+    ...(engine === undefined ? {} : { engine }),
+    ...(l2tpv3 === undefined ? {} : { l2tpv3 }),
+    ...mtuOf(spec),
+  }
+  return { local, peers, codec, vni, learnPeers: peers.length === 0, ...given }
+}
+
+const mtuOf = ({ mtu }: { readonly mtu: number | undefined }): { readonly mtu?: number } =>
+  mtu === undefined ? {} : { mtu }
