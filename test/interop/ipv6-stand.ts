@@ -1,4 +1,5 @@
 /** The stand of the tests of IPv6 with a kernel: it is at fd09::1, and ours at fd09::2. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   boot,
   ethernet,
@@ -37,4 +38,26 @@ export async function pair(
 /** Ours looks for duplicates of its addresses first. */
 export async function answers({ run }: Namespace, address: string): Promise<void> {
   await run('ping', '-6', '-q', '-c', '1', '-w', '8', address)
+}
+
+/** Looks again until something is there, for 15 s at the most. */
+export async function found<T>(look: () => T | undefined | Promise<T | undefined>): Promise<T | undefined> {
+  for (let n = 0; n < 150; n++) {
+    const there = await look()
+    if (there !== undefined) return there
+    await sleep(100)
+  }
+  return undefined
+}
+
+/** The kernel's address of a network on x0, once it has one that is checked. */
+export function autoconfigured({ ip }: Namespace, network: string): Promise<string | undefined> {
+  return found(() => {
+    const [device] = JSON.parse(ip('-6', '-j', 'addr', 'show', 'dev', 'x0'))
+    const addresses: { local: string; dynamic?: boolean; tentative?: boolean }[] = device?.addr_info ?? []
+    const own = addresses.find(
+      ({ local, dynamic, tentative }) => local.startsWith(network.slice(0, -1)) && dynamic && !tentative,
+    )
+    return own?.local
+  })
 }

@@ -4,7 +4,6 @@
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import {
   beside,
@@ -23,6 +22,7 @@ import {
 } from '../../src/index.ts'
 import { packetsInUse, poisonReleased } from '../../src/kernel/packet.ts'
 import { type Cleaning, type Namespace, namespace, oracle } from './helpers.ts'
+import { autoconfigured, found } from './ipv6-stand.ts'
 import { folder } from './payload.ts'
 import { dissect } from './tshark.ts'
 
@@ -31,28 +31,6 @@ t.setTimeout(120_000)
 
 const LEFT = '2001:db8:1::'
 const RIGHT = '2001:db8:2::'
-
-/** Looks again until something is there, for 15 s at the most. */
-async function until<T>(look: () => T | undefined | Promise<T | undefined>): Promise<T | undefined> {
-  for (let n = 0; n < 150; n++) {
-    const found = await look()
-    if (found !== undefined) return found
-    await sleep(100)
-  }
-  return undefined
-}
-
-/** The kernel's address of a network on x0, once it has one that is checked. */
-function autoconfigured({ ip }: Namespace, network: string): Promise<string | undefined> {
-  return until(() => {
-    const [device] = JSON.parse(ip('-6', '-j', 'addr', 'show', 'dev', 'x0'))
-    const addresses: { local: string; dynamic?: boolean; tentative?: boolean }[] = device?.addr_info ?? []
-    const own = addresses.find(
-      ({ local, dynamic, tentative }) => local.startsWith(network.slice(0, -1)) && dynamic && !tentative,
-    )
-    return own?.local
-  })
-}
 
 /** left: kernel ── 2001:db8:1::1 router 2001:db8:2::1 ── right: kernel */
 async function routed(t: Cleaning): Promise<{ left: Namespace; right: Namespace; router: Node<Sockets> }> {
@@ -127,7 +105,7 @@ t.test(
     }
 
     await router.close()
-    const gone = await until(() => (left.ip('-6', 'route', 'show', 'default') === '' ? true : undefined))
+    const gone = await found(() => (left.ip('-6', 'route', 'show', 'default') === '' ? true : undefined))
     t.equal(gone, true, 'our goodbye ends the route')
     await capture.stop()
     const fields = ['_ws.malformed', 'icmpv6.checksum.status', 'icmpv6.type', '_ws.expert.message']
@@ -157,11 +135,11 @@ type Tap = Pick<typeof t, 'ok' | 'match' | 'equal'>
 /** What a host of ours has learnt, once it can use it. */
 async function learnt(t: Tap, kernel: Namespace, node: Node<Sockets>, mtu: number): Promise<void> {
   const { network } = node.top
-  const own = await until(() => network.addresses().find((address) => address.startsWith(LEFT.slice(0, -1))))
+  const own = await found(() => network.addresses().find((address) => address.startsWith(LEFT.slice(0, -1))))
   t.ok(own, 'an address')
   t.match(network.routes.lookup('2001:db8:9::1'), { prefix: '::/0', via: /^fe80::/, link: 'eth0', origin: 'ra' })
   t.match(network.routes.lookup(`${LEFT}77`), { prefix: `${LEFT}/64`, via: undefined, origin: 'ra' })
-  const answered = await until(async () => {
+  const answered = await found(async () => {
     const { output } = await kernel.run('ping', '-6', '-q', '-c', '2', '-i', '0.05', '-w', '2', `${own}`)
     return output.includes(' 2 received') ? true : undefined
   })
