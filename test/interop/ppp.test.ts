@@ -1,69 +1,25 @@
 /**
- * PPP with two other implementations: slirp's, on a tty, and Debian's pppd over Linux's, in User-mode Linux. Each gives us an address, answers pings, and echoes a megabyte over TCP; tshark checks every FCS.
+ * PPP with two other implementations: slirp's, on a tty, and Debian's pppd over Linux's, in User-mode Linux. Each gives us
+ * an address, answers pings, and echoes a megabyte over TCP; tshark checks every FCS.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import {
-  type Blueprint,
-  boot,
-  impair,
-  ip,
-  ipv4,
-  type Node,
-  type PhysicalService,
-  type PppOptions,
-  ppp,
-  type Sockets,
-  serial,
-  sockets,
-  stack,
-  stream,
-  tcp,
-  udp,
-} from '../../src/index.ts'
+import { impair, type Node, type Sockets, serial, stack } from '../../src/index.ts'
 import { packetsInUse, poisonReleased } from '../../src/kernel/packet.ts'
-import { type Cleaning, oracle, run } from './helpers.ts'
+import { type Cleaning, oracle } from './helpers.ts'
 import { folder } from './payload.ts'
+import { addressed, answers, fcsOf, host, PPPD, pppd, sleep } from './ppp-stand.ts'
 
 poisonReleased(true)
 t.setTimeout(300_000)
 
 const OCTETS = 1_048_576
 const ECHO_MS = 60_000
-const MODULES = '/usr/lib/uml/modules'
-const GUEST = fileURLToPath(new URL('guest/uml-ppp', import.meta.url))
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-
 function ends(t: Cleaning, child: ChildProcess): void {
   t.teardown(() => child.kill('SIGKILL'))
-}
-
-async function host(line: Blueprint<PhysicalService<'octets'>>, options: PppOptions): Promise<Node<Sockets>> {
-  return boot(stack(line, ppp({ ipv6: false, ...options }), ip(ipv4()), sockets(tcp(), udp())), 'A')
-}
-
-/** Until the peer has given us an address. */
-async function addressed({ top }: Node<Sockets>): Promise<string | undefined> {
-  for (let i = 0; i < 600 && !top.network.links().some(({ state, addresses }) => state === 'up' && addresses[0]); i++)
-    await sleep(50)
-  return top.network.addresses().find((address) => !address.startsWith('127.'))
-}
-
-/**
- * Until the peer answers. It may have agreed on its address and not have its interface up yet: what comes by then is lost,
- * on a busy machine for a good while.
- */
-async function answers({ icmp }: Node<Sockets>, address: string): Promise<boolean> {
-  for (let i = 0; i < 40; i++) {
-    const outcome = await icmp.ping(address, { timeout: 500 }).catch(() => undefined)
-    if (outcome?.outcome === 'reply') return true
-  }
-  return false
 }
 
 /** Sends a megabyte to an echo. @returns how many of as many octets came back as they should. */
@@ -81,15 +37,6 @@ async function echoed(node: Node<Sockets>, address: string, port: number): Promi
   clearTimeout(timer)
   socket.destroy()
   return right
-}
-
-/** What tshark finds of the FCS of each frame, and how often. */
-async function fcsOf(path: string): Promise<{ correct: number; incorrect: number }> {
-  const { output } = await run('tshark', '-n', '-r', path, '-o', 'ppp.fcs_type:16-Bit', '-V')
-  return {
-    correct: output.match(/FCS 16: 0x[0-9a-f]+ \[correct\]/g)?.length ?? 0,
-    incorrect: output.match(/FCS 16: 0x[0-9a-f]+ \[incorrect/g)?.length ?? 0,
-  }
 }
 
 t.test('slirp', { skip: oracle('slirp-fullbolt', 'socat', 'tshark') }, async (t) => {
@@ -118,28 +65,7 @@ t.test('slirp', { skip: oracle('slirp-fullbolt', 'socat', 'tshark') }, async (t)
   t.equal(packetsInUse(), before)
 })
 
-/** Boots the other end of a serial line, which is a pair of sockets. */
-function pppd(t: Cleaning, options: string): Blueprint<PhysicalService<'octets'>> {
-  const dir = folder(t)
-  mkdirSync(join(dir, 'lib/modules'), { recursive: true })
-  for (const version of readdirSync(MODULES)) symlinkSync(join(MODULES, version), join(dir, 'lib/modules', version))
-  const uml = spawn(
-    'linux.uml',
-    [
-      ...['mem=128M', 'rootfstype=hostfs', 'rootflags=/', 'ro', `init=${GUEST}`, `modules=${dir}`, `pppd="${options}"`],
-      ...[`umid=netstrata${process.pid}`, 'con=null', 'con0=null', 'ssl=null', 'ssl0=fd:0,fd:1'],
-    ],
-    // A group of its own: all of its processes end with it.
-    { env: { ...process.env, HOME: dir, TMPDIR: dir }, stdio: ['pipe', 'pipe', 'ignore'], detached: true },
-  )
-  t.teardown(() => process.kill(-(uml.pid as number), 'SIGKILL'))
-  // Short runs, each of which the line may damage.
-  return stream({ readable: uml.stdout, writable: uml.stdin }, { mtu: 1500 })
-}
-
-const UML = oracle('linux.uml', 'pppd', 'tshark', 'root')
-
-t.test('pppd, on a line that is good', { skip: UML }, async (t) => {
+t.test('pppd, on a line that is good', { skip: PPPD }, async (t) => {
   const line = pppd(t, 'noauth 10.7.0.1:10.7.0.2')
   const node = await host(line, {})
   const path = join(folder(t), 'pppd.pcapng')
@@ -154,7 +80,7 @@ t.test('pppd, on a line that is good', { skip: UML }, async (t) => {
   t.equal(incorrect, 0)
 })
 
-t.test('pppd, which wants to know who we are, on a line with bit errors', { skip: UML }, async (t) => {
+t.test('pppd, which wants to know who we are, on a line with bit errors', { skip: PPPD }, async (t) => {
   const line = stack(pppd(t, 'auth require-chap name server 10.7.0.1:10.7.0.2'), impair({ corruption: 0.02 }))
   const node = await host(line, { chap: { name: 'client', secret: 'right' } })
   t.equal(await addressed(node), '10.7.0.2')
