@@ -5,12 +5,15 @@ import { registerCounters } from './commands/counters.ts'
 import { registerDoctor } from './commands/doctor.ts'
 import { registerExplain } from './commands/explain.ts'
 import { registerForward } from './commands/forward.ts'
+import { registerGroups } from './commands/groups.ts'
 import { registerLeases } from './commands/leases.ts'
 import { registerLink } from './commands/link.ts'
 import { registerLinks } from './commands/links.ts'
+import { registerNat } from './commands/nat.ts'
 import { registerNc } from './commands/nc.ts'
 import { registerNeigh } from './commands/neigh.ts'
 import { registerPing } from './commands/ping.ts'
+import { registerPolicy } from './commands/policy.ts'
 import { registerReload } from './commands/reload.ts'
 import { registerRip } from './commands/rip.ts'
 import { registerRoutes } from './commands/routes.ts'
@@ -55,6 +58,9 @@ export function program(): Command {
   registerBabel(command)
   registerRip(command)
   registerLeases(command)
+  registerPolicy(command)
+  registerNat(command)
+  registerGroups(command)
   registerLink(command)
   registerDoctor(command)
   return withExamples(command, ['netstrata demo', 'netstrata ping --help           the options, and examples'])

@@ -85,6 +85,7 @@ export function nodeMethods(node: Node<Sockets>, hosts: Hosts = {}, more: () => 
       counters: () => node.snapshot(),
       routes: () => node.top.network.routes.list(),
       neighbours: () => node.top.network.neighbours(),
+      groups: () => node.top.network.groups(),
     },
     streams: {
       /** A pcapng, in pieces of base64. */
