@@ -123,7 +123,7 @@ export class Connections implements ConnectionOwner {
 
   private isFree(local: IpAddress, port: number, remote: Endpoint, link: number, now: Instant): boolean {
     if (this.table.find(local, port, remote.address, remote.port, link) !== undefined) return false
-    if (this.listeners.taken({ address: local, ipv6Only: false }, port)) return false
+    if (this.listeners.taken({ address: local, ipv6Only: false }, port, link)) return false
     const record = this.timeWait.find(local, port, remote.address, remote.port, link)
     return record === undefined || this.timeWait.mayReuse(record, now)
   }

@@ -14,9 +14,10 @@ export class Listeners {
     this.network = network
   }
 
-  /** Would a listener that is bound so be in the way of another? */
-  taken(bound: Bound, port: number): boolean {
-    return this.byPort.get(port)?.some((listener) => overlap(listener.bound, bound)) ?? false
+  /** Would a listener that is bound so be in the way of another? Those of different links are not. @param link 0: all. */
+  taken(bound: Bound, port: number, link: number): boolean {
+    const meets = (listener: TcpListener) => listener.link === 0 || link === 0 || listener.link === link
+    return this.byPort.get(port)?.some((listener) => meets(listener) && overlap(listener.bound, bound)) ?? false
   }
 
   add(listener: TcpListener): void {

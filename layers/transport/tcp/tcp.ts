@@ -130,12 +130,12 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     if (!address.isUnspecified && !this.network.isLocal(address)) {
       throw cannot('listen', 'EADDRNOTAVAIL', 'not an address of this node', { address, port: request.port })
     }
-    const usable = (port: number) => !this.listeners.taken({ address, ipv6Only }, port)
+    const link = this.connections.linkIndex(request.link)
+    const usable = (port: number) => !this.listeners.taken({ address, ipv6Only }, port, link)
     const port = request.port !== 0 ? request.port : this.connections.ports.any(usable)
     if (port === 0 || !usable(port)) {
       throw cannot('listen', 'EADDRINUSE', 'somebody listens there already', { address, port: request.port })
     }
-    const link = this.connections.linkIndex(request.link)
     const listener = new TcpListener(endpoint(address, port), ipv6Only, link, backlog, options, handler, this)
     this.listeners.add(listener)
     return listener

@@ -95,6 +95,42 @@ t.test('connections that others open', async (t) => {
   t.equal(packetsInUse(), 0)
 })
 
+t.test('listeners of one address and port, one on each link', async (t) => {
+  const { sim, hub, peers } = await star()
+  const listen = (link: string | undefined) =>
+    hub.top.stream.listen(
+      { address: HUB, port: 80, link },
+      { acceptable: (listener) => say(listener.accept() as Connection, String(link)) },
+    )
+  const listeners = SIDES.map(listen)
+  for (const link of [...SIDES, undefined])
+    t.equal(
+      codeOf(() => listen(link)),
+      'EADDRINUSE',
+      `${link} once more`,
+    )
+  const readers = peers.map(({ top }) => {
+    const reader = new Reader()
+    top.stream.connect({ address: HUB, port: 80 }, reader)
+    return reader
+  })
+  await sim.run(seconds(1))
+  t.same(
+    readers.map(({ text }) => text),
+    SIDES,
+  )
+  for (const listener of listeners) listener.close()
+  listen(undefined)
+  for (const link of SIDES)
+    t.equal(
+      codeOf(() => listen(link)),
+      'EADDRINUSE',
+      `${link} when all are taken`,
+    )
+  await sim.close()
+  t.equal(packetsInUse(), 0)
+})
+
 t.test('connections that we open, from one port', async (t) => {
   const { sim, hub, peers } = await star()
   for (const { top } of peers)
