@@ -46,6 +46,8 @@ export class Hop implements Way {
   /** The station on that link: a router, or the destination itself. */
   readonly nextHop: IpAddress = new IpAddress(0, 0, 0, 0)
   readonly destination: IpAddress = new IpAddress(0, 0, 0, 0)
+  /** What `sourceFor` found; null until it was asked. */
+  source: IpAddress | null = null
   /** The link that was asked for, or 0. */
   link = 0
   /** Largest packet for the path as far as it is known. */
@@ -119,10 +121,8 @@ export class Hops {
 
   /** The source for packets that take this hop (RFC 6724 §5), or `::` when we have none to offer. */
   sourceFor(hop: Hop): IpAddress {
-    const { destination } = hop
-    if (hop.kind === 'local' && isLoopback(destination)) return LOOPBACK
-    const link = hop.port === null ? 0 : hop.port.port.index
-    return bestSource(this.candidates(hop.port), destination, link)?.address ?? UNSPECIFIED
+    hop.source ??= this.chosenSource(hop)
+    return hop.source
   }
 
   /** Identifications for fragments: see IPv4's `Hops.identify`. @returns int32 */
@@ -149,6 +149,12 @@ export class Hops {
     return (high >>> 11) * 0x1_0000_0000 + (low >>> 0)
   }
 
+  private chosenSource({ kind, port, destination }: Hop): IpAddress {
+    if (kind === 'local' && isLoopback(destination)) return LOOPBACK
+    const link = port === null ? 0 : port.port.index
+    return bestSource(this.candidates(port), destination, link)?.address ?? UNSPECIFIED
+  }
+
   /** Link-local addresses are of use on their own link alone. @param port null: to ourselves. */
   private *candidates(port: Ipv6Port | null): IterableIterator<Ipv6Assigned> {
     for (const other of this.ports) {
@@ -165,6 +171,7 @@ export class Hops {
     hop.link = link
     hop.epoch = this.epoch
     hop.key = -1
+    hop.source = null
     hop.port = null
     hop.ways = null
     hop.kind = this.kindOf(hop, destination, link)

@@ -252,15 +252,15 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
     const chosen = given ? source : this.hops.sourceFor(hop)
     if (isUnspecified(chosen)) return 'EADDRNOTAVAIL'
     path.source.set(chosen)
-    path.deprecated = this.ports.some((own) => own?.find(chosen)?.deprecated === true)
     const { port } = hop
+    path.link = port?.port.index ?? 0
+    path.deprecated = this.addressBook.find(chosen, isLinkLocal(chosen) ? path.link : 0)?.deprecated === true
     path.mtu = hop.mtu
     path.linkMtu = port === null ? hop.mtu : port.mtu
     path.segment = port === null ? header.LONGEST_PAYLOAD_OCTETS : port.link.offload.segment
     path.checksum = port === null ? true : port.link.offload.checksum
     path.headroom = header.HEADER_OCTETS + (port?.link.headroom ?? 0)
     path.tailroom = port?.link.tailroom ?? 0
-    path.link = port?.port.index ?? 0
     return undefined
   }
 
