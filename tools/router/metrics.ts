@@ -4,6 +4,7 @@ import { version } from '../version.ts'
 import type { Daemon } from './daemon.ts'
 import { Figures, type Sample, tally } from './figures.ts'
 import { routingMetrics } from './routing-metrics.ts'
+import { rulesMetrics } from './rules-metrics.ts'
 
 /** The metrics of one daemon, each called `netstrata_…`, and those of its process. */
 export function routerMetrics(daemon: Daemon): Registry {
@@ -58,6 +59,7 @@ export function routerMetrics(daemon: Daemon): Registry {
     [{}, daemon.loadedAt / 1000],
   ])
   routingMetrics(figures, daemon.router)
+  rulesMetrics(figures, daemon.router)
   return registry
 }
 
