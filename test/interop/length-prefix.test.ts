@@ -1,10 +1,11 @@
 /** Ethernet over a stream with a VDE switch at the other end, which the kernel is on too. QEMU's streams are in qemu.test.ts. */
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import t from 'tap'
-import { boot, ethernet, ip, ipv4, lengthPrefix, sockets, stack, stream, tcp, udp } from '../../src/index.ts'
+import { boot, ethernet, ip, ipv4, sockets, stack, tcp, udp } from '../../src/index.ts'
+import { parseLinkSpec, type VdeSpec } from '../../tools/stack/link-spec.ts'
+import { ethernetMedium } from '../../tools/stack/media.ts'
 import { namespace, oracle, until } from './helpers.ts'
 import { folder, payload, payloadHash } from './payload.ts'
 
@@ -18,10 +19,8 @@ t.test('a VDE switch', { skip: oracle('root', 'tun', 'ip', 'ping', 'curl', 'vde_
   await until(() => /x0/.test(kernel.ip('link')), 'the switch has made its device')
   kernel.ip('addr', 'add', '10.9.0.1/24', 'dev', 'x0')
   kernel.ip('link', 'set', 'x0', 'up')
-  const plug = spawn('vde_plug', [join(home, 'switch')], { stdio: ['pipe', 'pipe', 'inherit'] })
-  t.teardown(() => plug.kill())
-  const link = stream({ readable: plug.stdout, writable: plug.stdin })
-  const host = stack(link, lengthPrefix({ octets: 2 }), ethernet(), ip(ipv4({ address: '10.9.0.2/24' })))
+  const spec = parseLinkSpec(`vde:${join(home, 'switch')}`) as VdeSpec
+  const host = stack(ethernetMedium(spec), ethernet(), ip(ipv4({ address: '10.9.0.2/24' })))
   const node = await boot(stack(host, sockets(tcp(), udp())))
   t.teardown(() => node.close())
   const server = createServer((_request, response) => void payload((n) => n < FILE_OCTETS).stream.pipe(response))

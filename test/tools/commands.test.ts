@@ -15,7 +15,7 @@ t.test('wrong usage leaves with 2 and says what would be right', async (t) => {
   const wrong: [string[], RegExp][] = [
     [['frobnicate'], /unknown command[\s\S]*usage: netstrata/],
     [['ping', '10.0.0.1'], /no link is given[\s\S]*--link/],
-    [['ping', '10.0.0.1', '--link', 'foo:x'], /of type 'udp', 'tap', 'tun', 'ppp', 'serial' or 'lapb', not 'foo'/],
+    [['ping', '10.0.0.1', '--link', 'foo:x'], /of type 'udp', 'tap', .* not 'foo'/],
     [['ping', '10.0.0.1', '--address', '10.0.0.1/24'], /--link/],
     [['ping', '10.0.0.1', '--count', 'many'], /number from 1/],
     [['serve', join(folder, 'absent'), '--link', 'udp:17301'], /not a folder/],

@@ -82,11 +82,64 @@ t.test('LAPB on a serial line or a connection', async (t) => {
   })
 })
 
+t.test('frames over streams, switches and IP', async (t) => {
+  t.same(parseLinkSpec('card=stream:/run/card,listen,mtu=9000'), {
+    ...common,
+    name: 'card',
+    mtu: 9000,
+    type: 'stream',
+    at: '/run/card',
+    listen: true,
+  })
+  t.match(parseLinkSpec('stream:[::1]:7000,loss=1%,mac=02:00:00:00:00:01'), {
+    at: { host: '::1', port: 7000 },
+    listen: false,
+    mac: '02:00:00:00:00:01',
+    impairment: { loss: 0.01 },
+  })
+  t.same(parseLinkSpec('vde:/run/vde/switch'), { ...common, type: 'vde', switch: '/run/vde/switch' })
+  t.same(parseLinkSpec('etherip:2001:db8::1'), { ...common, type: 'etherip', peer: '2001:db8::1' })
+})
+
+t.test('a bridge', async (t) => {
+  const text = 'lan=bridge:(tap:tap0)(far=udp:7000,peer=[::1]:7001,delay=5ms),ageing=60s,stations=100,storm=500,loss=1%'
+  t.match(parseLinkSpec(text), {
+    name: 'lan',
+    type: 'bridge',
+    mac: undefined,
+    ports: {
+      port0: { type: 'tap', device: 'tap0' },
+      far: { type: 'udp', peers: [{ host: '::1', port: 7001 }], impairment: { delay: 5000 } },
+    },
+    ageing: 60_000_000,
+    stations: 100,
+    storm: 500,
+    impairment: { loss: 0.01 },
+  })
+  t.match(parseLinkSpec('bridge:(stream:/a(b),listen)'), { ports: { port0: { at: '/a(b)', listen: true } } })
+})
+
 t.test('what is wrong is quoted, and what would be right is said', async (t) => {
   const wrong: [string, RegExp][] = [
     ['', /a link looks like/],
     ['serial', /a link looks like/],
-    ['foo:1', /of type 'udp', 'tap', 'tun', 'ppp', 'serial' or 'lapb', not 'foo'/],
+    ['foo:1', /of type 'udp', 'tap', .*'etherip' or 'bridge', not 'foo'/],
+    ['stream:here', /HOST:PORT/],
+    ['stream:/s,listen=1', /'listen' is no option/],
+    ['vde:switch', /a switch has a path such as/],
+    ['etherip:192.0.2', /'192\.0\.2' is not an IP address/],
+    ['bridge:', /each port of a bridge stands in parentheses/],
+    ['bridge:tap:t0', /each port of a bridge stands in parentheses/],
+    ['bridge:(tap:t0', /each port of a bridge stands in parentheses/],
+    ['bridge:(tap:t0))', /each port of a bridge stands in parentheses/],
+    ['bridge:(tap:t0)x', /each port of a bridge stands in parentheses/],
+    ['bridge:(tap:)', /'tap:' is not a link: a device name/],
+    ['bridge:(tun:t0)', /a port of a bridge carries frames of Ethernet, which 'tun' does not/],
+    ['bridge:(bridge:(tap:t0))', /which 'bridge' does not/],
+    ['bridge:(a=tap:t0)(a=tap:t1)', /two ports are called 'a'/],
+    ['bridge:(tap:t0,mac=02:00:00:00:00:01)', /'mac' is that of the bridge/],
+    ['bridge:(tap:t0),mtu=1400', /'mtu' is no option/],
+    ['bridge:(tap:t0),storm=0', /'storm' is a number from 1/],
     ['serial:tty0', /has a path such as/],
     ['ppp:/dev/ttyS0,user=me', /belong together/],
     ['ppp:/dev/ttyS0,demand', /'demand' needs/],

@@ -82,6 +82,7 @@ export async function connected(at: string | HostPort): Promise<Socket> {
 async function plugged(spec: VdeSpec): Promise<OctetStream> {
   const plug = spawn('vde_plug', [spec.switch], { stdio: ['pipe', 'pipe', 'inherit'] })
   await once(plug, 'spawn')
+  plug.stdin.once('close', () => plug.kill())
   return { readable: plug.stdout, writable: plug.stdin }
 }
 

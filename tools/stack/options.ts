@@ -37,6 +37,11 @@ A node is described by these options, or by --config FILE (YAML). Its links:
   ppp:/dev/ttyUSB0               PPP on a serial line, or by HOST:PORT on TCP;
                                  it needs no --address
   lapb:/dev/ttyUSB0,role=dte     LAPB on such a line; the other end has role=dce
+  stream:/run/card[,listen]      Ethernet as QEMU's streams and passt carry it,
+                                 on a Unix socket, or by HOST:PORT on TCP
+  vde:/run/vde/switch            a port of a VDE switch
+  etherip:192.0.2.1              Ethernet in IP (EtherIP); as root
+  bridge:(tap:tap0)(udp:7000)    several links of Ethernet as one (in quotes)
 Each also takes mtu=N, loss=1%, delay=20ms, jitter=5ms, rate=10mbit, and more;
 with a name of its own: --link lan=udp:…`
 

@@ -1,0 +1,99 @@
+/** Links of the command line that stand on streams and bridges: nodes that meet over them, leave, and come again. */
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { bootNode, type RunningNode } from '../../tools/stack/boot.ts'
+import { Doorway } from '../../tools/stack/doorway.ts'
+import { parseLinkSpec } from '../../tools/stack/link-spec.ts'
+import { freePorts } from './running.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'netstrata-media-'))
+t.teardown(() => rmSync(folder, { recursive: true }))
+t.setTimeout(60_000)
+
+/** A node of one link with one address. */
+function node(name: string, link: string, address: string): Promise<RunningNode> {
+  const links = [{ name: 'eth0', spec: parseLinkSpec(link), addresses: [address] }]
+  const rest = { gateways: [], routes: [], forwarding: false, clampMss: false, hosts: {}, capture: undefined }
+  return bootNode({ name, links, ...rest }, { command: name, control: false })
+}
+
+async function reaches({ node }: RunningNode, host: string): Promise<void> {
+  for (;;) {
+    try {
+      const { outcome } = await node.icmp.ping(host, { signal: AbortSignal.timeout(300) })
+      if (outcome === 'reply') return
+    } catch {
+      // Nobody has answered.
+    }
+    await sleep(50)
+  }
+}
+
+t.test('a stream: one waits, others come, one after the other', async (t) => {
+  const path = join(folder, 'card')
+  await t.rejects(node('B', `stream:${path}`, '10.0.0.2/24'), { code: 'ENOENT' }, 'nobody waits yet')
+  await using a = await node('A', `stream:${path},listen`, '10.0.0.1/24')
+  t.equal(statSync(path).mode & 0o777, 0o600)
+  await t.rejects(node('C', `stream:${path},listen`, '10.0.0.1/24'), { code: 'EADDRINUSE' })
+  const linkOf = () => a.node.top.network.links()[0]
+  while (linkOf()?.state !== 'down') await sleep(20)
+  {
+    await using b = await node('B', `stream:${path}`, '10.0.0.2/24')
+    await reaches(b, '10.0.0.1')
+    await reaches(a, '10.0.0.2')
+  }
+  while (linkOf()?.state !== 'down') await sleep(20)
+  await using b = await node('B', `stream:${path}`, '10.0.0.3/24')
+  await reaches(b, '10.0.0.1')
+  t.equal(linkOf()?.state, 'up')
+  await a.close()
+  t.notOk(existsSync(path))
+  while (b.node.top.network.links()[0]?.state !== 'down') await sleep(20)
+  await using again = await node('A', `stream:${path},listen`, '10.0.0.1/24')
+  await reaches(again, '10.0.0.3')
+})
+
+t.test('what is at the place of a socket', async (t) => {
+  const path = join(folder, 'left')
+  const left = createServer().listen(path)
+  await once(left, 'listening')
+  const doorway = new Doorway(path)
+  await t.rejects(doorway.open(), { code: 'EADDRINUSE' }, 'another program has it')
+  const moved = join(folder, 'moved')
+  renameSync(path, moved)
+  left.close()
+  const stale = new Doorway(moved)
+  await stale.open()
+  t.ok(existsSync(moved), 'one that nobody answers is removed, and made anew')
+  stale.close()
+  const file = join(folder, 'file')
+  writeFileSync(file, 'precious')
+  await t.rejects(new Doorway(file).open(), { code: 'EADDRINUSE' })
+  t.equal(readFileSync(file, 'utf8'), 'precious')
+})
+
+t.test('a bridge of a stream and two tunnels, whose node is a station of it', async (t) => {
+  const [a, b, c, d] = await freePorts(4)
+  const path = join(folder, 'bridged')
+  const ports = [
+    `(stream:${path},listen)`,
+    `(near=udp:127.0.0.1:${a},peer=127.0.0.1:${b},codec=raw,mtu=1400)`,
+    `(far=udp:127.0.0.1:${c},peer=127.0.0.1:${d},vni=7,delay=40ms)`,
+  ]
+  await using self = await node('S', `bridge:${ports.join('')},ageing=60s,mac=02:00:00:00:00:05`, '10.0.0.1/24')
+  await using streamed = await node('A', `stream:${path}`, '10.0.0.2/24')
+  await using near = await node('B', `udp:127.0.0.1:${b},peer=127.0.0.1:${a},codec=raw,mtu=1400`, '10.0.0.3/24')
+  await using far = await node('C', `udp:127.0.0.1:${d},peer=127.0.0.1:${c},vni=7`, '10.0.0.4/24')
+  t.equal(self.node.top.network.links()[0]?.mtu, 1400, 'that of the narrowest port')
+  await Promise.all([reaches(streamed, '10.0.0.3'), reaches(near, '10.0.0.4'), reaches(self, '10.0.0.2')])
+  await reaches(far, '10.0.0.1')
+  const reply = await streamed.node.icmp.ping('10.0.0.4')
+  t.ok(reply.outcome === 'reply' && reply.roundTrip >= 80_000, 'a port is as bad as it is told to be')
+  const [neighbour] = far.node.top.network.neighbours()
+  t.match(neighbour, { address: '10.0.0.1', linkAddress: '02:00:00:00:00:05' })
+})
