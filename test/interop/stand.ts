@@ -59,7 +59,7 @@ export interface Stand {
 export async function stand(t: Cleaning, medium: Medium, options: StandOptions = {}): Promise<Stand> {
   const kernel = namespace(t)
   await kernel.run('sysctl', '-q', '-w', ...SYSCTLS)
-  const ours = medium === 'vxlan' ? await beside(t, kernel) : undefined
+  const ours = medium === 'vxlan' ? await tunnelSide(t, kernel) : undefined
   const host = hostOf(physical(medium, kernel, options), options)
   const started = () => boot(host, 'ours', { hosts: options.hosts })
   const node = await (ours === undefined ? started() : within(ours, started))
@@ -107,7 +107,7 @@ export function dropsOf(node: Node<unknown>): string[] {
 }
 
 /** A namespace for our tunnel's sockets, joined to the kernel's, which gets its VXLAN device. */
-async function beside(t: Cleaning, kernel: Namespace): Promise<Namespace> {
+export async function tunnelSide(t: Cleaning, kernel: Namespace): Promise<Namespace> {
   const ours = namespace(t)
   kernel.ip('link', 'add', 'u0', 'type', 'veth', 'peer', 'name', 'w0', 'netns', ours.name)
   kernel.ip('addr', 'add', '192.0.2.1/24', 'dev', 'u0')
