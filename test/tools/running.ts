@@ -9,12 +9,11 @@ import { fileURLToPath } from 'node:url'
 import type t from 'tap'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..')
-/** How the program is called: its sources, through a loader. */
-const SOURCES: readonly string[] = [
-  process.execPath,
-  `--import=${import.meta.resolve('tsx')}`,
-  join(root, 'tools/cli.ts'),
-]
+/** How the program is called: its sources, through a loader; or, which starts sooner, as `npm run build` has left it. */
+const PROGRAM: readonly string[] =
+  process.env.NETSTRATA_BUILT === undefined
+    ? [process.execPath, `--import=${import.meta.resolve('tsx')}`, join(root, 'tools/cli.ts')]
+    : [process.execPath, join(root, 'dist/tools/cli.js')]
 
 /** How a command ended, and all it said. */
 export interface Ended {
@@ -82,7 +81,7 @@ export class Commands {
   private readonly started: Running[] = []
 
   /** @param program how it is called. */
-  constructor(test: Pick<typeof t, 'teardown'>, program: readonly string[] = SOURCES) {
+  constructor(test: Pick<typeof t, 'teardown'>, program: readonly string[] = PROGRAM) {
     this.program = program
     test.teardown(() => {
       for (const { child } of this.started) child.kill('SIGKILL')
