@@ -73,9 +73,11 @@ export function wrongPolicy({ policy, links, nat }: RouterFile): Problem[] {
     if (fault !== undefined) problems.push(complaintAt(fault, path))
     if (rule.answer === true && nat === undefined)
       problems.push({ path: [...path, 'answer'], message: 'there are no answers without `nat`' })
-    if (rule.name !== undefined && names.has(rule.name))
-      problems.push({ path: [...path, 'name'], message: `another rule is called '${rule.name}', too` })
-    names.add(rule.name ?? String(i + 1))
+    const name = ruleName(rule, i)
+    if (names.has(name)) {
+      problems.push({ path: [...path, 'name'], message: `another rule is called '${name}', too` })
+    }
+    names.add(name)
     if (i < rules.length - 1 && decidesAll(rule))
       problems.push({ path, message: 'it decides about every packet: the rules behind it are never reached' })
     return problems

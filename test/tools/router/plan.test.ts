@@ -4,13 +4,15 @@ import fc from 'fast-check'
 import t from 'tap'
 import { applyPlan, ReloadError } from '../../../tools/router/apply.ts'
 import type { RouterState } from '../../../tools/router/config.ts'
+import { packetRules } from '../../../tools/router/packet-rules.ts'
 import { after, describeStep, opposite, planned } from '../../../tools/router/plan.ts'
 import { Router } from '../../../tools/router/router.ts'
 import { holds } from '../../property.ts'
 import { states } from './states.ts'
 
 /** What is so, whatever the order of links and routes. */
-const essence = ({ links, routes, services }: RouterState) => ({
+const essence = ({ links, routes, services, ...rules }: RouterState) => ({
+  ...packetRules(rules),
   services: [...services].sort(byText),
   links: [...links].sort(byText),
   routes: [...routes].sort(byText),
@@ -29,6 +31,7 @@ t.test('in a model', async (t) => {
       assert.deepEqual(planned(wanted, wanted), [])
       const back = steps.map(opposite).reverse().reduce(after, then)
       assert.deepEqual(essence(back).routes, essence(old).routes)
+      assert.deepEqual(packetRules(back), packetRules(old))
     }),
   )
 })
@@ -113,6 +116,9 @@ function seen(router: Router) {
       .sort(byText),
     routes: network.routes.list().sort(byText),
     boundaries: router.node.boundaries.map(({ name }) => name).sort(),
+    policy: network.policy().map(({ packets: _packets, ...rule }) => rule),
+    translation: network.translation(),
+    groups: network.groups(),
   }
 }
 

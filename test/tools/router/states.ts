@@ -49,6 +49,32 @@ const rip = fc.record({
   updateInterval: fc.constantFrom(undefined, '5s'),
 })
 
+const policy = fc.record(
+  {
+    default: fc.constantFrom('allow' as const, 'deny' as const),
+    rules: fc.array(
+      fc.record({
+        in: fc.constantFrom(...NAMES),
+        protocol: fc.constantFrom('tcp' as const, 'udp' as const),
+        action: fc.constantFrom('allow' as const, 'reject' as const),
+      }),
+      { maxLength: 3 },
+    ),
+  },
+  { requiredKeys: ['rules'] },
+)
+
+const nat = fc.record(
+  { link: fc.constantFrom(...NAMES), maxSessions: fc.integer({ min: 1, max: 3 }) },
+  { requiredKeys: ['link'] },
+)
+
+const groups = fc.subarray([
+  { group: '239.1.2.3', from: 'lan', to: ['wan'] },
+  { group: '239.1.0.0/16', from: 'wan', to: ['lan', 'dmz'] },
+  { group: 'ff15::1', from: 'lan', to: ['wan'] },
+])
+
 const file: fc.Arbitrary<RouterFile> = fc.record({
   name: fc.constant('R'),
   links: fc
@@ -58,6 +84,9 @@ const file: fc.Arbitrary<RouterFile> = fc.record({
   routes: fc.array(route, { maxLength: 6 }),
   babel: fc.option(babel, { nil: undefined }),
   rip: fc.option(rip, { nil: undefined }),
+  policy: fc.option(policy, { nil: undefined }),
+  nat: fc.option(nat, { nil: undefined }),
+  groups: fc.option(groups, { nil: undefined }),
   clampMss: fc.constant(false),
   reversePath: fc.constant('off' as const),
   faults: fc.constant(false),
@@ -70,7 +99,8 @@ function consistent(file: RouterFile): RouterFile {
   if (first === undefined) return file
   const [section, index] = first.path
   if (section === 'gateway') return consistent({ ...file, gateway: undefined })
-  if (section === 'babel' || section === 'rip') return consistent({ ...file, [section]: undefined })
+  if (section === 'babel' || section === 'rip' || section === 'nat')
+    return consistent({ ...file, [section]: undefined })
   if (section === 'links') {
     const name = String(index)
     return consistent({
@@ -78,6 +108,10 @@ function consistent(file: RouterFile): RouterFile {
       links: { ...file.links, [name]: { ...(file.links[name] as FileLink), dhcp: undefined } },
     })
   }
+  if (section === 'policy') {
+    return consistent({ ...file, policy: { rules: (file.policy?.rules ?? []).filter((_, i) => i !== first.path[2]) } })
+  }
+  if (section === 'groups') return consistent({ ...file, groups: file.groups?.filter((_, i) => i !== index) })
   return consistent({ ...file, routes: file.routes.filter((_, i) => i !== index) })
 }
 
