@@ -1,6 +1,7 @@
 /**
  * A network of Babel's machines on virtual time, in one process: links are queues of octets, and every change of a way is
- * compared with the truth at once. Each node announces one IPv6 host.
+ * compared with the truth at once. Each node, or some of them evenly spread, announces one IPv6 host, which is a target here;
+ * a pair is a node and a target.
  */
 import type { Interface } from '../layers/middleware/routing/babel/interface.ts'
 import { Babel } from '../layers/middleware/routing/babel/machine.ts'
@@ -11,6 +12,7 @@ import { type Duration, type Instant, ms, seconds } from '../src/kernel/clock.ts
 import { Drive } from '../src/kernel/drive.ts'
 import { fraction, SeededRandom } from '../src/kernel/random.ts'
 import { Timer, Timers } from '../src/kernel/timers.ts'
+import { Forwarding } from './babel-forwarding.ts'
 import { distances, type Edge, type Topology, UNREACHABLE } from './babel-topology.ts'
 
 const LINK_LOCAL = 0xfe800000 | 0
@@ -27,6 +29,8 @@ export interface NetworkOptions {
   /** One way. */
   readonly delay?: Duration
   readonly seed?: number
+  /** Nodes that announce something: 1 to all of them. Default all. */
+  readonly targets?: number
 }
 
 /** One direction of an edge: octets on their way. */
@@ -112,10 +116,14 @@ export class Network {
   reachedAt: Instant = 0
   holeTime = 0
   private holesSince: Instant = 0
+  /** By node and target, as the next two. */
   private truth: Uint16Array
-  /** What each node uses towards each: metric, and the next node or -1. */
+  /** What each node uses towards each target: the metric, and where it leads next. */
   private readonly metrics: Uint16Array
-  private readonly hops: Int16Array
+  private readonly forwarding: Forwarding
+  private readonly targets: readonly number[]
+  /** The place of each node among `targets`, or -1. */
+  private readonly targetOf: Int16Array
 
   constructor(topology: Topology, options: NetworkOptions = {}) {
     const { type = 'wired', helloInterval = seconds(4), updateInterval = seconds(16), seed = 1 } = options
@@ -124,18 +132,23 @@ export class Network {
     this.delay = options.delay ?? ms(1)
     this.random = new SeededRandom([seed, 1, 2, 3])
     const { nodes: count } = topology
-    this.metrics = new Uint16Array(count * count).fill(UNREACHABLE)
-    this.hops = new Int16Array(count * count).fill(-1)
-    for (let i = 0; i < count; i++) {
-      this.nodes.push(new Node(this, i, seed))
-      this.metrics[i * count + i] = 0
+    const { targets = count } = options
+    this.targets = Array.from({ length: targets }, (_, i) => Math.floor((i * count) / targets))
+    this.targetOf = new Int16Array(count).fill(-1)
+    this.metrics = new Uint16Array(count * targets).fill(UNREACHABLE)
+    this.forwarding = new Forwarding(topology, this.targets)
+    for (let i = 0; i < count; i++) this.nodes.push(new Node(this, i, seed))
+    for (const [target, node] of this.targets.entries()) {
+      this.targetOf[node] = target
+      this.metrics[node * targets + target] = 0
     }
     for (const [index, edge] of topology.edges.entries())
       this.join(edge, index, { type, helloInterval, updateInterval })
-    this.truth = distances(topology)
+    this.truth = distances(topology, this.targets)
     this.recount()
     for (const node of this.nodes) {
-      node.babel.announce({ address: new IpAddress(PREFIX, 0, 0, node.index + 1), length: 128, isIpv4: false }, 0, 0)
+      const address = new IpAddress(PREFIX, 0, 0, node.index + 1)
+      if (this.targetOf[node.index] !== -1) node.babel.announce({ address, length: 128, isIpv4: false }, 0, 0)
       node.drive.run(0)
     }
   }
@@ -172,34 +185,25 @@ export class Network {
       }
     }
     this.account(this.now)
-    this.truth = distances(this.topology)
+    this.truth = distances(this.topology, this.targets)
     this.recount()
   }
 
   /** Follows the ways of all pairs that have one. @returns the share that arrive, and their length over the least. */
   walk(): { arrived: number; stretch: number } {
-    const { nodes } = this.topology
-    const { truth, hops } = this
-    const costs = this.costs()
     let pairs = 0
     let arrived = 0
     let stretch = 0
-    for (let from = 0; from < nodes; from++) {
-      for (let to = 0; to < nodes; to++) {
-        if (from === to || truth[from * nodes + to] === UNREACHABLE) continue
+    for (const [target] of this.targets.entries()) {
+      const lengths = this.forwarding.lengths(target)
+      for (let node = 0; node < lengths.length; node++) {
+        const least = this.truth[node * this.targets.length + target] as number
+        if (least === 0 || least === UNREACHABLE) continue
         pairs++
-        let length = 0
-        let at = from
-        for (let left = nodes; at !== to && left > 0; left--) {
-          const next = hops[at * nodes + to] as number
-          const cost = next < 0 ? 0 : (costs.get(at * nodes + next) ?? 0)
-          if (cost === 0) break
-          length += cost
-          at = next
-        }
-        if (at !== to) continue
+        const length = lengths[node] as number
+        if (length < 0) continue
         arrived++
-        stretch += length / (truth[from * nodes + to] as number)
+        stretch += length / least
       }
     }
     return { arrived: arrived / pairs, stretch: stretch / arrived }
@@ -218,23 +222,16 @@ export class Network {
   /** A node has another word on a destination: is it true, and does it lead in a circle? */
   changed(node: Node, { address, own, selected }: Destination, now: Instant): void {
     if (own >= 0) return
-    const { nodes } = this.topology
-    const to = address.w3 - 1
-    const at = node.index * nodes + to
-    const metric = selected?.metric ?? UNREACHABLE
-    const hop = selected === null ? -1 : (node.ways.get(selected.neighbour.interface)?.to.index ?? -1)
+    const target = this.targetOf[address.w3 - 1] as number
+    const at = node.index * this.targets.length + target
     this.account(now)
     this.weigh(at, -1)
-    this.metrics[at] = metric
-    this.hops[at] = hop
+    this.metrics[at] = selected?.metric ?? UNREACHABLE
     this.weigh(at, 1)
     if (this.wrong === 0) this.exactAt = now
     if (this.holes === 0) this.reachedAt = now
-    for (let next = hop, left = nodes; next >= 0 && next !== to; next = this.hops[next * nodes + to] as number) {
-      if (next !== node.index && left-- > 0) continue
-      this.loops++
-      break
-    }
+    const hop = selected === null ? -1 : (node.ways.get(selected.neighbour.interface)?.to.index ?? -1)
+    if (!this.forwarding.lead(node.index, target, hop)) this.loops++
   }
 
   private join(
@@ -280,15 +277,5 @@ export class Network {
   private account(now: Instant): void {
     this.holeTime += this.holes * (now - this.holesSince)
     this.holesSince = now
-  }
-
-  private costs(): Map<number, number> {
-    const { nodes, edges } = this.topology
-    const costs = new Map<number, number>()
-    for (const { a, b, cost } of edges) {
-      costs.set(a * nodes + b, cost)
-      costs.set(b * nodes + a, cost)
-    }
-    return costs
   }
 }

@@ -89,22 +89,24 @@ const BUILD: Readonly<Record<TopologyName, (nodes: number, join: Join, random: R
 /** Infinite distance. */
 export const UNREACHABLE = 0xffff
 
-/** The distance of every node from each other: `[from * nodes + to]`, UNREACHABLE where there is none. */
-export function distances({ nodes, edges }: Topology): Uint16Array {
-  const all = new Uint16Array(nodes * nodes).fill(UNREACHABLE)
+/** The distance of every node to each of some: `[from * targets.length + target]`, UNREACHABLE where there is none. */
+export function distances({ nodes, edges }: Topology, targets: readonly number[]): Uint16Array {
+  const all = new Uint16Array(nodes * targets.length).fill(UNREACHABLE)
+  const row = new Uint16Array(nodes)
   const neighbours: { to: number; edge: Edge }[][] = Array.from({ length: nodes }, () => [])
   for (const edge of edges) {
     neighbours[edge.a]?.push({ to: edge.b, edge })
     neighbours[edge.b]?.push({ to: edge.a, edge })
   }
-  for (let from = 0; from < nodes; from++) {
-    const row = all.subarray(from * nodes, (from + 1) * nodes)
-    row[from] = 0
-    // Costs are small integers: nodes wait in a list for each distance (Dial 1969).
-    const waiting: number[][] = [[from]]
+  for (const [target, node] of targets.entries()) {
+    row.fill(UNREACHABLE)
+    row[node] = 0
+    // Costs are small integers, and the same both ways: nodes wait in a list for each distance (Dial 1969).
+    const waiting: number[][] = [[node]]
     for (let distance = 0; distance < waiting.length; distance++) {
       for (const node of waiting[distance] ?? []) {
         if (row[node] !== distance) continue
+        all[node * targets.length + target] = distance
         for (const { to, edge } of neighbours[node] ?? []) {
           const next = distance + edge.cost
           if (edge.cost === 0 || next >= (row[to] as number)) continue

@@ -1,7 +1,7 @@
 /**
  * Babel at scale: networks of up to 3,000 routers on virtual time, in one process each. `npm run bench -- babel` holds some of
- * it against what is asked for; `node --import=tsx --expose-gc bench/babel.ts TOPOLOGY NODES LOSS…` makes the rows of
- * docs/routing-scale.md.
+ * it against what is asked for; `node --import=tsx --expose-gc bench/babel.ts TOPOLOGY NODES[/TARGETS] LOSS…` makes the rows of
+ * docs/routing-scale.md: with TARGETS, so many of the routers announce something, and all find the ways to these.
  */
 import { fileURLToPath } from 'node:url'
 import { type Duration, seconds } from '../src/kernel/clock.ts'
@@ -13,6 +13,8 @@ import { type Bench, figure } from './harness.ts'
 export interface Scenario {
   readonly topology: TopologyName
   readonly nodes: number
+  /** Routers that announce something; default all. */
+  readonly targets?: number
   /** Probability that a packet is lost. With any, links are 'wireless'. */
   readonly loss: number
   /** Virtual time that is idle and measured; default 60 s. */
@@ -54,12 +56,12 @@ export interface Result {
 const COST = 96
 const LINE_COST = 16
 
-export function measure({ topology: name, nodes, loss, idle = seconds(60) }: Scenario): Result {
+export function measure({ topology: name, nodes, targets = nodes, loss, idle = seconds(60) }: Scenario): Result {
   const [began, worked] = [performance.now(), process.cpuUsage()]
   const cost = name === 'line' ? LINE_COST : COST
   const graph = topology(name, nodes, cost, new SeededRandom([nodes, 2, 3, 4]))
   const before = process.memoryUsage().rss
-  const net = new Network(graph, { loss, type: loss > 0 ? 'wireless' : 'wired' })
+  const net = new Network(graph, { loss, targets, type: loss > 0 ? 'wireless' : 'wired' })
   const patience = seconds(180)
   const until = (what: 'exact' | 'reached'): number => net.runUntil(what, patience) / 1e6
   const started = net.now
@@ -95,7 +97,7 @@ export function measure({ topology: name, nodes, loss, idle = seconds(60) }: Sce
     heal,
     metric,
     loops: net.loops,
-    hole: net.holeTime / 1e6 / (nodes * (nodes - 1)),
+    hole: net.holeTime / 1e6 / (targets * (nodes - 1)),
     stretch,
     arrived,
     octetsPerSecond,
@@ -143,9 +145,10 @@ export const babelBench: Bench = async (effort, tell) => {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [, , name = 'grid', nodes = '100', ...losses] = process.argv
+  const [, , name = 'grid', size = '100', ...losses] = process.argv
+  const [nodes = 100, targets = nodes] = size.split('/').map(Number)
   for (const loss of losses.length > 0 ? losses : ['0']) {
-    const result = measure({ topology: name as TopologyName, nodes: Number(nodes), loss: Number(loss) })
-    console.log(JSON.stringify({ topology: name, nodes: Number(nodes), loss: Number(loss), ...result }))
+    const scenario = { topology: name as TopologyName, nodes, targets, loss: Number(loss) }
+    console.log(JSON.stringify({ ...scenario, ...measure(scenario) }))
   }
 }
