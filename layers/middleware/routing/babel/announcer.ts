@@ -53,7 +53,10 @@ export class Announcer {
   changed(destination: Destination, router: boolean, now: Instant): void {
     const { metric, advertised } = destination
     if (metric === INFINITY) {
-      if (advertised < 0 || advertised === INFINITY) return
+      if (advertised < 0 || advertised === INFINITY) {
+        if (destination.triggered === 0) this.speaker.table.release(destination)
+        return
+      }
       destination.repeats = REPEATS
       this.trigger(destination, 2, now)
     } else if (advertised < 0 || advertised === INFINITY) {
@@ -86,22 +89,23 @@ export class Announcer {
 
   /**
    * Says what there is to say of one destination.
-   * @param to null: all neighbours. @param periodic nothing new: what the link itself leads to is not worth a word.
+   * @param to who has asked, and gets an answer whatever it is (§3.8.1.1); null: all neighbours. @param periodic nothing new: what the link itself leads to is not worth a word.
    * @returns whether there was anything to say.
    */
   say(destination: Destination, on: Interface, to: Neighbour | null, periodic: boolean, now: Instant): boolean {
     const { speaker, said } = this
     const { selected: route, advertised } = destination
     let { metric } = destination
+    const asked = to !== null
     if (metric !== INFINITY && route !== null && on.settings.splitHorizon && route.neighbour.interface === on) {
-      if (periodic || advertised < 0) return false
+      if (!asked && (periodic || advertised < 0)) return false
       metric = INFINITY
     }
     const interval = centiseconds(on.settings.updateInterval)
     if (metric !== INFINITY) {
       metric = speaker.permit(destination, metric, on)
-      if (metric === INFINITY) return false
-    } else if (to === null && (advertised < 0 || (periodic && destination.routes === null))) return false
+      if (metric === INFINITY && !asked) return false
+    } else if (!asked && (advertised < 0 || (periodic && destination.routes === null))) return false
     said.metric = metric
     said.routerHigh = route?.source.routerHigh ?? speaker.routerHigh
     said.routerLow = route?.source.routerLow ?? speaker.routerLow
@@ -127,7 +131,10 @@ export class Announcer {
       if (destination.triggered === SAID || destination.advertised >= 0) destination.advertised = destination.metric
       destination.triggered = 0
       if (destination.metric !== INFINITY) destination.repeats = 0
-      if (destination.repeats === 0) continue
+      if (destination.repeats === 0) {
+        this.speaker.table.release(destination)
+        continue
+      }
       destination.repeats--
       this.again.push(destination)
       if (!this.againTimer.armed) this.speaker.timers.arm(this.againTimer, now + AGAIN)

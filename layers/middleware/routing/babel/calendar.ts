@@ -14,8 +14,7 @@ const SLOTS = 128
 export interface Dated {
   /** Tick at which it is due; see `tickOf`. */
   due: number
-  /** Its slot, or -1. */
-  slot: number
+  /** Those beside it in the calendar, in a circle; null: it is in none. */
   previous: Dated | null
   next: Dated | null
 }
@@ -23,8 +22,15 @@ export interface Dated {
 /** The first tick that begins at or after an instant. */
 export const tickOf = (at: Instant): number => Math.ceil(at / TICK_US)
 
+/** Where the circle of a slot begins and ends. */
+class Head implements Dated {
+  due = 0
+  previous: Dated = this
+  next: Dated = this
+}
+
 export class Calendar<Entry extends Dated> {
-  private readonly heads: (Dated | null)[] = new Array<Dated | null>(SLOTS).fill(null)
+  private readonly heads: readonly Head[] = Array.from({ length: SLOTS }, () => new Head())
   private readonly arrive: (entry: Entry, now: Instant) => void
   private tick = 0
   private count = 0
@@ -42,16 +48,21 @@ export class Calendar<Entry extends Dated> {
   enter(entry: Entry, due: number): void {
     this.remove(entry)
     entry.due = due
-    this.insert(entry)
+    // What is further off than the ring is long goes round with it.
+    const slot = Math.min(Math.max(due, this.tick + 1), this.tick + SLOTS - 1) % SLOTS
+    const head = this.heads[slot] as Head
+    entry.previous = head
+    entry.next = head.next
+    head.next.previous = entry
+    head.next = entry
     this.count++
   }
 
   remove(entry: Entry): void {
-    if (entry.slot < 0) return
-    if (entry.previous !== null) entry.previous.next = entry.next
-    else this.heads[entry.slot] = entry.next
-    if (entry.next !== null) entry.next.previous = entry.previous
-    entry.slot = -1
+    const { previous, next } = entry
+    if (previous === null || next === null) return
+    previous.next = next
+    next.previous = previous
     entry.previous = entry.next = null
     this.count--
   }
@@ -63,23 +74,14 @@ export class Calendar<Entry extends Dated> {
     this.tick = Math.max(this.tick, target - SLOTS)
     while (this.tick < target) {
       this.tick++
-      const slot = this.tick % SLOTS
+      const head = this.heads[this.tick % SLOTS] as Head
       // Nothing is entered for the current tick, so the list only gets shorter, whatever arriving may bring about.
-      for (let entry = this.heads[slot]; entry; entry = this.heads[slot]) {
-        this.remove(entry as Entry)
-        if (entry.due > this.tick) this.enter(entry as Entry, entry.due)
-        else this.arrive(entry as Entry, now)
+      while (head.next !== head) {
+        const entry = head.next as Entry
+        this.remove(entry)
+        if (entry.due > this.tick) this.enter(entry, entry.due)
+        else this.arrive(entry, now)
       }
     }
-  }
-
-  private insert(entry: Dated): void {
-    const slot = Math.min(Math.max(entry.due, this.tick + 1), this.tick + SLOTS - 1) % SLOTS
-    const head = this.heads[slot] as Dated | null
-    entry.slot = slot
-    entry.previous = null
-    entry.next = head
-    if (head !== null) head.previous = entry
-    this.heads[slot] = entry
   }
 }

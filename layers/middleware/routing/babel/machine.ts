@@ -24,7 +24,16 @@ import { TICK_US } from './calendar.ts'
 import { Interface, type InterfaceSettings, type Outbox, type Outgoing } from './interface.ts'
 import type { Neighbour } from './neighbour.ts'
 import { Neighbourhood } from './neighbourhood.ts'
-import type { Hello, Ihu, RouteRequest, SeqnoRequest, TlvSink, Update, WirePrefix } from './pdu.ts'
+import {
+  type Hello,
+  type Ihu,
+  isMartian,
+  type RouteRequest,
+  type SeqnoRequest,
+  type TlvSink,
+  type Update,
+  type WirePrefix,
+} from './pdu.ts'
 import { type Fault, Reader } from './reader.ts'
 import { Requests } from './requests.ts'
 import { type Refusal, RouteTable } from './route-table.ts'
@@ -32,7 +41,15 @@ import type { Destination, Route } from './tables.ts'
 import { centiseconds, INFINITY, seqnoDifference } from './tlv.ts'
 
 /** Why a packet, or something in it, came to nothing. */
-export type DropReason = Fault | Refusal | Refused | 'notLinkLocal' | 'own' | 'stranger' | 'tooManyNeighbours'
+export type DropReason =
+  | Fault
+  | Refusal
+  | Refused
+  | 'notLinkLocal'
+  | 'own'
+  | 'stranger'
+  | 'martian'
+  | 'tooManyNeighbours'
 
 export interface BabelSettings {
   /** The router-id: two int32 words, neither both 0 nor both -1 (RFC 8966 §4.1.3). */
@@ -239,6 +256,10 @@ export class Babel implements Timed, TlvSink, Speaker {
     }
     if (update.wildcard) {
       this.table.retractAll(from, now)
+      return
+    }
+    if (isMartian(update.prefix)) {
+      this.drop('martian')
       return
     }
     const own = update.routerLow === this.routerLow && update.routerHigh === this.routerHigh

@@ -39,9 +39,13 @@ export class Neighbourhood {
     this.limit = limit
   }
 
-  /** A hello of somebody new. @returns undefined when there are too many. */
+  /** A hello of somebody new. The oldest to which nothing can be sent gives way to it. @returns undefined when there are too many. */
   meet(on: Interface, address: IpAddress, now: Instant): Neighbour | undefined {
-    if (on.neighbours.length >= this.limit) return undefined
+    if (on.neighbours.length >= this.limit) {
+      const useless = on.neighbours.find(({ cost }) => cost === INFINITY)
+      if (useless === undefined) return undefined
+      this.remove(useless, now)
+    }
     const neighbour = new Neighbour(on, address, (overdue, what, at) => this.overdue(overdue, what, at))
     on.neighbours.push(neighbour)
     this.greet(on, now)

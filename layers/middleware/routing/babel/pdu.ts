@@ -8,6 +8,21 @@ export class WirePrefix {
   isIpv4 = false
 }
 
+/** fe80::/10. */
+const LINK_LOCAL_BITS = 0xfe800000 >>> 22
+
+/** Is it of addresses that no station has, or that mean nothing beyond a link? Nobody leads there. */
+export function isMartian({ address: { w0, w1, w2, w3 }, length, isIpv4 }: WirePrefix): boolean {
+  if (isIpv4) {
+    const first = w3 >>> 24
+    return (length >= 8 && (first === 0 || first === 127)) || (length >= 4 && first >= 224)
+  }
+  if (length >= 10 && w0 >>> 22 === LINK_LOCAL_BITS) return true
+  if (length >= 8 && w0 >>> 24 === 0xff) return true
+  // ::, ::1, and IPv4 in the clothes of IPv6.
+  return w0 === 0 && w1 === 0 && ((length === 128 && w2 === 0 && w3 >>> 1 === 0) || (length >= 96 && w2 === 0xffff))
+}
+
 /** Hello (RFC 8966 §4.6.5). */
 export interface Hello {
   unicast: boolean

@@ -5,9 +5,9 @@
  */
 import { type Instant, ms } from '../../../../src/kernel/clock.ts'
 import { Timer, type Timers } from '../../../../src/kernel/timers.ts'
-import type { Interface } from './interface.ts'
 import type { Neighbour } from './neighbour.ts'
 import type { SeqnoRequest } from './pdu.ts'
+import type { RouteTable } from './route-table.ts'
 import type { Destination, Route } from './tables.ts'
 import { INFINITY, seqnoDifference } from './tlv.ts'
 
@@ -49,7 +49,7 @@ export class PendingRequest {
 /** What requests ask of the router they belong to. */
 export interface Requester {
   readonly timers: Timers
-  readonly interfaces: readonly Interface[]
+  readonly table: RouteTable
   /** Nothing holds the destination any more, perhaps. */
   released(destination: Destination): void
 }
@@ -85,12 +85,12 @@ export class Requests {
     this.send(destination, source, behind ? source.seqno : (source.seqno + 1) & 0xffff, HOPS, neighbour, now)
   }
 
-  /** Passes on a request that we cannot answer (§3.8.1.2). */
+  /** Passes on a request that we cannot answer (§3.8.1.2), as long as there is room for more of our own. */
   forward(destination: Destination, request: SeqnoRequest, from: Neighbour, now: Instant): void {
     const { selected } = destination
     // The one in use, if it can be: an equal one would learn the number, and we go on to announce the old one.
     const route = selected !== null && selected.neighbour !== from ? selected : bestOf(destination, from)
-    if (route !== null && request.hopCount > 1) {
+    if (route !== null && request.hopCount > 1 && (destination.request !== null || this.count < this.limit >> 1)) {
       this.send(destination, request, request.seqno, request.hopCount - 1, route.neighbour, now)
     }
   }
@@ -105,13 +105,7 @@ export class Requests {
   }
 
   clear(): void {
-    for (const { neighbours } of this.router.interfaces) {
-      for (const neighbour of neighbours) {
-        for (let route = neighbour.routes; route !== null; route = route.nextOfNeighbour) {
-          if (route.destination.request !== null) this.end(route.destination.request)
-        }
-      }
-    }
+    for (const { request } of this.router.table.destinations.all) if (request !== null) this.end(request)
   }
 
   private send(

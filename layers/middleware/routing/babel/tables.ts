@@ -28,7 +28,6 @@ export class Source implements Dated {
   following: Source | null = null
 
   due = 0
-  slot = -1
   previous: Dated | null = null
   next: Dated | null = null
 
@@ -79,7 +78,6 @@ export class Route implements Dated {
   previousOfNeighbour: Route | null = null
 
   due = 0
-  slot = -1
   previous: Dated | null = null
   next: Dated | null = null
 
@@ -98,7 +96,6 @@ export class Route implements Dated {
 export class Destination implements WirePrefix, Dated {
   readonly address: IpAddress
   readonly length: number
-  readonly isIpv4: boolean
   routes: Route | null = null
   sources: Source | null = null
   selected: Route | null = null
@@ -117,14 +114,16 @@ export class Destination implements WirePrefix, Dated {
   index = -1
 
   due = 0
-  slot = -1
   previous: Dated | null = null
   next: Dated | null = null
 
-  constructor({ address, length, isIpv4 }: WirePrefix) {
+  constructor({ address, length }: WirePrefix) {
     this.address = address.clone()
     this.length = length
-    this.isIpv4 = isIpv4
+  }
+
+  get isIpv4(): boolean {
+    return this.address.isIpv4
   }
 
   /** What we announce, unless a link has something to say against it. */
@@ -174,7 +173,7 @@ export class Destination implements WirePrefix, Dated {
 
 /** Are they one? Bits beyond the length must be 0 in both. */
 export const samePrefix = (a: WirePrefix, b: WirePrefix): boolean =>
-  a.length === b.length && a.isIpv4 === b.isIpv4 && a.address.equals(b.address)
+  a.length === b.length && a.address.equals(b.address)
 
 /** All destinations, by prefix: open addressing, under a secret that no neighbour can aim at. */
 export class Destinations {
