@@ -29,6 +29,7 @@ import {
   type Refusal,
   UNNAMED_LINK,
 } from './family.ts'
+import { LinkIndices } from './link-indices.ts'
 import type { SourceFilter } from './membership/source-filter.ts'
 import { IPV4_BITS_BEFORE, Route, RouteTable } from './routes.ts'
 import { type NetworkRules, Rules } from './rules.ts'
@@ -84,6 +85,7 @@ class Network implements NetworkService, FamilyContext {
   private readonly v4: Family | undefined
   private readonly v6: Family | undefined
   private readonly families: readonly Family[]
+  private readonly indices = new LinkIndices()
   private readonly listeners = new Map<number, Listener[]>()
   private watchers: (() => void)[] = []
   /** How to stop following what the links negotiate. */
@@ -188,8 +190,8 @@ class Network implements NetworkService, FamilyContext {
     if (name === '' || this.linkIndex(name) !== 0) {
       throw new NetError('EEXIST', `there is a link called '${name}' already`, { layer: 'ip' })
     }
-    const port: Port = { index: this.ports.length, name, link, up: true, ipv6Neighbours: null }
-    this.ports.push(port)
+    const port: Port = { index: this.indices.take(name), name, link, up: true, ipv6Neighbours: null }
+    this.ports[port.index] = port
     try {
       for (const family of this.families) family.attach(port)
       this.follow(port)
@@ -209,7 +211,10 @@ class Network implements NetworkService, FamilyContext {
     this.routes.removeWhere((route) => route.link === port.index)
     this.routes.setLink(port.index, true)
     this.ports[port.index] = undefined
+    this.indices.give(name, port.index)
     this.changed()
+    // Whoever waited for it waits in vain.
+    this.boundary.ready()
     return true
   }
 

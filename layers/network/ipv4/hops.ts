@@ -99,6 +99,11 @@ export class Hops {
     this.epoch++
   }
 
+  /** Holds nothing of any link any more: one has gone, and all that was below it is to go, too. */
+  letGo(): void {
+    for (let slot = 0; slot < this.cache.length; slot++) this.cache[slot] = new Hop()
+  }
+
   /** The way to a destination by the routes. Valid until `clear`, or the next destination of the same slot. */
   find(destination: number): Hop {
     const hop = this.cache[Math.imul(destination, SPREAD) >>> (32 - SLOT_BITS)] as Hop

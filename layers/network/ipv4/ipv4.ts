@@ -173,7 +173,7 @@ class Ipv4 implements Family, PortOwner {
     gone?.close()
     this.bindRules()
     this.addressBook.update(this.ports)
-    this.hops.clear()
+    this.hops.letGo()
   }
 
   addresses(port: Port): readonly Assigned[] {

@@ -9,6 +9,7 @@ import type { Assigned, Port } from '../family.ts'
 import { Groups } from '../membership/groups.ts'
 import type { Neighbours } from '../neighbours.ts'
 import { ALL_HOSTS } from './addresses.ts'
+import { SMALLEST_MTU } from './header.ts'
 import type { Igmp } from './igmp.ts'
 import type { Nat } from './nat.ts'
 
@@ -70,7 +71,8 @@ export class Ipv4Port implements User<LinkAddressing> {
   }
 
   linkChanged(state: LinkState): void {
-    this.mtu = Math.min(this.cap, this.link.mtu)
+    // A link that takes less does not take us: what it cannot carry it drops, and says so.
+    this.mtu = Math.max(SMALLEST_MTU, Math.min(this.cap, this.link.mtu))
     if (state === 'down') this.backpressure.release()
     this.owner.linkChanged(this, state === 'up')
   }

@@ -96,6 +96,11 @@ export class Hops {
     this.epoch++
   }
 
+  /** Holds nothing of any link any more: one has gone, and all that was below it is to go, too. */
+  letGo(): void {
+    for (let slot = 0; slot < this.cache.length; slot++) this.cache[slot] = new Hop()
+  }
+
   /** The way to a destination, over one link unless that is 0. Valid until `clear`, or the next one of the same slot. */
   find(destination: IpAddress, link: number): Hop {
     const high = Math.imul(destination.w0 ^ Math.imul(destination.w1 ^ link, SPREAD), SPREAD_HIGH)

@@ -170,7 +170,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
     this.bindRules()
     if (gone !== undefined) this.owners.delete(gone)
     this.addressBook.update(this.ports)
-    this.hops.clear()
+    this.hops.letGo()
   }
 
   addresses(port: Port): readonly Assigned[] {
@@ -189,8 +189,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
   /** Takes an address. @throws NetError EADDRINUSE, EEXIST as `addAddress`. */
   assign(joined: Ipv6Port, address: IpAddress, length: number, origin: AddressOrigin): void {
     const sameLink = joined.find(address) !== undefined
-    // The same link-local address may be ours on several links: they are different ones.
-    const holder = isLinkLocal(address) ? undefined : this.ports.find((other) => other?.find(address) !== undefined)
+    const holder = this.holder(address)
     if (sameLink || holder !== undefined) {
       const { name } = (sameLink ? joined : (holder as Ipv6Port)).port
       const code = sameLink ? 'EEXIST' : 'EADDRINUSE'
@@ -202,6 +201,11 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
     assigned.usable = joined.discovery?.claim(assigned.address, length) ?? true
     if (hasRoute(assigned)) this.context.routes.add(connected(assigned))
     this.addressesChanged()
+  }
+
+  /** Link-local addresses are different ones on each link. */
+  holder(address: IpAddress): Ipv6Port | undefined {
+    return isLinkLocal(address) ? undefined : this.ports.find((other) => other?.find(address) !== undefined)
   }
 
   /** @returns whether it was there. */

@@ -31,6 +31,8 @@ export interface OwnerFamily {
   readonly secret: HashKey
   assign(port: Ipv6Port, address: IpAddress, length: number, origin: AddressOrigin): void
   unassign(port: Ipv6Port, address: IpAddress): boolean
+  /** The link that has an address, wherever that means the same; undefined: none. */
+  holder(address: IpAddress): Ipv6Port | undefined
   addressesChanged(): void
 }
 
@@ -92,7 +94,9 @@ export class LinkOwner implements DiscoveryOwner {
   }
 
   autoconfigured(address: IpAddress, length: number): void {
-    if (this.port.find(address) === undefined) this.family.assign(this.port, address, length, 'autoconfigured')
+    if (this.port.find(address) !== undefined) return
+    if (this.family.holder(address) === undefined) this.family.assign(this.port, address, length, 'autoconfigured')
+    else this.family.boundary.note(null, 'addressConflict', 'another link of ours has it', 'RFC 4862 §5.4')
   }
 
   deprecated(address: IpAddress, deprecated: boolean): void {

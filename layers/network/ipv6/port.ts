@@ -9,6 +9,7 @@ import type { Assigned, Names, Port } from '../family.ts'
 import { Groups } from '../membership/groups.ts'
 import { ALL_NODES, isLinkLocal } from './address-kinds.ts'
 import type { Discovery } from './discovery.ts'
+import { SMALLEST_MTU } from './header.ts'
 import type { Mld } from './mld.ts'
 
 /** Who an address comes from: 'configured' by whoever runs the node, our own 'link-local' one, or 'autoconfigured'. */
@@ -115,7 +116,8 @@ export class Ipv6Port implements User<LinkAddressing> {
     this.mld?.close()
   }
 
+  /** A link that takes less than the least does not take us: what it cannot carry it drops, and says so (RFC 8200 §5). */
   private limit(): void {
-    this.mtu = Math.min(this.cap, this.link.mtu, this.told)
+    this.mtu = Math.max(SMALLEST_MTU, Math.min(this.cap, this.link.mtu, this.told))
   }
 }

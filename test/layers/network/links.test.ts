@@ -1,0 +1,163 @@
+/** Links that come, go and change under the network tier. */
+import t from 'tap'
+import { ethernet } from '../../../layers/datalink/ethernet/ethernet.ts'
+import { ETHERTYPE, type LinkService } from '../../../layers/datalink/service.ts'
+import { ip } from '../../../layers/network/ip.ts'
+import { ipv4 } from '../../../layers/network/ipv4/ipv4.ts'
+import { ipv6 } from '../../../layers/network/ipv6/ipv6.ts'
+import { LinkIndices } from '../../../layers/network/link-indices.ts'
+import type { NetworkService } from '../../../layers/network/service.ts'
+import { cable } from '../../../layers/physical/cable.ts'
+import { ms, seconds } from '../../../src/kernel/clock.ts'
+import type { Env } from '../../../src/kernel/env.ts'
+import { type Packet, packetsInUse } from '../../../src/kernel/packet.ts'
+import { beside, stack } from '../../../src/kernel/stack.ts'
+import type { Node } from '../../../src/runtime/node.ts'
+import { Simulation } from '../../../src/runtime/simulation.ts'
+import { TestLink } from './ipv4/link.ts'
+import { Sink } from './ipv4/stand.ts'
+import * as v6 from './ipv6/bare.ts'
+import * as octets from './ipv6/nd/octets.ts'
+import { drops, PROBE, pattern } from './ipv6/stand.ts'
+
+const link = (env: Env) => new TestLink(env, undefined, ETHERTYPE.ipv6)
+
+t.test('a link that comes again has its number, and numbers do not grow with those that never do', async (t) => {
+  const indices = new LinkIndices()
+  t.equal(indices.take('first'), 1)
+  t.equal(indices.take('second'), 2)
+  indices.give('second', 2)
+  indices.give('first', 1)
+  t.equal(indices.take('third'), 3, 'not one that was another')
+  t.equal(indices.take('second'), 2)
+  t.equal(indices.take('first'), 1)
+  indices.give('first', 1)
+  const used = new Set<number>()
+  for (let i = 0; i < 5000; i++) {
+    const index = indices.take(`guest ${i}`)
+    used.add(index)
+    indices.give(`guest ${i}`, index)
+  }
+  t.ok(Math.max(...used) < 1100, `${Math.max(...used)}`)
+  t.notOk(used.has(1), 'the first one is only the first one')
+  t.equal(indices.take('first'), 1)
+})
+
+/** How many objects can be reached from one, entries of lists and maps included. */
+function reachable(root: object): number {
+  const seen = new Set<object>([root])
+  let entries = 0
+  for (const one of seen) {
+    if (ArrayBuffer.isView(one)) continue
+    const fields = Reflect.ownKeys(one).map((key) => Reflect.getOwnPropertyDescriptor(one, key)?.value as unknown)
+    const members = one instanceof Map ? [...one].flat() : one instanceof Set ? [...one] : []
+    if (Array.isArray(one)) entries += one.length
+    for (const value of [...fields, ...members]) {
+      if (typeof value !== 'object' || value === null) continue
+      entries++
+      seen.add(value)
+    }
+  }
+  return entries
+}
+
+t.test('links that come and go leave nothing behind', async (t) => {
+  const before = packetsInUse()
+  const sim = new Simulation()
+  const families = ip(
+    ipv4({ forwarding: true, addresses: { x: '10.0.0.1/24' }, nat: { link: 'x' } }),
+    ipv6({ forwarding: true, addresses: { x: 'fd00::1/64' }, advertise: { x: {} } }),
+  )
+  const node: Node<NetworkService> = sim.boot(
+    'A',
+    stack(() => ({}) as Readonly<Record<string, LinkService>>, families),
+  )
+  const sink = new Sink(node.top, PROBE)
+  const cycle = async (times: number): Promise<number> => {
+    for (let i = 0; i < times; i++) {
+      const part = await node.attach('x', link)
+      node.top.attach('x', part.top)
+      if (i % 4 === 0) await sim.run(ms(1500))
+      part.top.inject(v6.packet({ source: `fd00::${i + 2}`, payload: pattern(8) }))
+      sink.send(`10.0.0.${(i % 200) + 2}`, pattern(8))
+      node.top.detach('x')
+      await part.close()
+    }
+    await sim.run(seconds(20))
+    t.equal(sim.timers.size, 0)
+    sink.got.length = 0
+    return reachable(node)
+  }
+  const once = await cycle(40)
+  t.equal(await cycle(200), once)
+  await sim.close()
+  t.equal(packetsInUse(), before)
+})
+
+/** A link that is full, and does not say when it no longer is. */
+class Full extends TestLink {
+  override send(packet: Packet): boolean {
+    super.send(packet)
+    return false
+  }
+}
+
+t.test('who waits for a link that goes does so no more', async (t) => {
+  const sim = new Simulation()
+  const full = (env: Env) => new Full(env, undefined, ETHERTYPE.ipv6)
+  const options = { addresses: { x: 'fd00::1/64' }, autoconfigure: false }
+  const { top } = sim.boot('A', stack(beside({ x: full, y: link }), ip(ipv6(options))))
+  const sink = new Sink(top, PROBE)
+  t.equal(sink.send('fd00::2', pattern(8)), false)
+  t.equal(sink.readies, 0)
+  top.detach('x')
+  t.equal(sink.readies, 1)
+  await sim.close()
+})
+
+t.test('one prefix on two links: an address of it on one of them', async (t) => {
+  const { sim, network, wires } = v6.twoLinks({
+    autoconfigure: true,
+    addresses: {},
+    neighbours: { secret: '0'.repeat(32) },
+  })
+  await sim.run(seconds(2))
+  const message = octets.ra(1800, 0, 64, octets.prefix('2001:db8::', 64, 0xc0, 1000, 1000))
+  const from = { source: 'fe80::9', destination: 'ff02::1', hopLimit: 255 }
+  const packet = v6.icmp(134, 0, (64 << 24) | 1800, message.slice(8), from)
+  for (const wire of wires) wire.inject(packet, 'multicast')
+  await sim.run(seconds(2))
+  const own = network.control.links().map(({ addresses }) => addresses.filter((one) => one.startsWith('2001:')).length)
+  t.same(own, [1, 0])
+  await sim.close()
+})
+
+t.test('a link that comes to carry less than a family needs is sent what it drops', async (t) => {
+  const sim = new Simulation()
+  const wire = cable()
+  const families = (n: number) => ip(ipv4({ address: `10.0.0.${n}/24` }), ipv6({ address: `fd00::${n}/64` }))
+  const a = new Sink(sim.boot('A', stack(wire[0], ethernet(), families(1))).top, PROBE)
+  const b = new Sink(sim.boot('B', stack(wire[1], ethernet(), families(2))).top, PROBE)
+  await sim.run(seconds(3))
+  for (const to of ['10.0.0.2', 'fd00::2']) a.send(to, pattern(100))
+  await sim.run(seconds(1))
+  t.equal(b.got.length, 2)
+  wire.link.setMtu(50)
+  await sim.run(seconds(1))
+  for (const [to, mtu] of [
+    ['10.0.0.2', 68],
+    ['fd00::2', 1280],
+  ] as const) {
+    a.send(to, pattern(2000))
+    t.equal(a.path.mtu, mtu)
+  }
+  await sim.run(seconds(1))
+  t.equal(b.got.length, 2)
+  t.same(Object.keys(drops(a.network)), ['notMember'], 'the link has dropped them, not we')
+  wire.link.setMtu(1500)
+  await sim.run(seconds(1))
+  for (const to of ['10.0.0.2', 'fd00::2']) a.send(to, pattern(2000))
+  await sim.run(seconds(1))
+  t.equal(b.got.length, 4)
+  await sim.close()
+})
