@@ -37,8 +37,18 @@ export interface Answer {
   readonly port: number
 }
 
-/** Why a server drops messages. */
-export type ServerDrop = 'notForUs' | 'unknownClient' | 'poolExhausted' | 'otherLink'
+/**
+ * Why a server drops messages. The last three are of what waited for its
+ * lease to be kept: it could not be, too many waited, or the client has meanwhile done something else.
+ */
+export type ServerDrop =
+  | 'notForUs'
+  | 'unknownClient'
+  | 'poolExhausted'
+  | 'otherLink'
+  | 'notStored'
+  | 'storeBusy'
+  | 'overtaken'
 
 /** Something that became of an address, for logs. */
 export type ServerEvent = 'offered' | 'leased' | 'refused' | 'released' | 'declined' | 'informed'
@@ -56,6 +66,8 @@ export class ServerMachine {
   readonly leases: Leases
   /** What the last message came to, for those who tell of it. */
   lastEvent: ServerEvent | undefined
+  /** The address that the last message gave away, or took back; it has to be remembered before the answer goes. */
+  changed: Binding | undefined
   private readonly settings: ServerSettings
   private readonly reserved: ReadonlyMap<MacAddress, number>
 
@@ -69,6 +81,7 @@ export class ServerMachine {
   /** @returns the answer; or why there is none; undefined where none is due. */
   input(message: Message, now: Instant): Answer | ServerDrop | undefined {
     this.lastEvent = undefined
+    this.changed = undefined
     if (message.reply) return 'notForUs'
     if (message.giaddr !== 0 && !this.isHere(message.giaddr)) return 'otherLink'
     switch (message.type) {
@@ -146,6 +159,7 @@ export class ServerMachine {
     binding.until = now + this.settings.leaseTime
     this.describe(binding, message)
     this.lastEvent = 'leased'
+    this.changed = binding
     return this.answer(message, TYPE.ack, binding.address, this.terms())
   }
 
@@ -154,6 +168,7 @@ export class ServerMachine {
     if (binding === undefined || binding.address !== wordOf(message, OPTION.requestedAddress)) return 'unknownClient'
     this.leases.decline(binding, now + DECLINED_RESTS)
     this.lastEvent = 'declined'
+    this.changed = binding
     return undefined
   }
 
@@ -163,6 +178,7 @@ export class ServerMachine {
     binding.state = 'free'
     binding.until = now
     this.lastEvent = 'released'
+    this.changed = binding
     return undefined
   }
 

@@ -5,6 +5,7 @@ import { type Duration, seconds } from '../../../src/kernel/clock.ts'
 import type { Env } from '../../../src/kernel/env.ts'
 import { integer, invalidValue, outOfRange } from '../../../src/kernel/errors.ts'
 import type { Layer } from '../../../src/kernel/layer.ts'
+import type { Binding } from './leases.ts'
 import { decode, encode, type MessageFault, OPTION, SERVER_PORT } from './message.ts'
 import {
   entryOf,
@@ -38,8 +39,19 @@ export interface DhcpServerOptions {
   readonly authoritative?: boolean
   /** Leases of an earlier run, as `leases()` gave them, their times by this node's clock. */
   readonly leases?: readonly LeaseEntry[]
+  /** Where leases are kept beyond the end of the process. Default: nowhere, and a server that begins anew gets them as `leases`, or not at all. */
+  readonly store?: LeaseStore
   /** Told of each message that was obeyed. */
   readonly onEvent?: (event: ServerEvent, hardware: string) => void
+}
+
+/** Keeps leases for the server that comes after this one. */
+export interface LeaseStore {
+  /**
+   * Keeps what has become of an address; whatever its client had before is free. The promise is fulfilled once that would outlive the
+   * process: only then the client hears of its lease. Where it is rejected, the client hears nothing, and asks again.
+   */
+  save(lease: LeaseEntry): Promise<void>
 }
 
 export interface DhcpServer {
@@ -50,6 +62,8 @@ export interface DhcpServer {
 }
 
 const LARGEST_POOL = 65_536
+/** Answers that wait for the store at a time. */
+const MOST_WAITING = 1024
 const SHORTEST_LEASE: Duration = seconds(60)
 const LONGEST_LEASE: Duration = seconds(2 ** 31)
 
@@ -115,12 +129,16 @@ class Server implements DhcpServer {
   private readonly machine: ServerMachine
   private readonly socket: DhcpSocket
   private readonly onEvent: DhcpServerOptions['onEvent']
+  private readonly store: LeaseStore | undefined
   private readonly dropCounts = new Map<ServerDrop | MessageFault, number>()
+  private waiting = 0
+  private closed = false
 
   constructor(sockets: Sockets, env: Env, options: DhcpServerOptions, given: Given) {
-    const { link = 'eth0', leaseTime = seconds(3600), authoritative = true, leases = [], onEvent } = options
+    const { link = 'eth0', leaseTime = seconds(3600), authoritative = true, leases = [], store, onEvent } = options
     this.env = env
     this.onEvent = onEvent
+    this.store = store
     this.drops = this.dropCounts
     const own = ownAddress(sockets, link, given)
     this.machine = new ServerMachine({
@@ -135,7 +153,10 @@ class Server implements DhcpServer {
       this.machine.leases.restore(binding)
     }
     this.socket = new DhcpSocket(sockets, link, SERVER_PORT, (octets) => this.arrived(octets))
-    env.defer(() => this.socket.close())
+    env.defer(() => {
+      this.closed = true
+      this.socket.close()
+    })
   }
 
   leases(): LeaseEntry[] {
@@ -149,12 +170,41 @@ class Server implements DhcpServer {
       return
     }
     const answer = this.machine.input(message, this.env.clock.now())
+    const { lastEvent, changed } = this.machine
     if (typeof answer === 'string') this.count(answer)
-    else if (answer !== undefined) this.socket.send(encode(answer.message), answer.to, answer.port)
-    if (this.machine.lastEvent !== undefined && this.onEvent !== undefined) {
+    const out = typeof answer === 'object' ? { ...answer, octets: encode(answer.message) } : undefined
+    const finish = (): void => {
+      if (out !== undefined) this.socket.send(out.octets, out.to, out.port)
+      if (lastEvent === undefined || this.onEvent === undefined) return
       this.env.touched()
-      this.onEvent(this.machine.lastEvent, formatMac(message.chaddr))
+      this.onEvent(lastEvent, formatMac(message.chaddr))
     }
+    if (this.store === undefined || changed === undefined) finish()
+    else void this.keep(this.store, changed, finish)
+  }
+
+  /** @param finish what waits for the change to be kept. */
+  private async keep(store: LeaseStore, changed: Binding, finish: () => void): Promise<void> {
+    if (this.waiting >= MOST_WAITING) {
+      this.count('storeBusy')
+      return
+    }
+    const { key, state } = changed
+    this.waiting++
+    this.env.touched()
+    try {
+      await store.save(entryOf(changed))
+    } catch {
+      this.count('notStored')
+      return
+    } finally {
+      this.waiting--
+    }
+    if (this.closed) return
+    // Meanwhile its client may have given it back, or asked for another one.
+    const stands = changed.state === state && (state !== 'leased' || this.machine.leases.of(key) === changed)
+    if (stands) finish()
+    else this.count('overtaken')
   }
 
   private count(reason: ServerDrop | MessageFault): void {
