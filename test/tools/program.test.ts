@@ -32,9 +32,12 @@ function commandLines(text: string): string[][] {
   })
 }
 
-/** Those of a program with those below them. */
+/** Those of a program with those below them; but not what is nothing but a name for these. */
 const everyCommand = ({ commands }: Command): Command[] =>
-  commands.flatMap((command) => [...(command.commands.length > 0 ? [] : [command]), ...everyCommand(command)])
+  commands.flatMap((command) => [
+    ...(command.commands.length > 0 && command.registeredArguments.length === 0 ? [] : [command]),
+    ...everyCommand(command),
+  ])
 
 /** Parses a line without running it. @throws what is wrong with it. */
 async function check(args: readonly string[]): Promise<void> {

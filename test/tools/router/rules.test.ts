@@ -1,5 +1,5 @@
 /** Policy, translation and groups of a router: its file, what a reload makes of them, and the commands that show them. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,6 +10,7 @@ import {
   ip,
   ipv4,
   type PolicyRule,
+  type SamplePacket,
   seconds,
   sockets,
   stack,
@@ -45,6 +46,8 @@ const NOTHING: RouterState = { links: [], routes: [], services: [] }
 
 /** Counting on two cores that have other things to do. */
 t.setTimeout(110_000)
+
+const PACKET = { source: '192.168.0.2', destination: '203.0.113.9', destinationPort: 25 } as const
 
 t.test('a whole file, and the plan of it', async (t) => {
   const { fixture, state } = read(`${LINKS}policy:
@@ -82,6 +85,19 @@ groups:
   + ff15::/16 of 2001:db8::/32 from lan to wan`,
     ...['+ link lan: udp:0', '+ link wan: udp:0', '+ address 192.168.0.1/24 on lan', '+ address 203.0.113.1/24 on wan'],
   ])
+})
+
+t.test('the file of the document', async (t) => {
+  const page = readFileSync(new URL('../../../docs/router.md', import.meta.url), 'utf8')
+  const [, text = ''] = /## Policy, translation, groups[\s\S]*?```yaml\n([\s\S]*?)```/.exec(page) ?? []
+  const { policy } = read(text).state
+  if (policy === undefined) throw new Error('no policy')
+  const verdict = (more: Partial<SamplePacket>) => sampleAnswer(policy, { ...PACKET, ...more }).rule
+  t.equal(verdict({ in: 'lan', out: 'wan' }), 'no-mail')
+  t.equal(verdict({ in: 'lan', out: 'wan', destinationPort: 443 }), 'out')
+  t.equal(verdict({ in: 'wan', destination: '192.168.0.2', destinationPort: 80 }), 'web')
+  t.equal(verdict({ in: 'wan', destination: '192.168.0.2', destinationPort: 22 }), undefined)
+  t.equal(verdict({ in: 'wan', destination: '192.168.0.2', destinationPort: 22, answer: true }), 'answers')
 })
 
 t.test('contradictions are told where they show', async (t) => {
@@ -214,8 +230,6 @@ const RULES = `policy:
     - { name: own, hook: [input, output], action: allow }
 nat: { link: wan, inside: [192.168.0.0/24] }
 `
-
-const PACKET = { source: '192.168.0.2', destination: '203.0.113.9', destinationPort: 25 } as const
 
 async function comes(holds: () => boolean): Promise<void> {
   while (!holds()) await sleep(10)
