@@ -186,6 +186,7 @@ export const IMPORTS: readonly ImportRule[] = [
       'layers/datalink/service.ts',
       ...NETWORKS,
       'layers/network/control.ts',
+      'layers/network/link-indices.ts',
     ],
   },
   {
