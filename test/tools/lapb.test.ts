@@ -1,27 +1,10 @@
 /** LAPB between two processes, over a line that is two TCP connections. */
-import { once } from 'node:events'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
 import t from 'tap'
+import { line } from './line.ts'
 import { Commands } from './running.ts'
 
 const commands = new Commands(t)
 t.setTimeout(110_000)
-
-/** Joins whoever connects first with whoever connects next. @returns where. */
-async function line(test: Pick<typeof t, 'teardown'>): Promise<string> {
-  const sockets: Socket[] = []
-  const server = createServer((socket) => {
-    socket.on('error', () => {})
-    const [other] = sockets
-    if (sockets.push(socket) === 2) other?.pipe(socket).pipe(other)
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  test.teardown(() => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  })
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`
-}
 
 for (const { options, mtu } of [
   { options: '', mtu: 1498 },

@@ -65,7 +65,8 @@ async function nc(first: string | undefined, second: string | undefined, options
   if (host === undefined && options.listen !== true) throw usageError('say where to connect: HOST PORT')
   const output = new Output(options.json === true)
   const signal = interruption()
-  await using running = await bootNode(stackConfig(options), { command: 'nc', control: true })
+  const sends = options.listen === true ? {} : { sends: signal }
+  await using running = await bootNode(stackConfig(options), { command: 'nc', control: true, ...sends })
   const talk = { node: running.node, host, port: number, options, output, signal }
   try {
     await unlessAborted((options.udp === true ? datagrams : stream)(talk), signal)

@@ -53,7 +53,7 @@ async function ownProber(
   signal: AbortSignal,
 ): Promise<Prober> {
   const config = stackConfig(options)
-  const { node, close } = await bootNode(config, { command, control: false })
+  const { node, close } = await bootNode(config, { command, control: false, sends: signal })
   const echo = async (host: string, request: ProbeOptions): Promise<PingAnswer> => ({
     reply: await node.icmp.ping(host, { ...request, signal }),
     way: undefined,

@@ -30,7 +30,8 @@ import {
 import { type IpAddress, parseAddress, parsePrefix, splitZone } from '../../src/kernel/address.ts'
 import { nodeMethods } from '../control/node-methods.ts'
 import { freeName, serveControl } from '../control/server.ts'
-import { usageError } from '../exit.ts'
+import { CommandError, EXIT, usageError } from '../exit.ts'
+import { pause } from '../interrupt.ts'
 import type { LinkConfig, NodeConfig } from './config.ts'
 import type { LapbSpec, LineSpec, PppSpec } from './link-spec.ts'
 import { connected, deviceOptions, ethernetMedium } from './media.ts'
@@ -47,6 +48,8 @@ export interface BootOptions {
   readonly command: string
   /** Offer a control socket under the node's name. Long-running commands do; those that ask one question do not. */
   readonly control: boolean
+  /** Of a command that begins by sending: links by PPP are waited for until they are up, unless this aborts. */
+  readonly sends?: AbortSignal
 }
 
 /** @throws NetError, CommandError — what could not be started; nothing is left behind. */
@@ -55,8 +58,9 @@ export async function bootNode(config: NodeConfig, options: BootOptions): Promis
   const node = await boot(checkedBlueprint(config), name, { hosts: config.hosts })
   try {
     configure(node, config)
-    await addressesUsable(node)
     if (config.capture !== undefined) node.capture(config.capture)
+    await addressesUsable(node)
+    if (options.sends !== undefined) await negotiated(node, config, options.sends)
     const control = options.control ? await serveControl(name, nodeMethods(node, config.hosts)) : undefined
     const close = async (): Promise<void> => {
       await drained(node)
@@ -89,6 +93,25 @@ async function addressesUsable({ top }: Node<Sockets>): Promise<void> {
   const awaited = own.filter((address) => !address.isIpv4 && !address.isScoped)
   while (!awaited.every(isUsable) && performance.now() < until)
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+}
+
+/** Requests are repeated every 3 s, of LCP, CHAP and IPCP one after the other. */
+const NEGOTIATED_MS = 10_000
+
+/** @throws CommandError — a link has no address, and its peer gives none; the reason of the signal. */
+async function negotiated({ top }: Node<Sockets>, { links }: NodeConfig, signal: AbortSignal): Promise<void> {
+  const until = performance.now() + NEGOTIATED_MS
+  const awaited = (): LinkConfig[] => {
+    const ready = top.network.links().filter(({ state, addresses }) => state === 'up' && addresses.length > 0)
+    return links.filter(({ name, spec }) => spec.type === 'ppp' && !ready.some((link) => link.name === name))
+  }
+  while (awaited().length > 0 && performance.now() < until) if (!(await pause(POLL_MS, signal))) throw signal.reason
+  const lost = awaited().find(({ addresses }) => addresses.length === 0)
+  if (lost === undefined) return
+  const why = `the PPP peer of ${lost.name} has agreed on no address within ${NEGOTIATED_MS / 1000} s`
+  const advice =
+    'see that it is there, that it has an address to give (peer-address=…), and that user and secret are right'
+  throw new CommandError(`${why}: ${advice}`, EXIT.unreachable, 'ENETDOWN')
 }
 
 /** Connections that are closed, but whose last octets or FIN the peer has not acknowledged. */
