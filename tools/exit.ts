@@ -23,5 +23,18 @@ export class CommandError extends Error {
   }
 }
 
+const UNREACHABLE: ReadonlySet<string | undefined> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+])
+
+/** The exit code of a failure, by its machine-readable code. */
+export const exitCodeFor = (code: string | undefined): number =>
+  UNREACHABLE.has(code) ? EXIT.unreachable : EXIT.failure
+
 /** The command line makes no sense: exit 2. */
 export const usageError = (message: string): CommandError => new CommandError(message, EXIT.usage, 'ERR_USAGE')

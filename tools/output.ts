@@ -1,7 +1,7 @@
 /** What a command says: data on stdout, messages on stderr, either for people or, with `--json`, one object a line. */
 import pc from 'picocolors'
 import type { Colors } from './dump/render.ts'
-import { CommandError, EXIT } from './exit.ts'
+import { CommandError, exitCodeFor } from './exit.ts'
 import { Interrupted, readerGone } from './interrupt.ts'
 import { layTable, type Row } from './table.ts'
 
@@ -60,18 +60,8 @@ function stdoutFailed(error: NodeJS.ErrnoException): void {
 /** The exit code an error asks for. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommandError || error instanceof Interrupted) return error.exitCode
-  const code = codeOf(error)
-  return code !== undefined && UNREACHABLE.has(code) ? EXIT.unreachable : EXIT.failure
+  return exitCodeFor(codeOf(error))
 }
-
-const UNREACHABLE: ReadonlySet<string> = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-])
 
 function describe(error: unknown): { message: string; code: string } {
   return { message: error instanceof Error ? error.message : String(error), code: codeOf(error) ?? 'ERR_FAILED' }

@@ -3,9 +3,9 @@ import { accessSync, constants } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { RouteEntry } from '../../src/index.ts'
 import { formatScoped, parseAddress } from '../../src/kernel/address.ts'
-import { ask } from '../control/client.ts'
+import { ask, NodeGone } from '../control/client.ts'
 import type { LinkStatus, NodeStatus, PingAnswer } from '../control/node-methods.ts'
-import { CommandError, EXIT } from '../exit.ts'
+import { CommandError } from '../exit.ts'
 import type { DaemonStatus } from '../router/methods.ts'
 import { version } from '../version.ts'
 
@@ -157,7 +157,7 @@ async function echoed(node: string, host: string, size: number | undefined): Pro
     return answer.reply.outcome === 'reply' ? answer : undefined
   } catch (error) {
     // The node said why not; one that has gone cannot.
-    if (error instanceof CommandError && error.exitCode !== EXIT.unreachable) return undefined
+    if (error instanceof CommandError && !(error instanceof NodeGone)) return undefined
     throw error
   }
 }

@@ -1,7 +1,7 @@
 /** Asks a running node through its control socket. */
 import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
-import { CommandError, EXIT } from '../exit.ts'
+import { CommandError, EXIT, exitCodeFor } from '../exit.ts'
 import { controlNames, controlPath } from './path.ts'
 
 interface Answer {
@@ -27,7 +27,7 @@ export function chooseNode(text: string | undefined): string {
     : new CommandError(`several nodes are running: say which, @${names.join(' or @')}`, EXIT.usage, 'ERR_USAGE')
 }
 
-/** One question, one answer. @throws CommandError exit 4 — the node is not running; exit 1 — it refuses. */
+/** One question, one answer. @throws NodeGone — it is not running. @throws CommandError — what it answers, with the exit code for that. */
 export async function ask(node: string, method: string, params?: object, signal?: AbortSignal): Promise<unknown> {
   for await (const answer of request(node, method, params, signal)) return answer.result
   throw gone(node)
@@ -61,7 +61,7 @@ async function* request(
     socket.write(`${JSON.stringify({ id: 1, method, params })}\n`)
     for await (const line of lines) {
       const answer = JSON.parse(line) as Answer
-      if (answer.error !== undefined) throw new CommandError(answer.error.message, EXIT.failure, answer.error.code)
+      if (answer.error !== undefined) throw refused(answer.error)
       yield answer
     }
   } finally {
@@ -77,8 +77,14 @@ function dial(node: string): Promise<Socket> {
   })
 }
 
-function gone(node: string): CommandError {
+const refused = ({ code, message }: { readonly code: string; readonly message: string }): CommandError =>
+  new CommandError(message, exitCodeFor(code), code)
+
+/** There is no such node, or none any more: exit 4. */
+export class NodeGone extends CommandError {}
+
+function gone(node: string): NodeGone {
   const others = controlNames().filter((name) => name !== node)
   const hint = others.length === 0 ? 'no node is running here' : `running here: @${others.join(', @')}`
-  return new CommandError(`no node named '${node}' is running (${hint})`, EXIT.unreachable, 'ENOENT')
+  return new NodeGone(`no node named '${node}' is running (${hint})`, EXIT.unreachable, 'ENOENT')
 }

@@ -1,10 +1,10 @@
 /** `netstrata router`: forwards between the links of a file, as a daemon. */
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
-import { ask } from '../control/client.ts'
+import { ask, NodeGone } from '../control/client.ts'
 import { nodeMethods } from '../control/node-methods.ts'
 import { serveControl } from '../control/server.ts'
-import { CommandError, EXIT, usageError } from '../exit.ts'
+import { usageError } from '../exit.ts'
 import { withExamples } from '../help.ts'
 import { aborted, interruption } from '../interrupt.ts'
 import { Output } from '../output.ts'
@@ -110,7 +110,7 @@ async function runningConfiguration(name: string): Promise<RunningConfiguration 
   try {
     return (await ask(name, 'configuration')) as RunningConfiguration
   } catch (error) {
-    if (error instanceof CommandError && error.exitCode === EXIT.unreachable) return undefined
+    if (error instanceof NodeGone) return undefined
     throw error
   }
 }
