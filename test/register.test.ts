@@ -1,6 +1,7 @@
 /** `netstrata/register`: unmodified calls of Node's modules go through a node, and to the host again when it is over. */
 import childProcess from 'node:child_process'
 import dgram, { createSocket } from 'node:dgram'
+import { getEventListeners } from 'node:events'
 import http from 'node:http'
 import http2 from 'node:http2'
 import https from 'node:https'
@@ -188,6 +189,45 @@ check('tls: what is told of a connection, and that an alert after its end is no 
   await once(socket.resume(), 'close')
   t.strictSame(told, [])
   server.close()
+})
+
+check('tls: options that make no sense are refused, and leave nothing behind', async (t, hosts) => {
+  using _ = register(hosts.nodes.A)
+  const ciphers = 'none-of-these'
+  t.throws(() => tls.connect({ ...TRUST, host: 'B', port: 443, ciphers }), { code: 'ERR_SSL_NO_CIPHER_MATCH' })
+  t.throws(() => tls.connect({ minDHSize: -1 } as tls.ConnectionOptions), /minDHSize is not a positive number/)
+  await hosts.sim.sleep(seconds(1))
+  t.strictSame([...hosts.nodes.A.top.stream.list()], [])
+})
+
+check('tls: over a socket that connects later, and a server that pauses', async (t, hosts) => {
+  const options = { ...SECURE, pauseOnConnect: true, allowHalfOpen: true }
+  const paused: boolean[] = []
+  const accept = (socket: tls.TLSSocket) => {
+    paused.push(socket.isPaused())
+    socket.pipe(socket)
+  }
+  const server = await onB(hosts, tls.createServer(options, accept), 443)
+  using _ = register(hosts.nodes.A)
+  const plain = new net.Socket()
+  const socket = tls.connect({ ...TRUST, socket: plain })
+  socket.end(BODY)
+  plain.connect(443, 'B')
+  t.same(await buffer(socket), BODY)
+  t.strictSame(paused, [true])
+  server.close()
+})
+
+check('tls: a signal ends it once', async (t, hosts) => {
+  using _ = register(hosts.nodes.A)
+  const controller = new AbortController()
+  const socket = tls.connect({ ...TRUST, host: 'B', port: 443, signal: controller.signal } as tls.ConnectionOptions)
+  t.equal(getEventListeners(controller.signal, 'abort').length, 1)
+  const failed = once<Error>(socket, 'error')
+  controller.abort()
+  t.equal((await failed).name, 'AbortError')
+  await hosts.sim.sleep(seconds(1))
+  t.strictSame([...hosts.nodes.A.top.stream.list()], [])
 })
 
 check('http2, in clear and in TLS', async (t, hosts) => {

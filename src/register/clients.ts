@@ -3,7 +3,7 @@ import http from 'node:http'
 import http2 from 'node:http2'
 import net from 'node:net'
 import tls from 'node:tls'
-import { splitArguments } from '../api/node-net/arguments.ts'
+import { type SocketOptions, splitArguments } from '../api/node-net/arguments.ts'
 import { joined } from '../api/node-net/over-tls.ts'
 import type { SocketClass } from '../api/node-net/server.ts'
 import { Socket } from '../api/node-net/socket.ts'
@@ -50,12 +50,24 @@ function securing(host: Call): Call {
     const [place, callback] = splitArguments(args)
     const more = args.slice(1).find((arg) => typeof arg === 'object' && arg !== null)
     const { timeout, ...options } = { ...place, ...more } as tls.ConnectionOptions & { timeout?: number }
+    const { socket: given, signal: _, ...plain } = options as typeof options & { signal?: unknown }
+    if (given instanceof Socket) return over(given, () => Reflect.apply(host, this, args))
     const node = nodeFor('connect', { ...options })
-    if (options.socket instanceof Socket) return joined(Reflect.apply(host, this, args), options.socket)
-    if (node === undefined || options.socket) return Reflect.apply(host, this, args)
-    const socket = node.net.connect(options as NetConnectOptions)
-    const secured = joined(Reflect.apply(host, this, [{ ...options, socket }, callback]), socket)
+    if (node === undefined || given) return Reflect.apply(host, this, args)
+    const socket = new node.net.Socket(plain as SocketOptions)
+    // First TLS, whose options may be refused, then the connection.
+    const secured = over(socket, () => Reflect.apply(host, this, [{ ...options, socket }, callback]))
     if (timeout) secured.setTimeout(timeout)
+    if (!secured.destroyed) socket.connect(plain as NetConnectOptions)
     return secured
   }
+}
+
+/** TLS speaks at once: over a socket that has not begun to connect, what it says waits for the connection. */
+function over(plain: Socket, secure: () => tls.TLSSocket): tls.TLSSocket {
+  const waits = plain.pending && !plain.connecting
+  if (waits) plain.cork()
+  const secured = joined(secure(), plain)
+  if (waits) plain.once('connect', () => plain.uncork())
+  return secured
 }

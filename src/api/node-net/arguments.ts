@@ -29,6 +29,8 @@ export interface ConnectPlan extends ConnectExtras {
   readonly host: string
   readonly port: number
   readonly family: Family
+  /** As it was given: lookup functions are told. */
+  readonly givenFamily: unknown
   readonly hints: number
   readonly lookup: LookupFunction | undefined
   /** Try all addresses of the name until one answers. */
@@ -91,6 +93,7 @@ export function connectPlan(options: Unchecked): ConnectPlan {
     host: host || 'localhost',
     port: validPort(port, 'Port'),
     family,
+    givenFamily: options.family,
     hints: typeof hints === 'number' ? hints : 0,
     lookup: (lookup as LookupFunction | undefined) ?? undefined,
     autoSelect: !single && Boolean(options.autoSelectFamily ?? net.getDefaultAutoSelectFamily()),

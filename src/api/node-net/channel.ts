@@ -20,6 +20,7 @@ import { asCall, coded } from './errors.ts'
 import { IdleTimer } from './idle.ts'
 import { lingering, UNHEARD } from './lingering.ts'
 import { type Dialled, type Place, placeOf } from './place.ts'
+import { type Tuning, tellKeepAlive } from './tuning.ts'
 
 /** Largest chunk handed to a stream at once, as in Node. */
 const CHUNK_OCTETS = 65_536
@@ -44,10 +45,7 @@ export class Channel implements ConnectionHandler {
   resetting = false
   /** A reset after the peer's end is no error. */
   endIsEnough = false
-  noDelay = false
-  keepAlive = false
-  /** Milliseconds; 0: the connection's default. */
-  keepAliveDelay = 0
+  readonly tuning: Tuning = { noDelay: false, keepAlive: false, keepAliveDelay: 0 }
   idle: IdleTimer | null = null
   onread: OnReadOpts | null = null
   /** Addresses are shown as those of IPv6, as the socket of a host would that is of IPv6. */
@@ -59,6 +57,8 @@ export class Channel implements ConnectionHandler {
   private readonly socket: Duplex
   private over = false
   private pumping = false
+  /** Nothing is given to the stream for now. */
+  private quiet = false
   private sawEnd = false
   /** Keeps the process alive while there is something to wait for; and whether it does so now. */
   private wantsHold = true
@@ -115,16 +115,14 @@ export class Channel implements ConnectionHandler {
   }
 
   setNoDelay(enable: boolean): void {
-    this.noDelay = enable
+    this.tuning.noDelay = enable
     if (this.connection !== null && !this.over) this.connection.set('noDelay', enable)
   }
 
   setKeepAlive(enable: boolean, delayMs: number): void {
-    this.keepAlive = enable
-    this.keepAliveDelay = delayMs
-    if (this.connection === null || this.over) return
-    if (delayMs > 0) this.connection.set('keepAliveIdle', delayMs * 1000)
-    this.connection.set('keepAlive', enable)
+    this.tuning.keepAlive = enable
+    this.tuning.keepAliveDelay = delayMs
+    if (this.connection !== null && !this.over) tellKeepAlive(this.connection, this.tuning)
   }
 
   setTimeout(periodMs: number): void {
@@ -289,9 +287,18 @@ export class Channel implements ConnectionHandler {
     this.socket.emit('unanswered')
   }
 
+  /** Gives nothing to the stream until all that was to be done on the next tick is done. */
+  holdBack(): void {
+    this.quiet = true
+    process.nextTick(() => {
+      this.quiet = false
+      this.pump()
+    })
+  }
+
   private pump(): void {
     const { connection } = this
-    if (this.pumping || connection === null || this.over || this.connecting) return
+    if (this.pumping || this.quiet || connection === null || this.over || this.connecting) return
     this.pumping = true
     try {
       while (this.reading && this.connection === connection && connection.readableOctets > 0) this.take(connection)

@@ -1,6 +1,6 @@
 /** From the call of `connect` to a connection under way. */
 import { NetError } from '../../kernel/errors.ts'
-import type { ConnectionHandler, ConnectionOptions } from '../sockets.ts'
+import type { ConnectionHandler } from '../sockets.ts'
 import type { ConnectPlan } from './arguments.ts'
 import type { ScopedHandler } from './async-scope.ts'
 import { Attempts } from './attempts.ts'
@@ -19,6 +19,7 @@ import {
 } from './names.ts'
 import type { Dialled } from './place.ts'
 import type { Socket } from './socket.ts'
+import { connectionOptions } from './tuning.ts'
 
 /** One call of `connect`, and all that it concerns. */
 export interface Dialling {
@@ -33,7 +34,7 @@ export interface Dialling {
 export function dial(call: Dialling): void {
   const { channel, socket, context, plan } = call
   if (!channel.connecting) return
-  const { host, family, hints, lookup } = plan
+  const { host, family, givenFamily, hints, lookup } = plan
   if (lookup === undefined || tryParseFound(host) !== undefined) {
     const found = plan.autoSelect ? context.names.resolveAll(host, family) : context.names.resolve(host, family)
     if (!NetError.is(found)) {
@@ -44,7 +45,7 @@ export function dial(call: Dialling): void {
     socket.destroy(found)
     return
   }
-  askLookup(lookup, host, { family, hints, all: plan.autoSelect }, (error, answers) => {
+  askLookup(lookup, host, { family: givenFamily, hints, all: plan.autoSelect }, (error, answers) => {
     context.host.touched()
     if (!channel.connecting) return
     if (error !== null) {
@@ -131,7 +132,7 @@ export function attempt(
   try {
     const { port, localAddress, localPort } = plan
     const link = plan.link ?? (zone === '' ? undefined : zone)
-    const options = connectionOptions(channel, plan.tcp)
+    const options = connectionOptions(channel.tuning, plan.tcp)
     const to = reachable(address)
     channel.mapped = mapped
     channel.dialled = place
@@ -171,18 +172,4 @@ export function refuse({ socket, plan: { host, port } }: Dialling): void {
 export function repeat({ socket }: Dialling): void {
   socket.emit('connect')
   socket.emit('ready')
-}
-
-/** What was set before there was a connection. */
-export function connectionOptions(
-  set: { readonly noDelay: boolean; readonly keepAlive: boolean; readonly keepAliveDelay: number },
-  more: Partial<ConnectionOptions> | undefined,
-): Partial<ConnectionOptions> | undefined {
-  if (!set.noDelay && !set.keepAlive && set.keepAliveDelay === 0) return more
-  return {
-    ...more,
-    ...(set.noDelay ? { noDelay: true } : {}),
-    ...(set.keepAliveDelay > 0 ? { keepAliveIdle: set.keepAliveDelay * 1000 } : {}),
-    ...(set.keepAlive ? { keepAlive: true } : {}),
-  }
 }

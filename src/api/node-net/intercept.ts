@@ -3,10 +3,10 @@ import { NetError } from '../../kernel/errors.ts'
 import type { InterceptRule, StreamRequest } from '../sockets.ts'
 import type { SocketOptions } from './arguments.ts'
 import type { Context, NetStreams } from './context.ts'
-import { connectionOptions } from './dial.ts'
 import { placeOf } from './place.ts'
 import type { SocketClass } from './server.ts'
 import type { Socket } from './socket.ts'
+import { connectionOptions } from './tuning.ts'
 
 /** A SYN that was not answered yet. One of the four answers ends it; without any it is dropped after 30 s. */
 export interface Interception {
@@ -75,7 +75,7 @@ function asInterception(context: Context<NetStreams>, SocketClass: SocketClass, 
     accept: (options) => {
       context.host.touched()
       return new SocketClass(options).expect((handler, channel) =>
-        request.accept(handler, connectionOptions(channel, undefined)),
+        request.accept(handler, connectionOptions(channel.tuning, undefined)),
       )
     },
     reset: answer('reset'),

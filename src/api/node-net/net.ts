@@ -197,7 +197,9 @@ function attach(createServer: Net['createServer'], taker: ConnectionTaker): Serv
       socket.server = taker
       taker.emit('connection', socket)
       // Only now: the TLS socket ends by itself, or not, as the socket it was made over did.
-      if (isTls(taker)) leaveEnd(socket)
+      if (!isTls(taker)) return
+      leaveEnd(socket)
+      socket.holdBack()
     },
   )
   if (!taker.listeners?.('secureConnection').includes(join)) {

@@ -26,14 +26,25 @@ export function joined(secured: TLSSocket, plain: Socket): TLSSocket {
 }
 
 /**
- * Ends a socket under TLS a turn after the peer has ended it, not at once: TLS still has to say that it ends, and over one of
- * Node's own it can. Without it, that would fail with EPIPE.
+ * Leaves the end of a socket to the TLS socket over it, which still has to say what waits to be written, and that it ends, after
+ * the peer has ended. What becomes of it then is by the option `allowHalfOpen` that TLS has seen before.
  */
 export function leaveEnd(plain: Socket): void {
   plain.forgiveReset()
-  if (plain.allowHalfOpen) return
+  const { end } = plain
+  plain.end = (...args: unknown[]): Socket => {
+    Reflect.apply(end, plain, args)
+    plain.write = swallow
+    return plain
+  }
   plain.allowHalfOpen = true
-  plain.once('end', () => setImmediate(() => plain.end()))
+}
+
+/** What TLS says after it has ended the socket, in answer to what still comes, goes nowhere, as over one of Node's own. */
+function swallow(_chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
+  const done = typeof encoding === 'function' ? encoding : callback
+  if (typeof done === 'function') process.nextTick(done as () => void)
+  return true
 }
 
 /** Whether a server is one of TLS. */

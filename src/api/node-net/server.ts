@@ -15,11 +15,11 @@ import {
 import { scopeOf, tell, throwLater } from './async-scope.ts'
 import type { Context, NetStreams } from './context.ts'
 import { NET_EVENTS, NODE_EVENTS } from './diagnostics.ts'
-import { connectionOptions } from './dial.ts'
 import { asCall, coded, invalidArgType, requireNumber, requireSignal } from './errors.ts'
 import { type Found, textOf } from './names.ts'
 import { placeOf } from './place.ts'
 import type { Socket } from './socket.ts'
+import { connectionOptions } from './tuning.ts'
 
 /** What `listen` takes: Node's options, and ours. */
 export type ListenOptions = net.ListenOptions & ConnectExtras

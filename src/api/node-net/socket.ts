@@ -44,11 +44,11 @@ export class Socket extends Duplex implements net.Socket {
     this.#context = context
     this.#channel = new Channel(context, this)
     this.on('end', refuseWritesAfterEnd)
-    if (options.noDelay === true) this.#channel.noDelay = true
-    if (options.keepAlive === true) this.#channel.keepAlive = true
+    if (options.noDelay === true) this.#channel.tuning.noDelay = true
+    if (options.keepAlive === true) this.#channel.tuning.keepAlive = true
     if (options.keepAliveInitialDelay !== undefined) {
       requireNumber(options.keepAliveInitialDelay, 'options.keepAliveInitialDelay')
-      this.#channel.keepAliveDelay = Math.max(0, options.keepAliveInitialDelay)
+      this.#channel.tuning.keepAliveDelay = Math.max(0, options.keepAliveInitialDelay)
     }
     if (isOnRead(options.onread)) {
       const { buffer, callback } = options.onread
@@ -242,6 +242,11 @@ export class Socket extends Duplex implements net.Socket {
   /** For TLS: what it says after its peer has ended, to nobody perhaps, may be answered by a reset; that is no error then. */
   forgiveReset(): void {
     this.#channel.endIsEnough = true
+  }
+
+  /** For TLS, which takes twice what waits before it has begun, on the next tick. */
+  holdBack(): void {
+    this.#channel.holdBack()
   }
 
   /** For a server: takes what has arrived already. */
