@@ -1,9 +1,10 @@
-/** The links that lose nothing under the whole stack: TCP over IPv4 over each, on media that lose frames. */
+/** TCP over IPv4 over each link of the family, on media that lose frames: those that lose nothing, and PPP. */
 import t from 'tap'
 import { ethernet } from '../../../../layers/datalink/ethernet/ethernet.ts'
 import { bpq } from '../../../../layers/datalink/hdlc/ax25.ts'
 import { lapb } from '../../../../layers/datalink/hdlc/lapb.ts'
 import { llc2 } from '../../../../layers/datalink/hdlc/llc2.ts'
+import { ppp } from '../../../../layers/datalink/ppp/ppp.ts'
 import type { LinkService } from '../../../../layers/datalink/service.ts'
 import { ip, ipv4 } from '../../../../layers/network/index.ts'
 import { cable } from '../../../../layers/physical/cable.ts'
@@ -25,6 +26,8 @@ const LINKS: readonly [string, Above, Above][] = [
     (below, env) => bpq({ call: 'NODEA', n1: 1400, t1: ms(200) })(ethernet()(below, env), env),
     (below, env) => bpq({ call: 'NODEB', n1: 1400, t1: ms(200) })(ethernet()(below, env), env),
   ],
+  // It agrees on the addresses by itself.
+  ['PPP', ppp({ address: '10.0.0.1', restart: ms(20) }), ppp({ address: '10.0.0.2', restart: ms(20) })],
 ]
 
 for (const [name, near, far] of LINKS) {
@@ -32,8 +35,9 @@ for (const [name, near, far] of LINKS) {
     const sim = new Simulation({ seed: 11 })
     const [a, b] = cable({ delay: ms(1), rate: 10_000_000 })
     const loss = impair({ loss: 0.02 })
-    const client = sim.boot('A', stack(a, loss, near, ip(ipv4({ address: '10.0.0.1/24' })), sockets(tcp(), udp())))
-    const server = sim.boot('B', stack(b, loss, far, ip(ipv4({ address: '10.0.0.2/24' })), sockets(tcp(), udp())))
+    const own = (host: number) => (name === 'PPP' ? {} : { address: `10.0.0.${host}/24` })
+    const client = sim.boot('A', stack(a, loss, near, ip(ipv4(own(1))), sockets(tcp(), udp())))
+    const server = sim.boot('B', stack(b, loss, far, ip(ipv4(own(2))), sockets(tcp(), udp())))
     const sent = Buffer.from(Array.from({ length: 100_000 }, (_, i) => (i * 7) & 255))
     const listening = server.net.createServer((socket) => socket.pipe(socket)).listen(7)
     const chunks: Buffer[] = []
