@@ -24,13 +24,27 @@ export async function comes(holds: () => Promise<boolean>, limitMs: number): Pro
 export const pings = (from: Namespace, source: string, to: string) => async (): Promise<boolean> =>
   (await from.run('ping', '-c', '1', '-W', '1', '-I', source, to)).code === 0
 
+/** Where babeld answers what it knows: `echo dump | socat - TCP6:[::1]:33123` in its namespace. */
+export const STATE_PORT = 33_123
+
 /** babeld on a device; it announces the namespace's addresses 10.255.0.0/16 and fd00:255::/32. */
 export function babeld(inside: Namespace, folder: string, device: string): Promise<void> {
   const local = ['ip 10.255.0.0/16', 'ip fd00:255::/32', 'deny'].flatMap((rule) => ['-C', `redistribute local ${rule}`])
   return begin(
     inside,
     'babeld',
-    ...['-I', join(folder, 'babeld.pid'), '-S', join(folder, 'babeld.state'), '-h', '1', '-H', '1'],
+    ...[
+      '-I',
+      join(folder, 'babeld.pid'),
+      '-S',
+      join(folder, 'babeld.state'),
+      '-h',
+      '1',
+      '-H',
+      '1',
+      '-g',
+      `${STATE_PORT}`,
+    ],
     ...['-C', 'default type wired', ...local, device],
   )
 }

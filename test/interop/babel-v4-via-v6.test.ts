@@ -21,16 +21,16 @@ import {
   tcp,
   udp,
 } from '../../src/index.ts'
-import { babeld, comes, kernelRouter, pings } from './babel-peers.ts'
+import { babeld, comes, kernelRouter, pings, STATE_PORT } from './babel-peers.ts'
 import { type Namespace, oracle } from './helpers.ts'
 
 t.setTimeout(120_000)
-const skip = oracle('root', 'tun', 'ip', 'ping', 'babeld')
+const skip = oracle('root', 'tun', 'ip', 'ping', 'babeld', 'socat')
 
 t.test('IPv4 over links without IPv4 addresses', { skip }, async (t) => {
   const [a, c] = [await kernelRouter(t, 1), await kernelRouter(t, 3)]
   const tap = (inside: Namespace) => stack(tapDevice({ name: 'x0', netns: inside.name }), ethernet())
-  const how = { helloInterval: seconds(1), updateInterval: seconds(4) }
+  const how = { helloInterval: seconds(1), unicastHelloInterval: seconds(1), updateInterval: seconds(4) }
   const node = await boot(
     stack(
       beside({ left: tap(a), right: tap(c) }),
@@ -58,4 +58,10 @@ t.test('IPv4 over links without IPv4 addresses', { skip }, async (t) => {
   const { output } = await a.run('ping', '-c', '1', '-W', '1', '-t', '1', '-I', '10.255.0.1', '10.255.0.3')
   t.match(output, /From 192\.0\.0\.8 .*Time to live exceeded/, 'an error of ours, who have no address at all')
   t.notOk(router.drops.has('routeRefused'))
+  const state = async (): Promise<string> =>
+    (await a.run('sh', '-c', `echo dump | socat -t 0.2 - TCP6:[::1]:${STATE_PORT}`)).output
+  t.ok(
+    await comes(async () => /add neighbour .* ureach f/.test(await state()), 10_000),
+    'our hellos to it alone arrive',
+  )
 })

@@ -15,6 +15,7 @@ interface FileKey {
 interface FileInterface {
   readonly type?: 'wired' | 'wireless' | undefined
   readonly helloInterval?: string | undefined
+  readonly unicastHelloInterval?: string | undefined
   readonly updateInterval?: string | undefined
   readonly rxcost?: number | undefined
   readonly splitHorizon?: boolean | undefined
@@ -43,6 +44,7 @@ export const babelField: z.ZodType<FileBabel> = z.strictObject({
       z.strictObject({
         type: z.enum(['wired', 'wireless']).optional().describe('how the cost of the link is found; default wired'),
         helloInterval: durationField.optional().describe("default '4s'"),
+        unicastHelloInterval: durationField.optional().describe('of hellos to each neighbour alone; default: none'),
         updateInterval: durationField.optional().describe('default: four hello intervals'),
         rxcost: z.int().optional().describe('default: 96, of wireless links 256'),
         splitHorizon: z.boolean().optional().describe('default: on wired links'),
@@ -63,10 +65,17 @@ export function babelOptions({ interfaces, keys, ...rest }: FileBabel): BabelOpt
   return { ...rest, interfaces: Object.fromEntries(links), ...keysOf(keys) }
 }
 
-function interfaceOptions({ helloInterval, updateInterval, keys, ...rest }: FileInterface): BabelInterface {
+function interfaceOptions({
+  helloInterval,
+  unicastHelloInterval,
+  updateInterval,
+  keys,
+  ...rest
+}: FileInterface): BabelInterface {
   return {
     ...rest,
     ...(helloInterval === undefined ? {} : { helloInterval: parseDuration(helloInterval) }),
+    ...(unicastHelloInterval === undefined ? {} : { unicastHelloInterval: parseDuration(unicastHelloInterval) }),
     ...(updateInterval === undefined ? {} : { updateInterval: parseDuration(updateInterval) }),
     ...keysOf(keys),
   }

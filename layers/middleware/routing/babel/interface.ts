@@ -13,6 +13,8 @@ export interface InterfaceSettings {
   readonly name: string
   readonly type: LinkType
   readonly helloInterval: Duration
+  /** Of hellos to each neighbour alone; default 0: there are none. */
+  readonly unicastHelloInterval?: Duration | undefined
   readonly updateInterval: Duration
   /** What one hop costs at the best: 1 to 65534. */
   readonly rxcost: number
@@ -94,6 +96,14 @@ export class Interface {
   hello(interval: number): void {
     if (!this.writer(null).hello(this.helloSeqno, interval)) this.next(null).hello(this.helloSeqno, interval)
     this.helloSeqno = (this.helloSeqno + 1) & 0xffff
+  }
+
+  /** The hello of one neighbour, in a packet to it alone. */
+  helloTo(neighbour: Neighbour, interval: number): void {
+    const { helloSeqno } = neighbour
+    if (!this.writer(neighbour).hello(helloSeqno, interval, true))
+      this.next(neighbour).hello(helloSeqno, interval, true)
+    neighbour.helloSeqno = (helloSeqno + 1) & 0xffff
   }
 
   ihu(neighbour: Neighbour, interval: number): void {

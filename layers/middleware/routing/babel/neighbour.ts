@@ -52,6 +52,9 @@ export class HelloHistory {
   }
 }
 
+/** What is waited for: a hello to all, one to us alone, an IHU. */
+export type Awaited = 'hello' | 'unicast' | 'ihu'
+
 /** What a link is like, which says how its cost is found. */
 export type LinkType = 'wired' | 'wireless'
 
@@ -66,6 +69,9 @@ export class Neighbour {
   readonly helloTimer: Timer
   readonly unicastTimer: Timer
   readonly ihuTimer: Timer
+  /** When it gets a hello of its own, if it gets any; and the seqno of the next, 16 bits. */
+  readonly sayTimer: Timer
+  helloSeqno: number
   /** What it says it costs to send to it. */
   txcost: number = INFINITY
   /** Of the link, both directions considered: 1 to 65535. */
@@ -80,13 +86,17 @@ export class Neighbour {
   /** Its hellos were enough for a cost when last looked at. */
   heard = false
 
+  /** @param helloSeqno of the first hello that it gets alone. */
   constructor(
     owner: Interface,
     address: IpAddress,
-    expire: (neighbour: Neighbour, what: 'hello' | 'unicast' | 'ihu', now: Instant) => void,
+    helloSeqno: number,
+    expire: (neighbour: Neighbour, what: Awaited | 'say', now: Instant) => void,
   ) {
     this.interface = owner
     this.address = address.clone()
+    this.helloSeqno = helloSeqno
+    this.sayTimer = new Timer({ expire: (now) => expire(this, 'say', now) })
     this.helloTimer = new Timer({ expire: (now) => expire(this, 'hello', now) })
     this.unicastTimer = new Timer({ expire: (now) => expire(this, 'unicast', now) })
     this.ihuTimer = new Timer({ expire: (now) => expire(this, 'ihu', now) })

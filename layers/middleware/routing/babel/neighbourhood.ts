@@ -6,7 +6,7 @@ import { type Duration, type Instant, ms } from '../../../../src/kernel/clock.ts
 import { below, type Random } from '../../../../src/kernel/random.ts'
 import type { Timers } from '../../../../src/kernel/timers.ts'
 import type { Interface } from './interface.ts'
-import { Neighbour } from './neighbour.ts'
+import { type Awaited, Neighbour } from './neighbour.ts'
 import type { Hello, Ihu } from './pdu.ts'
 import { centiseconds, INFINITY } from './tlv.ts'
 
@@ -46,8 +46,13 @@ export class Neighbourhood {
       if (useless === undefined) return undefined
       this.remove(useless, now)
     }
-    const neighbour = new Neighbour(on, address, (overdue, what, at) => this.overdue(overdue, what, at))
+    const neighbour = new Neighbour(on, address, below(this.host.random, 0x1_0000), (one, what, at) => {
+      if (what === 'say') this.sayHelloTo(one, at)
+      else this.overdue(one, what, at)
+    })
     on.neighbours.push(neighbour)
+    const { unicastHelloInterval: interval = 0 } = on.settings
+    if (interval > 0) this.host.timers.arm(neighbour.sayTimer, now + below(this.host.random, interval))
     this.greet(on, now)
     return neighbour
   }
@@ -96,9 +101,18 @@ export class Neighbourhood {
     timers.cancel(neighbour.helloTimer)
     timers.cancel(neighbour.unicastTimer)
     timers.cancel(neighbour.ihuTimer)
+    timers.cancel(neighbour.sayTimer)
   }
 
-  private overdue(neighbour: Neighbour, what: 'hello' | 'unicast' | 'ihu', now: Instant): void {
+  /** Its own hello, which has a seqno and an interval of its own (§3.4.1). */
+  private sayHelloTo(neighbour: Neighbour, now: Instant): void {
+    const on = neighbour.interface
+    const { unicastHelloInterval: interval = 0 } = on.settings
+    on.helloTo(neighbour, centiseconds(interval))
+    this.host.timers.arm(neighbour.sayTimer, now + interval - below(this.host.random, (interval >> 5) + 1))
+  }
+
+  private overdue(neighbour: Neighbour, what: Awaited, now: Instant): void {
     const { timers } = this.host
     if (what === 'ihu') neighbour.txcost = INFINITY
     else if (what === 'hello') {

@@ -13,6 +13,8 @@ export interface BabelInterface {
   readonly type?: LinkType | undefined
   /** 0.01 s to 655 s, of whole centiseconds. Default 4 s. */
   readonly helloInterval?: Duration | undefined
+  /** Between hellos to each neighbour alone, besides those to all: where groups are lost, or not carried. Default: none are sent. */
+  readonly unicastHelloInterval?: Duration | undefined
   /** The same; default four hello intervals. */
   readonly updateInterval?: Duration | undefined
   /** Cost of the link when nothing is lost: 1 to 65534. Default 96, of 'wireless' 256. */
@@ -43,6 +45,7 @@ export interface BabelOptions {
 export interface InterfaceDefaults {
   readonly type: LinkType
   readonly helloInterval: Duration
+  readonly unicastHelloInterval: Duration
   readonly updateInterval: Duration
   readonly rxcost: number
   readonly splitHorizon: boolean
@@ -73,7 +76,7 @@ export function settingsOf(options: BabelOptions): Settings {
 }
 
 function interfaceOf(one: BabelInterface, common: readonly BabelKey[]): InterfaceDefaults {
-  const { type = 'wired', helloInterval = seconds(4), keys = common } = one
+  const { type = 'wired', helloInterval = seconds(4), unicastHelloInterval: unicast, keys = common } = one
   if (type !== 'wired' && type !== 'wireless') throw invalidValue('type', "'wired' or 'wireless'", type)
   const {
     updateInterval = helloInterval * 4,
@@ -85,6 +88,7 @@ function interfaceOf(one: BabelInterface, common: readonly BabelKey[]): Interfac
     type,
     keys,
     splitHorizon,
+    unicastHelloInterval: unicast === undefined ? 0 : inRange('unicastHelloInterval', unicast, 10_000, LONGEST),
     helloInterval: inRange('helloInterval', helloInterval, 10_000, LONGEST),
     updateInterval: inRange('updateInterval', updateInterval, 10_000, LONGEST),
     rxcost: integer('rxcost', rxcost, 1, INFINITY - 1),

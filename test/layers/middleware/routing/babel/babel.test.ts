@@ -144,6 +144,7 @@ t.test('options that make no sense', async (t) => {
     t.throws(() => babel({ interfaces: {}, ...options }), { code })
   throws({ interfaces: { eth0: { rxcost: 0 } } }, 'ERR_OUT_OF_RANGE')
   throws({ interfaces: { eth0: { helloInterval: 1 } } }, 'ERR_OUT_OF_RANGE')
+  throws({ interfaces: { eth0: { unicastHelloInterval: 0 } } }, 'ERR_OUT_OF_RANGE')
   throws({ interfaces: { eth0: { type: 'other' as never } } }, 'ERR_INVALID_ARG_VALUE')
   throws(
     { keys: [{ algorithm: 'blake2s', key: new Uint8Array(33) }], interfaces: { eth0: {} } },

@@ -40,6 +40,34 @@ t.test('a wired link is lost with two of three hellos, and its routes with it', 
   t.equal(stand.way(NET), 'unknown')
 })
 
+t.test('each neighbour gets hellos of its own, where these are asked for', async (t) => {
+  const stand = new Stand({}, { unicastHelloInterval: seconds(1) })
+  new Peer(0, 2).meet(stand)
+  new Peer(1, 3).meet(stand)
+  stand.run(seconds(1))
+  stand.lately()
+  stand.run(seconds(8))
+  const said = stand.lately()
+  for (const to of ['eth0 fe80::2', 'eth1 fe80::3', 'eth0 *']) {
+    const seqnos = only(said, /hello/).flatMap((line) => (line.startsWith(to) ? [Number(line.split(' ')[3])] : []))
+    t.ok(seqnos.length >= (to.endsWith('*') ? 2 : 8), `${to}: ${seqnos}`)
+    t.strictSame(
+      seqnos,
+      seqnos.map((_, i) => ((seqnos[0] as number) + i) & 0xffff),
+      'each is counted by itself',
+    )
+  }
+  stand.babel.detach(stand.links[1] as (typeof stand.links)[1], stand.now)
+  stand.lately()
+  stand.run(seconds(4))
+  t.strictSame(only(stand.lately(), /fe80::3/), [], 'who is gone gets none')
+  stand.babel.close()
+  t.equal(stand.babel.deadline, Number.POSITIVE_INFINITY)
+  const plain = new Stand()
+  new Peer(0, 2).meet(plain)
+  t.strictSame(only(plain.run(seconds(20)).lately(), /fe80::2 hello/), [])
+})
+
 t.test('an IHU is void after three and a half of its intervals', async (t) => {
   const stand = new Stand()
   const peer = new Peer(0, 2).meet(stand)
