@@ -11,6 +11,7 @@ import { codeValue, readAddress, readSources } from '../membership/records.ts'
 import type { Query, Report } from '../membership/reporter.ts'
 import { encodeReport, type ReportForm, type ReportToSend } from '../membership/reports.ts'
 import { isMulticast } from './address-kinds.ts'
+import * as header from './header.ts'
 
 export const MLD_TYPE = { query: 130, report: 131, done: 132, reportV2: 143 } as const
 /** Of the type of an ICMPv6 message. */
@@ -18,12 +19,28 @@ export const isMembership = (type: number): boolean =>
   (type >= MLD_TYPE.query && type <= MLD_TYPE.done) || type === MLD_TYPE.reportV2
 
 const SHORT_OCTETS = 24
+/** The option router alert, and its value for MLD (RFC 2711 §2.1). */
+const ROUTER_ALERT = 5
+const FOR_MLD = 0
 const QUERY_V2_OCTETS = 28
 
 export type MldMessage =
   | { readonly kind: 'query'; readonly query: Query }
   | { readonly kind: 'member'; readonly group: IpAddress }
   | { readonly kind: 'other' }
+
+/** Does a packet ask routers to look at it because of MLD? @param start of its IPv6 header; its headers were walked. */
+export function alertsRouters(view: DataView, start: number): boolean {
+  if (header.next(view, start) !== header.NEXT.hopByHop) return false
+  const at = start + header.HEADER_OCTETS
+  const end = at + (view.getUint8(at + 1) + 1) * 8
+  for (let option = at + 2; option + 4 <= end; ) {
+    const type = view.getUint8(option)
+    if (type === ROUTER_ALERT) return view.getUint8(option + 1) === 2 && view.getUint16(option + 2) === FOR_MLD
+    option += type === 0 ? 1 : 2 + view.getUint8(option + 1)
+  }
+  return false
+}
 
 /** Why octets are no message. */
 export type MldFault = 'mldTruncated' | 'mldGroup'

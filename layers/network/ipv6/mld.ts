@@ -17,12 +17,12 @@ import type { SourceFilter } from '../membership/source-filter.ts'
 import { PROTOCOL } from '../service.ts'
 import { ALL_NODES, ALL_ROUTERS, groupScope, isLinkLocal, UNSPECIFIED } from './address-kinds.ts'
 import * as header from './header.ts'
-import { decode, encode, type MldFault } from './mld-message.ts'
+import { alertsRouters, decode, encode, type MldFault } from './mld-message.ts'
 import { groupMac } from './output.ts'
 import type { Ipv6Port } from './port.ts'
 
 /** Why messages of MLD are dropped. */
-export type MldReason = MldFault | 'mldSource'
+export type MldReason = MldFault | 'mldSource' | 'mldAlert'
 
 /** ff02::16 */
 const ALL_REPORTS = new IpAddress(0xff02_0000, 0, 0, 0x16)
@@ -49,10 +49,11 @@ export class Mld {
 
   /**
    * A message that came in by the link, at its ICMPv6 header, whose checksum holds; stays the caller's.
-   * @returns why it is dropped: also when somebody beyond the link has sent it (§5.1.14).
+   * @returns why it is dropped: also when somebody beyond the link may have sent it (§6.2).
    */
-  receive({ view, start, end }: Packet, source: IpAddress, hopLimit: number): MldReason | undefined {
+  receive({ view, start, end, networkStart }: Packet, source: IpAddress, hopLimit: number): MldReason | undefined {
     if (hopLimit !== HOP_LIMIT || !isLinkLocal(source)) return 'mldSource'
+    if (!alertsRouters(view, networkStart)) return 'mldAlert'
     const message = decode(view, start, end)
     if (typeof message === 'string') return message
     const now = this.env.clock.now()

@@ -121,7 +121,9 @@ export const REASONS: Reasons<Ipv6Reason> = {
   mldTruncated: 'RFC 3810 §5.1',
   mldGroup: 'RFC 3810 §5.1.5',
   /** From beyond the link. */
-  mldSource: 'RFC 3810 §5.1.14',
+  mldSource: 'RFC 3810 §6.2',
+  /** Without the option router alert. */
+  mldAlert: 'RFC 3810 §6.2',
   /** An error that quotes no packet we can have sent, or a path narrower than any is. */
   icmpQuote: 'RFC 5927 §4, RFC 8201 §4',
   icmpNoUser: '',

@@ -235,7 +235,8 @@ class NeighbourDiscovery extends Resolution implements Discovery {
     const kept = !message.isOverride(view, start) && cache.dispute(target, peer, now)
     if (!kept && !cache.learn(target, peer, solicited, false, now)) return 'unsolicitedNeighbour'
     this.drive.run(now)
-    this.host?.answered(target, message.isRouter(view, start), now)
+    // Who must not take another's place does not speak for it either: it changes nothing else.
+    if (!kept) this.host?.answered(target, message.isRouter(view, start), now)
     return undefined
   }
 

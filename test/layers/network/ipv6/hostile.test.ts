@@ -109,6 +109,10 @@ class Hostile {
     if (this.one(8) && next === ICMPV6) {
       return { next: 44, payload: Uint8Array.from([...fragmentHeader(next, 0, false, 1), ...payload]) }
     }
+    const type = payload[0] ?? 0
+    if (next === ICMPV6 && ((type >= 130 && type <= 132) || type === 143) && this.one(2)) {
+      return { next: 0, payload: Uint8Array.from([...extension(next, [5, 2, 0, 0, 1, 0]), ...payload]) }
+    }
     if (this.one(50)) return { next: 60, payload: Uint8Array.from(new Array(12).fill(extension(60, [1, 4])).flat()) }
     for (let count = this.pick([0, 0, 0, 1, 2, 2]); count > 0; count--) {
       const kind = this.pick([0, 43, 44, 44, 60, 60])

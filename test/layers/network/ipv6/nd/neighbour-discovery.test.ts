@@ -110,6 +110,18 @@ t.test('what an advertisement changes (RFC 4861 §7.2.5)', async (t) => {
   await sim.close()
 })
 
+t.test('what must not take the place of a router does not say that it is none either', async (t) => {
+  const { sim, a } = await pair({ accept: true })
+  const routes = () => a.told.filter((line) => line.includes('route ::/0')).map((line) => line.replace(/^\d+ /, ''))
+  a.hear(octets.ra(1800, 0, 64, octets.at(1, 9)), 'fe80::9', 'ff02::1')
+  t.same(routes(), ['route ::/0 via fe80::9 medium'])
+  t.equal(a.hear(octets.na('fe80::9', '', octets.at(2, 8)), 'fe80::9', 'ff02::1'), undefined)
+  t.equal(routes().length, 1)
+  a.hear(octets.na('fe80::9', '', octets.at(2, 9)), 'fe80::9', 'ff02::1')
+  t.same(routes()[1], 'no route ::/0 via fe80::9', 'it does so itself')
+  await sim.close()
+})
+
 t.test('an address is asked for before it is used (RFC 4862 §5.4)', async (t) => {
   const { sim, a } = await pair({ duplicateTransmits: 2, retransmit: seconds(2) })
   t.equal(a.claim('2001:db8::1'), false)
