@@ -150,6 +150,16 @@ for (const [name, tcp, segment] of [
   })
 }
 
+t.test('where packets are lost besides, a peer without SACK costs a third of the time at most', async (t) => {
+  for (const seed of [1, 2]) {
+    const flow = { octets: 500_000, seed, forth: { rate: 2_000_000, delay: ms(10), loss: 100, mtu: () => 1400 } }
+    const sacked = await transfer(flow)
+    const without = await transfer({ ...flow, tcp: { sack: false, timestamps: false } })
+    for (const { info } of [sacked, without]) t.ok(info.pathMtu > 1376 && info.pathMtu <= 1400, `${info.pathMtu}`)
+    t.ok(without.took < sacked.took * 1.33, `${without.took} µs, with SACK ${sacked.took}`)
+  }
+})
+
 t.test('a path that becomes narrow in the middle of a transfer, and wide again', async (t) => {
   const mtu = (now: number) => (now > seconds(2) && now < seconds(4) ? 1300 : 1500)
   const { info, took } = await transfer({ octets: 3_000_000, forth: { rate: 500_000, delay: ms(10), mtu } })
