@@ -1,4 +1,5 @@
 /** What a router is made of: the YAML file of `netstrata router`, and what it comes to. */
+import { isAbsolute } from 'node:path'
 import { z } from 'zod'
 import type { AdvertiseOptions, GroupRoute } from '../../src/index.ts'
 import { parseAddress } from '../../src/kernel/address.ts'
@@ -57,6 +58,8 @@ export interface RouterFixture {
   readonly clampMss: boolean
   readonly reversePath: ReversePath
   readonly hosts: Readonly<Record<string, string>>
+  /** The file in which leases of DHCP outlive the process; undefined: the place is left to whoever starts the router. */
+  readonly leases: string | undefined
 }
 
 /** Whether the way back to a packet's source has to be a link at all, or the one it came in by (RFC 3704). */
@@ -86,6 +89,7 @@ export interface RouterFile {
   readonly reversePath: ReversePath
   readonly faults: boolean
   readonly hosts: Readonly<Record<string, string>>
+  readonly leases?: string | undefined
 }
 
 /** A link as the file has it. */
@@ -152,6 +156,13 @@ const schema: z.ZodType<RouterFile> = z
       .describe('drop what comes from where no link leads (loose), or this link does not lead (strict): RFC 3704'),
     faults: z.boolean().default(false).describe('`netstrata link` may make every link worse; it costs offload'),
     hosts: z.record(z.string(), addressField).default({}).describe('names for `netstrata ping @NAME HOST`'),
+    leases: z
+      .string()
+      .refine((path) => isAbsolute(path), "a path from the root, such as '/var/lib/netstrata/edge.leases'")
+      .optional()
+      .describe(
+        'the file in which leases of DHCP are kept; default: NAME.leases in $STATE_DIRECTORY, where there is one',
+      ),
   })
   .meta({ title: 'The configuration of netstrata router' })
 
@@ -169,7 +180,7 @@ export function readRouterConfig(path: string): RouterConfig {
 export function configOf(file: RouterFile): RouterConfig {
   const { name, links, clampMss, reversePath, faults, hosts } = file
   return {
-    fixture: { name, ipv6: file.ipv6 ?? usesIpv6(file), clampMss, reversePath, hosts },
+    fixture: { name, ipv6: file.ipv6 ?? usesIpv6(file), clampMss, reversePath, hosts, leases: file.leases },
     state: {
       links: linksOf(links).map((entry) => {
         const { link: text, advertise } = links[entry.name] as FileLink

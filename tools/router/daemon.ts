@@ -1,9 +1,11 @@
 /** The daemon around a router: reads its file again when told to, and remembers how that went. */
+import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
 import { CommandError, EXIT } from '../exit.ts'
 import { type RouterConfig, type RouterFixture, readRouterConfig } from './config.ts'
 import { type FaultRequest, Faults } from './faults.ts'
+import { LeaseBook } from './lease-book.ts'
 import { describeStep, type Step } from './plan.ts'
 import { Router } from './router.ts'
 
@@ -40,9 +42,13 @@ export class Daemon implements AsyncDisposable {
 
   /** @throws CommandError exit 3 — the file is wrong. ReloadError — a part of it could not be had. */
   static async start(path: string, log: Logger, config: RouterConfig = readRouterConfig(path)): Promise<Daemon> {
-    const router = await Router.start(config)
+    const { fixture, state } = config
+    const book = new LeaseBook(leasesPath(fixture), (problem) => log.error({ reason: problem }, 'leases of DHCP'))
+    const router = await Router.start(config, book)
+    if (book.path === undefined && state.services.some(({ kind }) => kind === 'DHCP server'))
+      log.warn("leases of DHCP end with this process: give the file a 'leases'")
     const daemon = new Daemon(router, path, log)
-    log.info({ node: router.node.name, links: config.state.links.map(({ name }) => name) }, 'forwarding')
+    log.info({ node: router.node.name, links: state.links.map(({ name }) => name) }, 'forwarding')
     return daemon
   }
 
@@ -93,6 +99,12 @@ export class Daemon implements AsyncDisposable {
       return { steps: [], error: error instanceof Error ? error.message : String(error) }
     }
   }
+}
+
+/** What the file says, or else a place that the service manager has made for it (systemd.exec(5), StateDirectory=). */
+function leasesPath({ name, leases }: RouterFixture): string | undefined {
+  const [folder] = (process.env.STATE_DIRECTORY ?? '').split(':')
+  return leases ?? (folder ? join(folder, `${name}.leases`) : undefined)
 }
 
 /** Names of what only a restart changes. */

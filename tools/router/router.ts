@@ -33,6 +33,7 @@ import {
   type RouterRoute,
   type RouterState,
 } from './config.ts'
+import { LeaseBook } from './lease-book.ts'
 import { takeRulesStep } from './packet-rules.ts'
 import { planned, type Step } from './plan.ts'
 import { type RouterService, type RunningService, serviceBlueprint, serviceName } from './services.ts'
@@ -57,8 +58,7 @@ export class Router implements AsyncDisposable {
   private readonly advertised: Map<string, AdvertiseOptions>
   private readonly running = new Map<string, Running>()
   private readonly services = new Map<string, Part<RunningService>>()
-  /** What servers of DHCP have given away, for those that come after them. */
-  private readonly leases = new Map<string, readonly LeaseEntry[]>()
+  private readonly leases: LeaseBook
   private current: RouterState = NOTHING
   /** One reload at a time. */
   private work: Promise<unknown> = Promise.resolve()
@@ -68,15 +68,20 @@ export class Router implements AsyncDisposable {
     network: NetworkService,
     fixture: RouterFixture,
     advertised: Map<string, AdvertiseOptions>,
+    leases: LeaseBook,
   ) {
     this.advertised = advertised
+    this.leases = leases
     this.node = node
     this.network = network
     this.fixture = fixture
   }
 
-  /** @throws ReloadError — a part of the configuration could not be had; nothing is left behind. */
-  static async start({ fixture, state }: RouterConfig): Promise<Router> {
+  /**
+   * @param leases what servers of DHCP give away is written there; by default it ends with the router.
+   * @throws ReloadError — a part of the configuration could not be had; nothing is left behind.
+   */
+  static async start({ fixture, state }: RouterConfig, leases: LeaseBook = new LeaseBook()): Promise<Router> {
     const { name, clampMss, hosts } = fixture
     const reversePath = fixture.reversePath === 'off' ? false : fixture.reversePath
     const options = { forwarding: true, clampMss, reversePath } as const
@@ -88,7 +93,7 @@ export class Router implements AsyncDisposable {
       return sockets(tcp(), udp())(network, env)
     }
     const node = await boot(blueprint, name, { hosts })
-    const router = new Router(node, network as NetworkService, fixture, advertised)
+    const router = new Router(node, network as NetworkService, fixture, advertised, leases)
     try {
       await router.reload(state)
     } catch (error) {
@@ -146,6 +151,7 @@ export class Router implements AsyncDisposable {
       await Promise.all([...this.services.values()].map((part) => part.close()))
     } finally {
       await this.node.close()
+      await this.leases.settled()
     }
   }
 
@@ -202,7 +208,8 @@ export class Router implements AsyncDisposable {
 
   private async addService(service: RouterService): Promise<void> {
     const name = serviceName(service)
-    const part = await this.node.attach(name, serviceBlueprint(service, this.node.top, this.leases.get(name) ?? []))
+    if (service.kind === 'DHCP server') await this.leases.ready()
+    const part = await this.node.attach(name, serviceBlueprint(service, this.node.top, this.leases))
     this.services.set(name, part)
   }
 
@@ -210,10 +217,7 @@ export class Router implements AsyncDisposable {
     const name = serviceName(service)
     const part = this.services.get(name)
     this.services.delete(name)
-    if (part === undefined) return
-    // Who has an address keeps it.
-    if (part.top.leases !== undefined) this.leases.set(name, part.top.leases())
-    await part.close()
+    await part?.close()
   }
 }
 

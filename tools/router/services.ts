@@ -12,6 +12,7 @@ import {
 } from '../../src/index.ts'
 import { babelOptions, type FileBabel } from './babel.ts'
 import { type FileDhcp, type FileDhcpServer, serverOptions } from './dhcp.ts'
+import type { LeaseBook } from './lease-book.ts'
 import { type FileRip, ripOptions } from './rip.ts'
 
 /** A service that is to run. */
@@ -46,12 +47,8 @@ export function linksOfService(service: RouterService): readonly string[] {
 /** Whether it sees by itself which links there are, and which addresses they have: a routing protocol does. */
 export const followsLinks = (service: RouterService): boolean => !('link' in service)
 
-/** @param leases what a server of DHCP before it has given away. */
-export function serviceBlueprint(
-  service: RouterService,
-  sockets: Sockets,
-  leases: readonly LeaseEntry[],
-): Blueprint<RunningService> {
+/** @param book what servers of DHCP before it have given away; it is ready. */
+export function serviceBlueprint(service: RouterService, sockets: Sockets, book: LeaseBook): Blueprint<RunningService> {
   return (env) => {
     if (service.kind === 'Babel') return { babel: babel(babelOptions(service.babel))(sockets, env).babel }
     if (service.kind === 'RIP') return { rip: rip(ripOptions(service.rip))(sockets, env).rip }
@@ -59,7 +56,18 @@ export function serviceBlueprint(
       dhcpClient({ link: service.link })(sockets, env)
       return {}
     }
-    const { dhcp } = dhcpServer({ ...serverOptions(service.server), link: service.link, leases })(sockets, env)
-    return { leases: () => dhcp.leases() }
+    const { link, server } = service
+    const leases = book.of(link, env.clock.now())
+    const store = { save: (lease: LeaseEntry) => book.save(link, lease, env.clock.now()) }
+    // Without a file there is nothing to wait for.
+    const kept = book.path === undefined ? {} : { store }
+    let given = (): LeaseEntry[] => []
+    // When the server has ended: what it gave away is for the one after it.
+    env.defer(() => {
+      for (const lease of given()) book.put(link, lease, env.clock.now())
+    })
+    const { dhcp } = dhcpServer({ ...serverOptions(server), link, leases, ...kept })(sockets, env)
+    given = () => dhcp.leases()
+    return { leases: given }
   }
 }

@@ -32,7 +32,7 @@ routes:
 clampMss: true
 reversePath: strict
 `)
-  t.same(fixture, { name: 'edge', ipv6: false, clampMss: true, reversePath: 'strict', hosts: {} })
+  t.same(fixture, { name: 'edge', ipv6: false, clampMss: true, reversePath: 'strict', hosts: {}, leases: undefined })
   t.same(planned({ links: [], routes: [], services: [] }, state).map(describeStep), [
     '+ link lan: udp:7000',
     '+ link ser: ppp:/dev/ttyS0,user=edge,secret=…,default',
@@ -64,6 +64,7 @@ t.test('contradictions are told where they show, all at once', async (t) => {
     [LINKS.replace('10.0.2.1', '10.0.1.1'), /:3:\d+: links\.b\.addresses\.0: 10\.0\.1\.1 is on the link 'a', too/],
     [LINKS.replace('10.0.2.1/24', '10.0.1.9/28'), /10\.0\.1\.0\/28 overlaps 10\.0\.1\.0\/24 of the link 'a'/],
     [LINKS.replace('10.0.2.1/24', '10.0.2.0/24'), /10\.0\.2\.0\/24 is not one station's address/],
+    [`${LINKS}leases: here`, /:4:9: leases: a path from the root/],
     [`${LINKS}gateway: 10.0.3.1`, /:4:10: gateway: 10\.0\.3\.1 is on no network of any link/],
     [`${LINKS}gateway: 10.0.1.1`, /gateway: 10\.0\.1\.1 is this router itself/],
     [`${LINKS}routes: [{ prefix: 10.9.0.0/16 }]`, /routes\.0: a route needs `via`/],

@@ -123,7 +123,7 @@ function seen(router: Router) {
 }
 
 t.test('a router after a reload is as one that began so', async (t) => {
-  const fixture = { name: 'R', ipv6: true, clampMss: false, reversePath: 'off', hosts: {} } as const
+  const fixture = { name: 'R', ipv6: true, clampMss: false, reversePath: 'off', hosts: {}, leases: undefined } as const
   const check = fc.asyncProperty(states(), states(), async (old, wanted) => {
     await using reloaded = await Router.start({ fixture, state: old })
     await using fresh = await Router.start({ fixture, state: wanted })
@@ -138,7 +138,7 @@ t.test('a router after a reload is as one that began so', async (t) => {
 })
 
 t.test('a link that cannot be had leaves the router as it was', async (t) => {
-  const fixture = { name: 'R', ipv6: true, clampMss: false, reversePath: 'off', hosts: {} } as const
+  const fixture = { name: 'R', ipv6: true, clampMss: false, reversePath: 'off', hosts: {}, leases: undefined } as const
   const state = withMtu(1400)
   await using router = await Router.start({ fixture, state })
   const before = seen(router)
