@@ -77,7 +77,7 @@ const FCS_OCTETS: Readonly<Record<FcsKind, number>> = { none: 0, fcs16: 2, fcs32
 /** In SMACK, the bit of the first octet that says that there is a CRC. */
 const SMACK_BIT = 0x80
 /** With every octet escaped, a frame still fits a packet. */
-const LONGEST = 32_000
+export const MAX_FRAME_OCTETS = 32_000
 
 const REASONS: Reasons<FramingDrop> = {
   aborted: 'RFC 1662 §4.3',
@@ -124,8 +124,8 @@ class FramedService implements Framing, User<undefined>, FrameSink {
     this.kind = transparency
     this.smack = fcs === 'smack' || fcs === 'smackReceived'
     this.fcsOctets = this.smack ? 0 : FCS_OCTETS[fcs]
-    this.longest = integer('longest', options.longest, 1, LONGEST)
-    this.shortest = integer('shortest', options.shortest ?? 1, 1, LONGEST)
+    this.longest = integer('longest', options.longest, 1, MAX_FRAME_OCTETS)
+    this.shortest = integer('shortest', options.shortest ?? 1, 1, MAX_FRAME_OCTETS)
     this.plain = encoderOf(transparency)
     this.encoder = this.plain
     this.decoder = below.medium === 'octets' ? decoderOf(transparency, env, this.limit, this) : null
@@ -166,7 +166,7 @@ class FramedService implements Framing, User<undefined>, FrameSink {
   }
 
   setLongest(longest: number): void {
-    this.longest = integer('longest', longest, 1, LONGEST)
+    this.longest = integer('longest', longest, 1, MAX_FRAME_OCTETS)
     if (this.decoder !== null) this.decoder.limit = this.limit
   }
 

@@ -21,7 +21,7 @@ import type { Layer, LinkState, User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { Timer } from '../../../src/kernel/timers.ts'
 import type { PhysicalService } from '../../physical/service.ts'
-import { type FcsKind, type Framing, framing, type TransparencyKind } from '../framing/framing.ts'
+import { type FcsKind, type Framing, framing, MAX_FRAME_OCTETS, type TransparencyKind } from '../framing/framing.ts'
 import { ETHERTYPE, type LinkAddress, LinkAddressing, type LinkOffload, type LinkService } from '../service.ts'
 import { Frame, type FrameType, type Modulus, pullControl } from './abm/control.ts'
 import type { AbmEvent } from './abm/event.ts'
@@ -106,7 +106,8 @@ class Lapb implements LinkService, User<undefined>, ConnectionOwner, ConnectionU
     this.frames = framing(below, env, {
       name: 'lapb-frames',
       encapsulation: encapsulationOf(modulus, fcs),
-      longest: n1 + 1 + CONTROL_OCTETS,
+      // Of a frame longer than N1 permits the peer is told (FRMR Y), unless it is far longer.
+      longest: Math.min(2 * n1 + 1 + CONTROL_OCTETS, MAX_FRAME_OCTETS),
       shortest: 2,
       fcs,
       transparency,

@@ -53,6 +53,45 @@ t.test('the frames of a set-up, and of a packet', async (t) => {
   await sim.close()
 })
 
+/** What stands between the flags. */
+function unescaped(octets: Uint8Array): number[] {
+  const out: number[] = []
+  for (let at = 1; at < octets.length - 1; at++)
+    out.push(octets[at] === 0x7d ? (octets[++at] as number) ^ 0x20 : (octets[at] as number))
+  return out
+}
+
+t.test('I frames of every length up to N1 and beyond', async (t) => {
+  const n1 = 60
+  for (const medium of ['frames', 'octets'] as const) {
+    const { sim, link, sent, arrive } = stationOver(medium, lapb({ role: 'dte', fcs: 'none', n1, protocols: false }))
+    const frame = (...octets: number[]): void =>
+      arrive(medium === 'frames' ? Uint8Array.from(octets) : Uint8Array.of(0x7e, ...octets, 0x7e))
+    const got: number[] = []
+    link.boundary.attach({
+      receive(packet) {
+        got.push(packet.length)
+        packet.release()
+      },
+    })
+    await sim.run(ms(1))
+    frame(0x01, 0x73)
+    for (let octets = 0; octets <= n1; octets++) frame(0x03, (octets & 127) << 1, 0, ...new Array(octets).fill(1))
+    t.strictSame(got, [...Array(n1 + 1).keys()])
+    for (let octets = n1 + 1; octets <= 2 * n1; octets++) {
+      frame(0x03, 0x7f)
+      sent.length = 0
+      frame(0x03, 0, 0, ...new Array(octets).fill(1))
+      const [reply = new Uint8Array(0)] = sent
+      const [address, control, , , , , cause] = medium === 'frames' ? reply : unescaped(reply)
+      t.strictSame([address, control, cause], [0x03, 0x87, 4], `${octets}: FRMR Y`)
+    }
+    frame(0x03, 0, 0, ...new Array(2 * n1 + 1).fill(1))
+    t.equal(linkDrops(link).tooLong, n1, 'what is longer still is the framing’s to drop')
+    await sim.close()
+  }
+})
+
 t.test('every reason to drop that is the layer’s own', async (t) => {
   const { sim, link, arrive } = stationOver('frames', lapb({ role: 'dte', fcs: 'none' }))
   await sim.run(ms(1))
