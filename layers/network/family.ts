@@ -106,7 +106,7 @@ export interface Family {
 
 /** The translation of a family; for what it tells see `NetworkControl`. */
 export interface Translator {
-  /** Sessions end. @param settings null: none. */
+  /** Sessions go on as far as that allows; all end when the link is another. @param settings null: none. */
   set(settings: NatSettings | null): void
   entries(): readonly TranslationEntry[]
   status(): TranslationStatus | undefined

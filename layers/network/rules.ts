@@ -16,7 +16,7 @@ export interface NetworkRules {
    */
   setPolicy(policy: PolicyOptions | null): void
   /**
-   * The sessions there are end.
+   * Sessions go on, with their ports outside, as far as what is said now allows; all end when the link is another.
    * @param nat null: none. @throws TypeError ERR_INVALID_ARG_VALUE, RangeError — as `ipv4`; or the node forwards no IPv4.
    */
   setTranslation(nat: NatOptions | null): void

@@ -179,14 +179,15 @@ export class Input implements LocalReceiver {
     this.deliver(packet, port, w1)
   }
 
-  /** Sends a copy by each link that a group goes on to. */
+  /** Sends a copy by each link that a group goes on to, as far as the policy lets it. */
   private relay(packet: Packet, port: Ipv4Port, group: IpAddress, source: number, groups: GroupRoutes): void {
-    const { view, start } = packet
-    const w2 = view.getInt32(start + 8)
-    if (w2 >>> 24 <= 1 || staysOnLink(group.w3) || !this.addresses.isForeign(source)) return
+    const { filter } = this.rules
+    const ttl = header.ttl(packet.view, packet.start)
+    if (ttl <= 1 || staysOnLink(group.w3) || !this.addresses.isForeign(source)) return
     for (const link of groups.onwards(group, this.sender.setIpv4(source), port.port.index)) {
       const copy = packet.copy(packet.start - packet.base, packet.limit - packet.end)
-      this.output.relay(copy, link, header.decrementTtl(w2))
+      if (filter !== null && !filter.passes('forward', copy, port.port.index, link, false)) continue
+      this.output.relay(copy, link, header.decrementTtl(copy.view.getInt32(copy.start + 8)))
     }
   }
 

@@ -13,12 +13,17 @@ import { type Assembler, Nat } from './nat.ts'
 import type { Ipv4Port } from './port.ts'
 import type { Ipv4Boundary } from './reasons.ts'
 
+interface Running {
+  readonly settings: NatSettings
+  readonly table: NatTable
+  readonly drive: Drive
+  readonly nat: Nat
+}
+
 export class Translation implements Translator {
   /** Null while nothing is translated. */
   nat: Nat | null = null
-  private settings: NatSettings | null = null
-  private table: NatTable | null = null
-  private drive: Drive | null = null
+  private running: Running | null = null
   /** Outside; 0 for none. */
   private address = 0
   private readonly env: Env
@@ -45,20 +50,22 @@ export class Translation implements Translator {
   }
 
   set(settings: NatSettings | null): void {
-    this.drive?.stop()
-    this.settings = settings
-    this.nat = null
-    this.table = null
-    this.drive = null
-    if (settings !== null) this.begin(settings)
+    const { running: old, address } = this
+    old?.drive.stop()
+    const next = settings === null ? null : this.begin(settings)
+    this.running = next
+    this.nat = next?.nat ?? null
     this.bind()
     this.addressesChanged()
+    if (old === null || next === null || old.settings.link !== next.settings.link || address !== this.address) return
+    next.table.adopt(old.table, (inside) => next.nat.hides(inside) || this.addresses.isAssigned(inside))
+    next.drive.arm()
   }
 
   /** Links have come or gone. */
   bind(): void {
     for (const port of this.ports) {
-      if (port !== undefined) port.nat = port.port.name === this.settings?.link ? this.nat : null
+      if (port !== undefined) port.nat = port.port.name === this.running?.settings.link ? this.nat : null
     }
   }
 
@@ -75,8 +82,8 @@ export class Translation implements Translator {
   }
 
   status(): TranslationStatus | undefined {
-    const { table, settings } = this
-    if (table === null || settings === null) return undefined
+    if (this.running === null) return undefined
+    const { table, settings } = this.running
     const sessions = { tcp: 0, udp: 0, icmp: 0 }
     let ports = 0
     for (const mapping of table.entries()) {
@@ -89,9 +96,9 @@ export class Translation implements Translator {
 
   sessions(limit: number, host: IpAddress | undefined): readonly TranslationSession[] {
     const found: TranslationSession[] = []
-    if (this.table === null || limit <= 0 || host?.isIpv4 === false) return found
+    if (this.running === null || limit <= 0 || host?.isIpv4 === false) return found
     const now = this.env.clock.now()
-    for (const { remote, remotePort, until } of this.table.all()) {
+    for (const { remote, remotePort, until } of this.running.table.all()) {
       const { protocol, insideAddress, insidePort, outsidePort } = remote.mapping
       const address = formatIpv4(remote.address)
       if (host !== undefined && host.w3 !== insideAddress && host.w3 !== remote.address) continue
@@ -108,14 +115,15 @@ export class Translation implements Translator {
   }
 
   close(): void {
-    this.drive?.stop()
+    this.running?.drive.stop()
   }
 
-  private begin(settings: NatSettings): void {
+  private begin(settings: NatSettings): Running {
     const { boundary, env, addresses, assembler } = this
-    this.table = new NatTable(settings, this.random)
-    this.drive = new Drive(this.table, env.timers, { pump: () => {} })
-    this.nat = new Nat(boundary, env.clock, addresses, settings, this.table, this.drive, assembler)
+    const table = new NatTable(settings, this.random)
+    const drive = new Drive(table, env.timers, { pump: () => {} })
+    const nat = new Nat(boundary, env.clock, addresses, settings, table, drive, assembler)
+    return { settings, table, drive, nat }
   }
 }
 

@@ -167,13 +167,15 @@ export class Input implements LocalReceiver {
     this.deliver(packet, port, false)
   }
 
-  /** Sends a copy by each link that a group goes on to. */
+  /** Sends a copy by each link that a group goes on to, as far as the policy lets it. */
   private relay(packet: Packet, port: Ipv6Port, groups: GroupRoutes): void {
     const { source, destination } = this
+    const { filter } = this.rules
     if (header.hopLimit(packet.view, packet.start) <= 1 || staysOnLink(destination)) return
     if (isLinkLocal(source) || isUnspecified(source) || !this.addresses.isForeign(source)) return
     for (const link of groups.onwards(destination, source, port.port.index)) {
       const copy = packet.copy(packet.start - packet.base, packet.limit - packet.end)
+      if (filter !== null && !filter.passes('forward', copy, port.port.index, link)) continue
       this.output.relay(copy, link, port.port.index)
     }
   }

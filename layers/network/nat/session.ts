@@ -49,7 +49,7 @@ export class Session {
   readonly remote: Remote
   readonly remotePort: number
   /** TCP's only. */
-  readonly connection: Connection | null
+  connection: Connection | null
   until: Instant = 0
   /** The list whose time it has, and its place there. */
   list: IdleList | null = null
@@ -67,7 +67,7 @@ export class Session {
 
 /** Sessions that end when they have been idle for the same time: the first to end is always the first in the list. */
 export class IdleList {
-  private readonly time: Duration
+  readonly time: Duration
   private first: Session | null = null
   private last: Session | null = null
 

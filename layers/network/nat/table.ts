@@ -101,6 +101,30 @@ export class NatTable implements Timed {
   }
 
   /**
+   * Takes over the sessions of another table as far as the settings of this one, which is new, allow: with the port outside that
+   * they have, or not at all. Where there is no room for all, those go on that would last longest, and were used last.
+   * @param isInside whether an address that was inside still is.
+   */
+  adopt(old: NatTable, isInside: (address: number) => boolean): void {
+    for (const [to, from] of [
+      [this.tcp, old.tcp],
+      [this.udp, old.udp],
+      [this.transitory, old.transitory],
+      [this.icmp, old.icmp],
+    ] as const) {
+      const kept: Session[] = []
+      for (let was = from.newest; was !== null; was = was.before) {
+        if (!isInside(was.remote.mapping.insideAddress)) continue
+        const session = this.resume(was)
+        if (session === null) continue
+        session.until = was.until - from.time
+        kept.push(session)
+      }
+      for (const session of kept.reverse()) to.refresh(session, session.until)
+    }
+  }
+
+  /**
    * A packet from inside to a remote port.
    * @param segment what it says of its connection; of TCP alone. @returns the port outside that it gets, or FULL.
    */
@@ -201,8 +225,7 @@ export class NatTable implements Timed {
     remoteAddress: number,
     remotePort: number,
   ): Session | null {
-    const ofHost = this.perHost.get(address) ?? 0
-    if (this.count >= this.maxSessions || ofHost >= this.maxPerHost) return null
+    if (!this.hasRoom(address)) return null
     const mapping = known ?? this.map(protocol, address, port)
     if (mapping === null) return null
     const remote = this.remote(mapping, remoteAddress) ?? this.meet(mapping, remoteAddress)
@@ -213,7 +236,30 @@ export class NatTable implements Timed {
     remote.sessions++
     mapping.sessions++
     this.count++
-    this.perHost.set(address, ofHost + 1)
+    this.perHost.set(address, this.sessionsOf(address) + 1)
+    return session
+  }
+
+  private hasRoom(address: number): boolean {
+    return this.count < this.maxSessions && this.sessionsOf(address) < this.maxPerHost
+  }
+
+  private sessionsOf(address: number): number {
+    return this.perHost.get(address) ?? 0
+  }
+
+  /** Begins what was a session of another table, with its port outside; null where that cannot be. */
+  private resume({ remote, remotePort, connection }: Session): Session | null {
+    const { protocol, insideAddress, insidePort, outsidePort } = remote.mapping
+    if (!this.hasRoom(insideAddress)) return null
+    let mapping = this.mappingInside(protocol, insideAddress, insidePort)
+    if (mapping === null) {
+      if (!this.portsOf(protocol).take(outsidePort)) return null
+      mapping = this.enter(new Mapping(protocol, insideAddress, insidePort, outsidePort, false))
+    }
+    if (mapping.outsidePort !== outsidePort) return null
+    const session = this.begin(mapping, protocol, insideAddress, insidePort, remote.address, remotePort)
+    if (session !== null) session.connection = connection
     return session
   }
 
@@ -237,7 +283,7 @@ export class NatTable implements Timed {
       this.remotes[met] = without(this.remotes[met] as Remote, remote)
     }
     this.count--
-    const ofHost = (this.perHost.get(insideAddress) ?? 1) - 1
+    const ofHost = this.sessionsOf(insideAddress) - 1
     if (ofHost === 0) this.perHost.delete(insideAddress)
     else this.perHost.set(insideAddress, ofHost)
     if (--mapping.sessions > 0 || mapping.permanent) return

@@ -117,7 +117,7 @@ t.test('a policy by links holds for links that come later', async (t) => {
   t.ok(await asks())
 })
 
-t.test('sessions of translation outlive another policy, and end with another translation', async (t) => {
+t.test('sessions of translation outlive another policy, and other settings that allow them', async (t) => {
   const on = world({ nat: { link: 'wan', inside: ['192.168.0.0/24'] } })
   const { rules, control, inside, outside, sim } = on
   const asks = asker(on, 5000)
@@ -158,11 +158,21 @@ t.test('sessions of translation outlive another policy, and end with another tra
   t.equal(control.translationSessions(10).length, 2)
 
   rules.setPolicy(null)
-  rules.setTranslation({ link: 'wan', inside: ['192.168.0.0/24'], maxSessions: 7 })
-  t.match(control.translation(), { ports: 0, maxSessions: 7, address: '203.0.113.1' })
-  t.ok(await asks(), 'the new one works at once')
+  const forwards = [{ protocol: 'tcp' as const, port: 8080, to: '192.168.0.2:22' }]
+  rules.setTranslation({ link: 'wan', inside: ['192.168.0.0/16'], maxSessions: 70, forwards })
+  t.match(control.translation(), { ports: 3, maxSessions: 70, address: '203.0.113.1' })
+  client.write('three ')
+  await sim.run(seconds(1))
+  t.equal(echoed, 'one two three ', 'a connection goes on')
+  t.ok(await asks())
   t.throws(() => rules.setTranslation({ link: '' }), { code: 'ERR_INVALID_ARG_VALUE' })
-  t.equal(control.translation()?.ports, 1, 'a wrong one changes nothing')
+  t.equal(control.translation()?.ports, 3, 'a wrong one changes nothing')
+  rules.setTranslation({ link: 'wan', inside: ['10.0.0.0/8'] })
+  t.equal(control.translation()?.ports, 0, 'who is not inside any more is forgotten')
+  rules.setTranslation({ link: 'wan' })
+  t.ok(await asks())
+  rules.setTranslation({ link: 'lan' })
+  t.match(control.translation(), { ports: 0, address: '192.168.0.1' })
   rules.setTranslation(null)
   t.equal(control.translation(), undefined)
   on.asked.length = 0
@@ -186,6 +196,68 @@ t.test('translation is for nodes that forward IPv4', async (t) => {
   })
   t.doesNotThrow(() => node.top.rules.setTranslation(null))
   t.throws(() => node.top.rules.setGroups([{ group: 'ff15::1', from: 'a', to: ['b'] }]), /family/)
+})
+
+t.test('groups are sent on as far as the policy lets them', async (t) => {
+  const sim = new Simulation({ seed: 4 })
+  const ends = [cable(), cable(), cable()] as const
+  const [from, a, b] = ends.map(([, end]) => end)
+  const links = Object.fromEntries(
+    ['from', 'a', 'b'].map((name, i) => [name, stack((ends[i] ?? ends[0])[0], ethernet())]),
+  )
+  const router = sim.boot(
+    'R',
+    stack(
+      beside(links),
+      ip(
+        ipv4({ forwarding: true, addresses: { from: '10.0.0.254/24', a: '10.1.0.254/24', b: '10.2.0.254/24' } }),
+        ipv6({ forwarding: true, addresses: { from: 'fd00::fe/64', a: 'fd01::fe/64', b: 'fd02::fe/64' } }),
+      ),
+    ),
+  )
+  const { rules } = router.top
+  rules.setGroups(['239.1.2.3', 'ff15::7'].map((group) => ({ group, from: 'from', to: ['a', 'b'] })))
+  const [sender, ...hosts] = [from, a, b].map((end, n) =>
+    sim.boot(
+      `H${n}`,
+      stack(
+        end ?? ends[0][1],
+        ethernet(),
+        ip(ipv4({ address: `10.${n}.0.1/24` }), ipv6({ address: `fd0${n}::1/64` })),
+        sockets(tcp(), udp()),
+      ),
+    ),
+  )
+  await sim.run(seconds(4))
+  for (const [type, group, port] of [
+    ['udp4', '239.1.2.3', 5004],
+    ['udp6', 'ff15::7', 5006],
+  ] as const) {
+    const got: string[] = []
+    for (const [i, host] of hosts.entries()) {
+      const socket = host.dgram.createSocket(type).bind(port)
+      await sim.run(1)
+      socket.addMembership(group)
+      socket.on('message', () => got.push('ab'[i] ?? ''))
+    }
+    const sent = sender?.dgram.createSocket(type).bind(port)
+    await sim.run(1)
+    sent?.setMulticastTTL(5)
+    const sends = async () => {
+      got.length = 0
+      sent?.send('x', port, group)
+      await sim.run(seconds(1))
+      return got.join('')
+    }
+    rules.setPolicy(null)
+    t.equal(await sends(), 'ab', type)
+    rules.setPolicy({ rules: [{ in: 'from', out: 'b', destination: group, action: 'deny' }] })
+    t.equal(await sends(), 'a', type)
+    rules.setPolicy({ rules: [{ hook: 'forward', action: 'rewrite', rewrite: { dscp: 10 } }], default: 'allow' })
+    t.equal(await sends(), 'ab', 'rewritten, with a right checksum')
+    rules.setPolicy({ rules: [], default: 'deny' })
+    t.equal(await sends(), '', type)
+  }
 })
 
 t.test('groups that are routed before and after are not left meanwhile', async (t) => {

@@ -1,0 +1,134 @@
+/** A table that takes over the sessions of another: settings change, connections go on. */
+import assert from 'node:assert'
+import fc from 'fast-check'
+import t from 'tap'
+import { type NatOptions, natSettings } from '../../../../layers/network/nat/options.ts'
+import { Segment } from '../../../../layers/network/nat/segment.ts'
+import { NatTable } from '../../../../layers/network/nat/table.ts'
+import { seconds } from '../../../../src/kernel/clock.ts'
+import { SeededRandom } from '../../../../src/kernel/random.ts'
+import { holds } from '../../../property.ts'
+
+const [ICMP, TCP, UDP] = [1, 6, 17] as const
+const INSIDE = 0xc0a8_0000 | 0
+const SERVER = 0xc633_6400 | 0
+const [SYN, ACK] = [2, 16] as const
+
+const table = (options: Partial<NatOptions> = {}) =>
+  new NatTable(natSettings({ link: 'wan', ...options }), new SeededRandom([1, 2, 3, 4]))
+
+const segment = (flags: number) => Object.assign(new Segment(), { flags })
+
+const always = () => true
+
+/** Every session as text, with the port outside that it has. */
+const seen = (of: NatTable): string[] =>
+  [...of.all()].map(({ remote: { mapping, address }, remotePort }) => {
+    const { protocol, insideAddress, insidePort, outsidePort } = mapping
+    return `${protocol} ${insideAddress & 255}:${insidePort} as ${outsidePort} to ${address & 255}:${remotePort}`
+  })
+
+t.test('sessions keep their ports, their age and the state of their connection', async (t) => {
+  const old = table()
+  old.outbound(UDP, INSIDE + 2, 5000, SERVER, 53, segment(0), 0)
+  const other = old.outbound(UDP, INSIDE + 3, 5000, SERVER, 53, segment(0), seconds(100))
+  old.outbound(TCP, INSIDE + 2, 6000, SERVER, 80, segment(SYN), 0)
+  const mapping = old.mappingOutside(TCP, 6000)
+  if (mapping === null) throw new Error('no mapping')
+  old.admits(mapping, SERVER, 80, segment(SYN | ACK), seconds(1))
+  const next = table({
+    timeouts: { udp: seconds(200) },
+    forwards: [{ protocol: 'udp', port: 7000, to: '192.168.0.9' }],
+  })
+  next.adopt(old, always)
+  t.same(seen(next).sort(), seen(old).sort())
+  t.equal(next.deadline, seconds(200), 'counted from when it was used last')
+  next.expire(seconds(299))
+  t.equal(next.size, 2)
+  t.equal(next.outbound(UDP, INSIDE + 3, 5000, SERVER, 54, segment(0), seconds(299)), other)
+  next.outbound(TCP, INSIDE + 2, 6000, SERVER, 80, segment(ACK), seconds(300))
+  next.expire(seconds(300 + 7439))
+  t.same(seen(next), [`6 2:6000 as 6000 to 0:80`], 'an open connection is still open')
+  next.expire(seconds(300 + 7440))
+  t.equal(next.size, 0)
+  t.equal([...next.entries()].length, 1, 'the forward is left')
+})
+
+t.test('what the settings do not allow ends', async (t) => {
+  const old = table({ forwards: [{ protocol: 'tcp', port: 8080, to: '192.168.0.2:80' }] })
+  for (const [host, port] of [
+    [2, 5000],
+    [2, 5001],
+    [3, 5002],
+    [4, 5003],
+  ] as const) {
+    old.outbound(TCP, INSIDE + host, port, SERVER, 443, segment(SYN), 0)
+  }
+  old.outbound(TCP, INSIDE + 2, 80, SERVER, 9999, segment(SYN), 0)
+  const next = table({
+    reserved: [5000],
+    forwards: [{ protocol: 'tcp', port: 5001, to: '192.168.0.9:5001' }],
+  })
+  next.adopt(old, (address) => address !== INSIDE + 4)
+  t.same(seen(next).sort(), ['6 2:80 as 8080 to 0:9999', '6 3:5002 as 5002 to 0:443'], 'one outlives its forward')
+  const moved = table({ forwards: [{ protocol: 'tcp', port: 8081, to: '192.168.0.2:80' }] })
+  moved.adopt(old, always)
+  t.notOk(
+    seen(moved).some((text) => text.startsWith('6 2:80 ')),
+    'a port inside has one port outside',
+  )
+  const small = table({ maxSessions: 2 })
+  small.adopt(old, always)
+  t.equal(small.size, 2)
+})
+
+t.test('whatever went before, a table that has adopted is sound', async (t) => {
+  const use = fc.record({
+    protocol: fc.constantFrom(ICMP, TCP, UDP),
+    host: fc.integer({ min: 2, max: 5 }),
+    port: fc.integer({ min: 5000, max: 5005 }),
+    server: fc.nat(2),
+    at: fc.nat(60),
+  })
+  const options = fc.record({
+    maxSessions: fc.integer({ min: 1, max: 30 }),
+    reserved: fc.subarray([5000, 5001]),
+    forwards: fc.subarray([
+      { protocol: 'tcp' as const, port: 5002, to: '192.168.0.2:5002' },
+      { protocol: 'udp' as const, port: 5003, to: '192.168.0.4' },
+    ]),
+  })
+  holds(
+    t,
+    'as many as there is room for, as they were; and all ends',
+    fc.property(fc.array(use, { maxLength: 60 }), options, options, fc.nat(5), (uses, before, after, gone) => {
+      const old = table(before)
+      for (const { protocol, host, port, server, at } of uses.sort((a, b) => a.at - b.at))
+        old.outbound(protocol, INSIDE + host, port, SERVER + server, 80, segment(SYN), seconds(at))
+      const had = seen(old)
+      const next = table(after)
+      next.adopt(old, (address) => address !== INSIDE + gone)
+      const has = seen(next)
+      assert.ok(has.every((session) => had.includes(session)))
+      assert.equal(new Set(has).size, next.size)
+      assert.ok(next.size <= after.maxSessions)
+      for (const { remote, remotePort } of [...next.all()]) {
+        const { mapping, address } = remote
+        assert.equal(next.mappingOutside(mapping.protocol, mapping.outsidePort), mapping)
+        assert.ok(next.hasSession(mapping, address, remotePort))
+      }
+      let last = 0
+      while (next.size > 0) {
+        assert.ok(next.deadline >= last, 'in the order in which they end')
+        last = next.deadline
+        next.expire(last)
+      }
+      assert.equal([...next.entries()].length, after.forwards.length, 'no port is left taken')
+      const [again, fresh] = [next, table(after)].map((one) =>
+        [5000, 5001, 5002, 5003, 5004].map((port) => one.outbound(UDP, INSIDE + 9, port, SERVER, 1, segment(0), last)),
+      )
+      const isKept = (ports: number[] | undefined) => ports?.map((port, i) => port === 5000 + i)
+      assert.deepEqual(isKept(again), isKept(fresh))
+    }),
+  )
+})
