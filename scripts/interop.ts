@@ -20,7 +20,7 @@ const files = paths.flatMap((path) => (statSync(join(root, path)).isDirectory() 
 if (files.length === 0) throw new Error(`there are no tests in ${paths.join(' ')}`)
 
 /** Tests that measure, or that need a whole processor: one at a time. Most of the others wait for daemons, two at a time. */
-const ALONE = /(?:faults|hostile-floods|hostile-nmap|impaired-|iperf3|qemu|ax25-linux)/
+const ALONE = /(?:faults|hostile-floods|hostile-nmap|impaired-|iperf3|qemu|ax25-linux|direwolf)/
 
 const alone = files.filter((file) => ALONE.test(file))
 const together = files.filter((file) => !ALONE.test(file))
