@@ -21,8 +21,14 @@ import {
 import { natText } from '../../../tools/commands/nat.ts'
 import { sampleText } from '../../../tools/commands/policy.ts'
 import { ask } from '../../../tools/control/client.ts'
+import { nodeMethods } from '../../../tools/control/node-methods.ts'
+import { serveControl } from '../../../tools/control/server.ts'
 import { program } from '../../../tools/program.ts'
 import { type RouterState, readRouterConfig } from '../../../tools/router/config.ts'
+import { Daemon } from '../../../tools/router/daemon.ts'
+import { daemonLog } from '../../../tools/router/log.ts'
+import { routerMethods } from '../../../tools/router/methods.ts'
+import { routerMetrics } from '../../../tools/router/metrics.ts'
 import { describeStep, planned } from '../../../tools/router/plan.ts'
 import { ruleText } from '../../../tools/router/policy.ts'
 import { Router } from '../../../tools/router/router.ts'
@@ -289,19 +295,19 @@ t.test('the commands', async (t) => {
   const { inside, text } = await world(`${RULES}groups: [{ group: 239.1.2.3, from: wan, to: [lan] }]\n`)
   const file = join(commands.folder, 'held.yaml')
   writeFileSync(file, text)
-  const router = commands.start(['router', '--config', file, '--metrics', '0'])
-  await router.said(/"metrics"/)
+  await using daemon = await Daemon.start(file, daemonLog('silent', true))
+  const methods = nodeMethods(daemon.router.node)
+  const control = await serveControl('held', { ...methods, calls: { ...methods.calls, ...routerMethods(daemon) } })
   const socket = inside.dgram.createSocket('udp4').bind(5000)
   socket.send('hello', 9, '203.0.113.2')
   let echoed = ''
   const client = inside.net.connect(80, '203.0.113.2').on('data', (data: Buffer) => (echoed += data))
   client.write('hello')
   await comes(() => echoed === 'hello')
-  const [policy, denied, nat, groups] = await Promise.all([
+  const [policy, denied, nat] = await Promise.all([
     commands.run('policy', '@held'),
     commands.run('policy', 'test', '@held', '--from', '203.0.113.9', '--to', '192.168.0.2', '--json'),
     commands.run('nat', '@held'),
-    commands.run('groups', '@held'),
   ])
   t.match(policy, {
     ...{ code: 0, err: '' },
@@ -315,7 +321,7 @@ t.test('the commands', async (t) => {
     out: /^PROTOCOL +INSIDE +PORT +REMOTE +ENDS\n[\s\S]*udp +192\.168\.0\.2:5000 +5000 +203\.0\.113\.2:9 +in \d+ s\n/,
   })
   t.match(nat.out, /\nout of wan, as 203\.0\.113\.1\n2 of 65536 sessions \(1 tcp, 1 udp, 0 icmp\); 2 ports\n/)
-  t.match(groups, { code: 0, out: /^GROUP .*\n239\.1\.2\.3 +any +wan +lan +0\n$/ })
+  t.match(await ask('held', 'groups'), [{ group: '239.1.2.3', from: 'wan', to: ['lan'], packets: 0 }])
   const allowed = (await ask('held', 'policyTest', PACKET)) as SampleAnswer
   t.equal(
     sampleText(allowed),
@@ -330,8 +336,7 @@ t.test('the commands', async (t) => {
     natText({ ...few, drops: { natFull: 3 } }, undefined),
     /icmp\), 1 of them above; 2 ports\ndropped: natFull 3$/,
   )
-  const port = /"port":(\d+)/.exec(router.err)?.[1]
-  const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+  const metrics = await routerMetrics(daemon).metrics()
   t.match(metrics, /\nnetstrata_policy_packets_total\{rule="out",action="allow",family="ipv4"\} [1-9]/)
   t.match(metrics, /\nnetstrata_nat_sessions\{protocol="tcp"\} 1\n/)
   t.match(metrics, /\nnetstrata_nat_ports 2\n/)
@@ -343,7 +348,7 @@ t.test('the commands', async (t) => {
     await t.rejects(ask('held', method, params), { message: /says nothing of/ })
   client.destroy()
   socket.close()
-  t.match(await router.interrupt('SIGTERM'), { code: 0 })
+  await control.close()
 })
 
 t.test('packets without a running router', async (t) => {
