@@ -26,7 +26,8 @@ export class Tally {
   lines(): Line[] {
     const lines = new Map<string, Line>()
     for (const { name, reasons, drops } of this.boundaries) {
-      const layer = (name.split('/').at(-1) as string).replace(/#\d+$/, '')
+      // The framings of all links are one.
+      const layer = (name.split('/').at(-1) as string).replace(/#\d+$/, '').replace(/^(.+-frames|kiss)$/, 'framing')
       for (const [reason, rfc] of Object.entries(reasons)) {
         const key = `${layer} ${reason}`
         const count = (lines.get(key)?.count ?? 0) + (drops.get(reason) ?? 0)
