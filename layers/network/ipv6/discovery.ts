@@ -56,9 +56,9 @@ export const DISCOVERY_REASONS: Reasons<DiscoveryReason> = {
   /** An option of no length, longer than the message, or of the wrong length for its kind. */
   discoveryOption: 'RFC 4861 §4.6',
   /** What is asked or told of is no station's address. */
-  discoveryTarget: 'RFC 4861 §7.1',
+  discoveryTarget: 'RFC 4861 §7.1, §8.1',
   /** A source that must not send this, or not to this destination or with these options. */
-  discoverySource: 'RFC 4861 §6.1, §7.1',
+  discoverySource: 'RFC 4861 §6.1, §7.1, §8.1',
   /** The link address is missing, or that of no single station. */
   discoveryLinkAddress: 'RFC 4861 §7.2',
   /** Told to a group as if it had been asked for. */
@@ -75,8 +75,8 @@ export const DISCOVERY_REASONS: Reasons<DiscoveryReason> = {
   advertisementIgnored: 'RFC 4861 §6.2.7',
   /** A host looks for routers, and we are none here. */
   solicitationIgnored: 'RFC 4861 §6.2.6',
-  /** Routes are not changed by redirects. */
-  redirectIgnored: 'RFC 4861 §8.3',
+  /** From a router that does not forward what it is for, or not heeded here. */
+  redirectIgnored: 'RFC 4861 §8.1',
   /** Too many packets wait for a neighbour's answer. */
   neighbourQueueFull: 'RFC 4861 §7.2.2',
   discoveryClosed: '',
@@ -125,11 +125,13 @@ export interface DiscoveryOwner extends NeighbourOwner {
   /** The time of an address of `autoconfigured` is over: the owner removes it, and calls `renounce`. */
   expired(address: IpAddress): void
   /**
-   * A way that routers told of: the default route, an on-link prefix (`via` null), or a route of RFC 4191. One that is known is told
-   * again when its preference has changed.
+   * A way that routers told of: the default route, an on-link prefix (`via` null), a route of RFC 4191, or a redirect. One that is known
+   * is told again when its preference has changed.
    */
   learnRoute(prefix: IpAddress, length: number, via: IpAddress | null, preference: RouterPreference): void
   forgetRoute(prefix: IpAddress, length: number, via: IpAddress | null): void
+  /** Do packets to `destination` leave by this link, and by `router`? */
+  isFirstHop(destination: IpAddress, router: IpAddress): boolean
   /** Packets on this link may be this large: 1280 to the link's MTU. */
   learnMtu(mtu: number): void
   /** Hop limit for what we send: 1 to 255. */
@@ -144,6 +146,8 @@ export interface DiscoveryOptions extends NeighbourOptions {
   readonly duplicateTransmits?: number | undefined
   /** Heed router advertisements: routes, MTU, hop limit, names. Default: true unless the node forwards (RFC 4861 §6.2.7). */
   readonly accept?: boolean | undefined
+  /** Heed redirects of the routers that we use; only with `accept`. Default: true unless the node forwards. */
+  readonly redirects?: boolean | undefined
   /** Take addresses of the prefixes that routers tell of. Default true; only with `accept`. */
   readonly autoconfigure?: boolean | undefined
   /**

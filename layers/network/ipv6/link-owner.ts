@@ -122,6 +122,12 @@ export class LinkOwner implements DiscoveryOwner {
     if (this.dropRoute(prefix, length, via)) this.family.context.changed()
   }
 
+  isFirstHop(destination: IpAddress, router: IpAddress): boolean {
+    const { index } = this.port.port
+    const route = this.family.context.routes.lookup(destination)
+    return route?.equals.some(({ link, via }) => link === index && via?.equals(router) === true) ?? false
+  }
+
   learnMtu(mtu: number): void {
     this.port.learnMtu(mtu)
     this.family.context.changed()

@@ -66,6 +66,11 @@ export class HostPart {
     this.hostDrive.run(now)
   }
 
+  redirect(destination: IpAddress, target: IpAddress, now: Instant): void {
+    this.host.redirect(destination, target, now)
+    this.hostDrive.run(now)
+  }
+
   answered(neighbour: IpAddress, router: boolean, now: Instant): void {
     this.host.answered(neighbour, router, now)
     this.hostDrive.run(now)

@@ -17,6 +17,7 @@ import { domainsIn } from './domains.ts'
 import type { Learnt } from './learnt.ts'
 import * as message from './message.ts'
 import * as option from './options.ts'
+import { Redirects } from './redirects.ts'
 import { MOST_NAMES, ResolverList } from './resolver-list.ts'
 import { Ways } from './ways.ts'
 
@@ -39,6 +40,7 @@ export class Host implements Timed {
   private readonly settings: HostSettings
   private readonly learnt: Learnt[] = []
   private readonly ways: Ways = new Ways(this.learnt)
+  private readonly redirects: Redirects = new Redirects(this.learnt)
   private readonly addresses: Autoconfiguration
   private readonly names: ResolverList = new ResolverList(this.learnt)
   private readonly prefix = new IpAddress()
@@ -53,11 +55,12 @@ export class Host implements Timed {
   }
 
   get deadline(): Instant {
-    return Math.min(this.ways.deadline, this.addresses.deadline, this.names.deadline)
+    return Math.min(this.ways.deadline, this.redirects.deadline, this.addresses.deadline, this.names.deadline)
   }
 
   expire(now: Instant): void {
     this.ways.expire(now)
+    this.redirects.expire(now)
     this.addresses.expire(now)
     this.names.expire(now)
   }
@@ -93,8 +96,14 @@ export class Host implements Timed {
     this.addresses.duplicate(address)
   }
 
+  /** As in `Redirects.learn`. */
+  redirect(destination: IpAddress, target: IpAddress, now: Instant): void {
+    this.redirects.learn(destination, target, now)
+  }
+
   /** A neighbour answers: as a router, or as none, which ends what it was to us. */
   answered(neighbour: IpAddress, router: boolean, now: Instant): void {
+    if (!router && isLinkLocal(neighbour)) this.redirects.leave(neighbour)
     if (!this.ways.isRouter(neighbour)) return
     if (router) this.ways.doubt(neighbour, false)
     else this.ways.leave(neighbour, now)
@@ -103,6 +112,7 @@ export class Host implements Timed {
   /** A neighbour does not answer: if it is a router, another one is to be used. */
   silent(neighbour: IpAddress): void {
     this.ways.doubt(neighbour, true)
+    this.redirects.leave(neighbour)
   }
 
   private learnOption(view: DataView, at: number, router: IpAddress, now: Instant): void {

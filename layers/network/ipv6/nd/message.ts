@@ -42,6 +42,9 @@ export function fault(packet: Packet): 'discoveryShort' | 'discoveryOption' | un
 /** Whom a solicitation, an advertisement or a redirect is about. */
 export const target = (view: DataView, at: number, into: IpAddress): IpAddress => readAddress(view, at + 8, into)
 
+/** What a redirect is for (§4.5). */
+export const redirected = (view: DataView, at: number, into: IpAddress): IpAddress => readAddress(view, at + 24, into)
+
 /** The flags of a neighbour advertisement (§4.4). */
 export const isRouter = (view: DataView, at: number): boolean => (view.getUint8(at + 4) & ROUTER) !== 0
 export const isSolicited = (view: DataView, at: number): boolean => (view.getUint8(at + 4) & SOLICITED) !== 0

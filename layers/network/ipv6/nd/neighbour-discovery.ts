@@ -5,7 +5,7 @@
  * As in ARP, who asks for us is entered, because it is about to talk to us; an answer that nobody asked for makes no entry,
  * and what is sought is bounded in number and in rate (RFC 6583): a scan of a prefix harms no neighbour that works.
  *
- * Not here: optimistic addresses (RFC 4429), redirects (read and ignored), proxies, anycast, SEND.
+ * Not here: optimistic addresses (RFC 4429), redirects that we send, proxies, anycast, SEND.
  */
 import { IpAddress } from '../../../../src/kernel/address.ts'
 import { Drive } from '../../../../src/kernel/drive.ts'
@@ -18,7 +18,7 @@ import { ETHERTYPE, type LinkAddress, LinkAddressing, type LinkService } from '.
 import type { Neighbour } from '../../neighbour-cache.ts'
 import { UNRESOLVED } from '../../neighbours.ts'
 import { Resolution } from '../../resolution.ts'
-import { isLinkLocal, isMulticast, isUnspecified, solicitedNode } from '../address-kinds.ts'
+import { isLinkLocal, isMulticast, isStation, isUnspecified, solicitedNode } from '../address-kinds.ts'
 import {
   type AdvertiseOptions,
   DISCOVERY_TYPE,
@@ -69,7 +69,9 @@ class NeighbourDiscovery extends Resolution implements Discovery {
   private readonly router: RouterPart | null
   private readonly solicitations = new TokenBucket(SOLICITATION_RATE, SOLICITATION_RATE)
   private readonly to = new LinkAddressing()
+  private readonly redirects: boolean
   private readonly scratch = new IpAddress()
+  private readonly destination = new IpAddress()
   private readonly group = new IpAddress()
   /** The link address that the message at hand tells, or UNRESOLVED. */
   private peer: LinkAddress = UNRESOLVED
@@ -91,6 +93,7 @@ class NeighbourDiscovery extends Resolution implements Discovery {
     this.sender = new Sender(link, env, owner, forwarding || advertise !== undefined)
     const { claims, sender, cache } = this
     const accept = options.accept ?? !forwarding
+    this.redirects = options.redirects ?? !forwarding
     const settings = {
       autoconfigure: options.autoconfigure ?? true,
       key: secretOf(options.secret, random),
@@ -154,7 +157,7 @@ class NeighbourDiscovery extends Resolution implements Discovery {
       case DISCOVERY_TYPE.routerAdvertisement:
         return this.routerHeard(packet, source)
       default:
-        return isLinkLocal(source) ? 'redirectIgnored' : 'discoverySource'
+        return this.redirected(packet, source)
     }
   }
 
@@ -262,6 +265,23 @@ class NeighbourDiscovery extends Resolution implements Discovery {
     if (this.host === null) return 'advertisementIgnored'
     this.learn(source)
     this.host.input(packet, source, this.env.clock.now())
+    return undefined
+  }
+
+  /** A router of ours knows a better one for a destination, or that it is on the link (§8.1, §8.3). */
+  private redirected(packet: Packet, source: IpAddress): DiscoveryReason | undefined {
+    const { view, start } = packet
+    if (!isLinkLocal(source)) return 'discoverySource'
+    const target = message.target(view, start, this.scratch)
+    const destination = message.redirected(view, start, this.destination)
+    const sensible = isStation(destination) && !isLinkLocal(destination)
+    if (!sensible || !(isLinkLocal(target) || target.equals(destination))) return 'discoveryTarget'
+    const reason = this.readPeer(packet, option.OPTION.targetLinkAddress)
+    if (reason !== undefined) return reason
+    const heeded = this.redirects && this.host !== null && this.owner.isFirstHop(destination, source)
+    if (!heeded || this.claims.find(target) !== undefined) return 'redirectIgnored'
+    this.learn(target)
+    this.host?.redirect(destination, target, this.env.clock.now())
     return undefined
   }
 

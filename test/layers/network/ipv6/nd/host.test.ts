@@ -202,6 +202,37 @@ t.test('a router that does not answer is passed over while there is another (RFC
   t.end()
 })
 
+t.test('redirects last until their time, until the neighbour is silent, or until there are too many', (t) => {
+  const { host, learnt, expire } = made()
+  const told = (destination: string, target: string, now = 0): string[] => {
+    host.redirect(parse(destination), parse(target), now)
+    return learnt()
+  }
+  t.same(told('2001:db8:5::5', 'fe80::b'), ['route 2001:db8:5::5/128 via fe80::b medium'])
+  t.same(told('2001:db8:5::6', '2001:db8:5::6'), ['route 2001:db8:5::6/128 via null medium'], 'it is on the link')
+  t.same(told('2001:db8:5::5', 'fe80::c', seconds(10)), [
+    'no route 2001:db8:5::5/128 via fe80::b',
+    'route 2001:db8:5::5/128 via fe80::c medium',
+  ])
+  host.answered(parse('2001:db8:5::6'), false, seconds(10))
+  t.same(learnt(), [], 'no router, but where its own packets go')
+  t.same(expire(seconds(600)), ['no route 2001:db8:5::6/128 via null'])
+  host.answered(parse('fe80::c'), true, seconds(600))
+  t.same(learnt(), [])
+  host.answered(parse('fe80::c'), false, seconds(600))
+  t.same(learnt(), ['no route 2001:db8:5::5/128 via fe80::c'], 'it is a router no longer')
+  told('2001:db8:5::5', 'fe80::d', seconds(600))
+  told('2001:db8:5::6', 'fe80::d', seconds(600))
+  host.silent(parse('fe80::d'))
+  t.equal(learnt().length, 2, 'all by who is silent')
+  const many = Array.from({ length: 1000 }, (_, i) => told(`2001:db8:6::${i}`, 'fe80::d', seconds(700)))
+  t.ok(many.slice(0, 64).every(({ length }) => length === 1))
+  t.same(many[64], ['no route 2001:db8:6::/128 via fe80::d', 'route 2001:db8:6::64/128 via fe80::d medium'])
+  t.equal(expire(seconds(1300)).length, 64)
+  t.equal(host.deadline, Number.POSITIVE_INFINITY)
+  t.end()
+})
+
 t.test('times and MTUs that make no sense change nothing', (t) => {
   const { hear } = made()
   const withTimes = (reachable: number, retransmit: number) => {

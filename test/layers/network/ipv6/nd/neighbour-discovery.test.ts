@@ -122,6 +122,35 @@ t.test('what must not take the place of a router does not say that it is none ei
   await sim.close()
 })
 
+t.test('redirects are heeded from who forwards our packets, by hosts (RFC 4861 §8)', async (t) => {
+  const FAR = '2001:db8:5::5'
+  const { sim, a } = await pair({ accept: true })
+  const hear = (of: Station, source: string, target: string, to = FAR) =>
+    of.hear(octets.redirect(target, to, octets.at(2, 7)), source, 'fe80::1')
+  t.equal(hear(a, '2001:db8::9', 'fe80::7'), 'discoverySource')
+  t.equal(hear(a, 'fe80::9', '2001:db8::7'), 'discoveryTarget', 'neither a router nor the destination')
+  t.equal(hear(a, 'fe80::9', 'fe80::7', 'ff05::1'), 'discoveryTarget')
+  t.equal(hear(a, 'fe80::9', 'fe80::7', 'fe80::8'), 'discoveryTarget')
+  t.equal(hear(a, 'fe80::8', 'fe80::7'), 'redirectIgnored', 'not our router')
+  t.equal(hear(a, 'fe80::9', 'fe80::1'), 'redirectIgnored', 'that is we')
+  t.same(a.told, [])
+  t.same(a.discovery.list(), [])
+  t.equal(hear(a, 'fe80::9', 'fe80::7'), undefined)
+  t.match(a.told[0], `route ${FAR}/128 via fe80::7`)
+  t.equal(stateOf(a, 'fe80::7'), 'stale', 'and it is told where that is')
+  a.send('fe80::7', 1)
+  await sim.run(seconds(60))
+  a.send('fe80::7', 1)
+  await sim.run(seconds(60))
+  t.match(a.told.at(-2), `no route ${FAR}/128 via fe80::7`, 'nobody is there')
+  await sim.close()
+  for (const options of [{ accept: true, redirects: false }, { accept: true, forwarding: true }, { accept: false }]) {
+    const { sim, a } = await pair(options)
+    t.equal(hear(a, 'fe80::9', 'fe80::7'), 'redirectIgnored', JSON.stringify(options))
+    await sim.close()
+  }
+})
+
 t.test('an address is asked for before it is used (RFC 4862 §5.4)', async (t) => {
   const { sim, a } = await pair({ duplicateTransmits: 2, retransmit: seconds(2) })
   t.equal(a.claim('2001:db8::1'), false)
@@ -232,7 +261,7 @@ t.test('what is refused, and why', async (t) => {
     ['discoverySource', rs(at(1, 2)), '::', 'ff02::2'],
     ['discoverySource', ra(1800, 0, 64, at(1, 9)), '2001:db8::9', 'ff02::1'],
     ['discoverySource', redirect(), '2001:db8::9', 'fe80::1'],
-    ['redirectIgnored', redirect(), 'fe80::9', 'fe80::1'],
+    ['redirectIgnored', redirect(), 'fe80::8', 'fe80::1'],
     ['discoveryLinkAddress', ns('fe80::1', [1, 1, 1, 0, 94, 0, 0, 1]), 'fe80::2', group],
     ['discoveryLinkAddress', ns('fe80::1', [1, 1, 0, 0, 0, 0, 0, 0]), 'fe80::2', group],
     ['ownDiscovery', ns('fe80::1', at(1, 1)), 'fe80::2', group],

@@ -37,7 +37,14 @@ export const ra = (lifetime: number, flags: number, hopLimit: number, ...options
   ...options.flat(),
 ]
 
-export const redirect = (): number[] => [137, 0, 0, 0, ...word(0), ...address('fe80::9'), ...address('2001:db8::9')]
+/** @param target the better first hop. */
+export const redirect = (target = 'fe80::9', destination = '2001:db8::9', ...options: number[][]): number[] => [
+  ...[137, 0, 0, 0],
+  ...word(0),
+  ...address(target),
+  ...address(destination),
+  ...options.flat(),
+]
 
 /** @param flags 0x80 on link, 0x40 autonomous. */
 export const prefix = (text: string, length: number, flags: number, valid: number, preferred: number): number[] => [

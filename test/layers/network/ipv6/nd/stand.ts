@@ -95,6 +95,7 @@ export function station(sim: Simulation, segment: Segment, n: number, options: S
       },
       learnRoute: (prefix, length, via, preference) => tell(`route ${prefix}/${length} via ${via} ${preference}`),
       forgetRoute: (prefix, length, via) => tell(`no route ${prefix}/${length} via ${via}`),
+      isFirstHop: (_, router) => `${router}` === 'fe80::9',
       learnMtu: (mtu) => tell(`mtu ${mtu}`),
       learnHopLimit: (hopLimit) => tell(`hop limit ${hopLimit}`),
       learnNames: (servers, domains) => tell(`names ${servers.join(' ')} in ${domains.join(' ')}`),
