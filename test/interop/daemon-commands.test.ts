@@ -9,7 +9,7 @@ import { Daemons, type Told } from './daemons.ts'
 import { type Metric, parseExposition } from './exposition.ts'
 import { type Namespace, namespace, oracle } from './helpers.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 const skip = oracle('root', 'tun', 'ip', 'ping', 'curl', 'busybox')
 
 const daemons = new Daemons(t)

@@ -14,7 +14,7 @@ import { type Namespace, namespace, oracle } from './helpers.ts'
 import { autoconfigured } from './ipv6-stand.ts'
 import { payloadFile, payloadHash } from './payload.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 const NARROW = 1300
 const skip = oracle(
   ...(['root', 'tun', 'ip', 'ping', 'traceroute', 'socat', 'tshark', 'tcpdump'] as const),

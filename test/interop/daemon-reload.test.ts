@@ -9,7 +9,7 @@ import { Daemons } from './daemons.ts'
 import { type Namespace, namespace, oracle, run } from './helpers.ts'
 import { tunnelSide } from './stand.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 const skip = oracle('root', 'tun', 'ip', 'ping', 'bird', 'ethtool')
 
 const HOW = { helloInterval: '1s', updateInterval: '4s', keys: [{ algorithm: 'hmac-sha256', key: KEY }] }

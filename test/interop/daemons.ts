@@ -30,7 +30,8 @@ export class Daemons {
   private readonly program: readonly string[]
 
   constructor(t: Cleaning) {
-    this.program = [process.execPath, bundled(t)]
+    // The runner of the tests would look into each process; a user's has none.
+    this.program = ['env', '-u', 'NODE_OPTIONS', process.execPath, bundled(t)]
     this.commands = new Commands(t, this.program)
     this.folder = this.commands.folder
   }
