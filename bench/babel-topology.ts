@@ -89,8 +89,11 @@ const BUILD: Readonly<Record<TopologyName, (nodes: number, join: Join, random: R
 /** Infinite distance. */
 export const UNREACHABLE = 0xffff
 
-/** The distance of every node to each of some: `[from * targets.length + target]`, UNREACHABLE where there is none. */
-export function distances({ nodes, edges }: Topology, targets: readonly number[]): Uint16Array {
+/** The distance of every node to each of some, or all: `[from * targets.length + target]`, UNREACHABLE where there is none. */
+export function distances(
+  { nodes, edges }: Topology,
+  targets: readonly number[] = Array.from({ length: nodes }, (_, node) => node),
+): Uint16Array {
   const all = new Uint16Array(nodes * targets.length).fill(UNREACHABLE)
   const row = new Uint16Array(nodes)
   const neighbours: { to: number; edge: Edge }[][] = Array.from({ length: nodes }, () => [])
