@@ -168,13 +168,7 @@ export const IMPORTS: readonly ImportRule[] = [
   {
     name: 'the network service knows the kernel, its control and the links it stands on',
     files: /^layers\/network\/service\.ts$/,
-    may: [
-      KERNEL,
-      'src/api/routes.ts',
-      'layers/datalink/service.ts',
-      'layers/network/membership/source-filter.ts',
-      'layers/network/rules.ts',
-    ],
+    may: [KERNEL, 'src/api/routes.ts', 'layers/datalink/service.ts', 'layers/network/membership/source-filter.ts'],
   },
   {
     name: 'what joins the families knows what they share, and none of them',
@@ -183,6 +177,7 @@ export const IMPORTS: readonly ImportRule[] = [
       KERNEL,
       'layers/offload/',
       'src/api/routes.ts',
+      'src/api/rules.ts',
       'layers/datalink/service.ts',
       ...NETWORKS,
       'layers/network/control.ts',
@@ -196,6 +191,7 @@ export const IMPORTS: readonly ImportRule[] = [
       KERNEL,
       'layers/offload/',
       'src/api/routes.ts',
+      'src/api/rules.ts',
       'layers/datalink/service.ts',
       ...NETWORKS,
       'layers/network/$1',
@@ -258,6 +254,7 @@ export const IMPORTS: readonly ImportRule[] = [
       'src/api/sockets.ts',
       'layers/middleware/service.ts',
       'layers/middleware/routing/service.ts',
+      'layers/middleware/routing/residence.ts',
       'layers/middleware/routing/$1',
       'node:crypto',
       '@noble/hashes/',

@@ -2,20 +2,21 @@
  * Babel on a node: its machine over datagram sockets, one a link, and the node's routing table. It knows no more of IP than any
  * other program: what it learns it adds to the routes, and what others have put there it announces as it was told.
  */
-import type { DatagramSocket, Endpoint, Sockets } from '../../../../src/api/sockets.ts'
-import { IpAddress, parseAddress, parsePrefix } from '../../../../src/kernel/address.ts'
-import { type Duration, type Instant, ms } from '../../../../src/kernel/clock.ts'
+import type { LinkEntry } from '../../../../src/api/routes.ts'
+import type { Endpoint, Sockets } from '../../../../src/api/sockets.ts'
+import { IpAddress, type Prefix, parseAddress, parsePrefix } from '../../../../src/kernel/address.ts'
+import type { Instant } from '../../../../src/kernel/clock.ts'
 import { Drive } from '../../../../src/kernel/drive.ts'
 import type { Env } from '../../../../src/kernel/env.ts'
 import { invalidValue, NetError } from '../../../../src/kernel/errors.ts'
 import type { Layer } from '../../../../src/kernel/layer.ts'
 import type { Random } from '../../../../src/kernel/random.ts'
-import { Timer } from '../../../../src/kernel/timers.ts'
-import { type LinkTraffic, NodeRoutes, prefixText, TrafficCount } from '../service.ts'
+import { Residence, type Resident, type Speaking } from '../residence.ts'
+import { type LinkTraffic, prefixText, TrafficCount } from '../service.ts'
 import { Authenticator, type BabelKey, checkKey } from './authenticator.ts'
 import type { Interface } from './interface.ts'
 import { type DropReason, Babel as Machine } from './machine.ts'
-import { type BabelOptions, type InterfaceDefaults, routerIdOf, type Settings, settingsOf } from './options.ts'
+import { type BabelOptions, routerIdOf, type Settings, settingsOf } from './options.ts'
 import { type BabelNeighbour, type BabelRoute, formatRouter, listNeighbours, listRoutes } from './status.ts'
 import type { Destination } from './tables.ts'
 import { GROUP, INFINITY, PORT } from './tlv.ts'
@@ -43,10 +44,6 @@ const GROUP_ADDRESS = new IpAddress(...GROUP)
 /** IPv6 and UDP. */
 const HEADER_OCTETS = 48
 const LEAST_MTU = 1280
-/** What changes at once is looked at once. */
-const SETTLE: Duration = ms(50)
-/** What neighbours are told may wait in the links of a node that closes. */
-const FAREWELL: Duration = ms(5)
 
 /**
  * A router of Babel: `stack(…, sockets(tcp(), udp()), babel({ interfaces: { eth0: {} }, redistribute: [{ origin: 'link', action: 'allow' }] }))`.
@@ -60,15 +57,12 @@ export function babel(options: BabelOptions): Layer<Sockets, Sockets & { readonl
 }
 
 /** A link that Babel speaks on. */
-interface Speaking {
+interface BabelSpeaking extends Speaking {
   readonly on: Interface
-  readonly socket: DatagramSocket
   readonly authenticator: Authenticator | null
-  /** By what the link was when it began; another: it begins anew. */
-  readonly was: string
 }
 
-class Router implements BabelControl {
+class Router implements BabelControl, Resident<BabelSpeaking> {
   readonly routerId: string
   readonly drops: Map<DropReason | 'unsent' | 'routeRefused', number>
   private readonly sockets: Sockets
@@ -77,13 +71,8 @@ class Router implements BabelControl {
   private readonly random: Random
   private readonly machine: Machine
   private readonly drive: Drive
-  private readonly speaking = new Map<string, Speaking>()
-  private readonly nodeRoutes: NodeRoutes
+  private readonly residence: Residence<BabelSpeaking>
   private readonly count: TrafficCount
-  /** What is announced: prefix, and metric. */
-  private announced = new Map<string, number>()
-  private readonly always: ReadonlyMap<string, number>
-  private readonly settle: Timer
 
   constructor(sockets: Sockets, env: Env, options: BabelOptions, settings: Settings) {
     this.sockets = sockets
@@ -103,18 +92,12 @@ class Router implements BabelControl {
     })
     this.drops = this.machine.drops
     this.drive = new Drive(this.machine, env.timers, this)
-    this.always = new Map((options.announce ?? []).map((prefix) => [prefixText(prefix), 0]))
-    this.settle = new Timer({ expire: (now) => this.look(now) })
-    this.count = new TrafficCount(settings.interfaces.keys())
-    this.nodeRoutes = new NodeRoutes(sockets.network, ORIGIN, settings.metric, () => this.drop('routeRefused'))
-    const forget = sockets.network.onChange(() => {
-      if (!this.nodeRoutes.changing && !this.settle.armed) env.timers.arm(this.settle, env.clock.now() + SETTLE)
-    })
-    env.defer(() => {
-      forget()
-      return this.close()
-    })
-    this.look(env.clock.now())
+    const { interfaces, redistribute, metric } = settings
+    this.count = new TrafficCount(interfaces.keys())
+    const always = new Map((options.announce ?? []).map((prefix) => [prefixText(prefix), 0]))
+    const living = { origin: ORIGIN, metric, links: [...interfaces.keys()], always, redistribute, infinity: INFINITY }
+    this.residence = new Residence(sockets, env, living, this.drive, this, () => this.drop('routeRefused'))
+    this.residence.begin()
   }
 
   neighbours(): BabelNeighbour[] {
@@ -131,7 +114,7 @@ class Router implements BabelControl {
 
   rekey(link: string, keys: readonly BabelKey[]): void {
     for (const key of keys) checkKey(key)
-    const authenticator = this.speaking.get(link)?.authenticator
+    const authenticator = this.residence.on(link)?.authenticator
     if (authenticator == null) throw invalidValue('link', 'the name of a link that has keys', link)
     if (keys.length === 0) throw invalidValue('keys', 'one or more', '[]')
     authenticator.rekey(keys)
@@ -141,7 +124,7 @@ class Router implements BabelControl {
   pump(): void {
     for (let packet = this.machine.output(); packet !== undefined; packet = this.machine.output()) {
       const { name } = packet.interface.settings
-      const socket = this.speaking.get(name)?.socket
+      const socket = this.residence.on(name)?.socket
       if (socket === undefined) continue
       try {
         socket.send(packet.octets, 0, packet.length, packet.to ?? GROUP_ADDRESS, PORT, name)
@@ -155,34 +138,13 @@ class Router implements BabelControl {
     for (let found = this.machine.take(); found !== undefined; found = this.machine.take()) this.install(found)
   }
 
-  /** Looks at links and routes: which to speak on, and what to announce. */
-  private look(now: Instant): void {
-    const links = new Map(this.sockets.network.links().map((link) => [link.name, link]))
-    for (const [name, how] of this.settings.interfaces) {
-      const link = links.get(name)
-      const local = link?.addresses.map(addressOf).find((address) => address.isScoped)
-      const was =
-        link === undefined || local === undefined || link.state !== 'up' ? '' : `${link.mtu} ${link.addresses}`
-      if (was === (this.speaking.get(name)?.was ?? '')) continue
-      this.silence(name, now)
-      if (link !== undefined && local !== undefined && was !== '') {
-        const own4 = link.addresses.map(addressOf).find(({ isIpv4 }) => isIpv4)
-        this.speak(name, how, Math.max(LEAST_MTU, link.mtu) - HEADER_OCTETS, local, own4?.w3 ?? null, was, now)
-      }
-    }
-    this.redistribute(now)
-    this.drive.run(now)
-  }
-
-  private speak(
-    name: string,
-    how: InterfaceDefaults,
-    maxOctets: number,
-    address: IpAddress,
-    nextHop4: number | null,
-    was: string,
-    now: Instant,
-  ): void {
+  speak({ name, mtu, addresses }: LinkEntry, now: Instant): BabelSpeaking | undefined {
+    const how = this.settings.interfaces.get(name)
+    const own = addresses.map((text) => parsePrefix(text).address)
+    const address = own.find(({ isScoped }) => isScoped)
+    if (how === undefined || address === undefined) return undefined
+    const maxOctets = Math.max(LEAST_MTU, mtu) - HEADER_OCTETS
+    const nextHop4 = own.find(({ isIpv4 }) => isIpv4)?.w3 ?? null
     const { keys, ...rest } = how
     const authenticator = keys.length === 0 ? null : new Authenticator(keys, this.random)
     const on = this.machine.attach({ ...rest, name, maxOctets, address, nextHop4, authenticator }, now)
@@ -200,46 +162,31 @@ class Router implements BabelControl {
       { message: (_socket, octets, start, length, from, to) => arrived(octets, start, length, from, to) },
     )
     socket.join(GROUP_ADDRESS, name)
-    this.speaking.set(name, { on, socket, authenticator, was })
+    return { on, socket, authenticator }
   }
 
-  private silence(name: string, now: Instant): void {
-    const speaking = this.speaking.get(name)
-    if (speaking === undefined) return
-    this.speaking.delete(name)
-    this.machine.detach(speaking.on, now)
-    speaking.socket.close()
+  silence({ on }: BabelSpeaking, now: Instant): void {
+    this.machine.detach(on, now)
   }
 
-  /** Announces what the rules want of the node's routes, and what always is. */
-  private redistribute(now: Instant): void {
-    const wanted = this.nodeRoutes.wanted(this.always, this.settings.redistribute, INFINITY)
-    for (const prefix of this.announced.keys()) if (!wanted.has(prefix)) this.machine.withdraw(wireOf(prefix), now)
-    for (const [prefix, metric] of wanted) {
-      if (this.announced.get(prefix) !== metric) this.machine.announce(wireOf(prefix), metric, now)
-    }
-    this.announced = wanted
+  announce({ address, length }: Prefix, metric: number, now: Instant): void {
+    this.machine.announce({ address, length, isIpv4: address.isIpv4 }, metric, now)
+  }
+
+  withdraw({ address, length }: Prefix, now: Instant): void {
+    this.machine.withdraw({ address, length, isIpv4: address.isIpv4 }, now)
+  }
+
+  leave(): void {
+    this.machine.close()
   }
 
   /** Gives the node the way to a destination, in place of the one it had. */
   private install(found: Destination): void {
     const { address, length, own, selected, routes } = found
     const prefix = `${address}/${length}`
-    if (own >= 0 || routes === null) this.nodeRoutes.set(prefix, undefined)
-    else this.nodeRoutes.set(prefix, selected?.nextHop ?? null, selected?.neighbour.interface.settings.name)
-  }
-
-  /** Takes leave: neighbours hear that nothing leads here, and the node's routes are as they were. */
-  private close(): Promise<void> {
-    this.env.timers.cancel(this.settle)
-    this.machine.close()
-    this.drive.run(this.env.clock.now())
-    this.drive.stop()
-    for (const { socket } of this.speaking.values()) socket.close()
-    this.nodeRoutes.clear()
-    return new Promise((resolve) =>
-      this.env.timers.arm(new Timer({ expire: () => resolve() }), this.env.clock.now() + FAREWELL),
-    )
+    if (own >= 0 || routes === null) this.residence.routes.set(prefix, undefined)
+    else this.residence.routes.set(prefix, selected?.nextHop ?? null, selected?.neighbour.interface.settings.name)
   }
 
   private drop(reason: 'unsent' | 'routeRefused'): void {
@@ -251,10 +198,3 @@ const MULTICAST = 0xff
 const LOOPBACK = parseAddress('127.0.0.1')
 /** CS6, as routers speak to routers (RFC 4594 §3.2). */
 const INTERNET_CONTROL = 0xc0
-
-const addressOf = (text: string): IpAddress => parsePrefix(text).address
-
-function wireOf(text: string): { address: IpAddress; length: number; isIpv4: boolean } {
-  const { address, length } = parsePrefix(text)
-  return { address, length, isIpv4: address.isIpv4 }
-}

@@ -3,15 +3,16 @@
  * no more of IP than any other program.
  */
 import type { LinkEntry } from '../../../../src/api/routes.ts'
-import type { DatagramSocket, Sockets } from '../../../../src/api/sockets.ts'
-import { parsePrefix } from '../../../../src/kernel/address.ts'
-import { type Duration, type Instant, ms, seconds } from '../../../../src/kernel/clock.ts'
+import type { Sockets } from '../../../../src/api/sockets.ts'
+import { type Prefix, parsePrefix } from '../../../../src/kernel/address.ts'
+import { type Duration, type Instant, seconds } from '../../../../src/kernel/clock.ts'
 import { Drive } from '../../../../src/kernel/drive.ts'
 import type { Env } from '../../../../src/kernel/env.ts'
 import { NetError } from '../../../../src/kernel/errors.ts'
 import type { Layer } from '../../../../src/kernel/layer.ts'
 import { Timer } from '../../../../src/kernel/timers.ts'
-import { type LinkTraffic, NodeRoutes, TrafficCount } from '../service.ts'
+import { Residence, type Resident, type Speaking } from '../residence.ts'
+import { type LinkTraffic, TrafficCount } from '../service.ts'
 import { Rip as Machine, type DropReason as MachineDrop } from './machine.ts'
 import { type RipOptions, type Settings, settingsOf } from './options.ts'
 import { type Codec, INFINITY, type RipVersion } from './pdu.ts'
@@ -58,12 +59,8 @@ export interface RipControl {
 const CODECS: Readonly<Record<RipVersion, Codec>> = { rip2, ripng }
 const ORIGIN = 'rip'
 const LEAST_MTU = 576
-/** What changes at once is looked at once. */
-const SETTLE: Duration = ms(50)
 /** What could not be said is tried again. */
 const AGAIN: Duration = seconds(1)
-/** What neighbours are told may wait in the links of a node that closes. */
-const FAREWELL: Duration = ms(5)
 
 /**
  * A router of RIP: `stack(…, sockets(tcp(), udp()), rip({ interfaces: { eth0: {} }, redistribute: [{ origin: 'link', action: 'allow' }] }))`.
@@ -86,16 +83,13 @@ export function rip(options: RipOptions): Layer<Sockets, Sockets & { readonly ri
   }
 }
 
-/** A link that is spoken on. */
-interface Speaking {
+/** A link that RIP speaks on. */
+interface RipSpeaking extends Speaking {
   readonly on: Interface
-  readonly socket: DatagramSocket
-  /** By what the link was when it began; another: it begins anew. */
-  readonly was: string
 }
 
 /** One of the two protocols on a node. */
-class Speaker {
+class Speaker implements Resident<RipSpeaking> {
   readonly drops: Map<RipDrop, number>
   private readonly sockets: Sockets
   private readonly env: Env
@@ -103,11 +97,8 @@ class Speaker {
   private readonly codec: Codec
   private readonly machine: Machine
   private readonly drive: Drive
-  private readonly nodeRoutes: NodeRoutes
+  private readonly residence: Residence<RipSpeaking>
   private readonly count: TrafficCount
-  private readonly speaking = new Map<string, Speaking>()
-  private announced = new Map<string, number>()
-  private readonly settle: Timer
   /** Links that could not be spoken on lately, as with an address that is still being looked for on them; and when to try again. */
   private readonly unheard = new Set<string>()
   private readonly again: Timer
@@ -123,17 +114,12 @@ class Speaker {
     this.drops = this.machine.drops
     this.drive = new Drive(this.machine, env.timers, this)
     this.count = new TrafficCount(settings.interfaces.keys())
-    this.nodeRoutes = new NodeRoutes(sockets.network, ORIGIN, metric, () => this.drop('routeRefused'))
-    this.settle = new Timer({ expire: (now) => this.look(now) })
     this.again = new Timer({ expire: (now) => this.greetAgain(now) })
-    const forget = sockets.network.onChange(() => {
-      if (!this.nodeRoutes.changing && !this.settle.armed) env.timers.arm(this.settle, env.clock.now() + SETTLE)
-    })
-    env.defer(() => {
-      forget()
-      return this.close()
-    })
-    this.look(env.clock.now())
+    env.defer(() => env.timers.cancel(this.again)) // after leave was taken
+    const { interfaces, always, redistribute } = settings
+    const living = { origin: ORIGIN, metric, links: [...interfaces.keys()], always, redistribute, infinity: INFINITY }
+    this.residence = new Residence(sockets, env, living, this.drive, this, () => this.drop('routeRefused'))
+    this.residence.begin()
   }
 
   traffic(): LinkTraffic[] {
@@ -170,7 +156,7 @@ class Speaker {
     for (let message = this.machine.output(); message !== undefined; message = this.machine.output()) {
       const { to, octets, length } = message
       const { name } = message.interface.settings
-      const socket = this.speaking.get(name)?.socket
+      const socket = this.residence.on(name)?.socket
       if (socket === undefined) continue
       try {
         socket.send(octets, 0, length, to?.address ?? group, to?.port ?? port, name)
@@ -190,30 +176,16 @@ class Speaker {
 
   private install({ address, length, own, metric, nextHop, interface: on }: Destination): void {
     const way = own < INFINITY || metric === INFINITY ? undefined : (nextHop ?? undefined)
-    this.nodeRoutes.set(`${address}/${length}`, way, on?.settings.name)
+    this.residence.routes.set(`${address}/${length}`, way, on?.settings.name)
   }
 
-  /** Looks at links and routes: which to speak on, and what to announce. */
-  private look(now: Instant): void {
-    const links = new Map(this.sockets.network.links().map((link) => [link.name, link]))
-    for (const name of this.settings.interfaces.keys()) {
-      const link = links.get(name)
-      const was = link?.state === 'up' ? `${link.mtu} ${link.addresses}` : ''
-      if (was === (this.speaking.get(name)?.was ?? '')) continue
-      this.silence(name, now)
-      if (link !== undefined && was !== '') this.speak(link, was, now)
-    }
-    this.redistribute(now)
-    this.drive.run(now)
-  }
-
-  private speak({ name, mtu, addresses }: LinkEntry, was: string, now: Instant): void {
+  speak({ name, mtu, addresses }: LinkEntry, now: Instant): RipSpeaking | undefined {
     const { isIpv4, group, port, ttl, lowerOctets } = this.codec
     const prefixes = addresses.map((text) => parsePrefix(text)).filter(({ address }) => address.isIpv4 === isIpv4)
     // RIPng speaks by link-local addresses, RIPv2 by any.
-    if (!prefixes.some(({ address }) => isIpv4 || address.isScoped)) return
+    if (!prefixes.some(({ address }) => isIpv4 || address.isScoped)) return undefined
     const how = this.settings.interfaces.get(name)
-    if (how === undefined) return
+    if (how === undefined) return undefined
     const maxOctets = Math.max(LEAST_MTU, mtu) - lowerOctets
     const on = this.machine.attach({ ...how, name, maxOctets, prefixes }, now)
     const options = { multicastTtl: ttl, ttl, multicastLoopback: false, trafficClass: INTERNET_CONTROL }
@@ -229,53 +201,33 @@ class Speaker {
       },
     )
     socket.join(group, name)
-    this.speaking.set(name, { on, socket, was })
+    return { on, socket }
   }
 
   private greetAgain(now: Instant): void {
     for (const name of this.unheard) {
-      const speaking = this.speaking.get(name)
+      const speaking = this.residence.on(name)
       if (speaking !== undefined) this.machine.greet(speaking.on)
     }
     this.unheard.clear()
     this.drive.run(now)
   }
 
-  private silence(name: string, now: Instant): void {
-    const speaking = this.speaking.get(name)
-    if (speaking === undefined) return
-    this.speaking.delete(name)
-    this.machine.detach(speaking.on, now)
-    speaking.socket.close()
+  silence({ on }: RipSpeaking, now: Instant): void {
+    this.machine.detach(on, now)
   }
 
-  /** Announces what the rules want of the node's routes, and what always is. */
-  private redistribute(now: Instant): void {
-    const wanted = this.nodeRoutes.wanted(this.settings.always, this.settings.redistribute, INFINITY)
-    for (const prefix of wanted.keys())
-      if (parsePrefix(prefix).address.isIpv4 !== this.codec.isIpv4) wanted.delete(prefix)
-    for (const prefix of this.announced.keys()) {
-      if (!wanted.has(prefix)) this.machine.withdraw(parsePrefix(prefix), now)
-    }
-    for (const [prefix, metric] of wanted) {
-      if (this.announced.get(prefix) === metric) continue
-      this.machine.announce(parsePrefix(prefix), Math.min(INFINITY - 1, metric + 1), now)
-    }
-    this.announced = wanted
+  announce(prefix: Prefix, metric: number, now: Instant): void {
+    if (prefix.address.isIpv4 === this.codec.isIpv4)
+      this.machine.announce(prefix, Math.min(INFINITY - 1, metric + 1), now)
   }
 
-  /** Takes leave: neighbours hear that nothing leads here, and the node's routes are as they were. */
-  private close(): Promise<void> {
-    this.env.timers.cancel(this.settle)
+  withdraw(prefix: Prefix, now: Instant): void {
+    if (prefix.address.isIpv4 === this.codec.isIpv4) this.machine.withdraw(prefix, now)
+  }
+
+  leave(): void {
     this.machine.close()
-    this.drive.run(this.env.clock.now())
-    this.drive.stop()
-    this.env.timers.cancel(this.again)
-    for (const { socket } of this.speaking.values()) socket.close()
-    this.nodeRoutes.clear()
-    return new Promise((resolve) =>
-      this.env.timers.arm(new Timer({ expire: () => resolve() }), this.env.clock.now() + FAREWELL),
-    )
   }
 
   private drop(reason: 'unsent' | 'routeRefused'): void {
