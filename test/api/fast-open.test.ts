@@ -1,4 +1,5 @@
 /** `node.net` with Fast Open, and what it says of a way that does not answer. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t, { type Test } from 'tap'
 import type { Socket } from '../../src/api/node-net.ts'
 import { cable, ethernet, ip, ipv4, ipv6, ms, Simulation, seconds, sockets, stack, tcp, udp } from '../../src/index.ts'
@@ -72,6 +73,11 @@ t.test('a socket says when the same segment was sent again three times', async (
   server.net.createServer().listen(80)
   let socket: Socket | undefined
   let unanswered = 0
+  const heard: unknown[] = []
+  const hear = (message: unknown): void => {
+    heard.push((message as { socket: unknown }).socket)
+  }
+  subscribe('netstrata.net.unanswered', hear)
   const connecting = client.net.promises.connect({ port: 80, host: '10.0.0.2' }).then((connected) => {
     socket = connected
     connected.on('unanswered', () => unanswered++)
@@ -89,6 +95,8 @@ t.test('a socket says when the same segment was sent again three times', async (
   )
   await sim.run(ms(1500))
   t.equal(unanswered, 1)
+  t.strictSame(heard, [socket], 'and so is its diagnostics channel')
+  unsubscribe('netstrata.net.unanswered', hear)
   t.equal(socket?.info()?.timeouts, 3)
   t.same(
     client.top.network.neighbours().map(({ state }) => state),

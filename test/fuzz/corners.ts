@@ -11,6 +11,7 @@ import { NetworkAddressing, type NetworkService, PROTOCOL } from '../../layers/n
 import { ERRNO, type Libc } from '../../layers/physical/libc.ts'
 import type { PhysicalService } from '../../layers/physical/service.ts'
 import { TunPort } from '../../layers/physical/tun-port.ts'
+import type { Connection, Listener } from '../../src/api/sockets.ts'
 import {
   boot,
   cable,
@@ -23,6 +24,7 @@ import {
   ipv4,
   loopback,
   ms,
+  parseAddress,
   Simulation,
   seconds,
   sockets,
@@ -74,6 +76,7 @@ async function onVirtualTime(tally: Tally, seed: number): Promise<void> {
   await linkAndNetworkCorner(sim)
   await closingCorner(sim, tally)
   transportCorner(sim)
+  await closedConnectionsCorner(sim)
   await routerCorners(sim)
   for (const node of sim.nodes.values()) tally.add(node.boundaries)
 }
@@ -268,6 +271,33 @@ function transportCorner(sim: Simulation): void {
   from.destination.set(new IpAddress(0x2001_0db8, 0, 0, 1))
   from.protocol = PROTOCOL.udp
   top.network?.arrive(bare, from) // noChecksum
+}
+
+/** More closed connections than a node keeps: orphanLimit, and timeWaitLimit. */
+async function closedConnectionsCorner(sim: Simulation): Promise<void> {
+  for (const [i, limits] of [{ maxOrphans: 0 }, { maxTimeWait: 1 }].entries()) {
+    const [end] = cable()
+    const node = sim.boot(`closing${i}`, stack(end, ethernet(), ip(ipv4()), sockets(tcp(limits), udp())))
+    const here = { address: parseAddress('127.0.0.1'), port: 80 }
+    const into = new Uint8Array(16)
+    const readable = (connection: Connection): void => {
+      while (connection.read(into) > 0);
+      if (connection.ended) connection.close()
+    }
+    const acceptable = (listener: Listener): void => {
+      for (let c = listener.accept(); c !== undefined; c = listener.accept()) c.handler = { readable }
+    }
+    node.top.stream.listen({ port: 80 }, { acceptable })
+    for (let k = 0; k < 2; k++) {
+      node.top.stream.connect(here, {
+        established: (connection) => {
+          connection.write(new Uint8Array(10))
+          connection.close()
+        },
+      })
+    }
+    await sim.run(seconds(1))
+  }
 }
 
 /** More flows to what is intercepted than can wait for a decision, and one of them twice. By octets on the link. */

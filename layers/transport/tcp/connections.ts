@@ -253,7 +253,7 @@ export class Connections implements ConnectionOwner {
 
   enterTimeWait(connection: TcpConnection, now: Instant): void {
     this.unlink(connection)
-    this.timeWait.add(connection.tcb, now)
+    if (this.timeWait.add(connection.tcb, now)) this.outlet.count('timeWaitLimit')
   }
 
   handshakeOver(): void {
@@ -261,7 +261,10 @@ export class Connections implements ConnectionOwner {
   }
 
   orphan(connection: TcpConnection): boolean {
-    if (this.orphans >= this.settings.maxOrphans) return false
+    if (this.orphans >= this.settings.maxOrphans) {
+      this.outlet.count('orphanLimit')
+      return false
+    }
     this.orphans++
     connection.counted = true
     return true

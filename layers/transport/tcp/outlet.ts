@@ -53,6 +53,11 @@ export class Outlet {
     this.defaultTtl = defaultTtl
   }
 
+  /** Counts what a limit has ended, where no packet of the peer is dropped for it. */
+  count(reason: DropReason): void {
+    this.boundary.count(reason)
+  }
+
   now(): Instant {
     return this.env.clock.now()
   }

@@ -14,6 +14,8 @@ export type DropReason =
   | 'backlogFull'
   | 'connectionLimit'
   | 'resetLimit'
+  | 'orphanLimit'
+  | 'timeWaitLimit'
   | 'interceptQueueFull'
   | 'interceptPending'
   | 'intercepted'
@@ -48,6 +50,8 @@ export const REASONS: Readonly<Record<DropReason, string>> = {
   backlogFull: '',
   connectionLimit: '',
   resetLimit: '',
+  orphanLimit: '',
+  timeWaitLimit: '',
   interceptQueueFull: '',
   interceptPending: '',
   intercepted: '',

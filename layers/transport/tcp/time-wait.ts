@@ -96,8 +96,6 @@ export class TimeWait {
   private readonly limit: number
   private oldest: TimeWaitRecord | null = null
   private newest: TimeWaitRecord | null = null
-  /** Records that had to go before their time. */
-  evicted = 0
 
   /** @param life 2 MSL. @param limit records at the most. */
   constructor(key: HashKey, timers: Timers, life: Duration, limit: number) {
@@ -123,15 +121,16 @@ export class TimeWait {
     return this.table.size === 0 ? undefined : this.table.find(local, localPort, remote, remotePort, link)
   }
 
-  add(tcb: Tcb, now: Instant): void {
-    if (this.limit === 0 || this.life === 0) return
-    if (this.table.size >= this.limit && this.oldest !== null) {
-      this.delete(this.oldest)
-      this.evicted++
-    }
+  /** @returns whether the oldest had to go for it before its time. */
+  add(tcb: Tcb, now: Instant): boolean {
+    if (this.limit === 0 || this.life === 0) return false
+    const { oldest } = this
+    const full = oldest !== null && this.table.size >= this.limit
+    if (full) this.delete(oldest)
     const record = new TimeWaitRecord(tcb)
     this.table.add(record)
     this.append(record, now)
+    return full
   }
 
   /** Waits 2 MSL again. */

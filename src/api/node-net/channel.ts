@@ -264,8 +264,7 @@ export class Channel implements ConnectionHandler {
       const place = this.connecting && this.dialled !== undefined ? this.dialled : remote
       const failure = asCall(error, this.connecting ? 'connect' : this.queue !== null ? 'write' : 'read', place)
       if (this.connecting) {
-        const number = family === 'IPv4' ? 4 : 6
-        this.socket.emit('connectionAttemptFailed', place.address, place.port, number, failure)
+        this.socket.emit('connectionAttemptFailed', place.address, place.port, family === 'IPv4' ? 4 : 6, failure)
       }
       this.over = true
       this.socket.destroy(failure)
@@ -284,6 +283,7 @@ export class Channel implements ConnectionHandler {
 
   unanswered(): void {
     this.context.host.touched()
+    if (NET_EVENTS.unanswered.hasSubscribers) NET_EVENTS.unanswered.publish({ socket: this.socket })
     this.socket.emit('unanswered')
   }
 

@@ -3,7 +3,7 @@
  *
  *   diagnostics_channel.subscribe('netstrata.tcp.drop', ({ boundary, reason, rfc, octets }) => …)
  *   diagnostics_channel.subscribe('netstrata.tcp.retransmission', …)      whatever a layer notes, by its own name
- *   diagnostics_channel.subscribe('netstrata.net.connect', ({ socket }) => …)      also accept, error and close
+ *   diagnostics_channel.subscribe('netstrata.net.connect', ({ socket }) => …)      also accept, unanswered, error and close
  *   diagnostics_channel.subscribe('net.client.socket', …)      Node's own channels of sockets and servers, for tools that know those
  *   NODE_DEBUG=netstrata:tcp,netstrata:arp node …                          the same drops and notes as lines; or netstrata:*
  *
@@ -83,15 +83,20 @@ export function publishStackEvents(): void {
   setWitness(new Publisher())
 }
 
-/** Sockets of every node: { socket }; of a server also { server }; with what went wrong also { error }. */
+/**
+ * Sockets of every node: { socket }; of a server also { server }; with what went wrong also { error }. `unanswered`: the same
+ * segment has been sent again three times (RFC 9293 §3.8.3).
+ */
 export const NET_EVENTS: {
   readonly connect: Channel
   readonly accept: Channel
+  readonly unanswered: Channel
   readonly error: Channel
   readonly close: Channel
 } = {
   connect: channel('netstrata.net.connect'),
   accept: channel('netstrata.net.accept'),
+  unanswered: channel('netstrata.net.unanswered'),
   error: channel('netstrata.net.error'),
   close: channel('netstrata.net.close'),
 }

@@ -29,6 +29,7 @@ t.test('what closed connections still hold is bounded: one too many is reset, an
   s.call(() => d.close())
   s.out('R. 11:11 ack 1')
   s.tells('closed ENOBUFS orphanLimit')
+  t.equal(s.drops('orphanLimit'), 1)
   t.equal(c.state, 'FIN-WAIT-1')
   t.equal(d.state, 'CLOSED')
 })

@@ -56,10 +56,6 @@ export class NetworkDouble implements NetworkService {
     return { addresses } as unknown as NetworkControl // the rest of it is not TCP's business
   }
 
-  get rules(): never {
-    throw new Error('TCP has no business with rules')
-  }
-
   send(packet: Packet, to: NetworkAddressing): boolean {
     this.boundary.down(packet, to)
     if (this.sent(packet, to)) packet.release()

@@ -97,6 +97,7 @@ t.test('TIME-WAIT is bounded: the oldest gives way', async (t) => {
   const s = new Script({ tcp: { maxTimeWait: 10 } })
   for (let i = 0; i < 30; i++) timeWait(s)
   t.equal([...s.sockets.list()].length, 10)
+  t.equal(s.drops('timeWaitLimit'), 20)
   s.run(seconds(60))
   t.equal([...s.sockets.list()].length, 0)
   t.equal(s.timers.size, 0)
