@@ -218,6 +218,23 @@ check('tls: over a socket that connects later, and a server that pauses', async 
   server.close()
 })
 
+check('tls: onread gets the plain text', async (t, hosts) => {
+  const server = await onB(
+    hosts,
+    tls.createServer(SECURE, (socket) => socket.end(BODY)),
+    443,
+  )
+  using _ = register(hosts.nodes.A)
+  const got: Buffer[] = []
+  const callback = (n: number, into: Uint8Array) => got.push(Buffer.from(into.subarray(0, n))) > 0
+  const onread = { buffer: Buffer.alloc(1000), callback }
+  const socket = tls.connect({ ...TRUST, host: 'B', port: 443, onread } as tls.ConnectionOptions)
+  await once(socket, 'close')
+  t.ok(Buffer.concat(got).equals(BODY))
+  t.ok(got.every(({ length }) => length <= 1000))
+  server.close()
+})
+
 check('tls: a signal ends it once', async (t, hosts) => {
   using _ = register(hosts.nodes.A)
   const controller = new AbortController()

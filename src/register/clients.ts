@@ -4,7 +4,7 @@ import http2 from 'node:http2'
 import net from 'node:net'
 import tls from 'node:tls'
 import { type SocketOptions, splitArguments } from '../api/node-net/arguments.ts'
-import { joined } from '../api/node-net/over-tls.ts'
+import { joined, readInto } from '../api/node-net/over-tls.ts'
 import type { SocketClass } from '../api/node-net/server.ts'
 import { Socket } from '../api/node-net/socket.ts'
 import type { NetConnectOptions } from '../api/node-net.ts'
@@ -44,13 +44,19 @@ function undelayed(host: Call): Call {
   }
 }
 
+/** What is for the TLS socket alone. */
+interface OwnOptions {
+  readonly signal?: AbortSignal
+  readonly onread?: net.OnReadOpts
+}
+
 /** TLS is Node's, over a socket of the node: (options) or (port, host, options), each with a callback. */
 function securing(host: Call): Call {
   return function connect(this: unknown, ...args) {
     const [place, callback] = splitArguments(args)
     const more = args.slice(1).find((arg) => typeof arg === 'object' && arg !== null)
     const { timeout, ...options } = { ...place, ...more } as tls.ConnectionOptions & { timeout?: number }
-    const { socket: given, signal: _, ...plain } = options as typeof options & { signal?: unknown }
+    const { socket: given, signal: _, onread, ...plain } = options as typeof options & OwnOptions
     if (given instanceof Socket) return over(given, () => Reflect.apply(host, this, args))
     const node = nodeFor('connect', { ...options })
     if (node === undefined || given) return Reflect.apply(host, this, args)
@@ -58,6 +64,7 @@ function securing(host: Call): Call {
     // First TLS, whose options may be refused, then the connection.
     const secured = over(socket, () => Reflect.apply(host, this, [{ ...options, socket }, callback]))
     if (timeout) secured.setTimeout(timeout)
+    if (onread !== undefined) readInto(secured, onread)
     if (!secured.destroyed) socket.connect(plain as NetConnectOptions)
     return secured
   }

@@ -198,7 +198,8 @@ t.test('one that joins before it is bound is bound', async (t) => {
   await once(socket, 'listening')
   t.not(socket.address().port, 0)
   const failing = hosts[0].dgram.createSocket('udp4')
-  failing.addMembership('10.0.0.1')
+  t.throws(() => failing.addMembership('10.0.0.1'), { code: 'EINVAL', syscall: 'addMembership' })
+  failing.addMembership('239.1.2.3', '::%eth9')
   const [error] = await once(failing, 'error')
   t.match(error, { syscall: 'addMembership' })
   await closed(t, on)
@@ -215,6 +216,10 @@ t.test('refusals are those of Node', async (t) => {
   const ours = (await open(node, 'udp4')).socket
   const calls: [string, (socket: Socket | nodeDgram.Socket, on: string) => void][] = [
     ['no text', (socket) => socket.addMembership(1 as never)],
+    ['nothing', (socket) => socket.addMembership(undefined as never)],
+    ['no text as a source', (socket) => socket.addSourceSpecificMembership(0 as never, '239.1.1.2')],
+    ['no text as a group', (socket) => socket.dropSourceSpecificMembership('10.0.0.7', 0 as never)],
+    ['no text as an interface', (socket) => socket.setMulticastInterface(1 as never)],
     ['no address', (socket) => socket.addMembership('nowhere')],
     ['no group', (socket, on) => socket.addMembership('10.0.0.1', on)],
     ['a group not joined', (socket, on) => socket.dropMembership('239.9.9.9', on)],

@@ -2,7 +2,7 @@
 import type { IpAddress } from '../../kernel/address.ts'
 import { tryParseAddress } from '../../kernel/address.ts'
 import type { DatagramSocket } from '../sockets.ts'
-import { asCall, netError } from './errors.ts'
+import { asCall, invalidArgType, missingArgs, netError } from './errors.ts'
 
 /** One group on one interface: undefined for all sources. */
 interface Membership {
@@ -20,62 +20,81 @@ const CALLS = {
 } as const
 type Call = (typeof CALLS)[keyof typeof CALLS]
 
+/** What is done to a socket that is bound. */
+type Change = (below: DatagramSocket) => void
+
 export class DgramMemberships {
   private readonly list: Membership[] = []
 
-  /** @throws Error EINVAL, EADDRINUSE, ENODEV */
-  add(below: DatagramSocket, groupText: string, interfaceText: string | undefined): void {
+  // Each checks its arguments at once, and gives what is to be done when the socket is bound.
+
+  /** @throws Error EINVAL; TypeError ERR_MISSING_ARGS. Then: Error EADDRINUSE, ENODEV */
+  add(groupText: string, interfaceText: string | undefined): Change {
+    requireGroup(groupText)
     const { group, link } = placed(CALLS.add, groupText, interfaceText)
-    if (this.find(group, link) !== undefined) throw netError('EADDRINUSE', CALLS.add, 'the group has been joined')
-    this.change(CALLS.add, () => below.join(group, link))
-    this.list.push({ group, link, sources: undefined })
+    return (below) => {
+      if (this.find(group, link) !== undefined) throw netError('EADDRINUSE', CALLS.add, 'the group has been joined')
+      this.change(CALLS.add, () => below.join(group, link))
+      this.list.push({ group, link, sources: undefined })
+    }
   }
 
-  /** @throws Error EINVAL, EADDRNOTAVAIL, ENODEV */
-  drop(below: DatagramSocket, groupText: string, interfaceText: string | undefined): void {
+  /** @throws Error EINVAL; TypeError ERR_MISSING_ARGS. Then: Error EADDRNOTAVAIL, ENODEV */
+  drop(groupText: string, interfaceText: string | undefined): Change {
+    requireGroup(groupText)
     const { group, link } = placed(CALLS.drop, groupText, interfaceText)
-    const known = this.find(group, link)
-    if (known === undefined) throw netError('EADDRNOTAVAIL', CALLS.drop, 'the group was not joined')
-    this.leave(below, CALLS.drop, known)
+    return (below) => {
+      const known = this.find(group, link)
+      if (known === undefined) throw netError('EADDRNOTAVAIL', CALLS.drop, 'the group was not joined')
+      this.leave(below, CALLS.drop, known)
+    }
   }
 
-  /** @throws as `add`. */
-  addSource(below: DatagramSocket, sourceText: string, groupText: string, interfaceText: string | undefined): void {
+  /** @throws as `add`; TypeError ERR_INVALID_ARG_TYPE. */
+  addSource(sourceText: string, groupText: string, interfaceText: string | undefined): Change {
+    requireTexts(sourceText, groupText)
     const { group, link } = placed(CALLS.addSource, groupText, interfaceText)
     const source = address(CALLS.addSource, 'sourceAddress', sourceText)
-    const known = this.find(group, link)
-    if (known !== undefined && known.sources === undefined) {
-      throw netError('EINVAL', CALLS.addSource, 'the group has been joined for all sources')
+    return (below) => {
+      const known = this.find(group, link)
+      if (known !== undefined && known.sources === undefined) {
+        throw netError('EINVAL', CALLS.addSource, 'the group has been joined for all sources')
+      }
+      if (known?.sources?.some((one) => one.equals(source))) {
+        throw netError('EADDRNOTAVAIL', CALLS.addSource, 'the group has been joined for this source')
+      }
+      const sources = [...(known?.sources ?? []), source]
+      this.change(CALLS.addSource, () => below.join(group, link, { mode: 'include', sources }))
+      if (known === undefined) this.list.push({ group, link, sources })
+      else known.sources = sources
     }
-    if (known?.sources?.some((one) => one.equals(source))) {
-      throw netError('EADDRNOTAVAIL', CALLS.addSource, 'the group has been joined for this source')
-    }
-    const sources = [...(known?.sources ?? []), source]
-    this.change(CALLS.addSource, () => below.join(group, link, { mode: 'include', sources }))
-    if (known === undefined) this.list.push({ group, link, sources })
-    else known.sources = sources
   }
 
-  /** @throws as `drop`. */
-  dropSource(below: DatagramSocket, sourceText: string, groupText: string, interfaceText: string | undefined): void {
+  /** @throws as `drop`; TypeError ERR_INVALID_ARG_TYPE. */
+  dropSource(sourceText: string, groupText: string, interfaceText: string | undefined): Change {
+    requireTexts(sourceText, groupText)
     const { group, link } = placed(CALLS.dropSource, groupText, interfaceText)
     const source = address(CALLS.dropSource, 'sourceAddress', sourceText)
-    const known = this.find(group, link)
-    if (known?.sources === undefined) throw netError('EINVAL', CALLS.dropSource, 'the group was not joined for sources')
-    const sources = known.sources.filter((one) => !one.equals(source))
-    if (sources.length === known.sources.length) {
-      throw netError('EADDRNOTAVAIL', CALLS.dropSource, 'the group was not joined for this source')
+    return (below) => {
+      const known = this.find(group, link)
+      if (known?.sources === undefined)
+        throw netError('EINVAL', CALLS.dropSource, 'the group was not joined for sources')
+      const sources = known.sources.filter((one) => !one.equals(source))
+      if (sources.length === known.sources.length) {
+        throw netError('EADDRNOTAVAIL', CALLS.dropSource, 'the group was not joined for this source')
+      }
+      if (sources.length === 0) {
+        this.leave(below, CALLS.dropSource, known)
+        return
+      }
+      this.change(CALLS.dropSource, () => below.join(group, link, { mode: 'include', sources }))
+      known.sources = sources
     }
-    if (sources.length === 0) {
-      this.leave(below, CALLS.dropSource, known)
-      return
-    }
-    this.change(CALLS.dropSource, () => below.join(group, link, { mode: 'include', sources }))
-    known.sources = sources
   }
 
-  /** Sends to groups by this interface. @throws Error EINVAL, ENODEV */
+  /** Sends to groups by this interface. @throws Error EINVAL, ENODEV; TypeError ERR_INVALID_ARG_TYPE */
   via(below: DatagramSocket, interfaceText: string): void {
+    requireText('interfaceAddress', interfaceText)
     const link = interfaceOf(CALLS.via, interfaceText)
     this.change(CALLS.via, () => below.sendGroupsBy(link))
   }
@@ -110,6 +129,19 @@ export function attempt(
   } catch (error) {
     failed(error)
   }
+}
+
+function requireText(name: string, value: unknown): void {
+  if (typeof value !== 'string') throw invalidArgType(name, 'of type string', value)
+}
+
+function requireGroup(value: unknown): void {
+  if (!value) throw missingArgs('The "multicastAddress" argument must be specified')
+}
+
+function requireTexts(source: unknown, group: unknown): void {
+  requireText('sourceAddress', source)
+  requireText('groupAddress', group)
 }
 
 function placed(call: Call, groupText: string, interfaceText: string | undefined) {

@@ -197,21 +197,21 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
     this.#memberships.via(this.#bound('setMulticastInterface'), multicastInterface)
   }
 
-  /** This, and the three below, bind an unbound socket first, as Node does; what fails then is emitted. */
+  /** This, and the three below, bind an unbound socket first, as Node does; what fails only then is emitted. */
   addMembership(multicastAddress: string, multicastInterface?: string): void {
-    this.#join((below) => this.#memberships.add(below, multicastAddress, multicastInterface))
+    this.#join(this.#memberships.add(multicastAddress, multicastInterface))
   }
 
   dropMembership(multicastAddress: string, multicastInterface?: string): void {
-    this.#join((below) => this.#memberships.drop(below, multicastAddress, multicastInterface))
+    this.#join(this.#memberships.drop(multicastAddress, multicastInterface))
   }
 
   addSourceSpecificMembership(source: string, group: string, multicastInterface?: string): void {
-    this.#join((below) => this.#memberships.addSource(below, source, group, multicastInterface))
+    this.#join(this.#memberships.addSource(source, group, multicastInterface))
   }
 
   dropSourceSpecificMembership(source: string, group: string, multicastInterface?: string): void {
-    this.#join((below) => this.#memberships.dropSource(below, source, group, multicastInterface))
+    this.#join(this.#memberships.dropSource(source, group, multicastInterface))
   }
 
   /** @throws NetError EBADF — not bound. */

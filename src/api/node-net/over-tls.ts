@@ -2,6 +2,7 @@
  * What Node's TLS does for its own sockets only: over one of ours it knows no addresses, and forgets what it is told about
  * delays, keep-alive and holding the process. Here that is passed on.
  */
+import type { OnReadOpts } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { Socket } from './socket.ts'
 
@@ -45,6 +46,19 @@ function swallow(_chunk: unknown, encoding?: unknown, callback?: unknown): boole
   const done = typeof encoding === 'function' ? encoding : callback
   if (typeof done === 'function') process.nextTick(done as () => void)
   return true
+}
+
+/** The option `onread`, which Node's TLS forgets over a socket of ours. */
+export function readInto(secured: TLSSocket, { buffer, callback }: OnReadOpts): void {
+  secured.on('data', (chunk: Buffer) => {
+    for (let at = 0; at < chunk.length; ) {
+      const into = typeof buffer === 'function' ? buffer() : buffer
+      const n = Math.min(chunk.length - at, into.length)
+      into.set(chunk.subarray(at, at + n))
+      at += n
+      if (callback.call(secured, n, into) === false) secured.pause()
+    }
+  })
 }
 
 /** Whether a server is one of TLS. */
