@@ -5,17 +5,19 @@
  *    left: udhcpc ── r ── right: dhclient, by packets of 1300 octets
  *                    └── up: dnsmasq
  */
-import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { comes } from './babel-peers.ts'
 import { Daemons } from './daemons.ts'
+import { dhclient, provider, udhcpc } from './dhcp-peers.ts'
 import { type Namespace, namespace, oracle } from './helpers.ts'
 import { autoconfigured } from './ipv6-stand.ts'
 import { payloadFile, payloadHash } from './payload.ts'
 
 t.setTimeout(300_000)
 const NARROW = 1300
+/** The station of the daemon that dnsmasq sees. */
+const WAN = '02:00:00:00:00:42'
 const skip = oracle(
   ...(['root', 'tun', 'ip', 'ping', 'traceroute', 'socat', 'tshark', 'tcpdump'] as const),
   ...(['rdisc6', 'busybox', 'dhclient', 'dnsmasq'] as const),
@@ -23,55 +25,11 @@ const skip = oracle(
 
 const daemons = new Daemons(t)
 
-function script(name: string, lines: readonly string[]): string {
-  const path = join(daemons.folder, name)
-  writeFileSync(path, `#!/bin/sh\n${lines.join('\n')}\nexit 0\n`)
-  chmodSync(path, 0o755)
-  return path
-}
-
-/** Takes an address by busybox's client. @returns what it was given, in words. */
-async function udhcpc({ run }: Namespace): Promise<string> {
-  const hook = script('udhcpc', [
-    '[ "$1" = bound ] || exit 0',
-    'ip addr add $ip/$mask dev $interface && ip route add default via $router',
-    'echo "$ip/$mask router $router dns $dns domain $domain lease $lease"',
-  ])
-  return (await run('busybox', 'udhcpc', '-f', '-q', '-n', '-i', 'x0', '-s', hook)).output
-}
-
-/** Takes an address by ISC's client. */
-async function dhclient({ run }: Namespace): Promise<string> {
-  const hook = script('dhclient', [
-    '[ "$reason" = BOUND ] || exit 0',
-    'ip addr add $new_ip_address/24 dev $interface && ip route add default via $new_routers',
-  ])
-  const files = ['-lf', join(daemons.folder, 'dhclient.leases'), '-pf', join(daemons.folder, 'dhclient.pid')]
-  return (await run('dhclient', '-1', '-v', '-sf', hook, ...files, 'x0')).output
-}
-
-/** A namespace whose x0 waits for the daemon, with dnsmasq on it. */
-async function provider(): Promise<Namespace> {
-  const up = namespace(t)
-  up.ip('tuntap', 'add', 'dev', 'x0', 'mode', 'tap')
-  up.ip('addr', 'add', '10.9.0.1/24', 'dev', 'x0')
-  up.ip('link', 'set', 'x0', 'up')
-  await up.start(
-    /DHCP, IP range/,
-    'dnsmasq',
-    ...['-k', '--conf-file=/dev/null', '--user=root', '--pid-file=', '--log-facility=-', '--no-resolv', '--no-hosts'],
-    ...['--interface=x0', '--bind-interfaces', '--except-interface=lo', '--no-ping', '--port=0'],
-    ...[`--dhcp-leasefile=${join(daemons.folder, 'leases')}`, '--dhcp-range=10.9.0.50,10.9.0.59,120'],
-  )
-  return up
-}
-
 const hardware = ({ ip }: Namespace): string => JSON.parse(ip('-j', 'link', 'show', 'dev', 'x0'))[0].address
 
-const leased = async ({ run }: Namespace): Promise<string> => (await run('cat', join(daemons.folder, 'leases'))).output
-
 t.test('hosts behind the daemon, and the daemon behind dnsmasq', { skip }, async (t) => {
-  const [left, right, up] = [namespace(t), namespace(t), await provider()]
+  const [left, right] = [namespace(t), namespace(t)]
+  const { up, leaseOf } = await provider(t, daemons.folder)
   const router = await daemons.start(namespace(t), 'r', {
     links: {
       left: {
@@ -91,15 +49,15 @@ t.test('hosts behind the daemon, and the daemon behind dnsmasq', { skip }, async
         advertise: true,
         dhcp: { pool: ['10.2.0.100', '10.2.0.109'] },
       },
-      wan: { link: `tap:x0,netns=${up.name},mac=02:00:00:00:00:42`, dhcp: 'client' },
+      wan: { link: `tap:x0,netns=${up.name},mac=${WAN}`, dhcp: 'client' },
     },
   })
   const capture = join(daemons.folder, 'left.pcap')
   await left.start(/listening/, 'tcpdump', '-U', '-i', 'x0', '-w', capture)
 
   const [given, taken, left6, right6] = await Promise.all([
-    udhcpc(left),
-    dhclient(right),
+    udhcpc(left, daemons.folder),
+    dhclient(right, daemons.folder),
     autoconfigured(left, 'fd00:1::'),
     autoconfigured(right, 'fd00:2::'),
   ])
@@ -167,14 +125,13 @@ t.test('hosts behind the daemon, and the daemon behind dnsmasq', { skip }, async
   })
 
   await t.test('by the address that dnsmasq gave', async (t) => {
-    const [, own] = / 02:00:00:00:00:42 (10\.9\.0\.5\d) /.exec(await leased(up)) ?? []
-    up.ip('route', 'add', '10.1.0.0/24', 'via', `${own}`)
+    up.ip('route', 'add', '10.1.0.0/24', 'via', `${leaseOf(WAN)}`)
     const { output } = await up.run('traceroute', '-n', '-w', '2', '-q', '1', '10.1.0.1')
     t.match(output, /^ 1 {2}10\.1\.0\.1 /m)
   })
 
   t.match(await router.interrupt('SIGTERM'), { code: 0 })
-  t.ok(await comes(async () => (await leased(up)) === '', 3000), 'dnsmasq has its address back')
+  t.ok(await comes(async () => leaseOf(WAN) === undefined, 3000), 'dnsmasq has its address back')
   t.ok(await comes(async () => left.ip('-6', 'route', 'show', 'default') === '', 3000), 'the goodbye ends the route')
   const fields = ['-T', 'fields', '-e', 'dhcp.option.dhcp', '-e', 'icmpv6.type', '-e', '_ws.malformed']
   const { output } = await left.run('tshark', '-n', '-r', capture, '-Y', 'dhcp or icmpv6.type >= 133', ...fields)
