@@ -113,55 +113,56 @@ function keepTo(t: Test, frames: Frames, ours: number, theirs: number): void {
   t.strictSame([longest(frames, THEIRS), longest(frames, OURS)], [fragment, fragment])
 }
 
-t.test('odd MRUs; we find the link dead, and set it up again', { skip: PPPD }, async (t) => {
-  const { node, link, told, cut } = await line(t, { mru: 705, echoInterval: seconds(1), echoFailures: 2 }, 'mru 1003')
-  const path = join(folder(t), 'odd.pcapng')
-  const capture = node.capture(path)
-  t.equal(await addressed(node), '10.7.0.2')
-  t.equal(link().mtu, 705)
-  await isPinged(t, node)
-  await sleep(3500)
-  t.ok(link().phase === 'network', 'its answers keep it up')
-  told()
-  cut('both')
-  await until(() => link().phase !== 'network')
-  t.strictSame(told(), ['down: the peer does not answer echo requests'])
-  cut('none')
-  t.ok(await answers(node, '10.7.0.1'), 'after a while it answers again')
-  t.match(told().at(-1), 'up: negotiated')
-  await node.close()
-  await capture
-  const frames = await framesOf(path)
-  keepTo(t, frames, 705, 1003)
-  const [asked, answered] = [of(frames, OURS, ECHO_REQUEST), of(frames, THEIRS, ECHO_REPLY)]
-  t.ok(answered.length >= 2 && asked.length >= answered.length + 2, `${answered.length} of ${asked.length} answered`)
-})
+const CASES = [
+  {
+    name: 'odd MRUs; we find the link dead',
+    mine: { mru: 705, echoInterval: seconds(1), echoFailures: 2 },
+    theirs: 'mru 1003',
+    ours: 705,
+    peers: 1003,
+    ways: 'both',
+    why: 'the peer does not answer echo requests',
+    asker: OURS,
+  },
+  {
+    name: 'MRUs beyond 1500; pppd finds the link dead',
+    mine: { mru: 4001, echoInterval: 0 },
+    theirs: 'mru 2999 mtu 4001 lcp-echo-interval 1 lcp-echo-failure 2',
+    ours: 4001,
+    peers: 2999,
+    ways: 'down',
+    why: 'the peer or the line ended the session',
+    asker: THEIRS,
+  },
+] as const
 
-t.test('MRUs beyond 1500; pppd finds the link dead, and sets it up again', { skip: PPPD }, async (t) => {
-  const theirs = 'mru 2999 mtu 4001 lcp-echo-interval 1 lcp-echo-failure 2'
-  const { node, link, told, cut } = await line(t, { mru: 4001, echoInterval: 0 }, theirs)
-  const path = join(folder(t), 'long.pcapng')
-  const capture = node.capture(path)
-  t.equal(await addressed(node), '10.7.0.2')
-  t.equal(link().mtu, 2999)
-  await isPinged(t, node)
-  await sleep(3500)
-  t.ok(link().phase === 'network', 'our answers keep it up')
-  told()
-  cut('down')
-  await until(() => link().phase !== 'network')
-  t.strictSame(told(), ['down: the peer or the line ended the session'])
-  cut('none')
-  t.ok(await answers(node, '10.7.0.1'), 'after a while it answers again')
-  t.match(told().at(-1), 'up: negotiated')
-  await node.close()
-  await capture
-  const frames = await framesOf(path)
-  keepTo(t, frames, 4001, 2999)
-  const [asked, answered] = [of(frames, THEIRS, ECHO_REQUEST), of(frames, OURS, ECHO_REPLY)]
-  t.ok(answered.length >= 3, `${answered.length} of ${asked.length} answered`)
-  t.ok(
-    answered.every((frame) => frame['lcp.magic_number']?.[0] !== '0x00000000'),
-    'with our magic number',
-  )
-})
+for (const { name, mine, theirs, ours, peers, ways, why, asker } of CASES) {
+  t.test(`${name}, and both set it up again`, { skip: PPPD }, async (t) => {
+    const { node, link, told, cut } = await line(t, mine, theirs)
+    const path = join(folder(t), 'lcp.pcapng')
+    const capture = node.capture(path)
+    t.equal(await addressed(node), '10.7.0.2')
+    t.equal(link().mtu, Math.min(ours, peers))
+    await isPinged(t, node)
+    await sleep(3500)
+    t.ok(link().phase === 'network', 'answers keep it up')
+    told()
+    cut(ways)
+    await until(() => link().phase !== 'network')
+    t.strictSame(told(), [`down: ${why}`])
+    cut('none')
+    t.ok(await answers(node, '10.7.0.1'), 'after a while it answers again')
+    t.match(told().at(-1), 'up: negotiated')
+    await node.close()
+    await capture
+    const frames = await framesOf(path)
+    keepTo(t, frames, ours, peers)
+    const asked = of(frames, asker, ECHO_REQUEST)
+    const answered = of(frames, asker === OURS ? THEIRS : OURS, ECHO_REPLY)
+    t.ok(answered.length >= 2, `${answered.length} of ${asked.length} answered`)
+    t.ok(
+      answered.every((frame) => frame['lcp.magic_number']?.[0] !== '0x00000000'),
+      'with a magic number',
+    )
+  })
+}
