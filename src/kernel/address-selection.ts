@@ -94,28 +94,17 @@ export interface SourceCandidate {
  */
 export function isBetterSource(a: SourceCandidate, b: SourceCandidate, destination: IpAddress, link: number): boolean {
   if (a.address.equals(destination) !== b.address.equals(destination)) return a.address.equals(destination) // rule 1
-  const [scopeA, scopeB, wanted] = [scopeOf(a.address), scopeOf(b.address), scopeOf(destination)]
+  const scopeA = scopeOf(a.address)
+  const scopeB = scopeOf(b.address)
+  const wanted = scopeOf(destination)
   if (scopeA !== scopeB) return scopeA < scopeB ? scopeA >= wanted : scopeB < wanted // rule 2
   if (a.deprecated !== b.deprecated) return b.deprecated // rule 3
   if ((a.link === link) !== (b.link === link)) return a.link === link // rule 5
   const label = labelOf(destination)
-  const [matchesA, matchesB] = [labelOf(a.address) === label, labelOf(b.address) === label]
-  if (matchesA !== matchesB) return matchesA // rule 6
+  const matches = labelOf(a.address) === label
+  if (matches !== (labelOf(b.address) === label)) return matches // rule 6
   const lengthA = Math.min(a.length, commonPrefix(a.address, destination))
   return lengthA > Math.min(b.length, commonPrefix(b.address, destination)) // rule 8
-}
-
-/** The best source of all, or undefined when there is none. The first of equals stays. */
-export function bestSource<Candidate extends SourceCandidate>(
-  candidates: Iterable<Candidate>,
-  destination: IpAddress,
-  link: number,
-): Candidate | undefined {
-  let best: Candidate | undefined
-  for (const candidate of candidates) {
-    if (best === undefined || isBetterSource(candidate, best, destination, link)) best = candidate
-  }
-  return best
 }
 
 /** An address of a name, and where a packet to it would come from. */

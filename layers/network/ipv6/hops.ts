@@ -5,7 +5,7 @@
  * What is link-local means nothing without its link (RFC 4007 §6): where none is named, there must be only one.
  */
 import { IpAddress } from '../../../src/kernel/address.ts'
-import { bestSource } from '../../../src/kernel/address-selection.ts'
+import { isBetterSource } from '../../../src/kernel/address-selection.ts'
 import { type HashKey, hashKey, keyedHash64 } from '../../../src/kernel/keyed-hash.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Random } from '../../../src/kernel/random.ts'
@@ -157,17 +157,17 @@ export class Hops {
   private chosenSource({ kind, port, destination }: Hop): IpAddress {
     if (kind === 'local' && isLoopback(destination)) return LOOPBACK
     const link = port === null ? 0 : port.port.index
-    return bestSource(this.candidates(port), destination, link)?.address ?? UNSPECIFIED
-  }
-
-  /** Link-local addresses are of use on their own link alone. @param port null: to ourselves. */
-  private *candidates(port: Ipv6Port | null): IterableIterator<Ipv6Assigned> {
+    let best: Ipv6Assigned | undefined
     for (const other of this.ports) {
-      for (const assigned of other?.addresses ?? []) {
-        if (!assigned.usable) continue
-        if (port === null || other === port || !isLinkLocal(assigned.address)) yield assigned
+      if (other === undefined) continue
+      for (const assigned of other.addresses) {
+        // Link-local addresses are of use on their own link alone.
+        const fits = port === null || other === port || !isLinkLocal(assigned.address)
+        if (!assigned.usable || !fits) continue
+        if (best === undefined || isBetterSource(assigned, best, destination, link)) best = assigned
       }
     }
+    return best?.address ?? UNSPECIFIED
   }
 
   private fill(hop: Hop, destination: IpAddress, link: number): void {
