@@ -2,7 +2,7 @@
  * A router: packets of several sizes from link to link, against the same work fused by hand in one loop; several links; and
  * what a policy and translation cost, against the same router without; and between UDP tunnels.
  */
-import type { PolicyRule } from '../layers/network/index.ts'
+import type { PolicyRule } from '../src/api/rules.ts'
 import { fused } from './fused.ts'
 import { alternate, type Bench, figure } from './harness.ts'
 import { throughRouter } from './router-stand.ts'

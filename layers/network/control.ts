@@ -15,11 +15,13 @@ import type {
   TranslationSession,
   TranslationStatus,
 } from '../../src/api/routes.ts'
+import type { GroupRoute, NatOptions, PolicyOptions } from '../../src/api/rules.ts'
 import { formatMac, type IpAddress, parseAddress, parsePrefix } from '../../src/kernel/address.ts'
 import { integer, invalidValue, NetError } from '../../src/kernel/errors.ts'
 import type { Family, Names, Port } from './family.ts'
 import { chosenWay, flowHash, folded } from './flow.ts'
 import { IPV4_BITS_BEFORE, Route, type RouteAction, type RouteTable } from './routes.ts'
+import { Rules } from './rules.ts'
 
 type FamilyOf = (address: IpAddress) => Family | undefined
 
@@ -37,12 +39,14 @@ export class Control implements NetworkControl {
   private readonly familyOf: FamilyOf
   private readonly families: () => Set<Family>
   private readonly changes: Changes
+  private readonly rules: Rules
 
   constructor(ports: readonly (Port | undefined)[], table: RouteTable, familyOf: FamilyOf, changes: Changes) {
     this.ports = ports
     this.familyOf = familyOf
     this.changes = changes
     this.routes = new RouteText(ports, table, familyOf, changes)
+    this.rules = new Rules(() => this.families(), familyOf)
     this.families = () => new Set([V4, V6].map(familyOf).filter((family) => family !== undefined))
   }
 
@@ -84,6 +88,18 @@ export class Control implements NetworkControl {
     const port = named(this.ports, link)
     const own = parsePrefix(address, 'address').address
     return this.familyOf(own)?.removeAddress(port, own) ?? false
+  }
+
+  setPolicy(policy: PolicyOptions | null): void {
+    this.rules.setPolicy(policy)
+  }
+
+  setTranslation(nat: NatOptions | null): void {
+    this.rules.setTranslation(nat)
+  }
+
+  setGroups(routes: readonly GroupRoute[]): void {
+    this.rules.setGroups(routes)
   }
 
   policy(): PolicyCount[] {

@@ -3,9 +3,9 @@
  * packets flow; each packet meets the old ones or the new ones, never both.
  */
 import type { GroupCount } from '../../src/api/routes.ts'
+import type { PolicyOptions } from '../../src/api/rules.ts'
 import { type GroupPort, GroupRoutes, type ParsedGroupRoute } from './membership/group-routes.ts'
 import { Policy } from './policy/policy.ts'
-import type { PolicyOptions } from './policy/rules.ts'
 import type { ReversePath } from './reverse-path.ts'
 
 /** How often a rule of a family's policy matched. */

@@ -21,20 +21,7 @@ export type {
 } from './ipv6/discovery.ts'
 export { ipv6 } from './ipv6/ipv6.ts'
 export type { AdvertiseOf, InterfaceIdentifier, Ipv6Options } from './ipv6/options.ts'
-export type { GroupRoute } from './membership/group-routes.ts'
-export type { NatFiltering, NatForward, NatOptions, NatTimeouts } from './nat/options.ts'
 export type { NeighbourOptions, NeighbourSnapshot, NeighbourState } from './neighbours.ts'
-export type {
-  OneOrMore,
-  PolicyFunction,
-  PolicyHook,
-  PolicyOptions,
-  PolicyPacket,
-  PolicyRewrite,
-  PolicyRule,
-  PolicyVerdict,
-} from './policy/rules.ts'
 export { type PolicyTest, type SamplePacket, testPolicy } from './policy/sample.ts'
 export type { ReassemblyLimits } from './reassembly.ts'
-export type { NetworkRules } from './rules.ts'
 export * from './service.ts'

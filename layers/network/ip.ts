@@ -32,7 +32,6 @@ import {
 import { LinkIndices } from './link-indices.ts'
 import type { SourceFilter } from './membership/source-filter.ts'
 import { IPV4_BITS_BEFORE, Route, RouteTable } from './routes.ts'
-import { type NetworkRules, Rules } from './rules.ts'
 import type { ErrorReport, GroupMember, NetworkAddressing, NetworkService, NoPath, Path } from './service.ts'
 
 const IPV4_VERSION = 4
@@ -77,7 +76,6 @@ class Network implements NetworkService, FamilyContext {
   readonly routes: RouteTable = new RouteTable()
   readonly ports: (Port | undefined)[] = [undefined]
   readonly control: NetworkControl
-  readonly rules: NetworkRules
   generation = 1
   mtu: number
   headroom = 0
@@ -101,7 +99,6 @@ class Network implements NetworkService, FamilyContext {
     this.v6 = this.families[names.indexOf('ipv6')]
     this.mtu = Math.min(...this.families.map((family) => family.mtu))
     this.control = new Control(this.ports, this.routes, (address) => this.familyOf(address), this)
-    this.rules = new Rules(this.families, (address) => this.familyOf(address))
     env.defer(() => this.close())
     for (const [name, link] of Object.entries(isLink(below) ? { [UNNAMED_LINK]: below } : below))
       this.attach(name, link)

@@ -6,7 +6,6 @@ import type { Service } from '../../src/kernel/layer.ts'
 import type { Packet } from '../../src/kernel/packet.ts'
 import type { LinkService } from '../datalink/service.ts'
 import type { SourceFilter } from './membership/source-filter.ts'
-import type { NetworkRules } from './rules.ts'
 
 /** IP protocol numbers (IANA). */
 export const PROTOCOL: { readonly icmp: 1; readonly tcp: 6; readonly udp: 17; readonly icmpv6: 58 } = {
@@ -97,8 +96,6 @@ export interface NetworkService extends Service<NetworkAddressing> {
   readonly tier: 'network'
   /** Seen and changed from outside. */
   readonly control: NetworkControl
-  /** What packets are held against; exchanged while they flow. */
-  readonly rules: NetworkRules
   /** Grows whenever a path may have changed (links, addresses, routes, path MTU): look again. */
   readonly generation: number
   /**

@@ -1,4 +1,5 @@
 /** How a node's links, addresses, routes and neighbours are seen and changed from outside the network tier. */
+import type { NetworkRules } from './rules.ts'
 
 /** A route as text. */
 export interface RouteEntry {
@@ -144,7 +145,7 @@ export interface TranslationStatus {
 }
 
 /** The handle on a node's network tier. */
-export interface NetworkControl {
+export interface NetworkControl extends NetworkRules {
   readonly routes: Routes
   neighbours(): NeighbourEntry[]
   links(): LinkEntry[]

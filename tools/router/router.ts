@@ -173,7 +173,7 @@ export class Router implements AsyncDisposable {
   }
 
   private perform(step: Step): void | Promise<void> {
-    if (step.verb === 'change') return takeRulesStep(this.network.rules, step)
+    if (step.verb === 'change') return takeRulesStep(this.network.control, step)
     const { control } = this.network
     const adds = step.verb === 'add'
     if (step.what === 'link') return adds ? this.addLink(step.link) : this.removeLink(step.link.name)

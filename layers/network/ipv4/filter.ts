@@ -1,10 +1,11 @@
 /** A policy before IPv4's packets: what it looks at taken out of the header, what it changes put in, what it refuses dropped. */
+
+import type { PolicyHook } from '../../../src/api/rules.ts'
 import { adjust } from '../../../src/kernel/checksum.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Change } from '../policy/compiled-rule.ts'
 import { PacketKey } from '../policy/packet-key.ts'
 import type { Policy, PolicyOwner } from '../policy/policy.ts'
-import type { PolicyHook } from '../policy/rules.ts'
 import { PROTOCOL } from '../service.ts'
 import * as header from './header.ts'
 import { CODE, type Complaints, TYPE } from './icmp-message.ts'

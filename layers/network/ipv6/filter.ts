@@ -2,12 +2,13 @@
  * A policy before IPv6's packets: what it looks at taken out of the headers, what it changes put in, what it refuses dropped.
  * Discovery is not asked about, as ARP is not: without it a link carries nothing.
  */
+
+import type { PolicyHook } from '../../../src/api/rules.ts'
 import { IpAddress } from '../../../src/kernel/address.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Change } from '../policy/compiled-rule.ts'
 import { PacketKey } from '../policy/packet-key.ts'
 import type { Policy, PolicyOwner } from '../policy/policy.ts'
-import type { PolicyHook } from '../policy/rules.ts'
 import { PROTOCOL } from '../service.ts'
 import { followAddress, followPort } from '../transport-checksum.ts'
 import { Chain } from './chain.ts'

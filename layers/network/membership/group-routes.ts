@@ -3,24 +3,13 @@
  * routing protocol; and since each has one link it comes in by, nothing goes round in circles that the routes of one node make.
  */
 import type { GroupCount } from '../../../src/api/routes.ts'
+import type { GroupRoute } from '../../../src/api/rules.ts'
 import { type IpAddress, type Prefix, parseAddress, parsePrefix } from '../../../src/kernel/address.ts'
 import { invalidValue } from '../../../src/kernel/errors.ts'
 import type { Port } from '../family.ts'
 import { maskOf } from '../prefix-trie.ts'
 import type { Groups, Member } from './groups.ts'
 import { EVERYBODY, type SourceFilter } from './source-filter.ts'
-
-/** What `ipv4` and `ipv6` are told; text as at the API. */
-export interface GroupRoute {
-  /** A group, which is joined on `from`, or a prefix of groups, which nobody upstream is told of: '239.1.2.3', '239.1.0.0/16'. */
-  readonly group: string
-  /** Of these sources alone: '10.0.0.0/24'. Default: of all. */
-  readonly source?: string | undefined
-  /** The link it comes in by. */
-  readonly from: string
-  /** The links it goes on by. */
-  readonly to: readonly string[]
-}
 
 /** A link as far as groups go. */
 export interface GroupPort {

@@ -1,50 +1,9 @@
-/** What network address and port translation can be told. */
+/** What network address and port translation is told, checked. */
+import type { NatFiltering, NatForward, NatOptions, NatTimeouts } from '../../../src/api/rules.ts'
 import { type Prefix, parseAddress, parsePrefix } from '../../../src/kernel/address.ts'
 import { type Duration, seconds } from '../../../src/kernel/clock.ts'
 import { integer, invalidValue } from '../../../src/kernel/errors.ts'
 import { PROTOCOL } from '../service.ts'
-
-/** From whom a mapping accepts packets (RFC 4787 §5, REQ-8). */
-export type NatFiltering = 'endpointIndependent' | 'address' | 'addressAndPort'
-
-/** A port of the outside that leads to a host inside, always. */
-export interface NatForward {
-  readonly protocol: 'tcp' | 'udp'
-  /** 1 to 65535 */
-  readonly port: number
-  /** '192.168.0.5:80'; without a port, the same one. */
-  readonly to: string
-}
-
-/** Idle times after which a session ends: microseconds, from one second on. */
-export interface NatTimeouts {
-  /** Default 5 minutes (RFC 4787 REQ-5c). */
-  readonly udp?: Duration | undefined
-  /** Of connections; default 2 hours and 4 minutes (RFC 5382 REQ-5). */
-  readonly tcp?: Duration | undefined
-  /** Of connections that open or close; default 4 minutes (RFC 5382 REQ-5). */
-  readonly tcpTransitory?: Duration | undefined
-  /** Of echo requests; default 60 seconds (RFC 5508 REQ-2). */
-  readonly icmp?: Duration | undefined
-}
-
-/** Network address and port translation (RFC 4787, RFC 5382, RFC 5508). */
-export interface NatOptions {
-  /** The name of the link to the outside. What leaves by it gets its first address as source. */
-  readonly link: string
-  /** Prefixes whose sources are translated, and which nobody outside reaches unasked. Default: all. */
-  readonly inside?: readonly string[] | undefined
-  readonly forwards?: readonly NatForward[] | undefined
-  /** Who may answer to a mapping: anyone, those addresses it sent to (the default), or only those ports. */
-  readonly filtering?: NatFiltering | undefined
-  /** Sessions at once, 1 to 2^20. Default 65536. */
-  readonly maxSessions?: number | undefined
-  /** Of one host, 1 to 2^20. Default: an eighth of all. */
-  readonly maxSessionsPerHost?: number | undefined
-  /** Ports that are given to no mapping, since programs of the node itself listen there. */
-  readonly reserved?: readonly number[] | undefined
-  readonly timeouts?: NatTimeouts | undefined
-}
 
 /** A forward as the table has it. */
 export interface Forward {

@@ -9,12 +9,13 @@
  * configured. Sessions begin and are kept alive by what is sent from inside (RFC 4787 REQ-6), except that TCP's are by both
  * sides, and they decide who may answer. All is bounded, for all hosts and for each.
  */
+import type { NatFiltering } from '../../../src/api/rules.ts'
 import type { Instant } from '../../../src/kernel/clock.ts'
 import type { Timed } from '../../../src/kernel/machine.ts'
 import type { Random } from '../../../src/kernel/random.ts'
 import { mix } from '../flow.ts'
 import { PROTOCOL } from '../service.ts'
-import type { NatFiltering, NatSettings } from './options.ts'
+import type { NatSettings } from './options.ts'
 import { FreePorts, NO_PORT } from './ports.ts'
 import type { Segment } from './segment.ts'
 import { IdleList, Mapping, Remote, Session } from './session.ts'

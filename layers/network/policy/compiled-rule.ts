@@ -1,10 +1,11 @@
 /** A rule as it is held against packets: words, masks and ranges, no text. */
+
+import type { OneOrMore, PolicyHook, PolicyRewrite, PolicyRule, PolicyVerdict } from '../../../src/api/rules.ts'
 import { type IpAddress, parseAddress, parsePrefix } from '../../../src/kernel/address.ts'
 import { integer, invalidType, invalidValue } from '../../../src/kernel/errors.ts'
 import { maskOf } from '../prefix-trie.ts'
 import { IPV4_BITS_BEFORE } from '../routes.ts'
 import { HOOK_BIT, type PacketKey } from './packet-key.ts'
-import type { OneOrMore, PolicyHook, PolicyRewrite, PolicyRule, PolicyVerdict } from './rules.ts'
 
 /** Which condition of a rule a packet does not fit. */
 export type Mismatch =

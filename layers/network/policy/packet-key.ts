@@ -1,6 +1,7 @@
 /** What of a packet a policy looks at, taken out of its header once. */
+
+import type { PolicyHook, PolicyPacket } from '../../../src/api/rules.ts'
 import { IpAddress } from '../../../src/kernel/address.ts'
-import type { PolicyHook, PolicyPacket } from './rules.ts'
 
 /** Bits of the hooks. */
 export const HOOK_BIT: Readonly<Record<PolicyHook, number>> = { forward: 1, input: 2, output: 4 }

@@ -3,10 +3,10 @@
  * see, the first other one that fits decides, and where none does the default.
  */
 import type { PolicyCount } from '../../../src/api/routes.ts'
+import type { PolicyFunction, PolicyOptions, PolicyVerdict } from '../../../src/api/rules.ts'
 import { invalidType, invalidValue } from '../../../src/kernel/errors.ts'
 import { type Change, CompiledRule, type Mismatch } from './compiled-rule.ts'
 import type { PacketKey } from './packet-key.ts'
-import type { PolicyFunction, PolicyOptions, PolicyVerdict } from './rules.ts'
 
 /** Who changes packets, and hears of functions that fail. */
 export interface PolicyOwner {

@@ -1,10 +1,11 @@
 /** What a policy would do with a packet that is only described: `netstrata policy test`. */
+
+import type { PolicyHook, PolicyOptions, PolicyRule, PolicyVerdict } from '../../../src/api/rules.ts'
 import { parseAddress } from '../../../src/kernel/address.ts'
 import { integer, invalidValue } from '../../../src/kernel/errors.ts'
 import type { Change, Mismatch } from './compiled-rule.ts'
 import { PacketKey } from './packet-key.ts'
 import { Policy } from './policy.ts'
-import type { PolicyHook, PolicyOptions, PolicyRule, PolicyVerdict } from './rules.ts'
 
 /** A packet in words. */
 export interface SamplePacket {

@@ -34,7 +34,8 @@ function world(options: Omit<Ipv4Options, 'addresses' | 'forwarding'> = {}) {
       ip(ipv4({ ...options, addresses, forwarding: true }), ipv6({ forwarding: true })),
     ),
   )
-  const { rules, control } = router.top
+  const { control } = router.top
+  const rules = control
   const echo = outside.dgram.createSocket('udp4').bind(53)
   const asked: string[] = []
   echo.on('message', (message, from) => {
@@ -190,12 +191,12 @@ t.test('translation is for nodes that forward IPv4', async (t) => {
   const sim = new Simulation({ seed: 1 })
   const [end] = cable()
   const node = sim.boot('H', stack(end, ethernet(), ip(ipv4({ address: '10.0.0.1/24' }))))
-  t.throws(() => node.top.rules.setTranslation({ link: 'eth0' }), {
+  t.throws(() => node.top.control.setTranslation({ link: 'eth0' }), {
     code: 'ERR_INVALID_ARG_VALUE',
     message: /forwards/,
   })
-  t.doesNotThrow(() => node.top.rules.setTranslation(null))
-  t.throws(() => node.top.rules.setGroups([{ group: 'ff15::1', from: 'a', to: ['b'] }]), /family/)
+  t.doesNotThrow(() => node.top.control.setTranslation(null))
+  t.throws(() => node.top.control.setGroups([{ group: 'ff15::1', from: 'a', to: ['b'] }]), /family/)
 })
 
 t.test('groups are sent on as far as the policy lets them', async (t) => {
@@ -215,7 +216,7 @@ t.test('groups are sent on as far as the policy lets them', async (t) => {
       ),
     ),
   )
-  const { rules } = router.top
+  const rules = router.top.control
   rules.setGroups(['239.1.2.3', 'ff15::7'].map((group) => ({ group, from: 'from', to: ['a', 'b'] })))
   const [sender, ...hosts] = [from, a, b].map((end, n) =>
     sim.boot(

@@ -1,6 +1,6 @@
 /** Translation end to end: sockets of hosts inside, a router that translates, and servers outside, on virtual time. */
 import t, { type Test } from 'tap'
-import type { NatOptions } from '../../../../layers/network/nat/options.ts'
+import type { NatOptions } from '../../../../src/api/rules.ts'
 import type { Sockets } from '../../../../src/api/sockets.ts'
 import { ms, seconds } from '../../../../src/kernel/clock.ts'
 import { packetsInUse } from '../../../../src/kernel/packet.ts'

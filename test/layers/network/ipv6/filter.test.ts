@@ -1,6 +1,6 @@
 /** A router of IPv6 with a policy: what passes, what is told, what is changed, what is counted; and the same of SYNs that it clamps. */
 import t, { type Test } from 'tap'
-import type { PolicyOptions, PolicyRule } from '../../../../layers/network/policy/rules.ts'
+import type { PolicyOptions, PolicyRule } from '../../../../src/api/rules.ts'
 import { packetsInUse } from '../../../../src/kernel/packet.ts'
 import type { TestLink } from '../ipv4/link.ts'
 import {

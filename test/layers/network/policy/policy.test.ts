@@ -1,8 +1,9 @@
 /** Policies held against packets in words: what matches, what decides, and what is refused as a policy. */
 import t from 'tap'
-import { type PolicyOptions, type PolicyRule, type SamplePacket, testPolicy } from '../../../../layers/network/index.ts'
+import { type SamplePacket, testPolicy } from '../../../../layers/network/index.ts'
 import { PacketKey } from '../../../../layers/network/policy/packet-key.ts'
 import { Policy } from '../../../../layers/network/policy/policy.ts'
+import type { PolicyOptions, PolicyRule } from '../../../../src/api/rules.ts'
 
 const packet: SamplePacket = {
   in: 'lan0',
