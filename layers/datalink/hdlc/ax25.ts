@@ -15,6 +15,7 @@
 import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
 import { ms, seconds } from '../../../src/kernel/clock.ts'
 import type { Env } from '../../../src/kernel/env.ts'
+import { integer } from '../../../src/kernel/errors.ts'
 import type { Layer, LinkState, User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { PhysicalService } from '../../physical/service.ts'
@@ -33,6 +34,7 @@ import { ABM_REASONS, type AbmDrop } from './abm/journal.ts'
 import { type AbmOptions, AX25, parametersOf } from './abm/variant.ts'
 import { AX25_ARP, CALL_OCTETS, callAt, parseCall, putCall, QST } from './ax25-address.ts'
 import { type Carrier, EthernetCarrier, KissCarrier } from './ax25-carrier.ts'
+import { longestOf, MAX_SEGMENTS, Segments, segmentsOf } from './ax25-segments.ts'
 import { CONTROL_OCTETS, Connection, type ConnectionOwner, type ConnectionUser } from './connection.ts'
 import { Peers } from './peers.ts'
 import { type RecordConnection, type RecordHandler, type RecordRoom, Records } from './records.ts'
@@ -43,6 +45,11 @@ export interface Ax25Options extends AbmOptions {
   readonly call: string
   /** Connections at the most. Default 64. */
   readonly connections?: number
+  /**
+   * Octets of the longest packet or record for one station, 1 to what half the queue takes, at most 128 segments: what does not fit a
+   * frame goes in segments, which stations before v2.2 do not know. Default: what fits a frame. Segments of others are always taken.
+   */
+  readonly mtu?: number
   /**
    * Tell the peer of a connection we have set up what we know and take, by XID; of recovery, window, N1, T1 and N2 then holds what both
    * can. Default false: stations before v2.2 do not know it. It is always answered.
@@ -67,6 +74,7 @@ export type Ax25Drop =
   | 'notData'
   | 'badProtocol'
   | 'badXid'
+  | 'badSegment'
   | 'tooLongToSend'
   | 'tooManyConnections'
   | 'noListener'
@@ -99,6 +107,7 @@ const REASONS: Reasons<Ax25Drop> = {
   notData: 'KISS §4',
   badProtocol: 'AX.25 v2.2 §3.4',
   badXid: 'AX.25 v2.2 §4.3.3.7',
+  badSegment: 'AX.25 v2.2 §6.6',
   tooLongToSend: 'AX.25 v2.2 §6.7.2',
   tooManyConnections: '',
   noListener: 'AX.25 v2.2 §6.3.1',
@@ -133,8 +142,9 @@ export function bpq(options: Ax25Options): Layer<LinkService, Ax25Service> {
 
 function check(options: Ax25Options): Ax25Options {
   const all = { ...DEFAULTS, ...(options.modulus === 128 ? { k: 32 } : {}), ...options }
-  parametersOf(AX25, all)
+  const { n1, queue } = parametersOf(AX25, all)
   parseCall(options.call)
+  if (options.mtu !== undefined) integer('mtu', options.mtu, 1, longestOf(Math.min(MAX_SEGMENTS, queue >> 1), n1) - 1)
   return all
 }
 
@@ -154,6 +164,7 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
   private readonly peers: Peers
   private handlerFor: (() => RecordHandler) | null = null
   private readonly handlers = new Map<LinkAddress, Records>()
+  private readonly segments: Segments
   private readonly frame = new Frame()
   private readonly from = new LinkAddressing()
 
@@ -163,11 +174,13 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
     this.options = options
     const parameters = parametersOf(AX25, options)
     this.n1 = parameters.n1
-    this.own = xidOf(parameters, false)
+    this.own = xidOf(parameters, true)
     this.address = parseCall(options.call)
     this.peers = new Peers(options.connections ?? 64)
     this.boundary = env.boundary('ax25', 'link', REASONS)
+    this.segments = new Segments(env, this, options.mtu === undefined ? 1 : segmentsOf(options.mtu + 1, this.n1))
     env.defer(() => this.peers.close())
+    env.defer(() => this.segments.close())
     env.defer(carrier.attach(this))
   }
 
@@ -179,9 +192,13 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
     return this.carrier.tailroom
   }
 
-  /** N1 counts the information field, in which we have the PID stand. */
   get mtu(): number {
-    return Math.max(0, Math.min(this.n1, this.carrier.mtu - HEADER_OCTETS - CONTROL_OCTETS) - 1)
+    return Math.max(0, this.options.mtu ?? 0, this.frameOctets - 1)
+  }
+
+  /** N1 counts the information field, in which we have the PID stand. */
+  get frameOctets(): number {
+    return Math.min(this.n1, this.carrier.mtu - HEADER_OCTETS - CONTROL_OCTETS)
   }
 
   get headroom(): number {
@@ -195,19 +212,20 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
   send(packet: Packet, to: LinkAddressing): boolean {
     this.boundary.down(packet, to)
     const pid = to.protocol === ETHERTYPE.ipv4 ? PID_IP : to.protocol === ETHERTYPE.arp ? PID_ARP : 0
-    if (pid === 0 || packet.length > this.mtu) {
+    const unnumbered = to.peer === QST || pid === PID_ARP
+    if (pid === 0 || packet.length > (unnumbered ? this.frameOctets - 1 : this.mtu)) {
       this.boundary.drop(packet, pid === 0 ? 'badProtocol' : 'tooLongToSend')
       return true
     }
     packet.octets[packet.push(1)] = pid
-    if (to.peer === QST || pid === PID_ARP) return this.sendUnnumbered(packet, to.peer, 'UI', true, false)
+    if (unnumbered) return this.sendUnnumbered(packet, to.peer, 'UI', true, false)
     const connection = this.connectionTo(to.peer)
     if (connection === undefined) {
       this.boundary.drop(packet, 'tooManyConnections')
       return true
     }
     connection.connect()
-    return connection.send(packet)
+    return this.segments.send(connection, packet)
   }
 
   open(peer: LinkAddress, handler: RecordHandler): RecordConnection {
@@ -246,8 +264,10 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
   }
 
   received(connection: Connection, packet: Packet): void {
-    const reason = this.deliverInformation(packet, connection.peer, 'unicast')
-    if (reason !== undefined) this.boundary.drop(packet, reason)
+    const field = this.segments.join(connection.peer, packet)
+    if (field === null) return
+    const reason = this.deliverInformation(field, connection.peer, 'unicast')
+    if (reason !== undefined) this.boundary.drop(field, reason)
   }
 
   changed(connection: Connection, event: AbmEvent): void {
@@ -258,6 +278,7 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
       records = new Records(connection, this.handlerFor(), this.room())
       this.handlers.set(peer, records)
     }
+    this.segments.forget(peer)
     if (event.state === 'down') this.handlers.delete(peer)
     if (event.state === 'up' && event.reason === 'connected' && this.options.xid)
       connection.negotiate(() => this.sendXid(peer, this.own, true, true))
@@ -279,6 +300,7 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
       mark: (packet) => {
         packet.octets[packet.push(1)] = PID_TEXT
       },
+      ...(this.segments.most > 1 && { send: (connection, packet) => this.segments.send(connection, packet) }),
     }
   }
 
@@ -286,7 +308,8 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
     const there = this.peers.find(peer, 0)
     if (there !== undefined) return there
     if (!this.peers.makeRoom()) return undefined
-    const machine = { variant: AX25, options: { ...this.options, n1: this.n1 + 1 }, listening: true }
+    const options = { ...this.options, n1: this.n1 + 1 }
+    const machine = { variant: AX25, options, listening: true, atOnce: this.segments.most }
     const connection = new Connection(this.env, this, this, { peer, key: 0 }, machine)
     this.peers.add(connection)
     return connection

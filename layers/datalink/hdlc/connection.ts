@@ -47,6 +47,8 @@ export class Connection implements Pump {
   private readonly env: Env
   private readonly drive: Drive
   private readonly frame = new Frame()
+  /** Packets that one call of the user's may send; at most half the queue. */
+  private readonly atOnce: number
   private negotiation: Negotiation | null = null
   /** The line takes no more; the user above does not. */
   private blocked = false
@@ -61,13 +63,19 @@ export class Connection implements Pump {
     owner: ConnectionOwner,
     user: ConnectionUser,
     to: { readonly peer: LinkAddress; readonly key: number },
-    machine: { readonly variant: Variant; readonly options: AbmOptions; readonly listening: boolean },
+    machine: {
+      readonly variant: Variant
+      readonly options: AbmOptions
+      readonly listening: boolean
+      readonly atOnce?: number
+    },
   ) {
     this.env = env
     this.owner = owner
     this.user = user
     this.peer = to.peer
     this.key = to.key
+    this.atOnce = machine.atOnce ?? 1
     this.abm = new Abm(machine.variant, machine.options, machine.listening, owner.boundary)
     this.drive = new Drive(this.abm, env.timers, this)
   }
@@ -112,7 +120,12 @@ export class Connection implements Pump {
     if (packet.length > this.abm.n1) this.owner.boundary.drop(packet, 'tooLongToSend')
     else if (this.abm.offer(packet)) this.flush(this.env.clock.now())
     else this.owner.boundary.drop(packet, 'queueFull')
-    this.shut = !this.abm.open
+    return this.takesMore()
+  }
+
+  /** Whether a call of the user's may follow; if not, `writable` says when it may. */
+  takesMore(): boolean {
+    this.shut = this.abm.room < this.atOnce
     return !this.shut
   }
 

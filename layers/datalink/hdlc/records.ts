@@ -49,6 +49,8 @@ export interface RecordRoom {
   /** Puts in front of a record what marks it as one, so many octets; default nothing. */
   readonly markOctets?: number
   mark?(packet: Packet): void
+  /** How a marked record goes where it may be longer than a frame; default `Connection.send`. */
+  send?(connection: Connection, packet: Packet): boolean
 }
 
 /** A connection's user that hands it to a handler. */
@@ -76,7 +78,8 @@ export class Records implements ConnectionUser, RecordConnection {
   }
 
   get mtu(): number {
-    return Math.max(0, Math.min(this.room.mtu, this.connection.abm.n1 - (this.room.markOctets ?? 0)))
+    const { mtu, markOctets = 0, send } = this.room
+    return send === undefined ? Math.max(0, Math.min(mtu, this.connection.abm.n1 - markOctets)) : mtu
   }
 
   get headroom(): number {
@@ -89,7 +92,7 @@ export class Records implements ConnectionUser, RecordConnection {
 
   send(packet: Packet): boolean {
     this.room.mark?.(packet)
-    return this.connection.send(packet)
+    return this.room.send?.(this.connection, packet) ?? this.connection.send(packet)
   }
 
   pause(): void {

@@ -85,6 +85,11 @@ export class Abm implements Timed {
     return this.pending.open
   }
 
+  /** Packets that `offer` takes for now. */
+  get room(): number {
+    return this.parameters.queue - this.pending.length
+  }
+
   /** Everything offered has been acknowledged. */
   get idle(): boolean {
     return this.transfer.idle
