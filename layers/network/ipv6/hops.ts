@@ -62,6 +62,8 @@ export class Hop implements Way {
   spread = 0
   /** The ways among which the flows to the destination are spread; null when there is only this one. */
   ways: readonly Hop[] | null = null
+  /** Where `ways` are put. */
+  readonly ownWays: Hop[] = []
 }
 
 export class Hops {
@@ -199,7 +201,7 @@ export class Hops {
     if (route.action !== 'forward') return route.action
     if (!this.lead(hop, route)) return 'noRoute'
     const { equals } = route
-    if (hop.link === 0 && equals.length > 1) hop.ways = this.waysOf(equals, hop.destination)
+    if (hop.link === 0 && equals.length > 1) hop.ways = this.waysOf(hop, equals)
     return 'forward'
   }
 
@@ -211,17 +213,23 @@ export class Hops {
     return true
   }
 
-  private waysOf(routes: readonly Route[], destination: IpAddress): Hop[] {
-    return routes.flatMap((route) => {
-      const way = new Hop()
+  /** Into those that the hop had before. */
+  private waysOf({ ownWays, destination }: Hop, routes: readonly Route[]): Hop[] {
+    let count = 0
+    for (const route of routes) {
+      ownWays[count] ??= new Hop()
+      const way = ownWays[count] as Hop
       way.kind = 'forward'
       way.destination.set(destination)
       way.nextHop.set(destination)
+      way.key = -1
       way.spread = route.spread
-      if (!this.lead(way, route)) return []
+      if (!this.lead(way, route)) continue
       this.limit(way)
-      return [way]
-    })
+      count++
+    }
+    if (ownWays.length > count) ownWays.length = count
+    return ownWays
   }
 
   /** Groups leave by the link that is named, or by the one the routes name, else by the first that is up. */
