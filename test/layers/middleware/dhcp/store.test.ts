@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { dhcpClient, dhcpServer, type LeaseEntry, type LeaseStore } from '../../../../layers/middleware/dhcp/index.ts'
+import {
+  dhcpClient,
+  dhcpServer,
+  type LeaseEntry,
+  type LeaseStore,
+  type ServerEvent,
+} from '../../../../layers/middleware/dhcp/index.ts'
 import type { Binding } from '../../../../layers/middleware/dhcp/leases.ts'
 import { encode, type Message, type MessageType, OPTION, TYPE } from '../../../../layers/middleware/dhcp/message.ts'
 import { ServerMachine, type ServerSettings } from '../../../../layers/middleware/dhcp/server-machine.ts'
@@ -26,7 +32,7 @@ class Hand implements LeaseStore {
   }
 }
 
-function pair(store: LeaseStore) {
+function pair(store: LeaseStore, onEvent: (event: ServerEvent) => void = () => {}) {
   const [left, right] = cable({ medium: 'ethernet' })
   const sim = new Simulation({ seed: 5 })
   const server = sim.boot(
@@ -36,7 +42,7 @@ function pair(store: LeaseStore) {
       ethernet(),
       ip(ipv4({ address: '10.0.0.1/24' })),
       sockets(tcp(), udp()),
-      dhcpServer({ pool: ['10.0.0.100', '10.0.0.109'], reservations: { '02:00:00:00:00:99': '10.0.0.9' }, store }),
+      dhcpServer({ pool: ['10.0.0.100', '10.0.0.109'], store, onEvent }),
     ),
   )
   const client = sim.boot(
@@ -69,12 +75,13 @@ t.test('a client hears of its lease when it is kept, and not before', async (t) 
 
 t.test('a server that is closed says nothing more', async (t) => {
   const store = new Hand()
-  const { sim, server } = pair(store)
+  const events: ServerEvent[] = []
+  const { sim, server } = pair(store, (event) => events.push(event))
   await sim.run(seconds(3))
   await server.close()
   store.asked[0]?.kept()
   await sim.run(seconds(1))
-  t.same([...server.top.dhcp.drops], [])
+  t.same([events, ...server.top.dhcp.drops], [['offered']])
   await sim.close()
 })
 
