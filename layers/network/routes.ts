@@ -7,6 +7,7 @@
  *
  * Routes of one prefix, metric and origin that lead different ways are used together (equal-cost multipath): each flow
  * takes one of them, see `flow.ts`. What comes with addresses ('link') is not: the same network on two links has its stations on one.
+ * What routers tell hosts ('ra') is by one link alone: the routers of another do not know the addresses that this one's gave.
  */
 import { IpAddress } from '../../src/kernel/address.ts'
 import { spreadOf, type Way } from './flow.ts'
@@ -94,7 +95,10 @@ export class Siblings {
 }
 
 const sharesWith = (best: Route, other: Route): boolean =>
-  other.metric === best.metric && other.origin === best.origin && other.action === 'forward'
+  other.metric === best.metric &&
+  other.origin === best.origin &&
+  other.action === 'forward' &&
+  (best.origin !== 'ra' || other.link === best.link)
 
 /** The table itself: addresses in, routes out; no text, no neighbours. */
 export class RouteTable {

@@ -1,11 +1,40 @@
 /** Equal ways of IPv6: each flow keeps one, whatever else is sent, and it is the one that the routes explain. */
 import t from 'tap'
+import { seconds } from '../../../../src/kernel/clock.ts'
 import { packetsInUse } from '../../../../src/kernel/packet.ts'
-import { packet, twoLinks } from './bare.ts'
+import type { TestLink } from '../ipv4/link.ts'
+import { icmp, packet, twoLinks } from './bare.ts'
 
 const SOURCE = 'fd00:a::9'
 /** More destinations than hops are kept. */
 const DESTINATIONS = 400
+
+t.test('routers of one link share the flows of a host, those of two links do not', async (t) => {
+  const { sim, network, wires } = twoLinks({ autoconfigure: true })
+  await sim.run(seconds(2))
+  const hear = (wire: TestLink | undefined, source: string) =>
+    wire?.inject(
+      icmp(134, 0, (64 << 24) | 1800, new Uint8Array(8), { source, destination: 'ff02::1', hopLimit: 255 }),
+      'multicast',
+    )
+  const ways = () => {
+    const found = Array.from({ length: 50 }, (_, sourcePort) => {
+      const { chosen } = network.control.routes.explain('2001:db8::5', {
+        protocol: 17,
+        sourcePort,
+        destinationPort: 53,
+      })
+      return `${chosen?.via} ${chosen?.link}`
+    })
+    return [...new Set(found)].sort()
+  }
+  hear(wires[0], 'fe80::7')
+  hear(wires[1], 'fe80::8')
+  t.same(ways(), ['fe80::7 a'], 'what has our addresses of the one does not leave by the other')
+  hear(wires[0], 'fe80::9')
+  t.same(ways(), ['fe80::7 a', 'fe80::9 a'], 'load sharing (RFC 4311)')
+  await sim.close()
+})
 
 t.test('flows to many destinations over two ways', async (t) => {
   const before = packetsInUse()
