@@ -2,14 +2,17 @@
  * AX.25 with direwolf's, over the sound of two modems: our node speaks KISS to one of them, and sets up a connection with a
  * program of the other, which echoes. Then that one sets up a connection with us.
  */
+import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { type Ax25Service, ax25, type KissOptions } from '../../layers/datalink/hdlc/ax25.ts'
 import { parseCall } from '../../layers/datalink/hdlc/ax25-address.ts'
-import { boot, type Node, stack, stream } from '../../src/index.ts'
+import { boot, CaptureReader, type Node, stack, stream } from '../../src/index.ts'
 import { ms, seconds } from '../../src/kernel/clock.ts'
 import { packetsInUse } from '../../src/kernel/packet.ts'
+import { decode } from '../../tools/dump/decode.ts'
+import { Flows } from '../../tools/dump/flows.ts'
 import { agwEcho } from './agw.ts'
 import { oracle, until } from './helpers.ts'
 import { folder } from './payload.ts'
@@ -26,9 +29,14 @@ const STATION = { call: 'NODEC', smack: false, t1: seconds(2), t2: ms(100), n2: 
 
 const skip = oracle('direwolf', 'tshark')
 
-for (const [name, bursts, options] of [
-  ['modulo 8', 0, { k: 7 }],
-  ['modulo 128 and SREJ, two bursts of noise a second', 2, { modulus: 128, k: 16, recovery: 'srej' }],
+for (const [name, bursts, recordOctets, options] of [
+  ['modulo 8', 0, 255, { k: 7 }],
+  [
+    'modulo 128 and SREJ, in segments, two bursts of noise a second',
+    2,
+    1000,
+    { modulus: 128, k: 16, recovery: 'srej', mtu: 1000 },
+  ],
 ] as const)
   t.test(`${OCTETS} octets there and back: ${name}`, { skip }, async (t) => {
     const before = packetsInUse()
@@ -43,7 +51,7 @@ for (const [name, bursts, options] of [
     const echoed = await inTime(
       echo((handler) => node.top.open(parseCall('NODEA'), handler), {
         octets: OCTETS,
-        recordOctets: 255,
+        recordOctets,
         ahead: 8000,
       }),
     )
@@ -67,6 +75,7 @@ for (const [name, bursts, options] of [
     await node.close()
     await capture
     t.equal(packetsInUse(), before)
+    t.equal(segmentsIn(path) > 100, recordOctets > 255)
     const frames = await dissect(path, ['_ws.malformed', 'ax25_kiss.cmd', 'ax25.ctl'])
     t.ok(frames.length > (2 * OCTETS) / 255)
     t.ok(frames.every((frame) => frame['ax25_kiss.cmd']?.[0] === '0' && frame['ax25.ctl']?.length === 1))
@@ -76,8 +85,16 @@ for (const [name, bursts, options] of [
     )
   })
 
-/** What it says over a connection of its own. */
-const GREETING = 'CQ CQ CQ '.repeat(20)
+/** What it says over a connection of its own: more than a frame. */
+const GREETING = 'CQ CQ CQ '.repeat(100)
+
+/** By `dump`: tshark takes every control field for one of modulo 8. */
+function segmentsIn(path: string): number {
+  const reader = new CaptureReader()
+  const flows = new Flows()
+  const layers = reader.push(readFileSync(path)).map((record) => decode(record, flows))
+  return layers.filter((all) => all.some(({ protocol }) => protocol === 'segment')).length
+}
 
 function inTime<T>(promise: Promise<T>): Promise<T> {
   const late = new Promise<never>((_, reject) => setTimeout(reject, LIMIT_MS, new Error('not in time')).unref())

@@ -358,7 +358,11 @@ class Ax25 implements Ax25Service, User<unknown>, ConnectionOwner, ConnectionUse
     if (toAll) return 'unexpected'
     if (type === 'TEST') return this.answerTest(packet, peer)
     if (type === 'XID') return this.agreeOn(packet, peer)
-    if (type === 'SABM' || type === 'SABME') connection = this.connectionTo(peer)
+    if (type === 'SABM' || type === 'SABME') {
+      connection = this.connectionTo(peer)
+      // What it has not sent to its end it never will, also where nothing of ours was lost and no event tells of it.
+      this.segments.forget(peer)
+    }
     if (connection === undefined) return this.refuse(peer)
     connection.input(frame, packet)
     return undefined

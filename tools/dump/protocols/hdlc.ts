@@ -131,9 +131,17 @@ export function ax25(decoderOf: (etherType: number) => Decoder): Decoder {
     const summary = `AX.25 ${source} > ${destination}${via} ${command ? 'command' : 'response'} ${control.text}`
     if (!control.carries || length < inner + 1) return layerOf('AX.25', scope, inner, fields, summary, data)
     const pid = fields.u8('PID', inner, (value) => hex(value, 2))
-    const next = pid === 0xcc ? decoderOf(0x0800) : pid === 0xcd ? decoderOf(0x0806) : data
+    const next = pid === 0xcc ? decoderOf(0x0800) : pid === 0xcd ? decoderOf(0x0806) : pid === 8 ? segment : data
     return layerOf('AX.25', scope, inner + 1, fields, summary, next)
   }
+}
+
+/** A piece of a longer information field of AX.25 (v2.2 §6.6); what begins the first one is the PID. */
+function segment(scope: Scope): Decoded {
+  const fields = new Fields(scope)
+  const header = fields.u8('segment', 0, (value) => `${value >= 0x80 ? 'first, ' : ''}${value & 0x7f} to come`)
+  const text = `segment, ${header >= 0x80 ? 'the first, ' : ''}${header & 0x7f} to come`
+  return layerOf('segment', scope, 1, fields, text, data)
 }
 
 const KISS_COMMANDS = ['data', 'TXDELAY', 'persistence', 'slot time', 'TXtail', 'full duplex', 'set hardware']

@@ -13,7 +13,7 @@ import type { Env } from '../../../../src/kernel/env.ts'
 import { Packet, packetsInUse, poisonReleased } from '../../../../src/kernel/packet.ts'
 import { stack } from '../../../../src/kernel/stack.ts'
 import { Simulation } from '../../../../src/runtime/simulation.ts'
-import { linkDrops, payloadFor } from '../stations.ts'
+import { linkDrops, payloadFor, stationOver } from '../stations.ts'
 
 poisonReleased(true)
 
@@ -217,4 +217,23 @@ t.test('all segments or none, where the queue is full', async (t) => {
   await sim.close()
   for (const mtu of [0, 5 * 254, 1.5])
     t.throws(() => bpq({ call: 'NODEA', mtu, queue: 10 }), { code: 'ERR_OUT_OF_RANGE' })
+})
+
+t.test('a connection that begins anew or ends forgets what it had begun', async (t) => {
+  const before = packetsInUse()
+  const { sim, link, arrive } = stationOver('octets', ax25({ call: 'NODEA', smack: false }))
+  const call = (text: string, flags: number): number[] => [
+    ...[...text.padEnd(6)].map((c) => c.charCodeAt(0) << 1),
+    0x60 | flags,
+  ]
+  const frame = (control: number, ...info: number[]): Uint8Array =>
+    Uint8Array.of(0xc0, 0, ...call('NODEA', 0x80), ...call('NODEB', 1), control, ...info, 0xc0)
+  arrive(frame(0x3f)) // SABM with P
+  arrive(frame(0x00, 8, 0x81, 0xf0, 1))
+  arrive(frame(0x3f))
+  arrive(frame(0x00, 8, 0x00, 2))
+  t.strictSame(linkDrops(link), { badSegment: 1 }, 'the rest has no beginning')
+  arrive(frame(0x02, 8, 0x81, 0xf0, 1))
+  await sim.close()
+  t.equal(packetsInUse(), before)
 })
