@@ -6,7 +6,8 @@ import { formatScoped, parseAddress } from '../../src/kernel/address.ts'
 import { ask, NodeGone } from '../control/client.ts'
 import type { LinkStatus, NodeStatus, PingAnswer } from '../control/node-methods.ts'
 import { CommandError } from '../exit.ts'
-import type { DaemonStatus } from '../router/methods.ts'
+import type { DaemonStatus, RunningConfiguration } from '../router/methods.ts'
+import { type Silenced, silenced } from '../router/silenced.ts'
 import { version } from '../version.ts'
 
 /** What came of one check. */
@@ -69,7 +70,10 @@ export async function* checkNode(node: string): AsyncGenerator<Finding> {
   const status = (await ask(node, 'status')) as NodeStatus & Partial<DaemonStatus>
   yield sameVersion(status)
   yield clock(status)
-  if (status.file !== undefined) yield configuration(status)
+  if (status.file !== undefined) {
+    yield configuration(status)
+    yield* policyFindings(silenced((await ask(node, 'configuration')) as RunningConfiguration))
+  }
   const links = (await ask(node, 'links')) as LinkStatus[]
   for (const link of links) yield* linkFindings(link)
   const routes = (await ask(node, 'routes')) as RouteEntry[]
@@ -99,6 +103,18 @@ function configuration({ file = '', lastReload }: Partial<DaemonStatus>): Findin
   if (lastReload?.error === undefined) return { check, result: 'ok', detail: `${file} is what runs` }
   const detail = `${file} was refused, what ran before goes on`
   return { check, result: 'failed', detail, advice: `netstrata router --config ${file} --check` }
+}
+
+/** What the router itself has to say and to hear is denied, which nobody means. */
+export function policyFindings(all: readonly Silenced[]): Finding[] {
+  return all.map(({ service, link, hook, destination, port, rule }) => ({
+    check: `policy`,
+    result: 'warning',
+    detail: `${service} on ${link} ${hook === 'input' ? 'hears nothing' : 'says nothing'}: ${
+      rule === undefined ? 'the default denies it' : `rule ${rule} denies it`
+    }`,
+    advice: `allow ${hook} ${hook === 'input' ? 'in' : 'out'} ${link} udp to ${destination} port ${port}`,
+  }))
 }
 
 function* linkFindings(link: LinkStatus): Generator<Finding> {

@@ -18,6 +18,7 @@ import {
   udp,
   udpTunnel,
 } from '../../../src/index.ts'
+import { policyFindings } from '../../../tools/commands/doctor-checks.ts'
 import { natText } from '../../../tools/commands/nat.ts'
 import { sampleText } from '../../../tools/commands/policy.ts'
 import { ask } from '../../../tools/control/client.ts'
@@ -33,6 +34,7 @@ import { describeStep, planned } from '../../../tools/router/plan.ts'
 import { ruleText } from '../../../tools/router/policy.ts'
 import { Router } from '../../../tools/router/router.ts'
 import { type NatAnswer, type SampleAnswer, sampleAnswer } from '../../../tools/router/rules-methods.ts'
+import { silenced } from '../../../tools/router/silenced.ts'
 import { Commands, freePorts } from '../running.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'netstrata-rules-'))
@@ -349,6 +351,46 @@ t.test('the commands', async (t) => {
   client.destroy()
   socket.close()
   await control.close()
+})
+
+t.test('services that the policy silences', async (t) => {
+  const text = (rules: string) => `links:
+  lan: { link: 'udp:0', addresses: [192.168.0.1/24], dhcp: { pool: [192.168.0.9, 192.168.0.99] } }
+  wan: { link: 'udp:0', dhcp: client }
+babel: { interfaces: { lan: {} } }
+rip: { interfaces: { lan: {} } }
+policy: { default: deny, rules: [${rules}] }
+`
+  const of = (rules: string) => {
+    const { fixture, state } = read(text(rules))
+    return silenced({ fixture, ...state })
+  }
+  const all = of('').map(({ service, link, hook, port }) => `${service} ${link} ${hook} ${port}`)
+  t.same(all.sort(), [
+    ...['Babel lan input 6696', 'Babel lan output 6696', 'DHCP client wan output 67', 'DHCP server lan input 67'],
+    ...[
+      'DHCP server lan output 68',
+      'RIP lan input 520',
+      'RIP lan input 521',
+      'RIP lan output 520',
+      'RIP lan output 521',
+    ],
+  ])
+  t.same(of('{ hook: [input, output], protocol: udp, action: allow }'), [])
+  const left = of(
+    "{ hook: output, action: allow }, { source: 'fe80::/10', action: allow }, { name: x, in: lan, action: reject }",
+  )
+  t.match(left, [
+    { service: 'DHCP server', rule: 'x' },
+    { service: 'RIP', destination: '224.0.0.9', rule: 'x' },
+  ])
+  t.match(policyFindings(left.slice(0, 1)), [
+    {
+      ...{ check: 'policy', result: 'warning', detail: 'DHCP server on lan hears nothing: rule x denies it' },
+      advice: 'allow input in lan udp to 255.255.255.255 port 67',
+    },
+  ])
+  t.same(silenced({ ...read(`${LINKS}babel: { interfaces: { lan: {} } }`), links: [], routes: [], services: [] }), [])
 })
 
 t.test('packets without a running router', async (t) => {
