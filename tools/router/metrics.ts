@@ -2,6 +2,7 @@
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { version } from '../version.ts'
 import type { Daemon } from './daemon.ts'
+import { dhcpMetrics } from './dhcp-metrics.ts'
 import { Figures, type Sample, tally } from './figures.ts'
 import { routingMetrics } from './routing-metrics.ts'
 import { rulesMetrics } from './rules-metrics.ts'
@@ -59,6 +60,7 @@ export function routerMetrics(daemon: Daemon): Registry {
     [{}, daemon.loadedAt / 1000],
   ])
   routingMetrics(figures, daemon.router)
+  dhcpMetrics(figures, daemon.router)
   rulesMetrics(figures, daemon.router)
   return registry
 }

@@ -7,6 +7,7 @@ import {
   type BabelControl,
   type Blueprint,
   boot,
+  type DhcpServer,
   type ImpairLayer,
   impair,
   ip,
@@ -119,13 +120,19 @@ export class Router implements AsyncDisposable {
     return turn
   }
 
+  /** Its servers of DHCP, by link. */
+  get dhcpServers(): ReadonlyMap<string, DhcpServer> {
+    const servers = new Map<string, DhcpServer>()
+    for (const service of this.current.services) {
+      const dhcp = this.services.get(serviceName(service))?.top.dhcp
+      if (service.kind === 'DHCP server' && dhcp !== undefined) servers.set(service.link, dhcp)
+    }
+    return servers
+  }
+
   /** What its servers of DHCP have given away. */
   givenAway(): LinkLease[] {
-    return this.current.services.flatMap((service) => {
-      if (service.kind !== 'DHCP server') return []
-      const leases = this.services.get(serviceName(service))?.top.leases?.() ?? []
-      return leases.map((lease) => ({ ...lease, link: service.link }))
-    })
+    return [...this.dhcpServers].flatMap(([link, dhcp]) => dhcp.leases().map((lease) => ({ ...lease, link })))
   }
 
   /** Its Babel; undefined where it does not speak it. */

@@ -3,6 +3,7 @@ import {
   type BabelControl,
   type Blueprint,
   babel,
+  type DhcpServer,
   dhcpClient,
   dhcpServer,
   type LeaseEntry,
@@ -24,8 +25,8 @@ export type RouterService =
 
 /** One that runs, as far as it can be asked. */
 export interface RunningService {
-  /** What a server has given away. */
-  readonly leases?: () => LeaseEntry[]
+  /** What a server has given away, and what it dropped. */
+  readonly dhcp?: DhcpServer
   readonly babel?: BabelControl
   readonly rip?: RipControl
 }
@@ -68,6 +69,6 @@ export function serviceBlueprint(service: RouterService, sockets: Sockets, book:
     })
     const { dhcp } = dhcpServer({ ...serverOptions(server), link, leases, ...kept })(sockets, env)
     given = () => dhcp.leases()
-    return { leases: given }
+    return { dhcp }
   }
 }

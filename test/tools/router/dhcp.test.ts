@@ -1,8 +1,11 @@
 /** DHCP between two routers of ours: a lease is taken, and survives a reload of the server. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Registry } from 'prom-client'
 import t from 'tap'
 import { configOf, type RouterConfig, type RouterFile } from '../../../tools/router/config.ts'
 import { contradictions } from '../../../tools/router/contradictions.ts'
+import { dhcpMetrics } from '../../../tools/router/dhcp-metrics.ts'
+import { Figures } from '../../../tools/router/figures.ts'
 import { Router } from '../../../tools/router/router.ts'
 import { freePorts } from '../running.ts'
 
@@ -49,5 +52,15 @@ t.test('a lease', { timeout: 30_000 }, async (t) => {
     const [lease, ...others] = serving.givenAway()
     t.match(lease, { address: first.replace('/24', ''), link: 'lan', hostName: 'client' }, 'and knows who has what')
     t.same(others, [])
+    const registry = new Registry()
+    dhcpMetrics(new Figures(registry), serving)
+    t.match(await registry.metrics(), /\nnetstrata_dhcp_leases\{link="lan",state="leased"\} 1\n/)
+    const socket = asking.node.dgram.createSocket('udp4')
+    socket.send('no message', 67, '10.0.0.1')
+    for (let text = ''; !text.includes('netstrata_dhcp_drops_total{link="lan",reason="truncated"} 1\n'); ) {
+      await sleep(20)
+      text = await registry.metrics()
+    }
+    socket.close()
   }
 })
