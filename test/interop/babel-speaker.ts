@@ -2,9 +2,10 @@
  * Our machine as a routing daemon of a kernel: run inside a namespace, it speaks Babel by the host's sockets and gives the
  * routes it learns to the kernel, which forwards. `babel-speaker.ts JSON`; see `SpeakerOptions`. SIGTERM takes leave.
  */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { createSocket, type Socket } from 'node:dgram'
 import { networkInterfaces } from 'node:os'
+import { createInterface } from 'node:readline'
 import { Authenticator } from '../../layers/middleware/routing/babel/authenticator.ts'
 import type { Interface } from '../../layers/middleware/routing/babel/interface.ts'
 import { Babel } from '../../layers/middleware/routing/babel/machine.ts'
@@ -21,6 +22,8 @@ export interface SpeakerOptions {
   readonly announce: readonly string[]
   /** Between hellos; updates are four times as far apart. Default 1. */
   readonly helloSeconds?: number
+  /** Heed what the kernel says of links that go down and come up. Default false: only hellos tell. */
+  readonly watchLinks?: boolean
   /** Sets what is chance apart. */
   readonly seed: number
 }
@@ -30,10 +33,12 @@ const GROUP = 'ff02::1:6'
 const ROUTE_PROTOCOL = '242'
 
 const options = JSON.parse(process.argv[2] ?? '{}') as SpeakerOptions
-const { helloSeconds = 1 } = options
+const { helloSeconds = 1, watchLinks = false } = options
 const random = new SeededRandom([options.seed, process.pid, 5, 6])
 const babel = new Babel({ routerHigh: random.uint32() | 0, routerLow: random.uint32() | 0, random })
 const senders = new Map<Interface, Socket>()
+/** By link: how to stop speaking on it. */
+const speaking = new Map<string, () => void>()
 const installed = new Map<string, string>()
 let timer: NodeJS.Timeout | undefined
 
@@ -91,6 +96,32 @@ async function attach({ name, nextHop4, key }: SpeakerOptions['interfaces'][numb
     })
     socket.on('error', () => {}) // the link is down: hellos will tell
   }
+  speaking.set(name, () => {
+    babel.detach(on, now())
+    senders.delete(on)
+    single.close()
+    group.close()
+  })
+}
+
+/** Speaks on links while they are up. */
+function watch(): void {
+  const monitor = spawn('ip', ['-o', 'monitor', 'link'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  process.on('exit', () => monitor.kill())
+  createInterface(monitor.stdout).on('line', (line) => {
+    const [, name, flags = ''] = /^\d+: ([^:@]+)[^<]*<([^>]*)>/.exec(line) ?? []
+    const one = options.interfaces.find((other) => other.name === name)
+    if (one === undefined) return
+    const up = flags.split(',').includes('LOWER_UP')
+    if (up && !speaking.has(one.name)) {
+      speaking.set(one.name, () => {})
+      void attach(one).then(pump)
+    } else if (!up) {
+      speaking.get(one.name)?.()
+      speaking.delete(one.name)
+      pump()
+    }
+  })
 }
 
 function pump(): void {
@@ -148,5 +179,6 @@ process.on('SIGTERM', () => {
   console.log(`drops ${JSON.stringify([...babel.drops])}`)
   setTimeout(() => process.exit(0), 50)
 })
+if (watchLinks) watch()
 console.log('READY')
 pump()

@@ -7,6 +7,8 @@ import {
   type CableEnd,
   cable,
   ethernet,
+  type HubPort,
+  hub,
   ip,
   ipv4,
   ipv6,
@@ -92,9 +94,33 @@ t.test('routes of both families are learnt, given to the node, and taken back', 
   await c.close()
   await sim.run(seconds(2))
   t.equal(way('10.99.3.1')?.action, 'unreachable', 'C has taken leave: nobody waits for its hellos')
-  const own = b.top.network.routes
-  await b.close()
-  t.equal(own.list().filter(({ origin }) => origin === 'babel').length, 0, 'the routes of a node that closes are gone')
+  await sim.close()
+})
+
+t.test('leave is taken: who is on a link that stays up hears of it, and routes go before links', async (t) => {
+  const sim = new Simulation({ seed: 7 })
+  const [one, other] = hub(2)
+  const boot = (port: HubPort, number: number) =>
+    sim.boot(
+      `R${number}`,
+      stack(
+        port,
+        ethernet(),
+        ip(ipv4({ address: `10.0.0.${number}/24`, forwarding: true }), ipv6({ forwarding: true })),
+        sockets(tcp(), udp()),
+        babel({ interfaces: { eth0: {} }, announce: [`10.99.${number}.0/24`] }),
+      ),
+    )
+  const [a, b] = [boot(one, 1), boot(other, 2)]
+  await sim.run(seconds(10))
+  const learnt = () => b.top.network.routes.list().filter(({ origin }) => origin === 'babel')
+  t.equal(learnt().length, 1)
+  t.match(a.top.network.routes.lookup('10.99.2.1'), { via: '10.0.0.2' })
+  const closing = b.close()
+  t.equal(learnt().length, 0)
+  await closing
+  await sim.run(ms(100))
+  t.equal(a.top.network.routes.lookup('10.99.2.1')?.action, 'unreachable')
   await sim.close()
 })
 
