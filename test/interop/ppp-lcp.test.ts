@@ -1,6 +1,7 @@
 /**
  * LCP with Debian's pppd over Linux's PPP, in User-mode Linux: MRUs of both directions, odd and beyond 1500, kept to by both
- * ends; echo requests, asked and answered, by which either end finds the link dead, and both of them set it up again.
+ * ends; echo requests, asked and answered, by which either end finds the link dead, and both of them set it up again. IPv6CP
+ * goes on beside it, where the MRU permits: the peer is pinged by the address that it has agreed on.
  */
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -10,6 +11,7 @@ import {
   impair,
   ip,
   ipv4,
+  ipv6,
   type Node,
   type PppOptions,
   type PppService,
@@ -22,7 +24,7 @@ import {
   udp,
 } from '../../src/index.ts'
 import { folder } from './payload.ts'
-import { addressed, answers, PPPD, pppd, sleep } from './ppp-stand.ts'
+import { answers, PPPD, pppd, sleep } from './ppp-stand.ts'
 import { dissect } from './tshark.ts'
 
 t.setTimeout(300_000)
@@ -38,6 +40,8 @@ const LCP = '0xc021'
 interface Line {
   readonly node: Node<Sockets>
   readonly link: () => PppService
+  /** Addresses of the peer that were agreed on, of both families. */
+  readonly peers: ReadonlySet<string>
   /** What was told of the link since it was asked for last. */
   readonly told: () => string[]
   /** Loses everything, both ways or one. */
@@ -47,18 +51,20 @@ interface Line {
 async function line(t: Test, mine: PppOptions, theirs: string): Promise<Line> {
   const noise = impair()
   const told: string[] = []
+  const peers = new Set<string>()
   let link: PppService | undefined
   const node = await boot(
     stack(
-      pppd(t, `noauth persist maxfail 0 holdoff 1 ${theirs} 10.7.0.1:10.7.0.2`),
+      pppd(t, `noauth +ipv6 persist maxfail 0 holdoff 1 ${theirs} 10.7.0.1:10.7.0.2`),
       noise,
       (below, env) => {
-        link = ppp({ ipv6: false, ...mine })(below, env)
+        link = ppp(mine)(below, env)
+        link.negotiated.follow((_local, peer) => peers.add(String(peer)))
         const linkChanged = (state: string, reason: string): void => void told.push(`${state}: ${reason}`)
         link.boundary.attach({ receive: (packet) => packet.release(), linkChanged }, ETHERTYPE.arp)
         return link
       },
-      ip(ipv4()),
+      mine.ipv6 === false ? ip(ipv4()) : ip(ipv4(), ipv6()),
       sockets(tcp(), udp()),
     ),
     'A',
@@ -66,6 +72,7 @@ async function line(t: Test, mine: PppOptions, theirs: string): Promise<Line> {
   return {
     node,
     link: () => link as PppService,
+    peers,
     told: () => told.splice(0),
     cut: (ways) => noise.link.set({ down: { loss: ways === 'none' ? 0 : 1 }, up: { loss: ways === 'both' ? 1 : 0 } }),
   }
@@ -116,10 +123,10 @@ function keepTo(t: Test, frames: Frames, ours: number, theirs: number): void {
 const CASES = [
   {
     name: 'odd MRUs; we find the link dead',
-    mine: { mru: 705, echoInterval: seconds(1), echoFailures: 2 },
+    mine: { mru: 705, ipv6: false, echoInterval: seconds(1), echoFailures: 2 },
     theirs: 'mru 1003',
     ours: 705,
-    peers: 1003,
+    other: 1003,
     ways: 'both',
     why: 'the peer does not answer echo requests',
     asker: OURS,
@@ -129,21 +136,24 @@ const CASES = [
     mine: { mru: 4001, echoInterval: 0 },
     theirs: 'mru 2999 mtu 4001 lcp-echo-interval 1 lcp-echo-failure 2',
     ours: 4001,
-    peers: 2999,
+    other: 2999,
     ways: 'down',
     why: 'the peer or the line ended the session',
     asker: THEIRS,
   },
 ] as const
 
-for (const { name, mine, theirs, ours, peers, ways, why, asker } of CASES) {
+for (const { name, mine, theirs, ours, other, ways, why, asker } of CASES) {
   t.test(`${name}, and both set it up again`, { skip: PPPD }, async (t) => {
-    const { node, link, told, cut } = await line(t, mine, theirs)
+    const { node, link, peers, told, cut } = await line(t, mine, theirs)
     const path = join(folder(t), 'lcp.pcapng')
     const capture = node.capture(path)
-    t.equal(await addressed(node), '10.7.0.2')
-    t.equal(link().mtu, Math.min(ours, peers))
+    await until(() => node.top.network.addresses().includes('10.7.0.2'))
+    t.equal(link().mtu, Math.min(ours, other))
     await isPinged(t, node)
+    const own = [...peers].find((address) => address.startsWith('fe80::'))
+    t.equal(own === undefined, mine.mru < 1280, 'IPv6 wants an MRU of 1280')
+    if (own !== undefined) t.ok(await answers(node, `${own}%eth0`), `${own} answers`)
     await sleep(3500)
     t.ok(link().phase === 'network', 'answers keep it up')
     told()
@@ -156,7 +166,7 @@ for (const { name, mine, theirs, ours, peers, ways, why, asker } of CASES) {
     await node.close()
     await capture
     const frames = await framesOf(path)
-    keepTo(t, frames, ours, peers)
+    keepTo(t, frames, ours, other)
     const asked = of(frames, asker, ECHO_REQUEST)
     const answered = of(frames, asker === OURS ? THEIRS : OURS, ECHO_REPLY)
     t.ok(answered.length >= 2, `${answered.length} of ${asked.length} answered`)

@@ -39,31 +39,35 @@ async function echoed(node: Node<Sockets>, address: string, port: number): Promi
   return right
 }
 
-t.test('slirp', { skip: oracle('slirp-fullbolt', 'socat', 'tshark') }, async (t) => {
-  const before = packetsInUse()
-  const dir = folder(t)
-  const tty = join(dir, 'tty')
-  const slirp = ['EXEC:slirp-fullbolt ppp,pty,raw,echo=0,setsid,ctty', `PTY,link=${tty},raw,echo=0`]
-  ends(t, spawn('socat', slirp, { stdio: 'ignore' }))
-  while (!existsSync(tty)) await sleep(20)
-  const node = await host(serial(tty), { peerAddress: '10.0.2.2' })
-  const path = join(dir, 'slirp.pcapng')
-  const capture = node.capture(path)
-  t.equal(await addressed(node), '10.0.2.15')
-  t.ok(await answers(node, '10.0.2.2'), 'a ping is answered')
-  const server = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1')
-  t.teardown(() => server.close())
-  await new Promise((resolve) => server.once('listening', resolve))
-  t.equal(await echoed(node, '10.0.2.2', (server.address() as { port: number }).port), OCTETS)
-  const frames = node.boundaries.find(({ name }) => name.endsWith('/ppp-frames'))
-  t.equal(frames?.drops.get('fcs'), 0)
-  await node.close()
-  await capture
-  const { correct, incorrect } = await fcsOf(path)
-  t.ok(correct > 1500, `${correct} frames with a good FCS`)
-  t.equal(incorrect, 0)
-  t.equal(packetsInUse(), before)
-})
+for (const corruption of [0, 0.02]) {
+  const skip = oracle('slirp-fullbolt', 'socat', 'tshark')
+  t.test(`slirp, on a line ${corruption === 0 ? 'that is good' : 'with bit errors'}`, { skip }, async (t) => {
+    const before = packetsInUse()
+    const dir = folder(t)
+    const tty = join(dir, 'tty')
+    const slirp = ['EXEC:slirp-fullbolt ppp,pty,raw,echo=0,setsid,ctty', `PTY,link=${tty},raw,echo=0`]
+    ends(t, spawn('socat', slirp, { stdio: 'ignore' }))
+    while (!existsSync(tty)) await sleep(20)
+    const node = await host(stack(serial(tty), impair({ corruption })), { peerAddress: '10.0.2.2' })
+    const path = join(dir, 'slirp.pcapng')
+    const capture = node.capture(path)
+    t.equal(await addressed(node), '10.0.2.15')
+    t.ok(await answers(node, '10.0.2.2'), 'a ping is answered')
+    const server = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1')
+    t.teardown(() => server.close())
+    await new Promise((resolve) => server.once('listening', resolve))
+    t.equal(await echoed(node, '10.0.2.2', (server.address() as { port: number }).port), OCTETS)
+    const frames = node.boundaries.find(({ name }) => name.endsWith('/ppp-frames'))
+    const damaged = frames?.drops.get('fcs') ?? 0
+    t.ok(corruption === 0 ? damaged === 0 : damaged > 0, `${damaged} frames were damaged`)
+    await node.close()
+    await capture
+    const { correct, incorrect } = await fcsOf(path)
+    t.ok(correct > 1500, `${correct} frames with a good FCS`)
+    t.equal(incorrect, 0)
+    t.equal(packetsInUse(), before)
+  })
+}
 
 t.test('pppd, on a line that is good', { skip: PPPD }, async (t) => {
   const line = pppd(t, 'noauth 10.7.0.1:10.7.0.2')
