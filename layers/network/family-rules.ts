@@ -41,7 +41,7 @@ export class FamilyRules<Filter> {
   setPolicy(options: PolicyOptions | null): void {
     const policy = options === null ? null : new Policy(options)
     if (policy !== null && this.policy !== null) policy.resume(this.policy)
-    policy?.bind(this.index)
+    this.bindPolicy(policy)
     this.filter = policy === null ? null : this.filterOf(policy)
     this.policy = policy
   }
@@ -59,7 +59,7 @@ export class FamilyRules<Filter> {
   /** Links have come or gone. */
   bind(): void {
     this.groups?.bind(this.ports)
-    this.policy?.bind(this.index)
+    this.bindPolicy(this.policy)
   }
 
   policyCounts(): readonly RuleCount[] {
@@ -70,5 +70,7 @@ export class FamilyRules<Filter> {
     return this.groups?.counts() ?? []
   }
 
-  private readonly index = (name: string): number => this.ports.find((one) => one?.port.name === name)?.port.index ?? 0
+  private bindPolicy(policy: Policy | null): void {
+    policy?.bind((name) => this.ports.find((one) => one?.port.name === name)?.port.index ?? 0)
+  }
 }

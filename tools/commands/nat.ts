@@ -14,7 +14,7 @@ interface NatOptions extends QuestionOptions {
 }
 
 export function registerNat(program: Command): void {
-  registerQuestion<NatOptions>(program, 'nat', "show a router's translation and its sessions", show)
+  registerQuestion<NatOptions>(program, 'nat', "show a router's translation and its sessions", show, '@router')
     .option('-n, --limit <n>', 'sessions to show at most', integerArgument(0, MOST_LISTED), 50)
     .option('--host <address>', 'those alone that are of this address, inside or remote', ipv4Address)
 }

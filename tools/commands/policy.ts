@@ -32,7 +32,7 @@ Of a running router, the routes say by which links the packet comes and goes,
 where you do not. Exit code 0: it may pass; 4: it may not.`
 
 export function registerPolicy(program: Command): void {
-  const policy = registerQuestion(program, 'policy', 'show the rules of a router, and what they met', show)
+  const policy = registerQuestion(program, 'policy', 'show the rules of a router, and what they met', show, '@router')
   const port = integerArgument(0, 65_535)
   const test = policy
     .command('test')

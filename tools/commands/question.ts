@@ -10,12 +10,13 @@ export interface QuestionOptions {
   readonly json?: boolean
 }
 
-/** Adds `netstrata NAME [@NODE]`. */
+/** Adds `netstrata NAME [@NODE]`. @param example a node that can be asked. */
 export function registerQuestion<Options extends QuestionOptions>(
   program: Command,
   name: string,
   description: string,
   show: (node: string, output: Output, options: Options) => Promise<void>,
+  example = '@serve',
 ): Command {
   const command = program
     .command(name)
@@ -25,7 +26,7 @@ export function registerQuestion<Options extends QuestionOptions>(
     .action((node: string | undefined, options: Options) =>
       show(chooseNode(node), new Output(options.json === true), options),
     )
-  return withExamples(command, [`netstrata ${name} @serve`])
+  return withExamples(command, [`netstrata ${name} ${example}`])
 }
 
 /** With `--json`, rows are objects, and nothing is made of them. */

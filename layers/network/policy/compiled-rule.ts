@@ -39,6 +39,9 @@ export interface Change {
 
 /** A set of prefixes of both families. */
 class Prefixes {
+  /** Those of IPv4, and of IPv6. */
+  readonly hasIpv4: boolean
+  readonly hasIpv6: boolean
   /** Of each: the family, four words, four masks. */
   private readonly words: readonly number[]
 
@@ -49,6 +52,9 @@ class Prefixes {
       const masks = [0, 1, 2, 3].map((word) => maskOf(bits, word))
       return [address.isIpv4 ? 4 : 6, address.w0, address.w1, address.w2, address.w3, ...masks]
     })
+    const families = this.words.filter((_, i) => i % 9 === 0)
+    this.hasIpv4 = families.includes(4)
+    this.hasIpv6 = families.includes(6)
   }
 
   has(address: IpAddress): boolean {
@@ -148,6 +154,15 @@ export class CompiledRule {
   /** What could never match says something else than was meant. */
   private refuseContradictions(at: string): void {
     const only = (allowed: readonly number[]) => this.protocols?.every((protocol) => allowed.includes(protocol)) ?? true
+    const { source, destination } = this
+    if (this.inNames !== null && this.hooks === HOOK_BIT.output)
+      throw invalidValue(`${at}.in`, "left out at 'output', where packets came by no link", this.inNames.join(', '))
+    if (this.outNames !== null && this.hooks === HOOK_BIT.input)
+      throw invalidValue(`${at}.out`, "left out at 'input', where packets leave by no link", this.outNames.join(', '))
+    if (source !== null && destination !== null) {
+      const meet = (source.hasIpv4 && destination.hasIpv4) || (source.hasIpv6 && destination.hasIpv6)
+      if (!meet) throw invalidValue(`${at}.destination`, 'of a family that source has, too', 'another one')
+    }
     const ports = this.sourcePorts !== null || this.destinationPorts !== null
     if (ports && !only([TCP, UDP, 132]))
       throw invalidValue(`${at}.protocol`, 'one with ports where ports are given', this.protocols)

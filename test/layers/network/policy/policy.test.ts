@@ -157,6 +157,9 @@ t.test('a policy that makes no sense is refused, and the message says where', as
   refuses({ action: 'allow', protocol: 'icmp', destinationPort: 80 }, '.protocol')
   refuses({ action: 'allow', protocol: 'udp', tcp: 'new' }, '.protocol')
   refuses({ action: 'allow', protocol: 'tcp', icmpType: 8 }, '.protocol')
+  refuses({ action: 'allow', hook: 'output', in: 'lan0' }, '.in')
+  refuses({ action: 'allow', hook: ['input'], out: 'lan0' }, '.out')
+  refuses({ action: 'allow', source: '10.0.0.0/8', destination: 'fd00::/8' }, '.destination')
   refuses({ action: 'rewrite' }, '.rewrite')
   refuses({ action: 'rewrite', rewrite: {} }, '.rewrite')
   refuses({ action: 'allow', rewrite: { dscp: 1 } }, '.rewrite')
@@ -167,6 +170,13 @@ t.test('a policy that makes no sense is refused, and the message says where', as
     '.rewrite.destinationPort',
     'ERR_OUT_OF_RANGE',
   )
+  const both = ['10.0.0.0/8', 'fd00::/8']
+  const right: PolicyRule[] = [
+    { action: 'allow', hook: ['output', 'forward'], in: 'lan0', out: 'wan0' },
+    { action: 'allow', source: both, destination: 'fd00::/8' },
+    { action: 'allow', source: '10.0.0.0/8', destination: both },
+  ]
+  t.doesNotThrow(() => new Policy({ rules: right }))
   t.throws(() => new Policy({ rules: [], default: 'maybe' as 'deny' }), { code: 'ERR_INVALID_ARG_VALUE' })
   t.throws(() => new Policy({ rules: {} as [] }), { code: 'ERR_INVALID_ARG_TYPE' })
   t.throws(() => new Policy({ rules: [null as unknown as PolicyRule] }), { code: 'ERR_INVALID_ARG_TYPE' })
