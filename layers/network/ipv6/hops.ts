@@ -50,7 +50,7 @@ export class Hop implements Way {
   source: IpAddress | null = null
   /** The link that was asked for, or 0. */
   link = 0
-  /** Largest packet for the path as far as it is known. */
+  /** See `Hops.mtuOf`; 0 until it was asked. */
   mtu = 0
   /** What arrives for it is ours: an address of this node, or of a prefix that was declared local. */
   accepted = false
@@ -132,6 +132,15 @@ export class Hops {
     return hop.source
   }
 
+  /** The largest packet for the path as far as it is known. What is only forwarded asks for the link's. */
+  mtuOf(hop: Hop): number {
+    if (hop.mtu === 0) {
+      hop.mtu = this.limitOf(hop)
+      if (hop.ways !== null) for (const way of hop.ways) hop.mtu = Math.min(hop.mtu, this.limitOf(way))
+    }
+    return hop.mtu
+  }
+
   /** Identifications for fragments: see IPv4's `Hops.identify`. @returns int32 */
   identify(hop: Hop): number {
     const slot = this.keyOf(hop) % COUNTERS
@@ -178,13 +187,12 @@ export class Hops {
     hop.link = link
     hop.epoch = this.epoch
     hop.key = -1
+    hop.mtu = 0
     hop.source = null
     hop.port = null
     hop.ways = null
     hop.kind = this.kindOf(hop, destination, link)
     hop.accepted = hop.kind === 'local' || this.addresses.isLocal(destination)
-    this.limit(hop)
-    if (hop.ways !== null) for (const { mtu } of hop.ways as readonly Hop[]) hop.mtu = Math.min(hop.mtu, mtu)
   }
 
   private kindOf(hop: Hop, destination: IpAddress, link: number): HopKind {
@@ -224,9 +232,7 @@ export class Hops {
       way.nextHop.set(destination)
       way.key = -1
       way.spread = route.spread
-      if (!this.lead(way, route)) continue
-      this.limit(way)
-      count++
+      if (this.lead(way, route)) count++
     }
     if (ownWays.length > count) ownWays.length = count
     return ownWays
@@ -257,10 +263,9 @@ export class Hops {
     return only
   }
 
-  private limit(hop: Hop): void {
-    hop.mtu = hop.port === null ? header.HEADER_OCTETS + header.LONGEST_PAYLOAD_OCTETS : hop.port.mtu
-    if (hop.kind !== 'forward' || this.pathMtu.size === 0) return
-    const known = this.pathMtu.get(this.keyOf(hop))
-    if (known !== undefined && known.mtu < hop.mtu) hop.mtu = known.mtu
+  private limitOf(hop: Hop): number {
+    if (hop.port === null) return header.HEADER_OCTETS + header.LONGEST_PAYLOAD_OCTETS
+    const known = hop.kind === 'forward' && this.pathMtu.size > 0 ? this.pathMtu.get(this.keyOf(hop)) : undefined
+    return known === undefined ? hop.port.mtu : Math.min(known.mtu, hop.port.mtu)
   }
 }

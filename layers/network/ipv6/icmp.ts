@@ -251,8 +251,8 @@ export class Icmp implements Complaints {
    */
   private pathTold(destination: IpAddress, reported: number, length: number, learn: boolean): number {
     const hop = this.hops.find(destination, 0)
-    const { kind, mtu } = hop
-    if (kind !== 'forward') return mtu
+    const mtu = this.hops.mtuOf(hop)
+    if (hop.kind !== 'forward') return mtu
     const key = this.hops.keyOf(hop)
     if (!learn) return this.pathMtu.assess(key, reported, length, mtu) || mtu
     const learnt = this.pathMtu.report(key, reported, length, mtu, this.env.clock.now())

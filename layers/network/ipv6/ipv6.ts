@@ -259,8 +259,8 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
     const { port } = hop
     path.link = port?.port.index ?? 0
     path.deprecated = this.addressBook.find(chosen, isLinkLocal(chosen) ? path.link : 0)?.deprecated === true
-    path.mtu = hop.mtu
-    path.linkMtu = port === null ? hop.mtu : port.mtu
+    path.mtu = this.hops.mtuOf(hop)
+    path.linkMtu = port === null ? path.mtu : port.mtu
     path.segment = port === null ? header.LONGEST_PAYLOAD_OCTETS : port.link.offload.segment
     path.checksum = port === null ? true : port.link.offload.checksum
     path.headroom = header.HEADER_OCTETS + (port?.link.headroom ?? 0)

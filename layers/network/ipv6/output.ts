@@ -89,7 +89,7 @@ export class Output implements Fragments, SegmentUser<Hop> {
     header.write(packet.view, start, to.trafficClass, flow, length, protocol, to.ttl, source, destination)
     packet.networkStart = start
     if (to.loop && way.kind === 'multicast' && way.port?.takes(destination, source)) this.loop(packet)
-    return this.dispatch(packet, this.hops.wayOf(way, packet), way.mtu, to.dontFragment)
+    return this.dispatch(packet, this.hops.wayOf(way, packet), this.hops.mtuOf(way), to.dontFragment)
   }
 
   /** We are in the group ourselves. */
