@@ -21,12 +21,15 @@ import { type BabelNeighbour, type BabelRoute, formatRouter, listNeighbours, lis
 import type { Destination } from './tables.ts'
 import { GROUP, INFINITY, PORT } from './tlv.ts'
 
+/** Of `BabelControl.drops`; those that the machine does not know are the node's. */
+export type BabelDrop = DropReason | 'unsent' | 'routeRefused' | 'wrongPort'
+
 /** Babel, as seen from outside. */
 export interface BabelControl {
   /** 16 hexadecimal digits. */
   readonly routerId: string
   /** How often a packet, or something in it, came to nothing, by its reason. */
-  readonly drops: ReadonlyMap<DropReason | 'unsent' | 'routeRefused', number>
+  readonly drops: ReadonlyMap<BabelDrop, number>
   neighbours(): BabelNeighbour[]
   /** All that was heard, what is not used included. */
   routes(): BabelRoute[]
@@ -64,7 +67,7 @@ interface BabelSpeaking extends Speaking {
 
 class Router implements BabelControl, Resident<BabelSpeaking> {
   readonly routerId: string
-  readonly drops: Map<DropReason | 'unsent' | 'routeRefused', number>
+  readonly drops: Map<BabelDrop, number>
   private readonly sockets: Sockets
   private readonly env: Env
   private readonly settings: Settings
@@ -149,7 +152,10 @@ class Router implements BabelControl, Resident<BabelSpeaking> {
     const authenticator = keys.length === 0 ? null : new Authenticator(keys, this.random)
     const on = this.machine.attach({ ...rest, name, maxOctets, address, nextHop4, authenticator }, now)
     const arrived = (octets: Uint8Array, start: number, length: number, from: Endpoint, to: Endpoint): void => {
-      if (from.port !== PORT) return
+      if (from.port !== PORT) {
+        this.drop('wrongPort')
+        return
+      }
       this.count.heard(name, length)
       const own = to.address.w0 >>> 24 === MULTICAST ? null : to.address
       const at = this.env.clock.now()
@@ -189,7 +195,7 @@ class Router implements BabelControl, Resident<BabelSpeaking> {
     else this.residence.routes.set(prefix, selected?.nextHop ?? null, selected?.neighbour.interface.settings.name)
   }
 
-  private drop(reason: 'unsent' | 'routeRefused'): void {
+  private drop(reason: BabelDrop): void {
     this.drops.set(reason, (this.drops.get(reason) ?? 0) + 1)
   }
 }

@@ -20,6 +20,7 @@ import {
   tcp,
   udp,
 } from '../../../../../src/index.ts'
+import { IpAddress, parseAddress } from '../../../../../src/kernel/address.ts'
 
 const KEY = { algorithm: 'hmac-sha256', key: new Uint8Array(32).fill(7) } as const
 
@@ -116,6 +117,10 @@ t.test('leave is taken: who is on a link that stays up hears of it, and routes g
   const learnt = () => b.top.network.routes.list().filter(({ origin }) => origin === 'babel')
   t.equal(learnt().length, 1)
   t.match(a.top.network.routes.lookup('10.99.2.1'), { via: '10.0.0.2' })
+  const stranger = a.top.datagram.bind({ address: new IpAddress(0, 0, 0, 0), port: 7000, link: 'eth0' }, {})
+  stranger.send(Uint8Array.of(42, 2, 0, 0), 0, 4, parseAddress('ff02::1:6'), 6696, 'eth0')
+  await sim.run(ms(100))
+  t.equal(b.top.babel.drops.get('wrongPort'), 1)
   const closing = b.close()
   t.equal(learnt().length, 0)
   await closing
