@@ -27,6 +27,8 @@ const expected: Readonly<Record<string, RegExp>> = {
   'ppp-over-noise.ts':
     /^the client was given 10\.0\.0\.2 [\s\S]*\n200000 octets after \d+ s\nframes with a bad FCS at the client: [1-9]/,
   'register.ts': /^hello, 10\.0\.0\.1\n$/,
+  'rip-and-babel.ts':
+    /^(?:RIP: {3}10\.\d\.0\.0\/\d+ by \S+, [126]\n){4}(?:Babel: .*, (?:0|96)\n){4}from one to the other: reply\n10\.8\.0\.0\/16 at old: no way\n$/,
   'simulate-partition.ts': /^500000 octets arrived exactly after [2-9]\d\.\d s of virtual time\n$/,
   'tls-and-websocket.ts': /^hello, said the other host\n$/,
 }
