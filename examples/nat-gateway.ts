@@ -1,6 +1,6 @@
 /**
  * A gateway as at home: two hosts inside share its address outside, a port leads to a server inside, and a policy lets nothing
- * in that nobody asked for. On virtual time.
+ * in that nobody asked for, until it is exchanged for one that sends the television to bed. On virtual time.
  * Run: npx tsx examples/nat-gateway.ts
  */
 import { seconds } from '../src/index.ts'
@@ -39,9 +39,19 @@ async function main(): Promise<void> {
   }
   server.net.connect(8080, '203.0.113.1').on('data', print)
   await net.sim.run(seconds(1))
-  for (const { name, packets } of net.nodes.gateway.top.network.policy()) {
+  const { network: control } = net.nodes.gateway.top
+  for (const { name, packets } of control.policy()) {
     process.stdout.write(`${name}: ${packets > 0 ? 'matched' : 'never'}\n`)
   }
+  control.setPolicy({
+    ...gateway.policy,
+    rules: [{ name: 'bedtime', source: '192.168.0.2', action: 'reject' }, ...gateway.policy.rules],
+  })
+  tv.net
+    .connect(80, '203.0.113.2')
+    .on('data', print)
+    .on('error', ({ code }: NodeJS.ErrnoException) => process.stdout.write(`the television: ${code}\n`))
+  await net.sim.run(seconds(1))
 }
 
 void main()
