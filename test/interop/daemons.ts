@@ -10,20 +10,25 @@ const root = join(import.meta.dirname, '../..')
 /** Where modules are found, and what the repository does not keep. */
 const SHELF = join(root, '.tap')
 
+let bundle: string | undefined
+
 /**
  * The program in one file, of the sources as they are: it starts in a quarter of the time that its sources take through a loader, and these
- * tests start it some hundred times.
+ * tests start it some hundred times. The file goes with this process.
  */
-function bundled(t: Cleaning): string {
+function program(): string {
+  if (bundle !== undefined) return bundle
   mkdirSync(SHELF, { recursive: true })
   const folder = mkdtempSync(join(SHELF, 'program-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  const outfile = join(folder, 'cli.mjs')
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   const how = { bundle: true, packages: 'external', platform: 'node', format: 'esm', target: 'node20' } as const
+  const outfile = join(folder, 'cli.mjs')
   buildSync({ ...how, entryPoints: [join(root, 'tools/cli.ts')], outfile, logLevel: 'error' })
+  bundle = outfile
   return outfile
 }
 
+/** The routers of a test: their files and control sockets are in a folder that goes with it, and so do they. */
 export class Daemons {
   readonly commands: Commands
   readonly folder: string
@@ -31,7 +36,7 @@ export class Daemons {
 
   constructor(t: Cleaning) {
     // The runner of the tests would look into each process; a user's has none.
-    this.program = ['env', '-u', 'NODE_OPTIONS', process.execPath, bundled(t)]
+    this.program = ['env', '-u', 'NODE_OPTIONS', process.execPath, program()]
     this.commands = new Commands(t, this.program)
     this.folder = this.commands.folder
   }
