@@ -179,13 +179,14 @@ export class Nat {
     if (mapping === null) return 'notOurs'
     const remotePort = protocol === PROTOCOL.icmp ? 0 : view.getUint16(portAt(protocol, transport, SOURCE))
     this.answered = this.table.hasSession(mapping, header.source(view, start), remotePort)
+    const admitted = port.nat !== this || this.admits(packet, mapping, protocol, transport, remotePort)
     if (this.addresses.isAssigned(mapping.insideAddress)) {
-      // For the node itself; its port outside may be another than the one it used.
+      // For the node itself, which filters by itself; its port outside may be another than the one it used.
       deliverTo(packet, mapping)
       return 'notOurs'
     }
     if (port.nat === this) {
-      if (!this.admits(packet, mapping, protocol, transport, remotePort)) return this.drop(packet, 'natFiltered')
+      if (!admitted) return this.drop(packet, 'natFiltered')
     } else if (!this.turnAround(packet, protocol, transport)) {
       return this.drop(packet, 'natFull')
     }

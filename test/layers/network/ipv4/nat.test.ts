@@ -205,6 +205,25 @@ scenario('the node itself uses the address too, and ports do not collide', async
   t.match(await pinged(on, R, SERVER), { outcome: 'reply' })
 })
 
+scenario("a connection of the node's own may be silent for as long as others", async (t, on) => {
+  const { net, A, R, S } = on
+  const heard: string[] = []
+  const served: { write(text: string): boolean }[] = []
+  S.net.createServer((socket) => served.push(socket.on('error', () => {}))).listen(80)
+  for (const [name, node] of [
+    ['inside', A],
+    ['router', R],
+  ] as const) {
+    const socket = node.net.connect({ port: 80, host: SERVER, localPort: 6000 })
+    socket.on('data', (data: Buffer) => heard.push(`${name}: ${data}`)).on('error', () => {})
+    await net.sim.run(seconds(1))
+  }
+  await net.sim.run(seconds(900))
+  for (const socket of served) socket.write('still there')
+  await net.sim.run(seconds(5))
+  t.strictSame(heard.sort(), ['inside: still there', 'router: still there'])
+})
+
 async function pinged({ net }: World, node: Node<Sockets>, address: string, options: object = {}) {
   const result = node.icmp.ping(address, options).catch(({ code }: NodeJS.ErrnoException) => ({ outcome: code }))
   await net.sim.run(seconds(6))
