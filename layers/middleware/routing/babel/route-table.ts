@@ -14,7 +14,7 @@ import { INFINITY } from './tlv.ts'
 
 /** How long a source is remembered after it was last announced (§3.7.3). */
 const SOURCE_LIFE = seconds(180)
-/** Routes live this many update intervals, and are asked about when one of them is left. */
+/** Routes live this many update intervals; those in use are asked about then. */
 const UPDATES_OF_LIFE = 3.5
 /** Time after which half of a change of metric is believed (appendix A.3), milliseconds. */
 const HALF_LIFE_MS = 4000
@@ -209,7 +209,7 @@ export class RouteTable {
       sameHop(route, update)
     ) {
       route.due = dueOf(update, now)
-      route.asked = false
+      route.asked = 0
       if (this.wanted(route) && !route.feasible) this.events.unfeasible(route, now)
       return
     }
@@ -241,7 +241,7 @@ export class RouteTable {
     route.seqno = update.seqno
     route.refmetric = metric
     route.metric = sum(metric, route.neighbour.cost)
-    route.asked = false
+    route.asked = 0
     if (before === INFINITY || route.metric === INFINITY) route.smoothed = route.metric
   }
 
@@ -292,9 +292,9 @@ export class RouteTable {
       this.remove(route, now)
       return
     }
-    if (!route.asked && route.destination.selected === route) {
-      route.asked = true
-      this.routes.enter(route, tickOf(now) + ASKING_TICKS)
+    if (route.asked < QUESTIONS && route.destination.selected === route) {
+      route.asked++
+      this.routes.enter(route, tickOf(now) + 1)
       this.events.ageing(route)
       return
     }
@@ -353,7 +353,8 @@ export class RouteTable {
   }
 }
 
-const ASKING_TICKS = 3
+/** Times, a tick apart, that the neighbour is asked; questions and answers may be lost. */
+const QUESTIONS = 3
 const HOLD_TICKS = 60
 
 const sum = (refmetric: number, cost: number): number =>

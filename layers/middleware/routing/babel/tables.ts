@@ -69,8 +69,8 @@ export class Route implements Dated {
   smoothed: number = INFINITY
   smoothedAt = 0
   nextHop: IpAddress
-  /** The neighbour was asked to say it again, as it is about to expire (§3.8.2.3). */
-  asked = false
+  /** How often the neighbour was asked to say it again, as it is about to expire (§3.8.2.3). */
+  asked = 0
   /** Of its destination. */
   following: Route | null = null
   /** Of its neighbour. */
