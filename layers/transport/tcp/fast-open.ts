@@ -10,6 +10,7 @@
  * its data twice (§2.1): only for requests that may be made again.
  */
 import type { Instant } from '../../../src/kernel/clock.ts'
+import { before } from '../../../src/kernel/sequence.ts'
 import { releaseData } from './ack.ts'
 import type { FastOpenCache } from './fast-open-cache.ts'
 import type { Segment } from './segment.ts'
@@ -30,7 +31,7 @@ export class FastOpen {
   readonly early: boolean
   /** Of an active open: octets of data that our SYN held. */
   sent = 0
-  /** All the data of the SYN was accepted, by the peer or by us. */
+  /** The SYN had data, and all of it was accepted, by the peer or by us. */
   accepted = false
   /** Where the outcome of an active open is remembered. */
   private readonly cache: FastOpenCache | null
@@ -45,7 +46,7 @@ export class FastOpen {
     this.cookie = cookie
     this.experimental = experimental
     this.room = room
-    this.early = this.accepted = early
+    this.early = early
     this.cache = cache
   }
 
@@ -76,6 +77,11 @@ export class FastOpen {
   timedOut(tcb: Tcb, now: Instant): void {
     if (tcb.established && tcb.octetsReceived === 0) this.cache?.timedOut(tcb.retransmits, now)
   }
+}
+
+/** Was what begins at `seq` in our SYN? Then it is as small as the SYN's options made it, and nothing waits for it (Nagle). */
+export function goesAgain(fastOpen: FastOpen | null, { snd }: Tcb, seq: number): boolean {
+  return fastOpen !== null && fastOpen.sent > 0 && before(seq, (snd.iss + 1 + fastOpen.sent) | 0)
 }
 
 /** Octets of data that a SYN may hold. @param mss the peer's, as it was last; 0: unknown. */

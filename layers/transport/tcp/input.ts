@@ -256,10 +256,9 @@ function synAgain(tcb: Tcb, seg: Segment, now: Instant): Verdict {
     tcb.timedAt = -1
     return 'duplicateData'
   }
-  // A simultaneous open: its ACK of our SYN is what is new (RFC 9293 §3.5 figure 7)
+  // A simultaneous open: its ACK of our SYN is what is new, and ours of its SYN is under way (RFC 9293 §3.5 figure 7)
   const refused = ackArrives(tcb, seg, now)
   if (refused !== undefined) return refused
-  tcb.ackNow = true
   return 'done'
 }
 

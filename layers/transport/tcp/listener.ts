@@ -99,6 +99,7 @@ export class TcpListener implements Listener, Acceptor {
   openEarly(connection: TcpConnection, seg: Segment, packet: Packet, now: Instant): void {
     this.fastOpens.begun()
     connection.fastOpens = this.fastOpens
+    if (connection.tcb.fastOpen !== null) connection.tcb.fastOpen.accepted = seg.length > 0
     earlyData(connection.tcb, seg, packet, now)
     this.progressed(connection)
   }

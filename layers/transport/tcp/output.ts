@@ -11,6 +11,7 @@ import { noteAnswer } from './ack-policy.ts'
 import { dataSegment, emptySegment, optionOctets, synSegment } from './build.ts'
 import { beginBurst, nextOfBurst } from './burst.ts'
 import { restartAfterIdle, validateWindow } from './cwnd-validation.ts'
+import { goesAgain } from './fast-open.ts'
 import { armAfterSending, startRetransmit } from './loss-timer.ts'
 import { probeOctets, probeSent } from './mtu-probe.ts'
 import type { MtuSearch } from './mtu-search.ts'
@@ -168,7 +169,7 @@ function newSegment(tcb: Tcb, s: Sender, now: Instant, beyond = false): Packet |
   const packet = dataSegment(tcb, seq, data, flags, now)
   tcb.ect = tcb.ecn && data > 0
   tcb.override = false
-  if (data % tcb.mss !== 0) tcb.smallEnd = (seq + data) | 0
+  if (data % tcb.mss !== 0 && !goesAgain(tcb.fastOpen, tcb, seq)) tcb.smallEnd = (seq + data) | 0
   snd.nxt = (seq + data + (fin ? 1 : 0)) | 0
   tcb.octetsSent += data
   if (data > 0) noteAnswer(tcb, now)

@@ -96,6 +96,20 @@ t.test('data that the SYN-ACK leaves out is sent again at once, wholly or in par
   }
 })
 
+t.test('nothing waits for data that goes again, though it is smaller than a segment (Nagle)', async (t) => {
+  const s = script()
+  warm(s)
+  const c = s.connect({ fastOpen: 1 })
+  t.equal(s.write(c, 2000), 960)
+  s.skip()
+  s.in('S. 0:0 ack 1 win 20000 <mss 1000>')
+  s.out('P. 1:961 ack 1')
+  t.equal(s.write(c, 1500, 960), 1500)
+  s.out('. 961:1961 ack 1', 'P. 1961:2461 ack 1')
+  t.equal(s.write(c, 10, 2460), 10)
+  s.out()
+})
+
 t.test('more than was sent is not acknowledged', async (t) => {
   const s = script()
   warm(s)

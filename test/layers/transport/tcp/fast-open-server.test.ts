@@ -104,6 +104,7 @@ t.test('a cookie without data opens early, too: the server may speak first', asy
   t.equal(s.accepted[0]?.info().outstanding, 10)
   s.run(ms(250))
   s.out('P. 1:11 ack 1')
+  t.equal(s.accepted[0]?.info().synDataAccepted, false)
 })
 
 t.test('until the handshake is complete it is the SYN-ACK that goes again, then the data', async (t) => {
