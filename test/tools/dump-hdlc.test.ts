@@ -55,6 +55,21 @@ t.test('AX.25 counts modulo 128 from an SABME on, both ways, and modulo 8 from a
   t.equal(frame('A', 'B', true, ...numbered), 'AX.25 B > A command I N(S)=4 N(R)=0')
 })
 
+t.test('what stations tell by XID', async (t) => {
+  t.equal(summaries(ethernet(6, 0x70, 0x74, 0xbf, 0x81, 3, 64))[2], 'XID types 1,2, window 32')
+  const asked = [...call('NODEB', 0x80), ...call('NODEA', 1), 0xbf]
+  const printed = [
+    0x82, 0x80, 0, 0x17, 2, 2, 0x21, 0, 3, 3, 0x86, 0xa8, 2, 6, 2, 4, 0, 8, 1, 2, 9, 2, 0x10, 0, 10, 1, 3,
+  ]
+  t.strictSame(summaries(Uint8Array.of(...asked, ...printed), 3), [
+    'AX.25 NODEA > NODEB command XID P',
+    'XID half duplex, modulo 128, srej, N1 128, k 2, T1 4096 ms, N2 3',
+  ])
+  t.equal(summaries(Uint8Array.of(...asked, 0x82, 0x80, 0, 0), 3)[1], 'XID nothing')
+  t.equal(summaries(Uint8Array.of(...asked, 0x82, 0x80, 0, 9), 3)[1], 'XID of a format nobody knows, or cut')
+  t.match(summaries(Uint8Array.of(...asked, 0x81, 3), 3)[1], /truncated/)
+})
+
 t.test('LAPB in both moduli, with packets of IP and without', async (t) => {
   t.strictSame(summaries(Uint8Array.of(1, 0x3f), 147), ['LAPB B SABM P/F'])
   t.strictSame(summaries(Uint8Array.of(3, 0xa9), 147), ['LAPB A REJ N(R)=5'])

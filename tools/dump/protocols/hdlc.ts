@@ -1,6 +1,7 @@
 /** The HDLC family within Ethernet and in captures of its own: LAPB, IEEE 802.2 LLC with SNAP, AX.25, and MAC control's PAUSE. */
 import { type Decoded, type Decoder, data, Fields, hex, type Scope, truncated } from '../model.ts'
 import { checkFcs, networkDecoder } from './ppp.ts'
+import { xid } from './xid.ts'
 
 const SUPERVISORY = ['RR', 'RNR', 'REJ', 'SREJ']
 const UNNUMBERED: ReadonlyMap<number, string> = new Map([
@@ -26,6 +27,8 @@ interface Control {
   /** I and UI: an information field of a user follows. */
   readonly carries: boolean
 }
+
+const isXid = ({ text }: Control): boolean => text.startsWith('XID')
 
 /** The control field at an offset; undefined when it is not all there. */
 function controlAt(
@@ -93,7 +96,7 @@ export function llc(decoderOf: (etherType: number) => Decoder): Decoder {
     const inner = scope.start + header
     const snap = control.carries && dsap === SNAP && ssap === SNAP && scope.end - inner >= 5
     const summary = `LLC ${hex(ssap, 2)} > ${hex(dsap, 2)} ${command ? 'command' : 'response'} ${control.text}`
-    if (!snap) return layerOf('LLC', scope, header, fields, summary, data)
+    if (!snap) return layerOf('LLC', scope, header, fields, summary, isXid(control) ? xid : data)
     fields.add('OUI', hex((scope.view.getUint16(inner) << 8) | scope.view.getUint8(inner + 2), 6), header, 3)
     const type = fields.u16('type', header + 3, (value) => hex(value, 4))
     const foreign = scope.view.getUint16(inner) !== 0 || scope.view.getUint8(inner + 2) !== 0
@@ -129,7 +132,8 @@ export function ax25(decoderOf: (etherType: number) => Decoder): Decoder {
     const inner = header + control.octets
     const via = repeaters.length > 0 ? ` via ${repeaters.join()}` : ''
     const summary = `AX.25 ${source} > ${destination}${via} ${command ? 'command' : 'response'} ${control.text}`
-    if (!control.carries || length < inner + 1) return layerOf('AX.25', scope, inner, fields, summary, data)
+    if (!control.carries || length < inner + 1)
+      return layerOf('AX.25', scope, inner, fields, summary, isXid(control) ? xid : data)
     const pid = fields.u8('PID', inner, (value) => hex(value, 2))
     const next = pid === 0xcc ? decoderOf(0x0800) : pid === 0xcd ? decoderOf(0x0806) : pid === 8 ? segment : data
     return layerOf('AX.25', scope, inner + 1, fields, summary, next)
