@@ -92,36 +92,35 @@ const decidesAll = ({ name: _name, action, ...conditions }: PolicyRule): boolean
 
 /** A rule in words: 'allow forward in lan tcp to port 443'. */
 export function ruleText(rule: PolicyRule): string {
-  const { action, rewrite = {}, hook, protocol, source, destination, sourcePort, destinationPort } = rule
+  const { action, rewrite = {}, hook, protocol, source, destination, sourcePort, destinationPort, answer } = rule
   const changes = Object.entries(rewrite).map(([name, value]) => `${name} ${value}`)
-  const side = (word: string, network: PolicyRule['source'], port: PolicyRule['sourcePort']): string[] => {
-    const ports = port === undefined ? [] : [`port ${words(port)}`]
-    const said = [
-      ...listOf(network)
-        .slice(0, 1)
-        .map(() => words(network)),
-      ...ports,
-    ]
-    return said.length === 0 ? [] : [`${word} ${said.join(' ')}`]
-  }
   return [
-    [action, ...(changes.length === 0 ? [] : [changes.join(', ')])].join(' '),
-    ...(hook === undefined ? [] : [words(hook)]),
-    ...(rule.in === undefined ? [] : [`in ${words(rule.in)}`]),
-    ...(rule.out === undefined ? [] : [`out ${words(rule.out)}`]),
-    ...(protocol === undefined ? [] : [words(protocol)]),
-    ...side('from', source, sourcePort),
-    ...side('to', destination, destinationPort),
-    ...(rule.icmpType === undefined ? [] : [`type ${words(rule.icmpType)}`]),
-    ...(rule.tcp === undefined ? [] : [rule.tcp]),
-    ...(rule.answer === undefined ? [] : [rule.answer ? 'answer' : 'no answer']),
-  ].join(' ')
+    action,
+    changes.join(', '),
+    told('', hook),
+    told('in ', rule.in),
+    told('out ', rule.out),
+    told('', protocol),
+    side('from', source, sourcePort),
+    side('to', destination, destinationPort),
+    told('type ', rule.icmpType),
+    rule.tcp ?? '',
+    answer === undefined ? '' : answer ? 'answer' : 'no answer',
+  ]
+    .filter((part) => part !== '')
+    .join(' ')
 }
+
+function side(word: string, network: PolicyRule['source'], port: PolicyRule['sourcePort']): string {
+  const said = [told('', network), told('port ', port)].filter((part) => part !== '')
+  return said.length === 0 ? '' : `${word} ${said.join(' ')}`
+}
+
+const told = <Item>(word: string, value: OneOrMore<Item> | undefined): string =>
+  value === undefined ? '' : `${word}${listOf(value).join('|')}`
 
 const listOf = <Item>(value: OneOrMore<Item> | undefined): readonly Item[] =>
   value === undefined ? [] : Array.isArray(value) ? value : [value as Item]
-
-const words = <Item>(value: OneOrMore<Item> | undefined): string => listOf(value).join('|')
 
 /** What to call a rule. */
 export const ruleName = ({ name }: PolicyRule, i: number): string => name ?? String(i + 1)
