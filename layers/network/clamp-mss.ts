@@ -4,15 +4,11 @@
  */
 import { adjust } from '../../src/kernel/checksum.ts'
 import type { Packet } from '../../src/kernel/packet.ts'
+import { TCP_HEADER_OCTETS, tcpOption } from './tcp-option.ts'
 
-/** Octets of a TCP header without options, which the MSS leaves room for. */
-export const TCP_HEADER_OCTETS = 20
-const DATA_OFFSET = 12
 const FLAGS = 13
 const CHECKSUM = 16
 const SYN = 0x02
-const KIND_END = 0
-const KIND_NOP = 1
 const KIND_MSS = 2
 const MSS_OCTETS = 4
 
@@ -23,7 +19,7 @@ const MSS_OCTETS = 4
 export function clampMss(packet: Packet, tcp: number, most: number): void {
   const { view, end } = packet
   if (tcp + TCP_HEADER_OCTETS > end || (view.getUint8(tcp + FLAGS) & SYN) === 0) return
-  const at = mssOption(view, tcp + TCP_HEADER_OCTETS, Math.min(tcp + (view.getUint8(tcp + DATA_OFFSET) >>> 4) * 4, end))
+  const at = tcpOption(view, tcp, end, KIND_MSS, MSS_OCTETS)
   if (at < 0 || view.getUint16(at) <= most) return
   // An open checksum does not cover it yet. At an odd distance from the header its octets change places in the sum.
   if (packet.checksum !== 'partial') {
@@ -33,23 +29,6 @@ export function clampMss(packet: Packet, tcp: number, most: number): void {
     view.setUint16(tcp + CHECKSUM, adjust(view.getUint16(tcp + CHECKSUM), from, to))
   }
   view.setUint16(at, most)
-}
-
-/** @returns where the value of the option stands, or -1. */
-function mssOption(view: DataView, from: number, end: number): number {
-  for (let at = from; at + 1 < end; ) {
-    const kind = view.getUint8(at)
-    if (kind === KIND_END) return -1
-    if (kind === KIND_NOP) {
-      at++
-      continue
-    }
-    const length = view.getUint8(at + 1)
-    if (length < 2 || at + length > end) return -1
-    if (kind === KIND_MSS && length === MSS_OCTETS) return at + 2
-    at += length
-  }
-  return -1
 }
 
 const swapped = (word: number): number => ((word & 0xff) << 8) | (word >>> 8)

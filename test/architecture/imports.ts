@@ -45,6 +45,7 @@ const NETWORKS = [
   'layers/network/path-mtu.ts',
   'layers/network/reassembly.ts',
   'layers/network/segments.ts',
+  'layers/network/tcp-option.ts',
   'layers/network/transport-checksum.ts',
 ]
 

@@ -3,10 +3,7 @@
  * or is being opened or closed, and may not. What ends a connection has to be within the window of the other side, where
  * that would heed it: so nobody beside the path makes an open one look closed.
  */
-import { FIN, type Segment, SYN } from './segment.ts'
-
-/** The largest there is (RFC 7323 §2.3): of a side whose SYN was not seen. */
-const LARGEST_SCALE = 14
+import { FIN, LARGEST_SCALE, type Segment, SYN } from './segment.ts'
 
 /** One end of a connection. */
 class Side {
@@ -18,6 +15,7 @@ class Side {
   /** the sequence number it expects, int32, and how many octets from there on it takes. */
   ack = 0
   window = 0
+  /** Of its windows; while its SYN was not seen, the largest there is. */
   scale = LARGEST_SCALE
 
   /** Would it heed something with this sequence number? */

@@ -1,4 +1,5 @@
 /** What a translation reads of a TCP segment (RFC 9293 §3.1). */
+import { TCP_HEADER_OCTETS, tcpOption } from '../tcp-option.ts'
 
 export const FIN = 0x01
 export const SYN = 0x02
@@ -10,12 +11,11 @@ const ACKNOWLEDGMENT = 8
 const DATA_OFFSET = 12
 const FLAGS = 13
 const WINDOW = 14
-const HEADER_OCTETS = 20
-const KIND_END = 0
-const KIND_NOP = 1
 /** The window scale option (RFC 7323 §2.2). */
 const KIND_SCALE = 3
 const SCALE_OCTETS = 3
+/** The largest there is (RFC 7323 §2.3). */
+export const LARGEST_SCALE = 14
 
 /** Scratch: read one segment after the other into it. */
 export class Segment {
@@ -32,7 +32,7 @@ export class Segment {
 
   /** @param at where the header begins; all 20 octets of it are there. @param end beyond the data. */
   read(view: DataView, at: number, end: number): void {
-    const octets = Math.max(HEADER_OCTETS, (view.getUint8(at + DATA_OFFSET) >>> 4) * 4)
+    const octets = Math.max(TCP_HEADER_OCTETS, (view.getUint8(at + DATA_OFFSET) >>> 4) * 4)
     const data = Math.max(0, end - at - octets)
     this.flags = view.getUint8(at + FLAGS)
     this.seq = view.getInt32(at + SEQUENCE)
@@ -40,7 +40,7 @@ export class Segment {
     this.window = view.getUint16(at + WINDOW)
     const syn = (this.flags & SYN) !== 0
     this.last = (this.seq + data + (syn ? 1 : 0) + (this.flags & FIN) - 1) | 0
-    this.scale = syn ? scaleIn(view, at + HEADER_OCTETS, Math.min(at + octets, end)) : 0
+    this.scale = syn ? scaleIn(view, at, end) : 0
   }
 
   get isReset(): boolean {
@@ -57,18 +57,7 @@ export class Segment {
   }
 }
 
-function scaleIn(view: DataView, from: number, end: number): number {
-  for (let at = from; at + 1 < end; ) {
-    const kind = view.getUint8(at)
-    if (kind === KIND_END) return 0
-    if (kind === KIND_NOP) {
-      at++
-      continue
-    }
-    const length = view.getUint8(at + 1)
-    if (length < 2 || at + length > end) return 0
-    if (kind === KIND_SCALE && length === SCALE_OCTETS) return Math.min(14, view.getUint8(at + 2))
-    at += length
-  }
-  return 0
+function scaleIn(view: DataView, at: number, end: number): number {
+  const value = tcpOption(view, at, end, KIND_SCALE, SCALE_OCTETS)
+  return value < 0 ? 0 : Math.min(LARGEST_SCALE, view.getUint8(value))
 }
