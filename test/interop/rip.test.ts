@@ -4,7 +4,7 @@
  *
  *    a: bird ── ours ── c: bird
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -24,6 +24,7 @@ import {
   udp,
 } from '../../src/index.ts'
 import { type Cleaning, type Namespace, namespace, oracle, run } from './helpers.ts'
+import { ripBird } from './rip-bird.ts'
 
 t.setTimeout(60_000)
 const skip = oracle('root', 'tun', 'ip', 'ping', 'tshark', 'tcpdump', 'bird', 'python3')
@@ -48,33 +49,6 @@ async function kernelRouter(t: Cleaning, number: number): Promise<Namespace> {
   router.ip('addr', 'add', `10.255.0.${number}/32`, 'dev', 'lo')
   router.ip('addr', 'add', `fd00:255::${number}/128`, 'dev', 'lo')
   return router
-}
-
-/** bird on `x0`; it announces what is on the loopback. @returns its control socket. */
-async function bird(inside: Namespace, folder: string, number: number): Promise<string> {
-  const file = join(folder, `bird${number}.conf`)
-  const families = [
-    ['ipv4', 'rip', 'version 2;'],
-    ['ipv6', 'rip ng', ''],
-  ].map(
-    ([family, protocol, version]) =>
-      `protocol kernel { ${family} { export where source = RTS_RIP; }; }
-       protocol ${protocol} {
-         ${family} { import all; export all; };
-         interface "x0" { ${version} mode multicast; update time 2; timeout time 6; garbage time 6; };
-       }`,
-  )
-  writeFileSync(
-    file,
-    `router id 10.255.0.${number};
-     protocol device { scan time 1; }
-     protocol direct { ipv4; ipv6; interface "lo"; }
-     ${families.join('\n')}`,
-  )
-  const control = join(folder, `bird${number}.ctl`)
-  const words = ['bird', '-f', '-c', file, '-s', control, '-P', join(folder, `bird${number}.pid`)]
-  await inside.start(/started/, 'sh', '-c', 'echo started; exec "$@"', 'sh', ...words)
-  return control
 }
 
 /** Messages by UDP that are no RIP: cut short, of no version, metrics of 17, a way to this host, and one with a secret. */
@@ -119,8 +93,8 @@ t.test('between two birds', { skip }, async (t) => {
   c.ip('addr', 'add', '10.1.2.1/24', 'dev', 'x0')
   const capture = join(folder, 'rip.pcap')
   await a.start(/listening/, 'tcpdump', '-U', '-i', 'x0', '-w', capture, 'udp port 520 or udp port 521')
-  const control = await bird(a, folder, 1)
-  await bird(c, folder, 3)
+  const control = await ripBird(a, folder, 1)
+  await ripBird(c, folder, 3)
 
   t.ok(await comes(pings(a, '10.255.0.1', '10.255.0.3'), 10_000), 'IPv4 from end to end')
   t.ok(await comes(pings(c, 'fd00:255::3', 'fd00:255::1'), 5_000), 'IPv6 from end to end')
