@@ -144,6 +144,9 @@ async function ax25Corner(tally: Tally): Promise<void> {
   say([0x03], [0x55, 1]) // badProtocol
   say([0x03], [0xf0, 1]) // noListener
   say([0x03], [0xcc, 1]) // unknownProtocol
+  say(SABME)
+  say(I(0), [0x08, 0x02, 1]) // badSegment: not the first
+  say(DISC)
   const peer = parseCall('NODEB')
   await machineCorners(
     say,
