@@ -79,11 +79,8 @@ t.test('a home behind the daemon', { skip }, async (t) => {
   t.match((await up.run('ping', '-q', '-c', '2', '-i', '0.2', '-W', '1', outside)).output, ' 0 received', 'denied')
 
   const heard = lan.run('timeout', '5', 'socat', '-u', 'UDP4-RECVFROM:5001,ip-add-membership=239.1.2.3:x0', '-')
-  const sender = up.run(
-    'sh',
-    '-c',
-    'for i in 1 2 3 4 5 6; do echo tidings; sleep 0.4; done | socat -u - UDP4-DATAGRAM:239.1.2.3:5001,ip-multicast-ttl=4,ip-multicast-if=10.9.0.1',
-  )
+  const group = 'UDP4-DATAGRAM:239.1.2.3:5001,ip-multicast-ttl=4,ip-multicast-if=10.9.0.1'
+  const sender = up.run('sh', '-c', `for i in $(seq 6); do echo tidings; sleep 0.4; done | socat -u - ${group}`)
   t.match((await heard).output, 'tidings', 'the group is sent on')
   await sender
 

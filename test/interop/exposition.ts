@@ -1,6 +1,6 @@
 /**
- * Prometheus' text format, version 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/), read as strictly as it is written there: what a
- * scraper would refuse or misread is an error here.
+ * Prometheus' text format, version 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/), read as
+ * strictly as it is written there: what a scraper would refuse or misread is an error here.
  */
 
 export interface Sample {
