@@ -97,6 +97,7 @@ t.test('every block has the types it claims', async (t) => {
 
 /** What whole programs print; a program that is not here runs to its end in silence. */
 const PRINTS: readonly [RegExp, RegExp][] = [
+  [/N0CALL/, /^reply\n$/],
   [/made it/, /^connected at \d{7,} us\n$/],
   [/of this node/, /^of this node\n$/],
   [/to B and back/, /^to B and back\n$/],

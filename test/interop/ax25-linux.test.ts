@@ -136,11 +136,12 @@ t.test('Linux', { skip }, async (t) => {
       t.equal(packetsInUse(), before)
     })
 
-  for (const [name, line, network] of [
-    ['Ethernet, 1 % lost each way', () => card(0.01, {}), '10.44.0'],
-    ['SMACK, 1 % of all runs damaged', () => kiss(0.01, {}), '10.45.0'],
+  for (const [name, line, network, segments] of [
+    ['Ethernet, 1 % lost each way', () => card(0.01, {}), '10.44.0', 0],
+    ['Ethernet in segments, 1 % lost each way', () => card(0.01, { mtu: 1500 }), '10.44.0', 100],
+    ['SMACK, 1 % of all runs damaged', () => kiss(0.01, {}), '10.45.0', 0],
     // Linux goes on with SMACK, which it has heard on this line.
-    ['KISS, after SMACK', () => kiss(0, { smack: false }), '10.45.0'],
+    ['KISS, after SMACK', () => kiss(0, { smack: false }), '10.45.0', 0],
   ] as const)
     await t.test(`TCP over IPv4 over ${name}`, async (t) => {
       const before = packetsInUse()
@@ -156,12 +157,18 @@ t.test('Linux', { skip }, async (t) => {
       await node.close()
       await capture
       t.equal(packetsInUse(), before)
+      const cut = (await dissect(path, ['ax25.pid'])).filter((frame) => Number(frame['ax25.pid']?.[0]) === 8)
+      t.ok(segments === 0 ? cut.length === 0 : cut.length >= segments, `${cut.length} segments`)
       const frames = await examine(path, '-Y', 'not frame.comment contains "dropped by"')
       t.strictSame(
         frames.flatMap(({ faults }) => faults),
         [],
       )
-      t.ok(frames.filter(({ good }) => good.includes('tcp')).length > 100, 'tshark finds TCP within')
+      // Of what goes in segments, it sees the acknowledgments.
+      t.ok(
+        frames.filter(({ good }) => good.includes('tcp')).length > (segments > 0 ? 10 : 100),
+        'tshark finds TCP within',
+      )
     })
 })
 
