@@ -76,6 +76,7 @@ t.test('hosts behind the daemon, and the daemon behind dnsmasq', { skip }, async
     { address: left4, link: 'left', state: 'leased', hardware: hardware(left) },
     { address: right4, link: 'right', state: 'leased', hardware: hardware(right) },
   ])
+  t.ok(leases[0]?.secondsLeft > 60 && leases[0]?.secondsLeft <= 120, 'for two minutes')
 
   await t.test('from host to host', async (t) => {
     for (const [family, to, hop] of [

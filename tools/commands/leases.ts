@@ -9,8 +9,10 @@ export function registerLeases(program: Command): void {
     const leases = (await ask(node, 'leases')) as LinkLease[]
     if (output.json) return records(leases, output)
     output.table(
-      ['address', 'link', 'mac', 'state', 'name'],
-      leases.map(({ address, link, hardware: mac, state, hostName: name }) => ({ address, link, mac, state, name })),
+      ['address', 'link', 'mac', 'state', 'left', 'name'],
+      leases.map(({ address, link, hardware: mac, state, secondsLeft, hostName: name }) => ({
+        ...{ address, link, mac, state, left: secondsLeft > 0 ? `${secondsLeft} s` : '', name },
+      })),
     )
   })
 }

@@ -47,8 +47,10 @@ interface Running {
 }
 
 /** A lease with the link it is of. */
-export interface LinkLease extends LeaseEntry {
+export interface LinkLease extends Omit<LeaseEntry, 'until'> {
   readonly link: string
+  /** Until its state ends; below zero since it has. */
+  readonly secondsLeft: number
 }
 
 export class Router implements AsyncDisposable {
@@ -132,7 +134,14 @@ export class Router implements AsyncDisposable {
 
   /** What its servers of DHCP have given away. */
   givenAway(): LinkLease[] {
-    return [...this.dhcpServers].flatMap(([link, dhcp]) => dhcp.leases().map((lease) => ({ ...lease, link })))
+    return this.current.services.flatMap((service) => {
+      const { dhcp, now } = this.services.get(serviceName(service))?.top ?? {}
+      if (service.kind !== 'DHCP server' || dhcp === undefined || now === undefined) return []
+      return dhcp.leases().map(({ until, ...lease }) => ({
+        ...lease,
+        ...{ link: service.link, secondsLeft: Math.round((until - now()) / 1e6) },
+      }))
+    })
   }
 
   /** Its Babel; undefined where it does not speak it. */

@@ -11,6 +11,7 @@ import {
   rip,
   type Sockets,
 } from '../../src/index.ts'
+import type { Instant } from '../../src/kernel/clock.ts'
 import { babelOptions, type FileBabel } from './babel.ts'
 import { type FileDhcp, type FileDhcpServer, serverOptions } from './dhcp.ts'
 import type { LeaseBook } from './lease-book.ts'
@@ -27,6 +28,8 @@ export type RouterService =
 export interface RunningService {
   /** What a server has given away, and what it dropped. */
   readonly dhcp?: DhcpServer
+  /** By the clock of its leases. */
+  readonly now?: () => Instant
   readonly babel?: BabelControl
   readonly rip?: RipControl
 }
@@ -69,6 +72,6 @@ export function serviceBlueprint(service: RouterService, sockets: Sockets, book:
     })
     const { dhcp } = dhcpServer({ ...serverOptions(server), link, leases, ...kept })(sockets, env)
     given = () => dhcp.leases()
-    return { dhcp }
+    return { dhcp, now: () => env.clock.now() }
   }
 }
