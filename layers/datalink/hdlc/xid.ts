@@ -136,7 +136,8 @@ function decodeParameter(identifier: number, value: number): XidParameters {
 function decodeFunctions(value: number): XidParameters {
   return {
     modulus: (value & MODULO_128) === 0 ? 8 : 128,
-    recovery: (value & SREJ) === 0 ? 'rej' : (value & LISTS) === 0 ? 'srej' : 'multi-srej',
+    // Direwolf's names lists alone, without SREJ.
+    recovery: (value & LISTS) !== 0 ? 'multi-srej' : (value & SREJ) !== 0 ? 'srej' : 'rej',
     segments: (value & SEGMENTS) !== 0,
   }
 }

@@ -27,6 +27,12 @@ t.test('the example of the standard', async (t) => {
   t.strictSame(encodeXid(EXAMPLE), PRINTED)
 })
 
+t.test('what direwolf 1.6 answers: lists in SREJ, and no bit for SREJ itself', async (t) => {
+  const answer = Buffer.from('8280001702022100030380a82206021f4008013f090207d00a0114', 'hex')
+  const { recovery, k, n1, halfDuplex } = decodeXid(answer) ?? {}
+  t.strictSame([recovery, k, n1, halfDuplex], ['multi-srej', 63, 1000, true])
+})
+
 t.test('what nobody knows is passed over, and what is cut off is none', async (t) => {
   t.strictSame(decodeXid(Uint8Array.of(0x82, 0x80, 0, 0)), {})
   t.strictSame(decodeXid(Uint8Array.of(0x82, 0x40, 0, 2, 9, 9, 0x80, 0, 6, 0x77, 1, 5, 8, 1, 9, 0xff, 1)), { k: 9 })
