@@ -1,5 +1,5 @@
 import t from 'tap'
-import { parseLinkSpec } from '../../tools/stack/link-spec.ts'
+import { type BridgeSpec, parseLinkSpec } from '../../tools/stack/link-spec.ts'
 
 const common = { name: undefined, mtu: undefined, mac: undefined, impairment: undefined }
 
@@ -116,6 +116,7 @@ t.test('a bridge', async (t) => {
     storm: 500,
     impairment: { loss: 0.01 },
   })
+  t.same(Object.keys((parseLinkSpec('bridge:(__proto__=tap:t0)') as BridgeSpec).ports), ['__proto__'])
   t.match(parseLinkSpec('bridge:(stream:/a(b),listen)'), { ports: { port0: { at: '/a(b)', listen: true } } })
 })
 

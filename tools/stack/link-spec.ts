@@ -198,16 +198,16 @@ function portTexts(text: string, described: string): { readonly texts: string[];
 }
 
 function portsOf(text: string, main: string): Record<string, EthernetSpec> {
-  const ports: Record<string, EthernetSpec> = {}
+  const ports = new Map<string, EthernetSpec>()
   for (const [i, described] of portTexts(text, main).texts.entries()) {
     const port = parseLinkSpec(described)
     const { name = `port${i}` } = port
     if (!isEthernet(port)) fail(text, `a port of a bridge carries frames of Ethernet, which '${port.type}' does not`)
     if (port.mac !== undefined) fail(text, "'mac' is that of the bridge: its ports have none")
-    if (Object.hasOwn(ports, name)) fail(text, `two ports are called '${name}'`)
-    ports[name] = port
+    if (ports.has(name)) fail(text, `two ports are called '${name}'`)
+    ports.set(name, port)
   }
-  return ports
+  return Object.fromEntries(ports)
 }
 
 const isEthernet = (spec: LinkSpec): spec is EthernetSpec =>

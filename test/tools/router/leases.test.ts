@@ -176,6 +176,18 @@ async function leased(router: Router): Promise<string> {
   return address
 }
 
+/** It forwards before it listens to commands. */
+async function answered<Answer>(node: string, method: string): Promise<Answer> {
+  for (;;) {
+    try {
+      return (await ask(node, method)) as Answer
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'ENOENT') throw error
+      await sleep(20)
+    }
+  }
+}
+
 t.test('a server that is killed has given nobody what the next one gives to another', async (t) => {
   const [a, b, c, d] = (await freePorts(4)) as [number, number, number, number]
   const file = join(commands.folder, 'lan.yaml')
@@ -193,7 +205,7 @@ t.test('a server that is killed has given nobody what the next one gives to anot
   const second = commands.start(['router', '--config', file])
   await second.said(/"forwarding"/)
   await using two = await Router.start(client('two', d, c, '02:00:00:00:00:02'))
-  const leases = (await ask('giver', 'leases')) as LinkLease[]
+  const leases = await answered<LinkLease[]>('giver', 'leases')
   t.match(leases, [
     { link: 'lan', address: '10.0.0.7', hardware: '02:00:00:00:00:01', hostName: 'one', state: 'leased' },
   ])
