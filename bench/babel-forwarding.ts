@@ -27,7 +27,10 @@ export class Forwarding {
     this.ranks = new Int32Array(nodes * targets.length)
   }
 
-  /** A node sends to another, or to nobody (-1), what is for a target. @returns false when that leads in a circle; of further ones the ranks tell nothing. */
+  /**
+   * A node sends to another, or to nobody (-1), what is for a target.
+   * @returns false when that leads in a circle; of further circles the ranks tell nothing.
+   */
   lead(node: number, target: number, hop: number): boolean {
     const { hops, ranks } = this
     const { length } = this.targets

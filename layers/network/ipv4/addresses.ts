@@ -6,7 +6,7 @@ import type { Ipv4Port } from './port.ts'
 export const LOOPBACK: number = 0x7f00_0001
 /** 255.255.255.255 */
 export const LIMITED_BROADCAST: number = -1
-/** 192.0.0.8: in whose name a router without any address reports errors (RFC 7600 §4.8, RFC 9229 §3). */
+/** 192.0.0.8: in whose name a router without any address reports errors (RFC 7600, RFC 9229). */
 export const DUMMY: number = 0xc000_0008 | 0
 /** 224.0.0.1: every host that takes multicasts is a member (RFC 1112 §7.2). */
 export const ALL_HOSTS: number = 0xe000_0001 | 0

@@ -89,7 +89,8 @@ export class Announcer {
 
   /**
    * Says what there is to say of one destination.
-   * @param to who has asked, and gets an answer whatever it is (§3.8.1.1); null: all neighbours. @param periodic nothing new: what the link itself leads to is not worth a word.
+   * @param to who has asked, and gets an answer whatever it is (§3.8.1.1); null: all neighbours.
+   * @param periodic nothing new: what the link itself leads to is not worth a word.
    * @returns whether there was anything to say.
    */
   say(destination: Destination, on: Interface, to: Neighbour | null, periodic: boolean, now: Instant): boolean {

@@ -39,7 +39,10 @@ export class Neighbourhood {
     this.limit = limit
   }
 
-  /** A hello of somebody new. The oldest to which nothing can be sent gives way to it. @returns undefined when there are too many. */
+  /**
+   * A hello of somebody new. The oldest to which nothing can be sent gives way to it.
+   * @returns undefined when there are too many.
+   */
   meet(on: Interface, address: IpAddress, now: Instant): Neighbour | undefined {
     if (on.neighbours.length >= this.limit) {
       const useless = on.neighbours.find(({ cost }) => cost === INFINITY)

@@ -1,4 +1,4 @@
-/** Routes of IPv4 by IPv6 next hops: links without IPv4 addresses carry IPv4 all the same (RFC 9229 §3, RFC 7600 §4.8). */
+/** Routes of IPv4 by IPv6 next hops (RFC 9229): links without IPv4 addresses carry IPv4, and errors have a source (RFC 7600). */
 import t, { type Test } from 'tap'
 import { ethernet } from '../../../../layers/datalink/ethernet/ethernet.ts'
 import { ipv6 } from '../../../../layers/network/ipv6/ipv6.ts'
@@ -36,7 +36,9 @@ const linkLocal = (node: NetworkService, link: string): string =>
     .map((address) => address.split('/')[0] as string)
     .find((address) => address.startsWith('fe80')) as string
 
-/** A 10.0.1.1 – R 10.0.1.254 – M – S 10.0.9.254 – B 10.0.9.1. Between the routers there is no IPv4 address; M has none at all. */
+/**
+ * A 10.0.1.1 – R 10.0.1.254 – M – S 10.0.9.254 – B 10.0.9.1. Between the routers there is no IPv4 address; M has none.
+ */
 async function chain(sim: Simulation, mtu = 1500) {
   const [left, first, second, right] = [cable(), cable(), cable({ mtu }), cable()]
   const a = sim.boot('A', host(left[0], { address: '10.0.1.1/24', gateway: '10.0.1.254' })).top
