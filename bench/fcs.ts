@@ -1,7 +1,8 @@
 /**
- * Ten million frames for each FCS, sent by the framing, damaged by noise, and received by it: how many it takes for whole. None
- * with 32 bits; with 16 bits one in 65,536, which is what theory says of damage longer than the FCS; and none that is damaged
- * in one bit, or in a burst no longer than the FCS. Between flags the damage may also make flags and escapes, or end them.
+ * Ten million frames for each FCS, sent by the framing, damaged by noise, and received by it: how many it takes for
+ * whole. None with 32 bits; with 16 bits one in 65,536, which is what theory says of damage longer than the FCS; and
+ * none that is damaged in one bit, or in a burst no longer than the FCS. Between flags the damage may also make flags
+ * and escapes, or end them.
  */
 import { type FcsKind, type Framing, framing } from '../layers/datalink/framing/framing.ts'
 import { NO_OFFLOAD, type PhysicalService } from '../layers/physical/service.ts'
@@ -15,7 +16,10 @@ const OCTETS = 64
 const SHORT_EVERY = 4
 const SHORT_BITS = 16
 
-/** What was taken for whole, of frames whose damage was short, and of those with long damage; and how many there were of these. */
+/**
+ * What was taken for whole, of frames whose damage was short, and of those with long damage; and how many there were of
+ * these.
+ */
 export interface Undetected {
   readonly short: number
   readonly long: number

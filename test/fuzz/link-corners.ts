@@ -1,4 +1,7 @@
-/** What mutated frames do not bring about in the links of the data link tier: every reason they have, by a frame or call each. */
+/**
+ * What mutated frames do not bring about in the links of the data link tier: every reason they have, by a frame or call
+ * each.
+ */
 import { bridge } from '../../layers/datalink/ethernet/bridge.ts'
 import { type FramingOptions, framing } from '../../layers/datalink/framing/framing.ts'
 import { ax25 } from '../../layers/datalink/hdlc/ax25.ts'
@@ -25,7 +28,9 @@ const I = (ns: number, nr = 0): number[] => [ns << 1, nr << 1]
 const RR = (nr: number): number[] => [0x01, nr << 1]
 const REJ = (nr: number): number[] => [0x09, nr << 1]
 
-/** Every reason of the machine that its peer or its user can bring about. @param send a packet of octets by the link. */
+/**
+ * Every reason of the machine that its peer or its user can bring about. @param send a packet of octets by the link.
+ */
 async function machineCorners(
   say: Say,
   send: (octets: number) => void,

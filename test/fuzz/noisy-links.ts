@@ -1,6 +1,6 @@
 /**
- * The links of the data link tier at work: pairs of nodes that send each other packets over a hub, and a third station that
- * hears every frame, and sends mutated copies of them. No link may throw, leak, or hold more than its queues.
+ * The links of the data link tier at work: pairs of nodes that send each other packets over a hub, and a third station
+ * that hears every frame, and sends mutated copies of them. No link may throw, leak, or hold more than its queues.
  */
 import { bridge } from '../../layers/datalink/ethernet/bridge.ts'
 import { bpq } from '../../layers/datalink/hdlc/ax25.ts'
@@ -54,7 +54,9 @@ const ON_ETHERNET: readonly [string, Above<'ethernet'>, Above<'ethernet'>][] = [
   ],
 ]
 
-/** @param frames mutated frames for each pair. @throws what a layer throws, and where a bound is passed: nothing should. */
+/**
+ * @param frames mutated frames for each pair. @throws what a layer throws, and where a bound is passed: nothing should.
+ */
 export async function noisyLinks(tally: Tally, seed: number, frames: number, beat?: () => void): Promise<void> {
   for (const [name, near, far] of ON_FRAMES) await pair(name, 'frames', near, far, tally, seed, frames, beat)
   for (const [name, near, far] of ON_ETHERNET) await pair(name, 'ethernet', near, far, tally, seed, frames, beat)

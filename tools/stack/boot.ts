@@ -78,7 +78,10 @@ export async function bootNode(config: NodeConfig, options: BootOptions): Promis
 /** Two seconds are what looking for duplicates takes at the most (RFC 4862 §5.4); a duplicate is never usable. */
 const USABLE_MS = 3000
 
-/** What a command does first is to find its own IPv6 addresses there, which are looked for on their links before they are used. */
+/**
+ * What a command does first is to find its own IPv6 addresses there, which are looked for on their links before they
+ * are used.
+ */
 async function addressesUsable({ top }: Node<Sockets>): Promise<void> {
   const until = performance.now() + USABLE_MS
   const isUsable = (address: IpAddress): boolean => {

@@ -8,9 +8,9 @@
  *           └──┬──────────┬─────────┬──┘
  *            tap0       tunnel    cable
  *
- * Where a frame leaves by a medium that takes less than the one it came by, it is segmented, completed, padded and given its
- * FCS there. PAUSE (IEEE 802.3 annex 31B) is for one line, and ends at the port. Without a spanning tree (§17): a loop of
- * bridges is the operator's mistake, and the storm limit bounds what it costs.
+ * Where a frame leaves by a medium that takes less than the one it came by, it is segmented, completed, padded and
+ * given its FCS there. PAUSE (IEEE 802.3 annex 31B) is for one line, and ends at the port. Without a spanning tree
+ * (§17): a loop of bridges is the operator's mistake, and the storm limit bounds what it costs.
  */
 import type { MacAddress } from '../../../src/kernel/address.ts'
 import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
@@ -39,8 +39,8 @@ export interface BridgeOptions {
    */
   readonly stormLimit?: number
   /**
-   * Flow control on all ports: PAUSE frames are obeyed, and sent to the neighbours by whose frames a port is full. Default false: they are
-   * dropped (`reserved`).
+   * Flow control on all ports: PAUSE frames are obeyed, and sent to the neighbours by whose frames a port is full.
+   * Default false: they are dropped (`reserved`).
    */
   readonly pause?: PauseOption
 }
@@ -95,7 +95,8 @@ const RESERVED_LOW = 0x0000
 const SELF = 0
 
 /**
- * A bridge: `stack(beside({ lan: tapDevice('tap0'), far: tunnel }), bridge(), ethernet(), ip(…))`, or without anything on it.
+ * A bridge: `stack(beside({ lan: tapDevice('tap0'), far: tunnel }), bridge(), ethernet(), ip(…))`, or without anything
+ * on it.
  * @throws RangeError ERR_OUT_OF_RANGE — an option outside its range.
  */
 export function bridge(options: BridgeOptions = {}): Layer<BridgedMedia, BridgeService> {
@@ -261,7 +262,10 @@ class Bridge implements BridgeService {
     return true
   }
 
-  /** Takes a PAUSE of the station above, which has no line of its own: the neighbours of all ports stop until it takes that back. */
+  /**
+   * Takes a PAUSE of the station above, which has no line of its own: the neighbours of all ports stop until it takes
+   * that back.
+   */
   private holdsAll(packet: Packet): boolean {
     if (!this.speaksPause || typeOf(packet) !== MAC_CONTROL) return false
     packet.pull(HEADER_OCTETS)

@@ -53,19 +53,22 @@ const NOTHING = (): void => {}
 
 export interface EthernetOptions {
   /**
-   * Our address, as text such as '02:00:00:00:00:2a'; a unicast one. Default 'random': locally administered, and another
-   * one for every node.
+   * Our address, as text such as '02:00:00:00:00:2a'; a unicast one. Default 'random': locally administered, and
+   * another one for every node.
    */
   readonly address?: string | undefined
-  /** Flow control: PAUSE frames are obeyed, and `hold` sends them, which a router does by itself. Default false: they are dropped. */
+  /**
+   * Flow control: PAUSE frames are obeyed, and `hold` sends them, which a router does by itself. Default false: they
+   * are dropped.
+   */
   readonly pause?: PauseOption | undefined
 }
 
 /** A link whose neighbour can be told to stop. */
 export interface EthernetService extends LinkService {
   /**
-   * Has the neighbour stop until what is returned is called, by whoever has no room for what comes: a router while the link
-   * it forwards to is full. Several may hold at once. Without the option `pause`, does nothing.
+   * Has the neighbour stop until what is returned is called, by whoever has no room for what comes: a router while the
+   * link it forwards to is full. Several may hold at once. Without the option `pause`, does nothing.
    */
   hold(): () => void
 }
@@ -243,7 +246,9 @@ class Ethernet implements EthernetService, User<undefined>, PauseOwner {
   }
 }
 
-/** An FCS covers one frame of the wire, as it is: it cannot be put on a super-segment, or before the checksum inside. */
+/**
+ * An FCS covers one frame of the wire, as it is: it cannot be put on a super-segment, or before the checksum inside.
+ */
 function offloadOver({ segment, checksum, merge }: Offload, hasFcs: boolean): LinkOffload {
   return {
     segment: hasFcs || segment === 0 ? 0 : segment - HEADER_OCTETS,

@@ -1,6 +1,6 @@
 /**
- * Flow control of full-duplex Ethernet (IEEE 802.3-2022 annex 31B): a station that cannot take more has its neighbour stop
- * for a while. It is stop and go, not a window, and reaches no farther than the next station.
+ * Flow control of full-duplex Ethernet (IEEE 802.3-2022 annex 31B): a station that cannot take more has its neighbour
+ * stop for a while. It is stop and go, not a window, and reaches no farther than the next station.
  *
  *   01:80:c2:00:00:01 │ source │ 0x8808 │ opcode 0x0001 │ quanta of 512 bit times │ 42 octets of 0
  */
@@ -25,7 +25,10 @@ const MOST_QUANTA = 0xffff
 /** Frames that wait for the end of a pause before `send` returns false; twice as many before they are dropped. */
 const HIGH = 64
 
-/** Whether PAUSE frames are sent and obeyed; as an object, the rate that a quantum is reckoned by, in bits per second; default 1e9. */
+/**
+ * Whether PAUSE frames are sent and obeyed; as an object, the rate that a quantum is reckoned by, in bits per second;
+ * default 1e9.
+ */
 export type PauseOption = boolean | { readonly rate: number }
 
 /** Bits per second; 0 without PAUSE. @throws RangeError ERR_OUT_OF_RANGE — a rate outside 1 to 10^12. */
@@ -145,7 +148,10 @@ export class Pause {
   }
 }
 
-/** How long a MAC control frame, from behind its type, has its receiver stop; 0: not at all any more; -1: it is no PAUSE. */
+/**
+ * How long a MAC control frame, from behind its type, has its receiver stop; 0: not at all any more; -1: it is no
+ * PAUSE.
+ */
 export function quantaOf({ length, view, start }: Packet): number {
   return length < PAUSE_OCTETS || view.getUint16(start) !== OPCODE ? -1 : view.getUint16(start + 2)
 }

@@ -1,6 +1,6 @@
 /**
- * A machine of the balanced mode at work: on the node's clock, between a layer that knows addresses and users who send and
- * read. LAPB has one of these, LLC2 and AX.25 one per peer.
+ * A machine of the balanced mode at work: on the node's clock, between a layer that knows addresses and users who send
+ * and read. LAPB has one of these, LLC2 and AX.25 one per peer.
  */
 import type { Instant } from '../../../src/kernel/clock.ts'
 import { Drive, type Pump } from '../../../src/kernel/drive.ts'
@@ -98,7 +98,9 @@ export class Connection implements Pump {
     this.move(now)
   }
 
-  /** Asks the peer for its parameters by `ask`, which sends XID, until `agree` or in vain; no I frame goes meanwhile. */
+  /**
+   * Asks the peer for its parameters by `ask`, which sends XID, until `agree` or in vain; no I frame goes meanwhile.
+   */
   negotiate(ask: () => void): void {
     this.negotiation ??= new Negotiation(this.env, this.abm, ask, () => this.move())
     this.negotiation.begin()

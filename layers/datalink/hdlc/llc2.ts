@@ -4,8 +4,9 @@
  *   802.3 header   length   DSAP   SSAP │C/R│   control      information
  *                                                1 or 2      SAP 0xaa: OUI 0, EtherType (SNAP, IEEE 802 §10.5), packet
  *
- * Packets for one station go over a connection with it, set up when the first is sent; those for several go as UI frames.
- * TEST and XID are answered, and XID is sent with each set-up: its window limits what the other sends. `open` and `accept` give connections of other SAPs, which carry records without IP.
+ * Packets for one station go over a connection with it, set up when the first is sent; those for several go as UI
+ * frames. TEST and XID are answered, and XID is sent with each set-up: its window limits what the other sends. `open`
+ * and `accept` give connections of other SAPs, which carry records without IP.
  */
 import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
 import type { Env } from '../../../src/kernel/env.ts'
@@ -281,7 +282,9 @@ class Llc implements Llc2Service, User<LinkAddressing>, ConnectionOwner, Connect
     return undefined
   }
 
-  /** How many frames the peer takes without having acknowledged one, also of a connection that it is about to set up. */
+  /**
+   * How many frames the peer takes without having acknowledged one, also of a connection that it is about to set up.
+   */
   private hearWindow({ octets, start, end }: Packet, peer: LinkAddress, dsap: number, ssap: number): void {
     const window = (octets[start + 2] ?? 0) >> 1
     if (end - start !== XID_OCTETS || octets[start] !== XID_FORMAT || window === 0 || dsap === NULL_SAP) return

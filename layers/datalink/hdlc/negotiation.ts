@@ -1,6 +1,7 @@
 /**
- * Asking a peer what it knows and takes (AX.25 v2.2 §6.3.2): XID goes out again each T1 until it is answered, N2 times more at the most.
- * No I frame goes meanwhile, as it might be one that the peer cannot take. Without an answer our own parameters hold.
+ * Asking a peer what it knows and takes (AX.25 v2.2 §6.3.2): XID goes out again each T1 until it is answered, N2 times
+ * more at the most. No I frame goes meanwhile, as it might be one that the peer cannot take. Without an answer our own
+ * parameters hold.
  */
 import type { Env } from '../../../src/kernel/env.ts'
 import { Timer } from '../../../src/kernel/timers.ts'

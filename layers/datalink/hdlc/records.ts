@@ -26,8 +26,8 @@ export interface RecordConnection {
   /** Everything that was sent has been acknowledged. */
   readonly idle: boolean
   /**
-   * Octets of the longest record, which may come to be fewer as the peer tells what it takes (XID), and those that must be free in front of
-   * it and behind.
+   * Octets of the longest record, which may come to be fewer as the peer tells what it takes (XID), and those that must
+   * be free in front of it and behind.
    */
   readonly mtu: number
   readonly headroom: number

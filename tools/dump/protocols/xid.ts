@@ -1,4 +1,7 @@
-/** The information field of XID, by which a station tells what it knows and takes: LLC's (IEEE 802.2 §5.4.1.1.2), and that of ISO 8885. */
+/**
+ * The information field of XID, by which a station tells what it knows and takes: LLC's (IEEE 802.2 §5.4.1.1.2), and
+ * that of ISO 8885.
+ */
 import { decodeXid, type XidParameters } from '../../../layers/datalink/hdlc/xid.ts'
 import { type Decoded, Fields, type Scope, truncated } from '../model.ts'
 

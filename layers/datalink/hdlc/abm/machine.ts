@@ -1,6 +1,6 @@
 /**
- * The asynchronous balanced mode of HDLC (ISO 13239 §6.11) as one machine: link set-up and release around the transfer of
- * information. LAPB, LLC type 2 and AX.25 are this machine with other variants and other addresses.
+ * The asynchronous balanced mode of HDLC (ISO 13239 §6.11) as one machine: link set-up and release around the transfer
+ * of information. LAPB, LLC type 2 and AX.25 are this machine with other variants and other addresses.
  *
  *                   connect: SABM(E) ►             UA ◄
  *   DISCONNECTED ─────────────────► AWAITING-CONNECTION ──────────► CONNECTED ◄─┐ SABM(E) ◄ UA ►: reset
@@ -51,7 +51,9 @@ export class Abm implements Timed {
   private command: Command | null = null
   private response: 'UA' | 'DM' | null = null
   private responseFinal = false
-  /** In AWAITING-CONNECTION: the peer's own set-up has been answered, which does instead of its answer (X.25 §2.4.4.5). */
+  /**
+   * In AWAITING-CONNECTION: the peer's own set-up has been answered, which does instead of its answer (X.25 §2.4.4.5).
+   */
   private crossed = false
   /** Why the set-up in progress was begun, and whether the users above hold the link for up meanwhile. */
   private cause: AbmReason = 'connected'
@@ -130,8 +132,9 @@ export class Abm implements Timed {
   }
 
   /**
-   * Both ends have agreed on this by XID, at any time; what is left out is as in our parameters. It holds for later connections with the
-   * peer, too: a modulus only for those. What waits and is longer than N1 now is dropped; what we take stays as it is.
+   * Both ends have agreed on this by XID, at any time; what is left out is as in our parameters. It holds for later
+   * connections with the peer, too: a modulus only for those. What waits and is longer than N1 now is dropped; what we
+   * take stays as it is.
    */
   agree(agreement: AbmAgreement): void {
     this.terms = { ...this.parameters, ...agreement }

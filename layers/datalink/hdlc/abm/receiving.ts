@@ -105,8 +105,8 @@ export class ReceiveWindow {
   }
 
   /**
-   * From now on what comes early waits for what is missing, or is refused. What waits already is given up, as the peer may not know how
-   * to fill the gaps one by one.
+   * From now on what comes early waits for what is missing, or is refused. What waits already is given up, as the peer
+   * may not know how to fill the gaps one by one.
    * @returns whether something is missing.
    */
   recoverBy(selective: boolean): boolean {

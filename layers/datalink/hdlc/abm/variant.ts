@@ -22,9 +22,9 @@ export interface Variant {
   /** A refused SABME is followed by a SABM (AX.25 v2.2 §6.3.1). */
   readonly fallsBack: boolean
   /**
-   * Which frames may bear an N(R) that has been overtaken; of others it is invalid. Linux's LLC sends an I frame again as it
-   * was, with the N(R) of then; Linux's AX.25 writes the newest into I frames that still wait to be
-   * sent, so that a supervisory frame behind them has an older one.
+   * Which frames may bear an N(R) that has been overtaken; of others it is invalid. Linux's LLC sends an I frame again
+   * as it was, with the N(R) of then; Linux's AX.25 writes the newest into I frames that still wait to be sent, so that
+   * a supervisory frame behind them has an older one.
    */
   readonly oldNr: 'none' | 'information' | 'all'
 }
@@ -91,8 +91,8 @@ export interface AbmOptions {
 export type AbmParameters = Required<AbmOptions>
 
 /**
- * What two stations may agree on by XID: a modulus and a recovery that both know, and numbers in the range of theirs. A `k` of 0: no
- * I frame goes until there is more to hold to.
+ * What two stations may agree on by XID: a modulus and a recovery that both know, and numbers in the range of theirs. A
+ * `k` of 0: no I frame goes until there is more to hold to.
  */
 export type AbmAgreement = Partial<Pick<AbmParameters, 'modulus' | 'recovery' | 'k' | 'n1' | 't1' | 'n2'>>
 

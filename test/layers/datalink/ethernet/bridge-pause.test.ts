@@ -57,7 +57,10 @@ class Talker {
 const full = (boundaries: Iterable<AnyBoundary>): number =>
   [...boundaries].reduce((sum, { drops }) => sum + (drops.get('queueFull') ?? 0), 0)
 
-/** Stations 1 and 2 on fast lines of a bridge; 3 behind a second one, which a slow line leads to; 4 is the first bridge's node. */
+/**
+ * Stations 1 and 2 on fast lines of a bridge; 3 behind a second one, which a slow line leads to; 4 is the first
+ * bridge's node.
+ */
 function world(options: BridgeOptions, pause: boolean, medium: 'frames' | 'ethernet') {
   const sim = new Simulation({ seed: 1 })
   const line = (rate: number, queue: number) => cable({ medium, rate, queue })
