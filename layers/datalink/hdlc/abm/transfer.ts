@@ -197,7 +197,10 @@ export class Transfer {
     if (count === 0) return
     this.timer.acknowledged(nr, count, this.modulus, now)
     this.retries = this.fruitless = 0
-    if (!this.polled) this.restart(now)
+    if (this.polled) return
+    // It does take frames: there is no T1 to wait for, unless an enquiry is about to go.
+    if (!this.pollOwed) this.recovering = false
+    this.restart(now)
   }
 
   /** T1 runs while something is unacknowledged, and while the peer is busy: its RR may get lost. */

@@ -90,6 +90,49 @@ t.test('a peer that answers and takes nothing is not flooded, and given up in th
   }
 })
 
+t.test('a peer that took nothing for a while, and then all without being asked, is sent the rest', async (t) => {
+  for (const [name, variant, options] of KINDS) {
+    const station = new Station(variant, { ...options, n2: 10 })
+    const { abm } = station
+    abm.connect(0)
+    let now = 0
+    let highest = -1
+    const said = (): WireFrame[] => {
+      const frames: WireFrame[] = []
+      for (let frame = outputOf(abm, now); frame !== undefined; frame = outputOf(abm, now)) frames.push(frame)
+      for (const { octets } of frames) if (isInformation(octets)) highest = Math.max(highest, nsOf(octets, abm.modulus))
+      return frames
+    }
+    // Until it has been answered some times in vain, and waits for T1 without an enquiry under way.
+    for (let answers = 0, waits = false; answers < 5 || !waits; now += ms(0.01)) {
+      station.offer(16)
+      const answer = said()
+        .map((frame) => answerOf(frame, abm.modulus))
+        .findLast((octets) => octets !== undefined)
+      waits = answer === undefined
+      if (answer !== undefined) inputTo(abm, { command: false, octets: answer }, now)
+      else if (answers < 5) now = Math.max(now, abm.deadline)
+      if (answer !== undefined) answers++
+      abm.expire(now)
+    }
+    const nr = highest + 1
+    inputTo(
+      abm,
+      { command: false, octets: Uint8Array.of(...(abm.modulus === 8 ? [(nr << 5) | 1] : [1, nr << 1])) },
+      now,
+    )
+    station.offer(20)
+    t.ok(
+      said().some(({ octets }) => isInformation(octets)),
+      name,
+    )
+    closeAll([station])
+  }
+})
+
+const isInformation = ([first = 1]: Uint8Array): boolean => (first & 1) === 0
+const nsOf = ([first = 0]: Uint8Array, modulus: number): number => (first >> 1) & (modulus - 1)
+
 /** UA to what sets a link up, RR with F and N(R) 0 to an enquiry, and nothing to anything else. */
 function answerOf({ command, octets }: WireFrame, modulus: number): Uint8Array | undefined {
   const [first = 0, second = 0] = octets
