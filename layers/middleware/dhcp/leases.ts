@@ -59,9 +59,10 @@ export class Leases {
   /** Gives a place: `address`, which has to be free or the client's own by reservation. What it had before is given up. */
   take(address: number, key: ClientKey): Binding {
     const before = this.byKey.get(key)
-    if (before !== undefined && before.address !== address) this.vacate(before)
+    const same = before?.address === address ? before : undefined
+    if (before !== undefined && same === undefined) this.vacate(before)
     const place = this.placeOf(address)
-    const there = place < 0 ? before : this.places[place]
+    const there = place < 0 ? same : this.places[place]
     const binding = there ?? { address, key, chaddr: 0, hostName: '', state: 'free', until: 0 }
     if (binding.key !== key) this.byKey.delete(binding.key)
     binding.key = key

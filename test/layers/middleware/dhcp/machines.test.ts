@@ -129,6 +129,21 @@ t.test('leases are taken back as they were, declined ones too, as far as they ar
   for (const address of [FIRST, FIRST + 1, FIRST + 3]) t.notOk(server.leases.isFree(address, 'other', 1))
 })
 
+t.test('who has a lease of the pool gets the address that was reserved for it since', async (t) => {
+  const beyond = NET | 50
+  const server = new ServerMachine({ ...settings, reservations: [{ chaddr: 7, address: beyond }] })
+  const key = '00:00:00:00:00:07'
+  server.leases.restore({ address: FIRST, key, chaddr: 7, hostName: 'h', state: 'leased', until: seconds(600) })
+  const request: [number, Uint8Array][] = [
+    [OPTION.requestedAddress, ofWord(beyond)],
+    [OPTION.server, ofWord(SERVER)],
+  ]
+  t.match(server.input(message(TYPE.request, 7, [], FIRST), 0), { message: { type: TYPE.nak } }, 'it is to begin anew')
+  t.match(server.input(message(TYPE.discover, 7), 0), { message: { yiaddr: beyond } })
+  t.match(server.input(message(TYPE.request, 7, request), 0), { message: { type: TYPE.ack, yiaddr: beyond } })
+  t.match([...server.leases], [{ address: beyond, key, state: 'leased' }])
+})
+
 t.test('the states of a request', async (t) => {
   const server = new ServerMachine(settings)
   const ask = (chaddr: number, options: [number, Uint8Array][], ciaddr = 0) => {
