@@ -4,7 +4,7 @@
  */
 import { CommandError, EXIT } from '../exit.ts'
 import type { ImpairmentSpec } from '../stack/link-spec.ts'
-import type { RouterLink } from './config.ts'
+import type { RouterLink, RouterState } from './config.ts'
 import type { Router } from './router.ts'
 
 /** Nothing is worse. */
@@ -45,11 +45,11 @@ export class Faults {
 
   /** @throws CommandError — there is no such link, or it may not be made worse. ReloadError — it could not be stacked anew. */
   async set({ link: name, impairment, seconds, force }: FaultRequest): Promise<void> {
-    const link = this.linkOf(name)
+    const link = linkOf(this.router.state, name)
     if (!link.faults) {
       if (impairment === undefined) return
       if (!force) throw refusal(name)
-      await this.restack(link)
+      await this.restack(name)
     }
     this.apply(link, impairment)
     clearTimeout(this.timers.get(name))
@@ -70,25 +70,24 @@ export class Faults {
     this.timers.clear()
   }
 
-  private linkOf(name: string): RouterLink {
-    const { links } = this.router.state
-    const link = links.find((other) => other.name === name)
-    if (link !== undefined) return link
-    const names = links.map((other) => other.name).join(', ')
-    throw new CommandError(`there is no link '${name}'; there are: ${names}`, EXIT.failure, 'ENODEV')
-  }
-
   private apply({ name, spec }: RouterLink, impairment: ImpairmentSpec | undefined): void {
     this.router.faults(name)?.link.set({ ...NONE, ...spec.impairment, ...impairment })
   }
 
-  private async restack(link: RouterLink): Promise<void> {
-    const { state } = this.router
-    await this.router.reload({
-      ...state,
-      links: state.links.map((other) => (other.name === link.name ? { ...link, faults: true } : other)),
+  private async restack(name: string): Promise<void> {
+    await this.router.reload((now) => {
+      const link = linkOf(now, name)
+      return { ...now, links: now.links.map((other) => (other === link ? { ...link, faults: true } : other)) }
     })
   }
+}
+
+/** @throws CommandError — there is no such link. */
+function linkOf({ links }: RouterState, name: string): RouterLink {
+  const link = links.find((other) => other.name === name)
+  if (link !== undefined) return link
+  const names = links.map((other) => other.name).join(', ')
+  throw new CommandError(`there is no link '${name}'; there are: ${names}`, EXIT.failure, 'ENODEV')
 }
 
 const refusal = (name: string): CommandError =>

@@ -3,7 +3,6 @@
  * configuration is a reload like any other.
  */
 import {
-  type AdvertiseOptions,
   type BabelControl,
   type Blueprint,
   boot,
@@ -57,8 +56,8 @@ export class Router implements AsyncDisposable {
   readonly node: Node<Sockets>
   readonly fixture: RouterFixture
   private readonly network: NetworkService
-  /** What IPv6 says on a link as a router, read when the link is attached. */
-  private readonly advertised: Map<string, AdvertiseOptions>
+  /** What IPv6 asks about a link, whether to advertise there or to heed routers, when the link is attached. */
+  private readonly described: Map<string, RouterLink>
   private readonly running = new Map<string, Running>()
   private readonly services = new Map<string, Part<RunningService>>()
   private readonly leases: LeaseBook
@@ -70,10 +69,10 @@ export class Router implements AsyncDisposable {
     node: Node<Sockets>,
     network: NetworkService,
     fixture: RouterFixture,
-    advertised: Map<string, AdvertiseOptions>,
+    described: Map<string, RouterLink>,
     leases: LeaseBook,
   ) {
-    this.advertised = advertised
+    this.described = described
     this.leases = leases
     this.node = node
     this.network = network
@@ -89,14 +88,17 @@ export class Router implements AsyncDisposable {
     const reversePath = fixture.reversePath === 'off' ? false : fixture.reversePath
     const options = { forwarding: true, clampMss, reversePath } as const
     let network: NetworkService | undefined
-    const advertised = new Map<string, AdvertiseOptions>()
-    const advertise = (link: string): AdvertiseOptions | undefined => advertised.get(link)
+    const described = new Map<string, RouterLink>()
+    const discovery = {
+      advertise: (link: string) => described.get(link)?.advertise,
+      autoconfigure: (link: string) => described.get(link)?.autoconfigure,
+    }
     const blueprint: Blueprint<Sockets> = (env) => {
-      network = ip(ipv4(options), ...(fixture.ipv6 ? [ipv6({ ...options, advertise })] : []))({}, env)
+      network = ip(ipv4(options), ...(fixture.ipv6 ? [ipv6({ ...options, ...discovery })] : []))({}, env)
       return sockets(tcp(), udp())(network, env)
     }
     const node = await boot(blueprint, name, { hosts })
-    const router = new Router(node, network as NetworkService, fixture, advertised, leases)
+    const router = new Router(node, network as NetworkService, fixture, described, leases)
     try {
       await router.reload(state)
     } catch (error) {
@@ -113,11 +115,12 @@ export class Router implements AsyncDisposable {
 
   /**
    * Becomes what is wanted, or stays as it is.
+   * @param wanted or what makes it of what is so when the reloads before this one are over.
    * @returns the steps that were taken.
-   * @throws ReloadError
+   * @throws ReloadError, or what `wanted` throws.
    */
-  reload(wanted: RouterState): Promise<readonly Step[]> {
-    const turn = this.work.then(() => this.become(wanted))
+  reload(wanted: RouterState | ((now: RouterState) => RouterState)): Promise<readonly Step[]> {
+    const turn = this.work.then(() => this.become(typeof wanted === 'function' ? wanted(this.current) : wanted))
     this.work = turn.catch(() => {})
     return turn
   }
@@ -204,8 +207,7 @@ export class Router implements AsyncDisposable {
   private async addLink(link: RouterLink): Promise<void> {
     const faults = link.faults ? impair(link.spec.impairment) : undefined
     const part = await this.node.attach(link.name, linkBlueprint(link, faults))
-    this.advertised.delete(link.name)
-    if (link.advertise !== undefined) this.advertised.set(link.name, link.advertise)
+    this.described.set(link.name, link)
     try {
       this.network.attach(link.name, part.top)
     } catch (error) {
@@ -217,6 +219,7 @@ export class Router implements AsyncDisposable {
 
   private async removeLink(name: string): Promise<void> {
     this.network.detach(name)
+    this.described.delete(name)
     const running = this.running.get(name)
     this.running.delete(name)
     await running?.part.close()
