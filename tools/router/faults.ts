@@ -2,6 +2,7 @@
  * Links made worse on purpose, for a while or until told otherwise. A link can be so when it was stacked with something
  * that impairs it: all of them where the file says `faults: true`; else that one link is stacked anew, with `force`.
  */
+import { impair } from '../../src/index.ts'
 import { CommandError, EXIT } from '../exit.ts'
 import type { ImpairmentSpec } from '../stack/link-spec.ts'
 import type { RouterLink, RouterState } from './config.ts'
@@ -43,12 +44,16 @@ export class Faults {
     this.restored = restored
   }
 
-  /** @throws CommandError — there is no such link, or it may not be made worse. ReloadError — it could not be stacked anew. */
+  /**
+   * @throws CommandError — there is no such link, or it may not be made worse. ReloadError — it could not be stacked anew.
+   * RangeError ERR_OUT_OF_RANGE — no link can be as bad; nothing was changed.
+   */
   async set({ link: name, impairment, seconds, force }: FaultRequest): Promise<void> {
     const link = linkOf(this.router.state, name)
     if (!link.faults) {
       if (impairment === undefined) return
       if (!force) throw refusal(name)
+      impair(impairment) // Refuses what cannot be while everything is as it was.
       await this.restack(name)
     }
     this.apply(link, impairment)

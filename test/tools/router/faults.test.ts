@@ -35,3 +35,11 @@ t.test('a link that goes meanwhile is not brought back', async (t) => {
     ['lan'],
   )
 })
+
+t.test('what a link cannot be does not set it up anew', async (t) => {
+  await using router = await Router.start(config('lan'))
+  const faults = new Faults(router, () => {})
+  const request = { link: 'lan', impairment: { loss: 2 }, force: true }
+  await t.rejects(faults.set(request), { code: 'ERR_OUT_OF_RANGE' })
+  t.match(router.state.links, [{ name: 'lan', faults: false }])
+})
