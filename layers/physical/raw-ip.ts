@@ -8,6 +8,7 @@
  * protocols; of EtherIP it knows nothing.
  */
 import { isIP } from 'node:net'
+import { formatScoped, type IpAddress, parseAddress, splitZone } from '../../src/kernel/address.ts'
 import type { Boundary, Reasons } from '../../src/kernel/boundary.ts'
 import type { Env } from '../../src/kernel/env.ts'
 import { integer, invalidValue, NetError } from '../../src/kernel/errors.ts'
@@ -17,7 +18,7 @@ import { wireMtu } from './medium.ts'
 import { NO_OFFLOAD, type Offload, type PhysicalService } from './service.ts'
 
 export interface RawIpOptions {
-  /** The other end: an IPv4 or IPv6 address. What others send is dropped. */
+  /** The other end: an IPv4 or IPv6 address; a link-local one with its interface, 'fe80::1%eth0'. What others send is dropped. */
   readonly peer: string
   /** Largest network packet in octets, 1 to 65499; default 1444: over IPv6 the outer packet then fits 1500. */
   readonly mtu?: number
@@ -84,12 +85,13 @@ export function rawIp(
   options: RawIpOptions,
   load: () => Promise<RawSocketModule> = installed,
 ): Blueprint<PhysicalService<'ethernet'>> {
-  const { peer } = options
-  if (isIP(peer) === 0) throw invalidValue('peer', 'an IPv4 or IPv6 address', peer)
+  if (isIP(options.peer) === 0) throw invalidValue('peer', 'an IPv4 or IPv6 address', options.peer)
+  const [host, zone] = splitZone(options.peer)
+  const peer = parseAddress(host, 'peer')
   const mtu = wireMtu('ethernet', integer('mtu', options.mtu ?? DEFAULT_MTU, 1, MAX_MTU))
   const queueLength = integer('queueLength', options.queueLength ?? DEFAULT_QUEUE_LENGTH, 1, 65_536)
   return (env) => {
-    const link = new RawIp(env, peer, mtu, queueLength)
+    const link = new RawIp(env, peer, zone, mtu, queueLength)
     env.starting(load().then((module) => link.open(module)))
     return link
   }
@@ -116,7 +118,10 @@ class RawIp implements PhysicalService<'ethernet'> {
   readonly offload: Offload = NO_OFFLOAD
   readonly boundary: Boundary<undefined, RawIpDrop>
   private readonly env: Env
-  private readonly peer: string
+  private readonly isIpv4: boolean
+  /** The peer, as the system writes the source of a packet, and as it takes a destination. */
+  private readonly source: string
+  private readonly destination: string
   private readonly queueLength: number
   private socket: RawSocket | null = null
   private closed = false
@@ -124,9 +129,11 @@ class RawIp implements PhysicalService<'ethernet'> {
   private waiting = 0
   private blocked = false
 
-  constructor(env: Env, peer: string, mtu: number, queueLength: number) {
+  constructor(env: Env, peer: IpAddress, zone: string, mtu: number, queueLength: number) {
     this.env = env
-    this.peer = peer
+    this.isIpv4 = peer.isIpv4
+    this.source = peer.toString()
+    this.destination = formatScoped(peer, zone)
     this.mtu = mtu
     this.queueLength = queueLength
     this.boundary = env.boundary('etherip', 'ethernet', REASONS)
@@ -135,7 +142,7 @@ class RawIp implements PhysicalService<'ethernet'> {
 
   open({ createSocket, AddressFamily }: RawSocketModule): void {
     if (this.closed) return
-    const addressFamily = isIP(this.peer) === 6 ? AddressFamily.IPv6 : AddressFamily.IPv4
+    const addressFamily = this.isIpv4 ? AddressFamily.IPv4 : AddressFamily.IPv6
     let socket: RawSocket
     try {
       socket = createSocket({ addressFamily, protocol: ETHERIP_PROTOCOL, bufferSize: LONGEST_PACKET_OCTETS })
@@ -165,7 +172,7 @@ class RawIp implements PhysicalService<'ethernet'> {
     const octets = Buffer.from(packet.bytes())
     packet.release()
     this.waiting++
-    socket.send(octets, 0, octets.length, this.peer, (error) => this.sent(error))
+    socket.send(octets, 0, octets.length, this.destination, (error) => this.sent(error))
   }
 
   private sent(error: Error | null): void {
@@ -178,11 +185,11 @@ class RawIp implements PhysicalService<'ethernet'> {
 
   /** @param octets the socket's, during the call; with the header of IPv4, without that of IPv6. */
   private arrive(octets: Buffer, source: string): void {
-    if (source !== this.peer) {
+    if (source !== this.source) {
       this.boundary.count('unknownPeer')
       return
     }
-    const at = source.includes('.') ? ((octets[0] ?? 0) & 15) * 4 : 0
+    const at = this.isIpv4 ? ((octets[0] ?? 0) & 15) * 4 : 0
     const length = octets.length - at - HEADER_OCTETS
     if (length <= 0) this.boundary.count('truncated')
     else if ((octets[at] as number) >> 4 !== VERSION) this.boundary.count('badVersion')
@@ -197,8 +204,10 @@ class RawIp implements PhysicalService<'ethernet'> {
   }
 
   private down(reason: string): void {
-    if (this.socket === null) return
+    const { socket } = this
+    if (socket === null) return
     this.socket = null
+    socket.close()
     this.boundary.linkChanged('down', reason)
   }
 

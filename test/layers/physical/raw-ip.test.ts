@@ -120,6 +120,28 @@ t.test('what is not EtherIP of the peer is dropped', async (t) => {
   await close()
 })
 
+t.test('the peer is an address, not a text', async (t) => {
+  const spellings = [
+    ['2001:DB8:0:0::2', '2001:db8::2'],
+    ['::ffff:192.0.2.2', '192.0.2.2'],
+    ['fe80::2%lo', 'fe80::2'],
+  ] as const
+  for (const [peer, source] of spellings) {
+    const hosts = new Hosts()
+    const node = await boot(rawIp({ peer }, hosts.module('here')), 'A')
+    const recorder = new Recorder()
+    node.top.boundary.attach(recorder)
+    const [outer, addressFamily] = source.includes('.')
+      ? [Buffer.concat([Buffer.of(0x45), Buffer.alloc(19)]), 1]
+      : [[], 2]
+    const socket = hosts.sockets.get('here') as FakeSocket
+    t.match(socket.options, { addressFamily })
+    socket.emit('message', Buffer.from([...outer, 0x30, 0, 1]), source)
+    t.equal(recorder.packets.length, 1, peer)
+    await node.close()
+  }
+})
+
 t.test('what the system does not take is counted, and the link goes on', async (t) => {
   const { near, far, hosts, settle, close } = await pair()
   const recorder = new Recorder()
@@ -135,6 +157,7 @@ t.test('what the system does not take is counted, and the link goes on', async (
   near.boundary.attach(recorder)
   hosts.sockets.get('192.0.2.1')?.emit('error', new Error('gone'))
   t.strictSame(recorder.links, ['down gone'])
+  t.equal(hosts.sockets.get('192.0.2.1')?.closed, true, 'nothing waits for it any more')
   near.send(packetFor(near, 60, 3), undefined)
   t.strictSame(dropsOf(near), { linkDown: 1, sendFailed: 1 })
   await close()
