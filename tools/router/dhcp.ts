@@ -1,7 +1,7 @@
 /** DHCP on a router's links (RFC 2131): a client that takes the link's address from others, or a server that gives them. */
 import { z } from 'zod'
 import { type DhcpServerOptions, dhcpServer, seconds } from '../../src/index.ts'
-import { parseAddress, parsePrefix } from '../../src/kernel/address.ts'
+import { type Prefix, parseAddress, parsePrefix } from '../../src/kernel/address.ts'
 import { addressField } from '../stack/config.ts'
 import { faultOf } from './fault-of.ts'
 import { contains } from './prefixes.ts'
@@ -39,10 +39,14 @@ export function dhcpFault(dhcp: FileDhcp, addresses: readonly string[]): string 
   if (dhcp === 'client') return undefined
   const fault = faultOf(() => dhcpServer(serverOptions(dhcp)))
   if (fault !== undefined) return fault
-  const networks = addresses.map((text) => parsePrefix(text))
-  const { pool } = dhcp
-  if (networks.some((network) => pool.every((address) => contains(network, parseAddress(address))))) return undefined
-  return `the pool ${pool.join(' to ')} is in no network of the link`
+  const { pool, reservations = {} } = dhcp
+  const reserved = Object.values(reservations)
+  const isIn = (network: Prefix) => (address: string) => contains(network, parseAddress(address))
+  const homes = addresses.map((text) => parsePrefix(text)).filter((network) => pool.every(isIn(network)))
+  const [home] = homes
+  if (home === undefined) return `the pool ${pool.join(' to ')} is in no network of the link`
+  if (homes.some((network) => reserved.every(isIn(network)))) return undefined
+  return `${reserved.find((address) => !isIn(home)(address))} is reserved, but not in the network of the pool`
 }
 
 /** What the layer is told. */

@@ -4,6 +4,7 @@ import { Registry } from 'prom-client'
 import t from 'tap'
 import { configOf, type RouterConfig, type RouterFile } from '../../../tools/router/config.ts'
 import { contradictions } from '../../../tools/router/contradictions.ts'
+import { dhcpFault } from '../../../tools/router/dhcp.ts'
 import { dhcpMetrics } from '../../../tools/router/dhcp-metrics.ts'
 import { Figures } from '../../../tools/router/figures.ts'
 import { Router } from '../../../tools/router/router.ts'
@@ -63,4 +64,15 @@ t.test('a lease', { timeout: 30_000 }, async (t) => {
     }
     socket.close()
   }
+})
+
+t.test('what a server could not give is found in the file', async (t) => {
+  const pool = ['10.0.0.100', '10.0.0.199']
+  const elsewhere = { pool, reservations: { '02:00:00:00:00:01': '10.0.1.7' } }
+  t.equal(
+    dhcpFault(elsewhere, ['10.0.0.1/24', '10.0.1.1/24']),
+    '10.0.1.7 is reserved, but not in the network of the pool',
+  )
+  t.equal(dhcpFault(elsewhere, ['10.0.0.1/23']), undefined)
+  t.equal(dhcpFault({ pool }, ['10.0.1.1/24']), 'the pool 10.0.0.100 to 10.0.0.199 is in no network of the link')
 })
