@@ -31,6 +31,8 @@ export interface RouterLink {
   readonly faults: boolean
   /** What is said on it as a router of IPv6; undefined: nothing. */
   readonly advertise?: AdvertiseOptions | undefined
+  /** Routers of IPv6 are heeded on it: it leads to them. */
+  readonly autoconfigure?: true | undefined
 }
 
 /** A static route, with its link worked out. */
@@ -97,6 +99,7 @@ export interface FileLink {
   readonly link: string
   readonly addresses: readonly string[]
   readonly advertise?: true | FileAdvertise | undefined
+  readonly autoconfigure?: boolean | undefined
   readonly dhcp?: FileDhcp | undefined
 }
 
@@ -113,6 +116,10 @@ const link = z.strictObject({
   link: linkField.describe("the medium, as --link takes it: 'udp:7000,peer=192.0.2.7:7000', 'tap:tap0', …"),
   addresses: z.array(prefixField).default([]).describe('addresses of the router on this link: [10.0.1.1/24]'),
   advertise: advertiseField.optional().describe('tell the hosts of the link of this router, by IPv6'),
+  autoconfigure: z
+    .boolean()
+    .optional()
+    .describe('heed the routers of the link, by IPv6: take addresses and routes from them; default false'),
   dhcp: dhcpField.optional().describe("'client': take an address of the link; or give addresses to its hosts"),
 })
 
@@ -183,12 +190,13 @@ export function configOf(file: RouterFile): RouterConfig {
     fixture: { name, ipv6: file.ipv6 ?? usesIpv6(file), clampMss, reversePath, hosts, leases: file.leases },
     state: {
       links: linksOf(links).map((entry) => {
-        const { link: text, advertise } = links[entry.name] as FileLink
+        const { link: text, advertise, autoconfigure } = links[entry.name] as FileLink
         return {
           ...entry,
           text,
           faults,
           ...(advertise === undefined ? {} : { advertise: advertiseOptions(advertise) }),
+          ...(autoconfigure === true ? { autoconfigure } : {}),
         }
       }),
       ...(file.policy === undefined ? {} : { policy: file.policy }),

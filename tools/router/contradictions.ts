@@ -68,14 +68,22 @@ function mediaOf(spec: LinkSpec): string[] {
 /** What every link of IPv6 must carry (RFC 8200 §5). */
 const IPV6_MTU = 1280
 
+const HEEDS_AND_ADVERTISES =
+  'the router of a link heeds no others there: leave out `advertise` on a link to the outside, or this on one to hosts'
+
 function wrongFamily(file: RouterFile): Problem[] {
   const used = usesIpv6(file)
   if (file.ipv6 === false && used)
-    return [{ path: ['ipv6'], message: 'there are addresses or routes of IPv6, Babel or RIPng' }]
+    return [
+      { path: ['ipv6'], message: 'there are addresses or routes of IPv6, advertisements of routers, Babel or RIPng' },
+    ]
   if (!used && file.ipv6 !== true) return []
-  return Object.entries(file.links).flatMap(([name, { link, advertise }]): Problem[] => {
+  return Object.entries(file.links).flatMap(([name, { link, advertise, autoconfigure }]): Problem[] => {
     const fault = advertise === undefined ? undefined : advertiseFault(advertise)
     if (fault !== undefined) return [{ path: ['links', name, 'advertise'], message: fault }]
+    if (advertise !== undefined && autoconfigure === true) {
+      return [{ path: ['links', name, 'autoconfigure'], message: HEEDS_AND_ADVERTISES }]
+    }
     const mtu = leastMtu(parseLinkSpec(link))
     if (mtu >= IPV6_MTU) return []
     return [{ path: ['links', name, 'link'], message: `IPv6 needs an mtu of ${IPV6_MTU} at least, not ${mtu}` }]

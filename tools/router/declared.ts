@@ -45,7 +45,8 @@ function isDefault(link: string): boolean {
 export function usesIpv6(file: RouterFile): boolean {
   const links = Object.values(file.links)
   if (file.babel !== undefined || file.rip?.versions?.includes('ripng') === true) return true
-  if (links.some(({ advertise }) => advertise !== undefined) || file.groups?.some(isIpv6Group)) return true
+  if (links.some(({ advertise, autoconfigure }) => advertise !== undefined || autoconfigure === true)) return true
+  if (file.groups?.some(isIpv6Group) === true) return true
   const addresses = links.flatMap((link) => link.addresses)
   const prefixes = [...addresses, ...declaredRoutes(file).flatMap(({ prefix, via }) => [prefix, via ?? prefix])]
   return prefixes.some((prefix) => !parsePrefix(prefix).address.isIpv4)

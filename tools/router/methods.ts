@@ -31,6 +31,7 @@ export interface RunningConfiguration extends PacketRules {
     readonly addresses: readonly string[]
     readonly faults: boolean
     readonly advertise?: AdvertiseOptions | undefined
+    readonly autoconfigure?: true | undefined
   }[]
   readonly routes: readonly RouterRoute[]
   readonly services: readonly RouterService[]

@@ -98,8 +98,9 @@ export function describeStep(step: Step): string {
   if (step.verb === 'change') return describeRulesStep(step)
   const sign = step.verb === 'add' ? '+' : '-'
   if (step.what === 'link') {
-    const { name, text, advertise } = step.link
-    return `${sign} link ${name}: ${withoutSecrets(text)}${advertise === undefined ? '' : ', advertised'}`
+    const { name, text, advertise, autoconfigure } = step.link
+    const told = advertise !== undefined ? ', advertised' : autoconfigure === true ? ', autoconfigured' : ''
+    return `${sign} link ${name}: ${withoutSecrets(text)}${told}`
   }
   if (step.what === 'address') return `${sign} address ${step.address} on ${step.link}`
   if (step.what === 'service') return `${sign} ${step.service.kind} on ${linksOfService(step.service).join(', ')}`
@@ -121,6 +122,7 @@ function sameLink(one: RouterLink, other: RouterLink): boolean {
   return (
     one.name === other.name &&
     one.faults === other.faults &&
+    one.autoconfigure === other.autoconfigure &&
     isDeepStrictEqual(one.advertise, other.advertise) &&
     isDeepStrictEqual(one.spec, other.spec) &&
     isDeepStrictEqual(told(one), told(other))

@@ -3,8 +3,8 @@ import { z } from 'zod'
 import type { RedistributeRule, RouteRule } from '../../src/index.ts'
 import { linkNameField, prefixField } from '../stack/config.ts'
 
-/** Where routes of a router come from: addresses of its links, the file, DHCP, and the protocols. */
-const ORIGINS = ['link', 'static', 'dhcp', 'babel', 'rip'] as const
+/** Where routes of a router come from: addresses of its links, the file, DHCP, router advertisements, and the protocols. */
+const ORIGINS = ['link', 'static', 'dhcp', 'ra', 'babel', 'rip'] as const
 type Origin = (typeof ORIGINS)[number]
 
 const rule = z.strictObject({

@@ -51,9 +51,11 @@ export class LinkOwner implements DiscoveryOwner {
   start(): void {
     const { port } = this.port
     const { context, settings } = this.family
-    const { neighbours, forwarding, advertise } = settings
+    const { forwarding } = settings
+    const advertise = settings.advertise(port.name)
+    const neighbours = { ...settings.neighbours, accept: settings.heeds(port.name, advertise !== undefined) }
     const env = scoped(context.env, port.name)
-    this.port.discovery = neighbourDiscovery(this.port.link, env, this, neighbours, forwarding, advertise(port.name))
+    this.port.discovery = neighbourDiscovery(this.port.link, env, this, neighbours, forwarding, advertise)
     port.ipv6Neighbours = this.port.discovery
     this.takeLinkLocal()
   }

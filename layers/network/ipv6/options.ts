@@ -30,8 +30,11 @@ export interface Ipv6Options {
   readonly routes?: readonly NewRoute[] | undefined
   /** Be a router: send on what is for others. Default false. */
   readonly forwarding?: boolean | undefined
-  /** Heed routers: take the addresses, routes and MTUs that they tell of (RFC 4862). Default: true unless `forwarding`. */
-  readonly autoconfigure?: boolean | undefined
+  /**
+   * Heed routers: take the addresses, routes and MTUs that they tell of (RFC 4862). For all links but those that `advertise`; or by the
+   * names of links, or what tells it for each link that is attached. Default: true unless `forwarding`.
+   */
+  readonly autoconfigure?: boolean | Readonly<Record<string, boolean>> | AutoconfigureOf | undefined
   /** As IPv4's: packets must come in by a link that leads back to their source. Default false. */
   readonly reversePath?: ReversePathCheck | undefined
   /** Groups that are sent on, with `forwarding`; those that stay on a link never are. Default: none. */
@@ -50,13 +53,16 @@ export interface Ipv6Options {
   readonly errors?: ErrorRate | undefined
   readonly reassembly?: ReassemblyLimits | undefined
   /** How neighbours, and ourselves, are discovered on links that have any. */
-  readonly neighbours?: DiscoveryOptions | undefined
+  readonly neighbours?: Omit<DiscoveryOptions, 'accept'> | undefined
   /** What we say as a link's router, by the names of links; or what tells it for each link that is attached. */
   readonly advertise?: Readonly<Record<string, AdvertiseOptions>> | AdvertiseOf | undefined
 }
 
 /** What is said on a link as its router; undefined: nothing. What it returns is checked when the link is attached. */
 export type AdvertiseOf = (link: string) => AdvertiseOptions | undefined
+
+/** Whether routers of a link are heeded; undefined: by default. One that advertises there as well cannot be attached. */
+export type AutoconfigureOf = (link: string) => boolean | undefined
 
 export interface Settings {
   readonly address: readonly Prefix[]
@@ -71,8 +77,10 @@ export interface Settings {
   readonly interfaceIdentifier: InterfaceIdentifier
   readonly errors: ErrorRate
   readonly reassembly: ReassemblyLimits
-  readonly neighbours: DiscoveryOptions
+  readonly neighbours: Omit<DiscoveryOptions, 'accept'>
   readonly advertise: AdvertiseOf
+  /** @throws TypeError ERR_INVALID_ARG_VALUE — it is told to be heeded on a link and to advertise there. */
+  readonly heeds: (link: string, advertises: boolean) => boolean
 }
 
 /** @throws TypeError ERR_INVALID_ARG_VALUE, RangeError ERR_OUT_OF_RANGE — an option makes no sense. */
@@ -83,6 +91,11 @@ export function settingsOf(options: Ipv6Options): Settings {
   const { interfaceIdentifier = 'stable', forwarding = false } = options
   if (interfaceIdentifier !== 'stable' && interfaceIdentifier !== 'eui64') {
     throw invalidValue('interfaceIdentifier', "'stable' or 'eui64'", interfaceIdentifier)
+  }
+  const advertise = advertiseOf(options.advertise ?? {})
+  const heeds = heedOf(options.autoconfigure, !forwarding)
+  if (typeof options.autoconfigure === 'object' && typeof options.advertise === 'object') {
+    for (const link of Object.keys(options.autoconfigure)) heeds(link, advertise(link) !== undefined)
   }
   const longest = header.HEADER_OCTETS + header.LONGEST_PAYLOAD_OCTETS
   return {
@@ -100,8 +113,9 @@ export function settingsOf(options: Ipv6Options): Settings {
     interfaceIdentifier,
     errors: options.errors ?? {},
     reassembly: options.reassembly ?? {},
-    neighbours: { accept: options.autoconfigure ?? !forwarding, ...options.neighbours },
-    advertise: advertiseOf(options.advertise ?? {}),
+    neighbours: options.neighbours ?? {},
+    advertise,
+    heeds,
   }
 }
 
@@ -122,6 +136,23 @@ function advertiseOf(options: NonNullable<Ipv6Options['advertise']>): AdvertiseO
   for (const said of Object.values(options)) checkAdvertise(said)
   const links = new Map(Object.entries(options))
   return (link) => links.get(link)
+}
+
+/** A router hears others of its link only to see whether they agree with it (RFC 4861 §6.2.7), so it takes nothing from them. */
+function heedOf(options: Ipv6Options['autoconfigure'], otherwise: boolean): Settings['heeds'] {
+  if (options === undefined || typeof options === 'boolean') {
+    const heeded = options ?? otherwise
+    return (_, advertises) => heeded && !advertises
+  }
+  const links = typeof options === 'function' ? undefined : new Map(Object.entries(options))
+  const said = typeof options === 'function' ? options : (link: string) => links?.get(link)
+  return (link, advertises) => {
+    const heeded = said(link)
+    if (heeded === true && advertises) {
+      throw invalidValue(`autoconfigure.${link}`, 'false on a link that we advertise on', true)
+    }
+    return (heeded ?? otherwise) && !advertises
+  }
 }
 
 function prefixes(name: string, texts: string | readonly string[]): Prefix[] {

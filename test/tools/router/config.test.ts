@@ -7,7 +7,7 @@ import t from 'tap'
 import { seconds } from '../../../src/index.ts'
 import { babelOptions } from '../../../tools/router/babel.ts'
 import { NOTHING, readRouterConfig, routerJsonSchema } from '../../../tools/router/config.ts'
-import { describeStep, planned, withoutSecrets } from '../../../tools/router/plan.ts'
+import { describeStep, planned, type Step, withoutSecrets } from '../../../tools/router/plan.ts'
 import { ripOptions } from '../../../tools/router/rip.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'netstrata-router-'))
@@ -83,6 +83,14 @@ t.test('contradictions are told where they show, all at once', async (t) => {
       /:3:\d+: links\.b\.advertise: .*maxInterval/,
     ],
     [LINKS.replace('addresses: [10.0.2', 'advertise: { interval: 2 }, addresses: [10.0.2'), /links\.b\.advertise/],
+    [
+      LINKS.replace('addresses: [10.0.2', 'advertise: true, autoconfigure: true, addresses: [10.0.2'),
+      /:3:\d+: links\.b\.autoconfigure: the router of a link heeds no others/,
+    ],
+    [
+      LINKS.replace('addresses: [10.0.2', 'autoconfigure: true, addresses: [10.0.2').concat('ipv6: false'),
+      /:4:7: ipv6: .*advertisements of routers/,
+    ],
     [LINKS.replace('10.0.2.1/24', 'ff02::1/64'), /ff02::1\/64 is not one station's address/],
     [LINKS.replace('10.0.2.1/24', 'fd00::1/64').concat('gateway: fe80::1'), /fe80::1 is on no network/],
     [`${LINKS}babel: { interfaces: {} }`, /:4:\d+: babel\.interfaces: Babel needs a link/],
@@ -151,6 +159,24 @@ t.test('RIP', async (t) => {
   })
 })
 
+t.test('an uplink of IPv6', async (t) => {
+  const heeding = LINKS.replace('addresses: [10.0.1', 'autoconfigure: true, addresses: [10.0.1')
+  const { fixture, state } = read(
+    `${heeding}babel: { interfaces: { b: {} }, redistribute: [{ origin: ra, action: allow }] }`,
+  )
+  t.equal(fixture.ipv6, true, 'routers there speak of it')
+  t.equal(
+    planned(NOTHING, state)[0] && describeStep(planned(NOTHING, state)[0] as Step),
+    '+ link a: udp:127.0.0.1:7000, autoconfigured',
+  )
+  const steps = planned(state, read(`${LINKS}ipv6: true\nbabel: { interfaces: { b: {} } }`).state).map(describeStep)
+  t.match(
+    steps.filter((step) => step.includes(' link ')),
+    [/^- link a: .*, autoconfigured$/, /^\+ link a: [^,]*$/],
+    'set up again',
+  )
+})
+
 t.test('what only looks like a contradiction', async (t) => {
   const right = [
     LINKS.replace('10.0.2.1/24', '10.0.1.9/32'),
@@ -163,6 +189,7 @@ t.test('what only looks like a contradiction', async (t) => {
       "addresses: ['fd00::1/64'], advertise: { interval: 30s, nameServers: ['fd00::53'] }",
     ),
     "links: { a: { link: 'udp:0' }, b: { link: 'udp:0' } }",
+    LINKS.replace('addresses: [10.0.2', 'advertise: true, autoconfigure: false, addresses: [10.0.2'),
   ]
   for (const text of right) t.doesNotThrow(() => read(text), text)
 })

@@ -15,6 +15,7 @@ const link = (name: string) =>
   fc.record({
     link: fc.constantFrom('', ',mtu=1300', ',vni=7').map((options) => `udp:127.0.0.1:0,engine=dgram${options}`),
     advertise: fc.constantFrom(undefined, true as const, { managed: true }),
+    autoconfigure: fc.boolean(),
     dhcp: fc
       .constantFrom(undefined, 'client' as const, { pool: ['10.L.1.100', '10.L.1.199'] })
       .map((dhcp) => (typeof dhcp === 'object' ? { pool: dhcp.pool.map((address) => placed(address, name)) } : dhcp)),
@@ -97,7 +98,7 @@ const file: fc.Arbitrary<RouterFile> = fc.record({
 function consistent(file: RouterFile): RouterFile {
   const [first] = contradictions(file)
   if (first === undefined) return file
-  const [section, index] = first.path
+  const [section, index, key] = first.path
   if (section === 'gateway') return consistent({ ...file, gateway: undefined })
   if (section === 'babel' || section === 'rip' || section === 'nat')
     return consistent({ ...file, [section]: undefined })
@@ -105,7 +106,7 @@ function consistent(file: RouterFile): RouterFile {
     const name = String(index)
     return consistent({
       ...file,
-      links: { ...file.links, [name]: { ...(file.links[name] as FileLink), dhcp: undefined } },
+      links: { ...file.links, [name]: { ...(file.links[name] as FileLink), [String(key)]: undefined } },
     })
   }
   if (section === 'policy') {
