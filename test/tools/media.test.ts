@@ -1,7 +1,8 @@
 /** Links of the command line that stand on streams and bridges: nodes that meet over them, leave, and come again. */
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,6 +10,7 @@ import t from 'tap'
 import { bootNode, type RunningNode } from '../../tools/stack/boot.ts'
 import { Doorway } from '../../tools/stack/doorway.ts'
 import { parseLinkSpec } from '../../tools/stack/link-spec.ts'
+import { connected } from '../../tools/stack/media.ts'
 import { freePorts } from './running.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'netstrata-media-'))
@@ -56,6 +58,27 @@ t.test('a stream: one waits, others come, one after the other', async (t) => {
   while (b.node.top.network.links()[0]?.state !== 'down') await sleep(20)
   await using again = await node('A', `stream:${path},listen`, '10.0.0.1/24')
   await reaches(again, '10.0.0.3')
+})
+
+t.test('a place where nobody answers is not waited for without end', async (t) => {
+  // It never accepts; when those who connect have filled its queue, the system answers no more of them.
+  const deaf = `const at = { port: 0, host: '127.0.0.1', backlog: 1 }
+    require('net').createServer().listen(at, function () {
+      require('fs').writeSync(1, String(this.address().port))
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+    })`
+  const child = spawn(process.execPath, ['-e', deaf], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [port] = await once(child.stdout, 'data')
+  const at = { host: '127.0.0.1', port: Number(port) }
+  const others = Array.from({ length: 4 }, () => connect(at).on('error', () => {}))
+  await Promise.race(others.map((other) => once(other, 'connect')))
+  await t.rejects(connected(at, 300), {
+    code: 'ETIMEDOUT',
+    message: /nobody answers at 127\.0\.0\.1:\d+ within 0\.3 s/,
+  })
+  for (const other of others) other.destroy()
+  child.kill('SIGKILL')
+  await once(child, 'exit')
 })
 
 t.test('what is at the place of a socket', async (t) => {

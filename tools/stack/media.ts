@@ -9,6 +9,7 @@ import {
   impair,
   lengthPrefix,
   ms,
+  NetError,
   type OctetStream,
   type PhysicalService,
   rawIp,
@@ -18,6 +19,7 @@ import {
   tapDevice,
   udpTunnel,
 } from '../../src/index.ts'
+import { hostPortText } from '../host-port.ts'
 import { Doorway } from './doorway.ts'
 import type { BridgeSpec, DeviceSpec, EthernetSpec, HostPort, StreamSpec, UdpSpec, VdeSpec } from './link-spec.ts'
 
@@ -25,6 +27,8 @@ import type { BridgeSpec, DeviceSpec, EthernetSpec, HostPort, StreamSpec, UdpSpe
 const REOPEN = seconds(1)
 /** Who connects to us is let in at once. */
 const NEXT_GUEST = ms(100)
+/** How long who listens has to answer: a reload waits for that, and the link that is to be replaced is gone already. */
+const ANSWER_MS = 10_000
 const VDE_LENGTH_OCTETS = 2
 
 /** The medium of a link of Ethernet, without what impairs it. */
@@ -71,11 +75,19 @@ function streamOf({ at, listen }: StreamSpec): Blueprint<PhysicalService<'octets
   }
 }
 
-/** @throws Error ECONNREFUSED, ENOENT, … */
-export async function connected(at: string | HostPort): Promise<Socket> {
+/** @throws Error ECONNREFUSED, ENOENT, … NetError ETIMEDOUT — nobody has answered. */
+export async function connected(at: string | HostPort, limitMs: number = ANSWER_MS): Promise<Socket> {
   const socket = typeof at === 'string' ? connect(at) : connect({ ...at, noDelay: true })
-  await once(socket, 'connect')
-  return socket
+  const signal = AbortSignal.timeout(limitMs)
+  try {
+    await once(socket, 'connect', { signal })
+    return socket
+  } catch (error) {
+    socket.on('error', () => {}).destroy()
+    if (!signal.aborted) throw error
+    const where = typeof at === 'string' ? at : hostPortText(at.host, at.port)
+    throw new NetError('ETIMEDOUT', `nobody answers at ${where} within ${limitMs / 1000} s`, { syscall: 'connect' })
+  }
 }
 
 /** A switch is spoken to through a program of its own. @throws Error ENOENT — it is not installed. */
