@@ -27,8 +27,9 @@ export function readYaml<Schema extends z.ZodType>(
   const document = parseDocument(textOf(path), { lineCounter: lines, prettyErrors: false })
   const [broken] = document.errors
   if (broken !== undefined) throw configError(`${place(path, lines, broken.pos[0])}: ${broken.message}`)
-  const result = schema.safeParse(document.toJS())
-  const problems: readonly Problem[] = result.success ? check(result.data) : result.error.issues.map(problemOf)
+  const value: unknown = document.toJS()
+  const result = schema.safeParse(value)
+  const problems = result.success ? check(result.data) : misshapen(result.error.issues.map(meant), value, schema, check)
   if (!result.success || problems.length > 0) {
     const told = problems
       .map(({ path: keys, at = keys, message }) => {
@@ -42,15 +43,42 @@ export function readYaml<Schema extends z.ZodType>(
   return result.data
 }
 
+/** What is wrong with a shape; where that is unknown keys alone, also what contradicts itself in the rest. */
+function misshapen<Schema extends z.ZodType>(
+  issues: readonly z.core.$ZodIssue[],
+  value: unknown,
+  schema: Schema,
+  check: (value: z.output<Schema>) => readonly Problem[],
+): readonly Problem[] {
+  const problems = issues.flatMap(problemsOf)
+  for (const issue of issues) if (issue.code !== 'unrecognized_keys' || !removeKeys(value, issue)) return problems
+  const known = schema.safeParse(value)
+  return known.success ? [...problems, ...check(known.data)] : problems
+}
+
+/** @returns whether the map was found. */
+function removeKeys(value: unknown, { path, keys }: z.core.$ZodIssueUnrecognizedKeys): boolean {
+  let map: unknown = value
+  for (const key of path) map = isMap(map) ? map[key] : undefined
+  if (!isMap(map)) return false
+  for (const key of keys) delete map[key]
+  return true
+}
+
+const isMap = (value: unknown): value is Record<PropertyKey, unknown> => typeof value === 'object' && value !== null
+
+/** Of alternatives, what is wrong with the one that the value is of the type of. */
+function meant(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union') return issue
+  const own = issue.errors.find(([first]) => first?.code !== 'invalid_type' || first.path.length > 0)?.[0]
+  return own === undefined ? issue : meant({ ...own, path: [...issue.path, ...own.path] })
+}
+
 /** An unknown key stands at the key itself, not at the map that should not have it. */
-function problemOf(issue: z.core.$ZodIssue): Problem {
-  if (issue.code === 'invalid_union') {
-    // Of the alternatives, the one that the value is of the type of.
-    const meant = issue.errors.find(([first]) => first?.code !== 'invalid_type' || first.path.length > 0)?.[0]
-    if (meant !== undefined) return problemOf({ ...meant, path: [...issue.path, ...meant.path] })
-  }
-  const at = issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] as string] : issue.path
-  return { path: issue.path, at, message: issue.message }
+function problemsOf(issue: z.core.$ZodIssue): Problem[] {
+  const { path, message } = issue
+  if (issue.code !== 'unrecognized_keys') return [{ path, message }]
+  return issue.keys.map((key) => ({ path, at: [...path, key], message: `unknown key "${key}"` }))
 }
 
 function textOf(path: string): string {

@@ -120,6 +120,20 @@ t.test('contradictions are told where they show, all at once', async (t) => {
   for (const [text, message] of wrong) t.throws(() => read(text), { exitCode: 3, code: 'ERR_CONFIG', message }, text)
   const both = `${LINKS.replace('10.0.2.1', '10.0.1.1')}gateway: 10.0.3.1`
   t.throws(() => read(both), { message: /:3:\d+: .*\n.*:4:10: / }, 'in the order of the file')
+  const unknown = [
+    both.replace('b: {', 'b: { adresses: [],'),
+    both.replace('b: {', 'b: { advertise: { intervall: 4s },'),
+    both.replace('b: {', 'b: { link: udp:7002, addresses: [] }\n  c: {').replace('c: {', 'c: { mtu: 9, mru: 9,'),
+  ]
+  for (const text of unknown) {
+    const places = [
+      /:\d:\d+: links\.[bc](?:\.advertise)?: unknown key/,
+      /10\.0\.1\.1 is on the link/,
+      /gateway: 10\.0\.3\.1 is on no/,
+    ]
+    for (const message of places) t.throws(() => read(text), { message }, 'keys that are not known hide nothing')
+  }
+  t.throws(() => read(`speed: 9\n${LINKS}mtu: 9`), { message: /:1:8: .*"speed"\n.*:5:6: .*"mtu"/ }, 'each at its place')
 })
 
 t.test('Babel', async (t) => {
