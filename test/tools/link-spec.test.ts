@@ -143,6 +143,8 @@ t.test('what is wrong is quoted, and what would be right is said', async (t) => 
     ['bridge:(tap:t0),storm=0', /'storm' is a number from 1/],
     ['serial:tty0', /has a path such as/],
     ['ppp:/dev/ttyS0,user=me', /belong together/],
+    ['ppp:/dev/ttyS0,user=me,secret=s3,x', /^'ppp:\/dev\/ttyS0,user=me,secret=…,x' is not a link: 'x' is no option/],
+    ['bridge:(udp:1,codec=l2tpv3,session=1,peer-session=2,cookie=0badcafe),x', /cookie=…\),x' is not a link/],
     ['ppp:/dev/ttyS0,demand', /'demand' needs/],
     ['ppp:/dev/ttyS0,peer-address=x', /not an IPv4 address/],
     ['ppp:/dev/ttyS0,mac=02:00:00:00:00:01', /'mac' is no option/],

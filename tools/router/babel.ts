@@ -86,5 +86,14 @@ const keysOf = (keys: readonly FileKey[] | undefined): { readonly keys?: readonl
     ? {}
     : { keys: keys.map(({ algorithm, key }) => ({ algorithm, key: Uint8Array.from(Buffer.from(key, 'hex')) })) }
 
+/** What may be shown of it: of keys, that there are some. */
+export function shownBabel({ interfaces, ...rest }: FileBabel): object {
+  const links = Object.entries(interfaces).map(([name, one]) => [name, { ...one, ...shownKeys(one.keys) }] as const)
+  return { ...rest, interfaces: Object.fromEntries(links), ...shownKeys(rest.keys) }
+}
+
+const shownKeys = (keys: readonly FileKey[] | undefined): object =>
+  keys === undefined ? {} : { keys: keys.map(({ algorithm }) => ({ algorithm, key: '…' })) }
+
 /** @returns what is wrong with it, as Babel itself says. */
 export const babelFault = (file: FileBabel): string | undefined => faultOf(() => babel(babelOptions(file)))

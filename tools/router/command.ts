@@ -14,7 +14,7 @@ import { Daemon, fixtureChanges, planText } from './daemon.ts'
 import { serveHealth } from './health.ts'
 import { daemonLog, LOG_LEVELS, type LogLevel } from './log.ts'
 import { daemonStatus, type RunningConfiguration, routerMethods } from './methods.ts'
-import { planned } from './plan.ts'
+import { planned, shownStep } from './plan.ts'
 
 interface RouterOptions {
   readonly config?: string
@@ -99,7 +99,7 @@ async function dryRun(config: RouterConfig, output: Output): Promise<void> {
   const steps = planned(running === undefined || links === undefined ? NOTHING : { ...running, links }, config.state)
   const restart = running === undefined ? [] : fixtureChanges(running.fixture, config.fixture)
   if (output.json) {
-    for (const step of steps) output.data(step, () => '')
+    for (const step of steps) output.data(shownStep(step), () => '')
     for (const key of restart) output.data({ restart: key }, () => '')
   } else {
     output.data({}, () => planText(steps, restart))

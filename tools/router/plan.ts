@@ -7,9 +7,10 @@
  * Rules (policy, translation, groups) are exchanged before new links come, so that nothing comes in by these which is not meant to.
  */
 import { isDeepStrictEqual } from 'node:util'
+import { withoutSecrets } from '../stack/link-text.ts'
 import type { RouterLink, RouterRoute, RouterState } from './config.ts'
 import { changedRules, describeRulesStep, endsSessions, oppositeRulesStep, type RulesStep } from './packet-rules.ts'
-import { followsLinks, linksOfService, type RouterService } from './services.ts'
+import { followsLinks, linksOfService, type RouterService, shownService } from './services.ts'
 
 /** One change, which its opposite undoes. A link is added and removed bare: what is on it has steps of its own. */
 export type Step =
@@ -107,9 +108,15 @@ export function describeStep(step: Step): string {
   return `${sign} route ${describeRoute(step.route)}`
 }
 
-/** What is nobody's business in a link's text. */
-export const withoutSecrets = (text: string): string =>
-  text.replace(/\b(secret)=[^,]*|\b(cookie)=[^,)]*/g, (_, secret = 'cookie') => `${secret}=…`)
+/** A step as an object for people and their programs: nobody's secrets, and a link as its text alone. */
+export function shownStep(step: Step): object {
+  if (step.verb === 'change') return step
+  if (step.what === 'link') {
+    const { spec: _spec, text, ...link } = step.link
+    return { ...step, link: { ...link, text: withoutSecrets(text) } }
+  }
+  return step.what === 'service' ? { ...step, service: shownService(step.service) } : step
+}
 
 export function describeRoute({ prefix, via, link, metric, action }: RouterRoute): string {
   const way = [via === undefined ? '' : ` via ${via}`, link === undefined ? '' : ` on ${link}`].join('')

@@ -12,7 +12,7 @@ import {
   type Sockets,
 } from '../../src/index.ts'
 import type { Instant } from '../../src/kernel/clock.ts'
-import { babelOptions, type FileBabel } from './babel.ts'
+import { babelOptions, type FileBabel, shownBabel } from './babel.ts'
 import { type FileDhcp, type FileDhcpServer, serverOptions } from './dhcp.ts'
 import type { LeaseBook } from './lease-book.ts'
 import { type FileRip, ripOptions } from './rip.ts'
@@ -47,6 +47,10 @@ export function linksOfService(service: RouterService): readonly string[] {
   if ('link' in service) return [service.link]
   return Object.keys((service.kind === 'Babel' ? service.babel : service.rip).interfaces)
 }
+
+/** A service for people and their programs: nobody's secrets. */
+export const shownService = (service: RouterService): object =>
+  service.kind === 'Babel' ? { ...service, babel: shownBabel(service.babel) } : service
 
 /** Whether it sees by itself which links there are, and which addresses they have: a routing protocol does. */
 export const followsLinks = (service: RouterService): boolean => !('link' in service)

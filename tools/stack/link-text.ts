@@ -35,8 +35,12 @@ export function hostPort(whole: string | undefined, text: string, defaultHost: s
 
 /** @throws LinkSpecError — always. */
 export function fail(text: string, why: string): never {
-  throw new LinkSpecError(`'${text}' is not a link: ${why}`)
+  throw new LinkSpecError(`'${withoutSecrets(text)}' is not a link: ${why}`)
 }
+
+/** The text of a link without what is nobody's business; it need not be one that can be read. */
+export const withoutSecrets = (text: string): string =>
+  text.replace(/\b(secret)=[^,]*|\b(cookie)=[^,)]*/g, (_, secret = 'cookie') => `${secret}=…`)
 
 /** The `key=value` and bare `key` parts after the first comma. */
 export class Options {

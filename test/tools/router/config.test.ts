@@ -7,8 +7,9 @@ import t from 'tap'
 import { seconds } from '../../../src/index.ts'
 import { babelOptions } from '../../../tools/router/babel.ts'
 import { NOTHING, readRouterConfig, routerJsonSchema } from '../../../tools/router/config.ts'
-import { describeStep, planned, type Step, withoutSecrets } from '../../../tools/router/plan.ts'
+import { describeStep, planned, type Step } from '../../../tools/router/plan.ts'
 import { ripOptions } from '../../../tools/router/rip.ts'
+import { withoutSecrets } from '../../../tools/stack/link-text.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'netstrata-router-'))
 t.teardown(() => rmSync(folder, { recursive: true }))

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import { applyPlan, ReloadError } from '../../../tools/router/apply.ts'
-import type { RouterState } from '../../../tools/router/config.ts'
+import { configOf, NOTHING, type RouterState } from '../../../tools/router/config.ts'
 import { packetRules } from '../../../tools/router/packet-rules.ts'
-import { after, describeStep, opposite, planned } from '../../../tools/router/plan.ts'
+import { after, describeStep, opposite, planned, shownStep } from '../../../tools/router/plan.ts'
 import { Router } from '../../../tools/router/router.ts'
 import { holds } from '../../property.ts'
 import { states } from './states.ts'
@@ -34,6 +34,26 @@ t.test('in a model', async (t) => {
       assert.deepEqual(packetRules(back), packetRules(old))
     }),
   )
+})
+
+t.test('what is shown has no secrets in it', async (t) => {
+  const keys = [{ algorithm: 'blake2s', key: 'deadbeef' }] as const
+  const { state } = configOf({
+    ...{ name: 'R', routes: [], clampMss: false, reversePath: 'off', faults: false, hosts: {} },
+    links: {
+      ser: { link: 'ppp:/dev/ttyS0,user=me,secret=deadbeef,default', addresses: [] },
+      far: { link: 'udp:1,codec=l2tpv3,session=1,peer-session=2,cookie=deadbeef', addresses: [] },
+    },
+    babel: { interfaces: { far: { rxcost: 9, keys } }, keys },
+  })
+  const steps = planned(NOTHING, state).map(shownStep)
+  t.notMatch(JSON.stringify(steps), /deadbeef|222|"spec"/)
+  t.match(steps, [
+    { verb: 'add', what: 'link', link: { name: 'ser', text: 'ppp:/dev/ttyS0,user=me,secret=…,default' } },
+    { link: { text: /cookie=…$/ } },
+    { route: { prefix: '0.0.0.0/0' } },
+    { service: { babel: { interfaces: { far: { rxcost: 9, keys: [{ algorithm: 'blake2s', key: '…' }] } } } } },
+  ])
 })
 
 /** Another MTU on the link 'lan' alone. */
