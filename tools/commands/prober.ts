@@ -25,6 +25,8 @@ export interface Prober extends AsyncDisposable {
    * @returns undefined when nobody answers in time, or the signal aborts.
    */
   probe(host: string, options: ProbeOptions): Promise<PingAnswer | undefined>
+  /** The way to a host by the routes of a node that runs, whether anybody answers there or not; undefined for one booted for it. */
+  way(host: string): Promise<RouteEntry | undefined>
 }
 
 /**
@@ -61,6 +63,7 @@ async function ownProber(
   const probe = options.udp === true ? udpProbe(node, config.hosts) : echo
   return {
     probe: (host, request) => answered(probe(host, request, signal), signal),
+    way: async () => undefined,
     [Symbol.asyncDispose]: close,
   }
 }
@@ -68,6 +71,7 @@ async function ownProber(
 function remoteProber(node: string, signal: AbortSignal): Prober {
   return {
     probe: (host, request) => answered(ask(node, 'ping', { host, ...request }, signal) as Promise<PingAnswer>, signal),
+    way: async (host) => ((await ask(node, 'way', { host }, signal)) as RouteEntry | null) ?? undefined,
     [Symbol.asyncDispose]: async () => {},
   }
 }

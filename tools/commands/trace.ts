@@ -57,7 +57,7 @@ async function trace(words: readonly string[], options: TraceOptions): Promise<v
     signal.throwIfAborted()
     const probes = answers.map(probeOf)
     // The way from here on is for the routers to choose.
-    const way = hop === 1 ? answers.find((answer) => answer?.way !== undefined)?.way : undefined
+    const way = hop === 1 ? await prober.way(host) : undefined
     const path = way === undefined ? '' : `  ${wayText(way)}`
     output.data({ hop, probes, way }, () => `${String(hop).padStart(2)}  ${describe(probes)}${path}`)
     if (probes.some(({ outcome }) => outcome === 'reply')) {

@@ -1,7 +1,7 @@
 /** What a running node answers on its control socket. */
 import { Writable } from 'node:stream'
 import { z } from 'zod'
-import { type Hosts, Names, textOf } from '../../src/api/node-net/names.ts'
+import { type Found, type Hosts, Names, textOf } from '../../src/api/node-net/names.ts'
 import type { Endpoint } from '../../src/api/sockets.ts'
 import { type EchoReply, type LinkEntry, NetError, type Node, type RouteEntry, type Sockets } from '../../src/index.ts'
 import { formatScoped } from '../../src/kernel/address.ts'
@@ -26,6 +26,8 @@ const pingParams = z.strictObject({
   /** Milliseconds. */
   timeout: z.number().optional(),
 })
+
+const wayParams = z.strictObject({ host: z.string() })
 
 /** What `status` tells of every node. */
 export interface NodeStatus {
@@ -66,6 +68,13 @@ export interface PingAnswer {
  */
 export function nodeMethods(node: Node<Sockets>, hosts: Hosts = {}, more: () => object = () => ({})): ControlMethods {
   const names = new Names(hosts, node.top)
+  const found = (host: string): Found => {
+    const end = names.resolve(host, 0)
+    if (NetError.is(end)) throw end
+    return end
+  }
+  const wayTo = ({ address }: Found): RouteEntry | undefined =>
+    node.top.network.routes.explain(`${address}`, { protocol: ICMP }).chosen
   return {
     calls: {
       status: () => ({ ...statusOf(node), ...more() }),
@@ -75,11 +84,12 @@ export function nodeMethods(node: Node<Sockets>, hosts: Hosts = {}, more: () => 
       },
       ping: async (params): Promise<PingAnswer> => {
         const { host, ...options } = pingParams.parse(params)
-        const found = names.resolve(host, 0)
-        if (NetError.is(found)) throw found
-        const reply = await node.icmp.ping(textOf(found), options)
-        return { reply, way: node.top.network.routes.explain(`${found.address}`, { protocol: ICMP }).chosen }
+        const end = found(host)
+        const reply = await node.icmp.ping(textOf(end), options)
+        return { reply, way: wayTo(end) }
       },
+      /** Null for the node itself, and where nothing leads. */
+      way: (params): RouteEntry | null => wayTo(found(wayParams.parse(params).host)) ?? null,
       links: () => links(node),
       sockets: () => [...streams(node), ...datagrams(node)],
       counters: () => node.snapshot(),
