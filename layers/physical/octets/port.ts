@@ -41,6 +41,8 @@ const MAX_QUEUE_OCTETS = 1_073_741_824
 /** What is read in one turn at the most. */
 const TURN_OCTETS = 262_144
 const TURN: Duration = ms(1)
+/** How long the other end has to take the last of it when the node closes. */
+const FAREWELL: Duration = ms(500)
 
 /** @throws RangeError ERR_OUT_OF_RANGE — see `OctetPortOptions`. */
 export function checkOctetPort({ mtu, queueOctets }: OctetPortOptions): void {
@@ -169,14 +171,26 @@ export class OctetPort implements PhysicalService<'octets'> {
     this.env.timers.cancel(this.continuation)
   }
 
-  /** What was sent still goes out, if the other end takes it. */
+  /** What was sent still goes out, if the other end takes it soon. */
   private async close(): Promise<void> {
     this.closed = true
     const { pair } = this
     if (pair === null) return
     this.release()
-    if (!pair.writable.writableNeedDrain) await new Promise<void>((resolve) => pair.writable.end(() => resolve()))
+    if (!pair.writable.writableNeedDrain) await this.end(pair.writable)
     destroy(pair)
+  }
+
+  private end(writable: Writable): Promise<void> {
+    const { timers, clock } = this.env
+    return new Promise((resolve) => {
+      const late = new Timer({ expire: () => resolve() })
+      timers.arm(late, clock.now() + FAREWELL)
+      writable.end(() => {
+        timers.cancel(late)
+        resolve()
+      })
+    })
   }
 }
 

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Duplex, PassThrough } from 'node:stream'
+import { Duplex, PassThrough } from 'node:stream'
 import t from 'tap'
 import { stream } from '../../../../layers/physical/octets/stream.ts'
 import { ms } from '../../../../src/kernel/clock.ts'
@@ -101,6 +101,16 @@ t.test('a writer that nobody reads is held, and its memory bounded', async (t) =
   t.equal(recorder.readies, 1)
   await node.close()
   far.destroy()
+})
+
+t.test('a node closes though the other end takes nothing any more', async (t) => {
+  const stuck = new Duplex({ read: () => {}, write: () => {} })
+  const node = await boot(stream(stuck), 'A')
+  const packet = Packet.take(0, 10)
+  packet.put(10)
+  node.top.send(packet, undefined)
+  await t.resolves(node.close())
+  t.ok(stuck.destroyed, 'nothing waits for it any more')
 })
 
 t.test('a reader that is slow holds its peer', async (t) => {
