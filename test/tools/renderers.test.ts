@@ -36,6 +36,10 @@ sockets     5`,
     reloads: 2,
     failedReloads: 1,
     lastReload: { at: 61_000, error: 'x\ny' },
+    nat: {
+      ...{ link: 'wan', address: '203.0.113.2', ports: 3, maxSessions: 65_536 },
+      sessions: { tcp: 7, udp: 4, icmp: 1 },
+    },
   }
   t.match(
     statusText({ ...status, uptimeSeconds: 0, ...daemon }),
@@ -45,11 +49,17 @@ links          1 up, 2 down
 routes         3
 neighbours     4
 sockets        5
+nat            out of wan, as 203.0.113.2; 12 of 65536 sessions
 configuration  /r.yaml, as of 1970-01-01 00:00:00
 reloads        2 done, 1 refused
 refused        1970-01-01 00:01:01, what ran before goes on:
                x
                y`,
+  )
+  const nowhere = { ...daemon.nat, address: undefined }
+  t.match(
+    statusText({ ...status, nat: nowhere }),
+    /\nnat +out of wan, as nobody: it has no address; 12 of 65536 sessions$/,
   )
 })
 

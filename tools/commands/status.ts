@@ -1,5 +1,6 @@
 /** `netstrata status`: a running node at a glance. */
 import type { Command } from 'commander'
+import type { TranslationStatus } from '../../src/index.ts'
 import { ask } from '../control/client.ts'
 import type { NodeStatus } from '../control/node-methods.ts'
 import type { DaemonStatus } from '../router/methods.ts'
@@ -28,6 +29,7 @@ export function statusText(status: NodeStatus & Partial<DaemonStatus>): string {
     const counts = status[protocol]
     if (counts !== undefined) lines.push([protocol, `${counts.neighbours} neighbours, ${counts.routes} routes`])
   }
+  if (status.nat !== undefined) lines.push(['nat', natLine(status.nat)])
   if (file !== undefined && status.loadedAt !== undefined) {
     lines.push(['configuration', `${file}, as of ${instant(status.loadedAt)}`])
     lines.push(['reloads', `${status.reloads ?? 0} done, ${status.failedReloads ?? 0} refused`])
@@ -38,6 +40,12 @@ export function statusText(status: NodeStatus & Partial<DaemonStatus>): string {
   }
   const width = Math.max(...lines.map(([key]) => key.length))
   return lines.map(([key, value]) => `${key.padEnd(width)}  ${value}`).join('\n')
+}
+
+/** 'out of wan, as 203.0.113.2; 12 of 65536 sessions'. */
+function natLine({ link, address, sessions, maxSessions }: TranslationStatus): string {
+  const total = Object.values(sessions).reduce((sum, count) => sum + count, 0)
+  return `out of ${link}, as ${address ?? 'nobody: it has no address'}; ${total} of ${maxSessions} sessions`
 }
 
 const instant = (milliseconds: number): string => new Date(milliseconds).toISOString().slice(0, 19).replace('T', ' ')

@@ -1,6 +1,13 @@
 /** What a router answers on its control socket beyond what every node does. */
 import { z } from 'zod'
-import type { AdvertiseOptions, BabelNeighbour, BabelRoute, RipNeighbour, RipRoute } from '../../src/index.ts'
+import type {
+  AdvertiseOptions,
+  BabelNeighbour,
+  BabelRoute,
+  RipNeighbour,
+  RipRoute,
+  TranslationStatus,
+} from '../../src/index.ts'
 import type { ControlMethods } from '../control/server.ts'
 import { CommandError, EXIT } from '../exit.ts'
 import type { RouterFixture, RouterRoute } from './config.ts'
@@ -49,6 +56,8 @@ export interface DaemonStatus {
   readonly babel: { readonly neighbours: number; readonly routes: number } | undefined
   /** The same of RIP. */
   readonly rip: { readonly neighbours: number; readonly routes: number } | undefined
+  /** Undefined without translation. */
+  readonly nat: TranslationStatus | undefined
 }
 
 /** What Babel knows. */
@@ -90,8 +99,11 @@ export function routerMethods(daemon: Daemon): ControlMethods['calls'] {
 
 export function daemonStatus(daemon: Daemon): DaemonStatus {
   const { path, loadedAt, reloads, failedReloads, lastReload } = daemon
-  const { babel, rip } = daemon.router
-  return { file: path, loadedAt, reloads, failedReloads, lastReload, babel: countsOf(babel), rip: countsOf(rip) }
+  const { babel, rip, node } = daemon.router
+  return {
+    ...{ file: path, loadedAt, reloads, failedReloads, lastReload },
+    ...{ babel: countsOf(babel), rip: countsOf(rip), nat: node.top.network.translation() },
+  }
 }
 
 const countsOf = (protocol: { neighbours(): readonly unknown[]; routes(): readonly unknown[] } | undefined) =>

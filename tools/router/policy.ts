@@ -6,6 +6,7 @@ import { parsePrefix } from '../../src/kernel/address.ts'
 import { linkNameField } from '../stack/config.ts'
 import type { Problem } from '../stack/yaml.ts'
 import type { RouterFile } from './config.ts'
+import { usesIpv6 } from './declared.ts'
 import { complaintAt, faultOf } from './fault-of.ts'
 
 /** A policy as a file can have it: of rules. */
@@ -61,7 +62,9 @@ export const policyField: z.ZodType<RulePolicy> = z.strictObject({
 })
 
 /** What is wrong with the policy of a file, rule by rule. */
-export function wrongPolicy({ policy, links, nat }: RouterFile): Problem[] {
+export function wrongPolicy(file: RouterFile): Problem[] {
+  const { policy, links, nat } = file
+  const hasIpv6 = file.ipv6 ?? usesIpv6(file)
   const names = new Set<string>()
   return (policy?.rules ?? []).flatMap((rule, i, rules): Problem[] => {
     const path = ['policy', 'rules', i]
@@ -71,6 +74,7 @@ export function wrongPolicy({ policy, links, nat }: RouterFile): Problem[] {
     })
     const fault = faultOf(() => new CompiledRule(rule, path.reduce(placeText, ''), i + 1))
     if (fault !== undefined) problems.push(complaintAt(fault, path))
+    else if (!hasIpv6) problems.push(...ipv6Prefixes(rule, path))
     if (rule.answer === true && nat === undefined)
       problems.push({ path: [...path, 'answer'], message: 'there are no answers without `nat`' })
     const name = ruleName(rule, i)
@@ -83,6 +87,22 @@ export function wrongPolicy({ policy, links, nat }: RouterFile): Problem[] {
     return problems
   })
 }
+
+/** Prefixes that no packet of a router without IPv6 can have. */
+const ipv6Prefixes = (rule: PolicyRule, path: readonly PropertyKey[]): Problem[] =>
+  (['source', 'destination'] as const).flatMap((side) => {
+    const prefixes = rule[side]
+    return listOf(prefixes).flatMap((prefix, i): Problem[] => {
+      if (parsePrefix(prefix).address.isIpv4) return []
+      const place = [...path, side, ...(Array.isArray(prefixes) ? [i] : [])]
+      return [
+        {
+          path: place,
+          message: `${prefix} is of IPv6, which this router does not route: say \`ipv6: true\`, or leave it out`,
+        },
+      ]
+    })
+  })
 
 const placeText = (text: string, key: string | number): string =>
   typeof key === 'number' ? `${text}[${key}]` : text === '' ? key : `${text}.${key}`

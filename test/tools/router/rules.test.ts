@@ -28,7 +28,7 @@ import { program } from '../../../tools/program.ts'
 import { type RouterState, readRouterConfig } from '../../../tools/router/config.ts'
 import { Daemon } from '../../../tools/router/daemon.ts'
 import { daemonLog } from '../../../tools/router/log.ts'
-import { routerMethods } from '../../../tools/router/methods.ts'
+import { daemonStatus, routerMethods } from '../../../tools/router/methods.ts'
 import { routerMetrics } from '../../../tools/router/metrics.ts'
 import { describeStep, planned } from '../../../tools/router/plan.ts'
 import { ruleText } from '../../../tools/router/policy.ts'
@@ -115,6 +115,11 @@ t.test('contradictions are told where they show', async (t) => {
     [rules('{ action: allow, port: 80 }'), /:6:\d+: policy\.rules\.0.*port/],
     [rules('{ in: lan, action: allow }', '{ in: dmz, action: allow }'), /:7:13: policy\.rules\.1\.in: .*no link 'dmz'/],
     [rules('{ source: 10.0.0.0/33, action: allow }'), /:6:17: policy\.rules\.0\.source: not an address or a prefix/],
+    [
+      rules("{ source: 'fd00::/8', action: allow }"),
+      /:6:17: policy\.rules\.0\.source: fd00::\/8 is of IPv6, .*`ipv6: true`/,
+    ],
+    [rules("{ destination: [10.0.0.0/8, 'fd00::/8'], action: deny }"), /:6:35: policy\.rules\.0\.destination\.1: /],
     [rules('{ destinationPort: 90-80, action: allow }'), /:6:26: policy\.rules\.0\.destinationPort: .*6000-6063/],
     [
       rules('{ protocol: icmp, destinationPort: 80, action: allow }'),
@@ -323,6 +328,7 @@ t.test('the commands', async (t) => {
     out: /^PROTOCOL +INSIDE +PORT +REMOTE +ENDS\n[\s\S]*udp +192\.168\.0\.2:5000 +5000 +203\.0\.113\.2:9 +in \d+ s\n/,
   })
   t.match(nat.out, /\nout of wan, as 203\.0\.113\.1\n2 of 65536 sessions \(1 tcp, 1 udp, 0 icmp\); 2 ports\n/)
+  t.match(daemonStatus(daemon).nat, { link: 'wan', address: '203.0.113.1', sessions: { tcp: 1, udp: 1 } })
   t.match(await ask('held', 'groups'), [{ group: '239.1.2.3', from: 'wan', to: ['lan'], packets: 0 }])
   const allowed = (await ask('held', 'policyTest', PACKET)) as SampleAnswer
   t.equal(
