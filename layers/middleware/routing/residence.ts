@@ -3,11 +3,12 @@
  * routes, and how it takes leave. What it is told and what it says is the protocol's own affair.
  */
 import type { LinkEntry } from '../../../src/api/routes.ts'
-import type { DatagramSocket, Sockets } from '../../../src/api/sockets.ts'
-import { type Prefix, parsePrefix } from '../../../src/kernel/address.ts'
+import type { DatagramSocket, Endpoint, Sockets } from '../../../src/api/sockets.ts'
+import { type IpAddress, type Prefix, parsePrefix } from '../../../src/kernel/address.ts'
 import { type Duration, type Instant, ms } from '../../../src/kernel/clock.ts'
 import type { Drive } from '../../../src/kernel/drive.ts'
 import type { Env } from '../../../src/kernel/env.ts'
+import { NetError } from '../../../src/kernel/errors.ts'
 import { Timer } from '../../../src/kernel/timers.ts'
 import { type Filter, NodeRoutes } from './service.ts'
 
@@ -16,17 +17,25 @@ const SETTLE: Duration = ms(50)
 /** What neighbours are told may wait in the links of a node that closes. */
 const FAREWELL: Duration = ms(5)
 
+/** CS6, as routers speak to routers (RFC 4594 §3.2). */
+const INTERNET_CONTROL = 0xc0
+
 /** A link that is spoken on. */
 export interface Speaking {
-  readonly socket: DatagramSocket
+  /** A datagram has come, which is valid only during the call. */
+  heard(octets: Uint8Array, start: number, length: number, from: Endpoint, to: Endpoint): void
 }
+
+/** Why nothing comes of what the protocol wants of the node: a route it does not take, or a port that it does not give. */
+export type Refusal = 'routeRefused' | 'portRefused'
 
 /** The protocol, as its residence sees it. */
 export interface Resident<Spoken extends Speaking> {
   /** Begins to speak on a link, which is up. @returns undefined when it cannot with the addresses the link has. */
   speak(link: LinkEntry, now: Instant): Spoken | undefined
-  /** Ends it: the link is gone, or has become another. The socket is the residence's to close. */
+  /** Ends it: the link is gone, or has become another, or its port is somebody else's. */
   silence(spoken: Spoken, now: Instant): void
+  refused(why: Refusal): void
   announce(prefix: Prefix, metric: number, now: Instant): void
   withdraw(prefix: Prefix, now: Instant): void
   /** Tells neighbours that nothing leads here any more; nothing is timed from now on. */
@@ -39,6 +48,10 @@ export interface ResidenceSettings {
   readonly metric: number
   /** Names of the links that it speaks on, also of such that are attached later. */
   readonly links: Iterable<string>
+  /** All routers, the protocol's port, and the TTL of what is said. */
+  readonly group: IpAddress
+  readonly port: number
+  readonly ttl: number
   /** Prefixes that are announced whatever the node's routes are, with their metrics. */
   readonly always: ReadonlyMap<string, number>
   /** Which of the node's routes are announced: called with the origin of a route in place of a link's name. */
@@ -56,31 +69,29 @@ export class Residence<Spoken extends Speaking> {
   private readonly drive: Drive
   private readonly resident: Resident<Spoken>
   /** By name; `was`: what the link was when it began. */
-  private readonly speaking = new Map<string, { readonly spoken: Spoken; readonly was: string }>()
+  private readonly speaking = new Map<
+    string,
+    { readonly spoken: Spoken; readonly socket: DatagramSocket; readonly was: string }
+  >()
   private announced: ReadonlyMap<string, number> = new Map()
   private readonly settle: Timer
 
   /**
    * Looks at the node for the first time when `begin` is called; from then on until it closes.
-   * @param drive of the protocol's machine, which is run after each look. @param refused the node could not take a route.
+   * @param drive of the protocol's machine, which is run after each look.
    */
-  constructor(
-    sockets: Sockets,
-    env: Env,
-    settings: ResidenceSettings,
-    drive: Drive,
-    resident: Resident<Spoken>,
-    refused: () => void,
-  ) {
+  constructor(sockets: Sockets, env: Env, settings: ResidenceSettings, drive: Drive, resident: Resident<Spoken>) {
     this.sockets = sockets
     this.env = env
     this.settings = settings
     this.drive = drive
     this.resident = resident
+    const refused = (): void => resident.refused('routeRefused')
     this.routes = new NodeRoutes(sockets.network, settings.origin, settings.metric, refused)
     this.settle = new Timer({ expire: (now) => this.look(now) })
   }
 
+  /** @throws NetError EADDRINUSE — another socket has the port on one of the links. */
   begin(): void {
     const { env } = this
     const forget = this.sockets.network.onChange(() => {
@@ -90,7 +101,8 @@ export class Residence<Spoken extends Speaking> {
       forget()
       return this.close()
     })
-    this.look(env.clock.now())
+    const failure = this.look(env.clock.now())
+    if (failure !== undefined) throw failure
   }
 
   /** What is spoken on a link; undefined: nothing, now. */
@@ -98,8 +110,14 @@ export class Residence<Spoken extends Speaking> {
     return this.speaking.get(link)?.spoken
   }
 
-  /** Looks at links and routes: which to speak on, and what to announce. */
-  private look(now: Instant): void {
+  /** What speaks on a link; undefined: nothing, now. */
+  socketOn(link: string): DatagramSocket | undefined {
+    return this.speaking.get(link)?.socket
+  }
+
+  /** Looks at links and routes: which to speak on, and what to announce. @returns why one of them could not be spoken on. */
+  private look(now: Instant): NetError | undefined {
+    let failure: NetError | undefined
     const links = new Map(this.sockets.network.links().map((link) => [link.name, link]))
     for (const name of this.settings.links) {
       const link = links.get(name)
@@ -107,18 +125,47 @@ export class Residence<Spoken extends Speaking> {
       if (was === (this.speaking.get(name)?.was ?? '')) continue
       this.silence(name, now)
       const spoken = link === undefined || was === '' ? undefined : this.resident.speak(link, now)
-      if (spoken !== undefined) this.speaking.set(name, { spoken, was })
+      if (spoken === undefined) continue
+      const socket = this.bind(name, spoken)
+      if (!NetError.is(socket)) {
+        this.speaking.set(name, { spoken, socket, was })
+        continue
+      }
+      failure = socket
+      this.resident.silence(spoken, now)
+      this.resident.refused('portRefused')
     }
     this.redistribute(now)
     this.drive.run(now)
+    return failure
+  }
+
+  /** @returns why there is no socket: the next look tries again. */
+  private bind(link: string, spoken: Spoken): DatagramSocket | NetError {
+    const { group, port, ttl } = this.settings
+    const options = { multicastTtl: ttl, ttl, multicastLoopback: false, trafficClass: INTERNET_CONTROL }
+    const address = group.isIpv4 ? ANY_IPV4 : ANY_IPV6
+    let socket: DatagramSocket | undefined
+    try {
+      socket = this.sockets.datagram.bind(
+        { address, ipv6Only: true, port, link, reuse: true, options },
+        { message: (_socket, octets, start, length, from, to) => spoken.heard(octets, start, length, from, to) },
+      )
+      socket.join(group, link)
+      return socket
+    } catch (error) {
+      if (!NetError.is(error)) throw error
+      socket?.close()
+      return error
+    }
   }
 
   private silence(name: string, now: Instant): void {
-    const spoken = this.on(name)
-    if (spoken === undefined) return
+    const speaking = this.speaking.get(name)
+    if (speaking === undefined) return
     this.speaking.delete(name)
-    this.resident.silence(spoken, now)
-    spoken.socket.close()
+    this.resident.silence(speaking.spoken, now)
+    speaking.socket.close()
   }
 
   /** Announces what the rules want of the node's routes, and what always is. */
@@ -140,8 +187,11 @@ export class Residence<Spoken extends Speaking> {
     this.resident.leave()
     drive.run(env.clock.now())
     drive.stop()
-    for (const { spoken } of this.speaking.values()) spoken.socket.close()
+    for (const { socket } of this.speaking.values()) socket.close()
     this.routes.clear()
     return new Promise((resolve) => env.timers.arm(new Timer({ expire: () => resolve() }), env.clock.now() + FAREWELL))
   }
 }
+
+const ANY_IPV4 = parsePrefix('0.0.0.0').address
+const ANY_IPV6 = parsePrefix('::').address

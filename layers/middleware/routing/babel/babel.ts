@@ -11,7 +11,7 @@ import type { Env } from '../../../../src/kernel/env.ts'
 import { invalidValue, NetError } from '../../../../src/kernel/errors.ts'
 import type { Layer } from '../../../../src/kernel/layer.ts'
 import type { Random } from '../../../../src/kernel/random.ts'
-import { Residence, type Resident, type Speaking } from '../residence.ts'
+import { type Refusal, Residence, type Resident, type Speaking } from '../residence.ts'
 import { type LinkTraffic, prefixText, TrafficCount } from '../service.ts'
 import { Authenticator, type BabelKey, checkKey } from './authenticator.ts'
 import type { Interface } from './interface.ts'
@@ -21,8 +21,8 @@ import { type BabelNeighbour, type BabelRoute, formatRouter, listNeighbours, lis
 import type { Destination } from './tables.ts'
 import { GROUP, INFINITY, PORT } from './tlv.ts'
 
-/** Of `BabelControl.drops`; those that the machine does not know are the node's. */
-export type BabelDrop = DropReason | 'unsent' | 'routeRefused' | 'wrongPort'
+/** Of `BabelControl.drops`; those that the machine does not know are the node's: 'portRefused' for a link that it cannot speak on. */
+export type BabelDrop = DropReason | 'unsent' | 'wrongPort' | Refusal
 
 /** Babel, as seen from outside. */
 export interface BabelControl {
@@ -68,7 +68,6 @@ interface BabelSpeaking extends Speaking {
 class Router implements BabelControl, Resident<BabelSpeaking> {
   readonly routerId: string
   readonly drops: Map<BabelDrop, number>
-  private readonly sockets: Sockets
   private readonly env: Env
   private readonly settings: Settings
   private readonly random: Random
@@ -78,7 +77,6 @@ class Router implements BabelControl, Resident<BabelSpeaking> {
   private readonly count: TrafficCount
 
   constructor(sockets: Sockets, env: Env, options: BabelOptions, settings: Settings) {
-    this.sockets = sockets
     this.env = env
     this.settings = settings
     this.random = env.random('babel')
@@ -98,8 +96,9 @@ class Router implements BabelControl, Resident<BabelSpeaking> {
     const { interfaces, redistribute, metric } = settings
     this.count = new TrafficCount(interfaces.keys())
     const always = new Map((options.announce ?? []).map((prefix) => [prefixText(prefix), 0]))
-    const living = { origin: ORIGIN, metric, links: [...interfaces.keys()], always, redistribute, infinity: INFINITY }
-    this.residence = new Residence(sockets, env, living, this.drive, this, () => this.drop('routeRefused'))
+    const talk = { links: [...interfaces.keys()], group: GROUP_ADDRESS, port: PORT, ttl: 1 }
+    const living = { origin: ORIGIN, metric, ...talk, always, redistribute, infinity: INFINITY }
+    this.residence = new Residence(sockets, env, living, this.drive, this)
     this.residence.begin()
   }
 
@@ -127,7 +126,7 @@ class Router implements BabelControl, Resident<BabelSpeaking> {
   pump(): void {
     for (let packet = this.machine.output(); packet !== undefined; packet = this.machine.output()) {
       const { name } = packet.interface.settings
-      const socket = this.residence.on(name)?.socket
+      const socket = this.residence.socketOn(name)
       if (socket === undefined) continue
       try {
         socket.send(packet.octets, 0, packet.length, packet.to ?? GROUP_ADDRESS, PORT, name)
@@ -151,7 +150,7 @@ class Router implements BabelControl, Resident<BabelSpeaking> {
     const { keys, ...rest } = how
     const authenticator = keys.length === 0 ? null : new Authenticator(keys, this.random)
     const on = this.machine.attach({ ...rest, name, maxOctets, address, nextHop4, authenticator }, now)
-    const arrived = (octets: Uint8Array, start: number, length: number, from: Endpoint, to: Endpoint): void => {
+    const heard = (octets: Uint8Array, start: number, length: number, from: Endpoint, to: Endpoint): void => {
       if (from.port !== PORT) {
         this.drop('wrongPort')
         return
@@ -162,13 +161,7 @@ class Router implements BabelControl, Resident<BabelSpeaking> {
       this.machine.input(on, octets, start, length, from.address, own, at)
       this.drive.run(at)
     }
-    const options = { multicastTtl: 1, ttl: 1, multicastLoopback: false, trafficClass: INTERNET_CONTROL }
-    const socket = this.sockets.datagram.bind(
-      { address: new IpAddress(0, 0, 0, 0), ipv6Only: true, port: PORT, link: name, reuse: true, options },
-      { message: (_socket, octets, start, length, from, to) => arrived(octets, start, length, from, to) },
-    )
-    socket.join(GROUP_ADDRESS, name)
-    return { on, socket, authenticator }
+    return { on, authenticator, heard }
   }
 
   silence({ on }: BabelSpeaking, now: Instant): void {
@@ -195,6 +188,10 @@ class Router implements BabelControl, Resident<BabelSpeaking> {
     else this.residence.routes.set(prefix, selected?.nextHop ?? null, selected?.neighbour.interface.settings.name)
   }
 
+  refused(why: Refusal): void {
+    this.drop(why)
+  }
+
   private drop(reason: BabelDrop): void {
     this.drops.set(reason, (this.drops.get(reason) ?? 0) + 1)
   }
@@ -202,5 +199,3 @@ class Router implements BabelControl, Resident<BabelSpeaking> {
 
 const MULTICAST = 0xff
 const LOOPBACK = parseAddress('127.0.0.1')
-/** CS6, as routers speak to routers (RFC 4594 §3.2). */
-const INTERNET_CONTROL = 0xc0

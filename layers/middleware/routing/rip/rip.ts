@@ -11,7 +11,7 @@ import type { Env } from '../../../../src/kernel/env.ts'
 import { NetError } from '../../../../src/kernel/errors.ts'
 import type { Layer } from '../../../../src/kernel/layer.ts'
 import { Timer } from '../../../../src/kernel/timers.ts'
-import { Residence, type Resident, type Speaking } from '../residence.ts'
+import { type Refusal, Residence, type Resident, type Speaking } from '../residence.ts'
 import { type LinkTraffic, TrafficCount } from '../service.ts'
 import { Rip as Machine, type DropReason as MachineDrop } from './machine.ts'
 import { type RipOptions, type Settings, settingsOf } from './options.ts'
@@ -20,8 +20,8 @@ import { rip2 } from './rip2.ts'
 import { ripng } from './ripng.ts'
 import type { Destination, Interface } from './route.ts'
 
-/** Of `RipControl.drops`; 'unsent' and 'routeRefused' are the node's. */
-export type RipDrop = MachineDrop | 'unsent' | 'routeRefused'
+/** Of `RipControl.drops`; those that the machine does not know are the node's: 'portRefused' for a link that it cannot speak on. */
+export type RipDrop = MachineDrop | 'unsent' | Refusal
 
 export interface RipRoute {
   readonly version: RipVersion
@@ -91,7 +91,6 @@ interface RipSpeaking extends Speaking {
 /** One of the two protocols on a node. */
 class Speaker implements Resident<RipSpeaking> {
   readonly drops: Map<RipDrop, number>
-  private readonly sockets: Sockets
   private readonly env: Env
   private readonly settings: Settings
   private readonly codec: Codec
@@ -104,7 +103,6 @@ class Speaker implements Resident<RipSpeaking> {
   private readonly again: Timer
 
   constructor(sockets: Sockets, env: Env, settings: Settings, codec: Codec) {
-    this.sockets = sockets
     this.env = env
     this.settings = settings
     this.codec = codec
@@ -117,8 +115,10 @@ class Speaker implements Resident<RipSpeaking> {
     this.again = new Timer({ expire: (now) => this.greetAgain(now) })
     env.defer(() => env.timers.cancel(this.again)) // after leave was taken
     const { interfaces, always, redistribute } = settings
-    const living = { origin: ORIGIN, metric, links: [...interfaces.keys()], always, redistribute, infinity: INFINITY }
-    this.residence = new Residence(sockets, env, living, this.drive, this, () => this.drop('routeRefused'))
+    const { group, port, ttl } = codec
+    const talk = { links: [...interfaces.keys()], group, port, ttl }
+    const living = { origin: ORIGIN, metric, ...talk, always, redistribute, infinity: INFINITY }
+    this.residence = new Residence(sockets, env, living, this.drive, this)
     this.residence.begin()
   }
 
@@ -156,7 +156,7 @@ class Speaker implements Resident<RipSpeaking> {
     for (let message = this.machine.output(); message !== undefined; message = this.machine.output()) {
       const { to, octets, length } = message
       const { name } = message.interface.settings
-      const socket = this.residence.on(name)?.socket
+      const socket = this.residence.socketOn(name)
       if (socket === undefined) continue
       try {
         socket.send(octets, 0, length, to?.address ?? group, to?.port ?? port, name)
@@ -180,7 +180,7 @@ class Speaker implements Resident<RipSpeaking> {
   }
 
   speak({ name, mtu, addresses }: LinkEntry, now: Instant): RipSpeaking | undefined {
-    const { isIpv4, group, port, ttl, lowerOctets } = this.codec
+    const { isIpv4, lowerOctets } = this.codec
     const prefixes = addresses.map((text) => parsePrefix(text)).filter(({ address }) => address.isIpv4 === isIpv4)
     // RIPng speaks by link-local addresses, RIPv2 by any.
     if (!prefixes.some(({ address }) => isIpv4 || address.isScoped)) return undefined
@@ -188,20 +188,15 @@ class Speaker implements Resident<RipSpeaking> {
     if (how === undefined) return undefined
     const maxOctets = Math.max(LEAST_MTU, mtu) - lowerOctets
     const on = this.machine.attach({ ...how, name, maxOctets, prefixes }, now)
-    const options = { multicastTtl: ttl, ttl, multicastLoopback: false, trafficClass: INTERNET_CONTROL }
-    const socket = this.sockets.datagram.bind(
-      { address: isIpv4 ? ANY : ANY_IPV6, ipv6Only: true, port, link: name, reuse: true, options },
-      {
-        message: (_socket, octets, start, length, from) => {
-          const at = this.env.clock.now()
-          this.count.heard(name, length)
-          this.machine.input(on, octets, start, length, from.address, from.port, at)
-          this.drive.run(at)
-        },
+    return {
+      on,
+      heard: (octets, start, length, from) => {
+        const at = this.env.clock.now()
+        this.count.heard(name, length)
+        this.machine.input(on, octets, start, length, from.address, from.port, at)
+        this.drive.run(at)
       },
-    )
-    socket.join(group, name)
-    return { on, socket }
+    }
   }
 
   private greetAgain(now: Instant): void {
@@ -230,12 +225,11 @@ class Speaker implements Resident<RipSpeaking> {
     this.machine.close()
   }
 
-  private drop(reason: 'unsent' | 'routeRefused'): void {
+  refused(why: Refusal): void {
+    this.drop(why)
+  }
+
+  private drop(reason: 'unsent' | Refusal): void {
     this.drops.set(reason, (this.drops.get(reason) ?? 0) + 1)
   }
 }
-
-const ANY = parsePrefix('0.0.0.0').address
-const ANY_IPV6 = parsePrefix('::').address
-/** CS6, as routers speak to routers (RFC 4594 §3.2). */
-const INTERNET_CONTROL = 0xc0

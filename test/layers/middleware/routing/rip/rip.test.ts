@@ -5,6 +5,7 @@ import {
   type CableEnd,
   cable,
   ethernet,
+  IpAddress,
   ip,
   ipv4,
   ipv6,
@@ -145,4 +146,24 @@ t.test('options that make no sense', async (t) => {
   throws({ metric: -1 }, 'ERR_OUT_OF_RANGE')
   throws({ announce: ['10/8'] }, 'ERR_INVALID_ARG_VALUE')
   throws({ redistribute: [{ action: 'allow', metric: 16 }] }, 'ERR_OUT_OF_RANGE')
+})
+
+t.test('a port that another socket has on a link', async (t) => {
+  const sim = new Simulation({ seed: 9 })
+  const [ab] = cable({ medium: 'ethernet', delay: ms(1) })
+  const on = { interfaces: { eth0: {} }, announce: ['10.99.0.0/24'] }
+  const a = sim.boot('A', stack(ab, ethernet(), ip(ipv4({ forwarding: true })), sockets(tcp(), udp()), rip(on)))
+  const { datagram, network } = a.top
+  const taken = datagram.bind({ address: IpAddress.ipv4(0), port: 520 }, { message: () => {} })
+  network.addAddress('eth0', '10.0.0.1/24')
+  await sim.run(seconds(1))
+  t.same([...a.top.rip.drops('rip2')], [['portRefused', 1]], 'nothing is spoken there')
+  t.equal(a.top.rip.traffic('rip2')[0]?.txPackets, 0)
+  t.throws(() => rip(on)(a.top, a.env), { code: 'EADDRINUSE' }, 'and a protocol that begins so does not begin')
+  taken.close()
+  network.addAddress('eth0', '10.0.1.1/24')
+  await sim.run(seconds(1))
+  t.ok((a.top.rip.traffic('rip2')[0]?.txPackets ?? 0) > 0, 'once it can be had, it is')
+  await a.close()
+  t.same([...datagram.list()], [], 'nothing is left behind')
 })
