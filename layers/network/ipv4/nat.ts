@@ -11,7 +11,7 @@
  */
 
 import type { TranslationEntry } from '../../../src/api/routes.ts'
-import { formatIpv4, maskIpv4 } from '../../../src/kernel/address.ts'
+import { formatIpv4, maskIpv4, type Prefix } from '../../../src/kernel/address.ts'
 import { checksum } from '../../../src/kernel/checksum.ts'
 import type { Clock } from '../../../src/kernel/clock.ts'
 import type { Drive } from '../../../src/kernel/drive.ts'
@@ -48,7 +48,7 @@ export class Nat {
   private readonly table: NatTable
   private readonly drive: Drive
   private readonly assembler: Assembler
-  private readonly inside: readonly { readonly network: number; readonly mask: number }[]
+  private inside: readonly { readonly network: number; readonly mask: number }[] = []
   private readonly segment = new Segment()
   /** What arrived last answers what was sent from inside, or by the node. */
   answered = false
@@ -70,7 +70,12 @@ export class Nat {
     this.table = table
     this.drive = drive
     this.assembler = assembler
-    this.inside = settings.inside.map(({ address, length }) => {
+    this.hide(settings.inside)
+  }
+
+  /** Whose sources are translated from now on. */
+  hide(inside: readonly Prefix[]): void {
+    this.inside = inside.map(({ address, length }) => {
       const mask = maskIpv4(length)
       return { network: address.w3 & mask, mask }
     })

@@ -49,17 +49,18 @@ export class Translation implements Translator {
     this.assembler = assembler
   }
 
+  /** Sessions go on as far as other settings of the same link allow them. */
   set(settings: NatSettings | null): void {
-    const { running: old, address } = this
-    old?.drive.stop()
-    const next = settings === null ? null : this.begin(settings)
-    this.running = next
-    this.nat = next?.nat ?? null
+    const { running } = this
+    if (running !== null && running.settings.link === settings?.link) {
+      this.change(running, settings)
+      return
+    }
+    running?.drive.stop()
+    this.running = settings === null ? null : this.begin(settings)
+    this.nat = this.running?.nat ?? null
     this.bind()
     this.addressesChanged()
-    if (old === null || next === null || old.settings.link !== next.settings.link || address !== this.address) return
-    next.table.adopt(old.table, (inside) => next.nat.hides(inside) || this.addresses.isAssigned(inside))
-    next.drive.arm()
   }
 
   /** Links have come or gone. */
@@ -98,7 +99,7 @@ export class Translation implements Translator {
     const found: TranslationSession[] = []
     if (this.running === null || limit <= 0 || host?.isIpv4 === false) return found
     const now = this.env.clock.now()
-    for (const { remote, remotePort, until } of this.running.table.all()) {
+    for (const { remote, remotePort, list, used } of this.running.table.all()) {
       const { protocol, insideAddress, insidePort, outsidePort } = remote.mapping
       const address = formatIpv4(remote.address)
       if (host !== undefined && host.w3 !== insideAddress && host.w3 !== remote.address) continue
@@ -107,7 +108,7 @@ export class Translation implements Translator {
         inside: `${formatIpv4(insideAddress)}:${insidePort}`,
         outsidePort,
         remote: protocol === PROTOCOL.icmp ? address : `${address}:${remotePort}`,
-        endsIn: Math.max(0, until - now),
+        endsIn: Math.max(0, used + (list?.time ?? 0) - now),
       })
       if (found.length >= limit) break
     }
@@ -116,6 +117,13 @@ export class Translation implements Translator {
 
   close(): void {
     this.running?.drive.stop()
+  }
+
+  private change({ table, drive, nat }: Running, settings: NatSettings): void {
+    nat.hide(settings.inside)
+    table.become(settings, (address) => nat.hides(address) || this.addresses.isAssigned(address))
+    drive.arm()
+    this.running = { settings, table, drive, nat }
   }
 
   private begin(settings: NatSettings): Running {

@@ -14,7 +14,9 @@ export class Mapping {
   readonly insidePort: number
   readonly outsidePort: number
   /** Configured: it needs no session, and everyone may use it. */
-  readonly permanent: boolean
+  permanent: boolean
+  /** Other settings want its sessions to end. */
+  doomed = false
   /** How many there are; when there is none, the mapping goes. */
   sessions = 0
   /** The next in the same bucket. */
@@ -50,7 +52,8 @@ export class Session {
   readonly remotePort: number
   /** TCP's only. */
   connection: Connection | null
-  until: Instant = 0
+  /** When it was used last. */
+  used: Instant = 0
   /** The list whose time it has, and its place there. */
   list: IdleList | null = null
   before: Session | null = null
@@ -67,17 +70,14 @@ export class Session {
 
 /** Sessions that end when they have been idle for the same time: the first to end is always the first in the list. */
 export class IdleList {
-  readonly time: Duration
+  /** How long that is. */
+  time: Duration = 0
   private first: Session | null = null
   private last: Session | null = null
 
-  constructor(time: Duration) {
-    this.time = time
-  }
-
   /** When the next one ends; Infinity when there is none. */
   get deadline(): Instant {
-    return this.first === null ? Number.POSITIVE_INFINITY : this.first.until
+    return this.first === null ? Number.POSITIVE_INFINITY : this.first.used + this.time
   }
 
   /** The session that has been idle for longest. */
@@ -94,7 +94,7 @@ export class IdleList {
   refresh(session: Session, now: Instant): void {
     session.list?.remove(session)
     session.list = this
-    session.until = now + this.time
+    session.used = now
     session.before = this.last
     if (this.last === null) this.first = session
     else this.last.after = session

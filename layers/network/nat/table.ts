@@ -28,22 +28,24 @@ const PER_BUCKET = 4
 export const FULL = -1
 
 export class NatTable implements Timed {
-  private readonly filtering: NatFiltering
-  private readonly maxSessions: number
-  private readonly maxPerHost: number
   private readonly random: Random
   private readonly seed: number
-  private readonly udp: IdleList
-  private readonly tcp: IdleList
-  private readonly transitory: IdleList
-  private readonly icmp: IdleList
-  private readonly lists: readonly IdleList[]
-  private readonly mappings: (Mapping | null)[]
-  private readonly sessions: (Session | null)[]
-  private readonly remotes: (Remote | null)[]
-  private readonly udpPorts = new FreePorts()
-  private readonly tcpPorts = new FreePorts()
-  private readonly identifiers = new FreePorts()
+  private filtering: NatFiltering
+  private maxSessions: number
+  private maxPerHost: number
+  private readonly udp = new IdleList()
+  private readonly tcp = new IdleList()
+  private readonly transitory = new IdleList()
+  private readonly icmp = new IdleList()
+  private readonly lists: readonly IdleList[] = [this.tcp, this.udp, this.transitory, this.icmp]
+  /** The same in the order in which sessions go where there is no room for all. */
+  private readonly leaving: readonly IdleList[] = [this.icmp, this.transitory, this.udp, this.tcp]
+  private mappings: (Mapping | null)[] = []
+  private sessions: (Session | null)[] = []
+  private remotes: (Remote | null)[] = []
+  private udpPorts = new FreePorts()
+  private tcpPorts = new FreePorts()
+  private identifiers = new FreePorts()
   /** By protocol and port. */
   private readonly outside = new Map<number, Mapping>()
   /** Sessions of each host inside. */
@@ -51,31 +53,12 @@ export class NatTable implements Timed {
   private count = 0
 
   constructor(settings: NatSettings, random: Random) {
-    const { timeouts } = settings
+    this.random = random
+    this.seed = random.uint32() | 0
     this.filtering = settings.filtering
     this.maxSessions = settings.maxSessions
     this.maxPerHost = settings.maxSessionsPerHost
-    this.random = random
-    this.seed = random.uint32() | 0
-    this.udp = new IdleList(timeouts.udp)
-    this.tcp = new IdleList(timeouts.tcp)
-    this.transitory = new IdleList(timeouts.tcpTransitory)
-    this.icmp = new IdleList(timeouts.icmp)
-    this.lists = [this.udp, this.tcp, this.transitory, this.icmp]
-    const bits = Math.ceil(Math.log2(settings.maxSessions / PER_BUCKET))
-    const buckets = Math.max(FEWEST_BUCKETS, 2 ** bits)
-    this.mappings = new Array<Mapping | null>(buckets).fill(null)
-    this.sessions = new Array<Session | null>(buckets).fill(null)
-    this.remotes = new Array<Remote | null>(buckets).fill(null)
-    for (const ports of [this.udpPorts, this.tcpPorts]) {
-      ports.take(0)
-      for (const port of settings.reserved) ports.take(port)
-    }
-    for (const forward of settings.forwards) {
-      const { protocol, port, insideAddress, insidePort } = forward
-      this.portsOf(protocol).take(port)
-      this.enter(new Mapping(protocol, insideAddress, insidePort, port, true))
-    }
+    this.become(settings, () => true)
   }
 
   /** Sessions there are. */
@@ -91,7 +74,7 @@ export class NatTable implements Timed {
 
   expire(now: Instant): void {
     for (const list of this.lists) {
-      for (let session = list.oldest; session !== null && session.until <= now; session = list.oldest) this.end(session)
+      while (list.oldest !== null && list.deadline <= now) this.end(list.oldest)
     }
   }
 
@@ -102,27 +85,35 @@ export class NatTable implements Timed {
   }
 
   /**
-   * Takes over the sessions of another table as far as the settings of this one, which is new, allow: with the port outside that
-   * they have, or not at all. Where there is no room for all, those go on that would last longest, and were used last.
-   * @param isInside whether an address that was inside still is.
+   * Takes other settings. Sessions go on as far as these allow them: with the port outside that they have, or not at all. Where there is
+   * no room for all, those go on that would last longest, and were used last. Unless some have to end, or there may be more of them
+   * than before, the work is that of the ports, however many sessions there are.
+   * @param isInside whether an address inside is still one.
    */
-  adopt(old: NatTable, isInside: (address: number) => boolean): void {
-    for (const [to, from] of [
-      [this.tcp, old.tcp],
-      [this.udp, old.udp],
-      [this.transitory, old.transitory],
-      [this.icmp, old.icmp],
-    ] as const) {
-      const kept: Session[] = []
-      for (let was = from.newest; was !== null; was = was.before) {
-        if (!isInside(was.remote.mapping.insideAddress)) continue
-        const session = this.resume(was)
-        if (session === null) continue
-        session.until = was.until - from.time
-        kept.push(session)
-      }
-      for (const session of kept.reverse()) to.refresh(session, session.until)
+  become(settings: NatSettings, isInside: (address: number) => boolean): void {
+    const { filtering, maxSessions, maxSessionsPerHost, timeouts, forwards } = settings
+    this.filtering = filtering
+    this.maxSessions = maxSessions
+    this.maxPerHost = maxSessionsPerHost
+    this.udp.time = timeouts.udp
+    this.tcp.time = timeouts.tcp
+    this.transitory.time = timeouts.tcpTransitory
+    this.icmp.time = timeouts.icmp
+    this.widen(Math.max(FEWEST_BUCKETS, 2 ** Math.ceil(Math.log2(maxSessions / PER_BUCKET))))
+    this.judge(settings, isInside)
+    let ending = false
+    for (const mapping of this.outside.values()) {
+      if (mapping.sessions > 0) ending ||= mapping.doomed
+      else if (!mapping.permanent) this.forget(mapping)
     }
+    if (ending) this.endWhere(({ remote }) => remote.mapping.doomed)
+    for (const { protocol, port, insideAddress, insidePort } of forwards) {
+      if (this.mappingInside(protocol, insideAddress, insidePort) === null) {
+        this.enter(new Mapping(protocol, insideAddress, insidePort, port, true))
+      }
+    }
+    this.recount(settings.reserved)
+    this.makeRoom()
   }
 
   /**
@@ -231,9 +222,7 @@ export class NatTable implements Timed {
     if (mapping === null) return null
     const remote = this.remote(mapping, remoteAddress) ?? this.meet(mapping, remoteAddress)
     const session = new Session(remote, remotePort)
-    const bucket = this.bucket(protocol, address, port, remoteAddress, remotePort)
-    session.next = this.sessions[bucket] as Session | null
-    this.sessions[bucket] = session
+    put(this.sessions, this.bucketOfSession(session), session)
     remote.sessions++
     mapping.sessions++
     this.count++
@@ -249,35 +238,96 @@ export class NatTable implements Timed {
     return this.perHost.get(address) ?? 0
   }
 
-  /** Begins what was a session of another table, with its port outside; null where that cannot be. */
-  private resume({ remote, remotePort, connection }: Session): Session | null {
-    const { protocol, insideAddress, insidePort, outsidePort } = remote.mapping
-    if (!this.hasRoom(insideAddress)) return null
-    let mapping = this.mappingInside(protocol, insideAddress, insidePort)
-    if (mapping === null) {
-      if (!this.portsOf(protocol).take(outsidePort)) return null
-      mapping = this.enter(new Mapping(protocol, insideAddress, insidePort, outsidePort, false))
+  /** Finds the mappings that stay for ever, and those whose sessions have to end. */
+  private judge({ forwards, reserved }: NatSettings, isInside: (address: number) => boolean): void {
+    for (const mapping of this.outside.values()) {
+      mapping.permanent = false
+      mapping.doomed = !isInside(mapping.insideAddress)
     }
-    if (mapping.outsidePort !== outsidePort) return null
-    const session = this.begin(mapping, protocol, insideAddress, insidePort, remote.address, remotePort)
-    if (session !== null) session.connection = connection
-    return session
+    for (const { protocol, port, insideAddress, insidePort } of forwards) {
+      const own = this.mappingInside(protocol, insideAddress, insidePort)
+      const there = this.mappingOutside(protocol, port)
+      if (own !== null && own === there) own.permanent = true
+      else {
+        if (own !== null) own.doomed = true
+        if (there !== null) there.doomed = true
+      }
+    }
+    for (const port of reserved) {
+      for (const protocol of [PROTOCOL.udp, PROTOCOL.tcp]) {
+        const mapping = this.mappingOutside(protocol, port)
+        if (mapping?.permanent === false) mapping.doomed = true
+      }
+    }
+  }
+
+  /** Finds anew which ports are free. */
+  private recount(reserved: ReadonlySet<number>): void {
+    this.udpPorts = new FreePorts()
+    this.tcpPorts = new FreePorts()
+    this.identifiers = new FreePorts()
+    for (const ports of [this.udpPorts, this.tcpPorts]) {
+      ports.take(0)
+      for (const port of reserved) ports.take(port)
+    }
+    for (const { protocol, outsidePort } of this.outside.values()) this.portsOf(protocol).take(outsidePort)
+  }
+
+  private makeRoom(): void {
+    for (const sessions of this.perHost.values()) {
+      if (sessions <= this.maxPerHost) continue
+      this.endWhere(({ remote }) => this.sessionsOf(remote.mapping.insideAddress) > this.maxPerHost)
+      break
+    }
+    for (const list of this.leaving) {
+      while (this.count > this.maxSessions && list.oldest !== null) this.end(list.oldest)
+    }
+  }
+
+  /** @param goes asked about one session after the other, those first that are the first to go. */
+  private endWhere(goes: (session: Session) => boolean): void {
+    for (const list of this.leaving) {
+      for (let session = list.oldest; session !== null; ) {
+        const { after } = session
+        if (goes(session)) this.end(session)
+        session = after
+      }
+    }
+  }
+
+  /** Gives the hash tables as many buckets, if that is more than they have. */
+  private widen(buckets: number): void {
+    if (buckets <= this.sessions.length) return
+    const met = this.remotes
+    this.mappings = new Array<Mapping | null>(buckets).fill(null)
+    this.sessions = new Array<Session | null>(buckets).fill(null)
+    this.remotes = new Array<Remote | null>(buckets).fill(null)
+    for (const mapping of this.outside.values()) {
+      const { protocol, insideAddress, insidePort } = mapping
+      put(this.mappings, this.bucket(protocol, insideAddress, insidePort), mapping)
+    }
+    for (const head of met) {
+      for (let remote = head; remote !== null; ) {
+        const { next } = remote
+        put(this.remotes, this.bucketOf(remote.mapping, remote.address), remote)
+        remote = next
+      }
+    }
+    for (const session of this.all()) put(this.sessions, this.bucketOfSession(session), session)
   }
 
   private meet(mapping: Mapping, address: number): Remote {
     const remote = new Remote(mapping, address)
-    const bucket = this.bucketOf(mapping, address)
-    remote.next = this.remotes[bucket] as Remote | null
-    this.remotes[bucket] = remote
+    put(this.remotes, this.bucketOf(mapping, address), remote)
     return remote
   }
 
   private end(session: Session): void {
     const { remote } = session
     const { mapping } = remote
-    const { protocol, insideAddress, insidePort } = mapping
+    const { insideAddress } = mapping
     session.list?.remove(session)
-    const bucket = this.bucket(protocol, insideAddress, insidePort, remote.address, session.remotePort)
+    const bucket = this.bucketOfSession(session)
     this.sessions[bucket] = without(this.sessions[bucket] as Session, session)
     if (--remote.sessions === 0) {
       const met = this.bucketOf(mapping, remote.address)
@@ -287,7 +337,11 @@ export class NatTable implements Timed {
     const ofHost = this.sessionsOf(insideAddress) - 1
     if (ofHost === 0) this.perHost.delete(insideAddress)
     else this.perHost.set(insideAddress, ofHost)
-    if (--mapping.sessions > 0 || mapping.permanent) return
+    if (--mapping.sessions === 0 && !mapping.permanent) this.forget(mapping)
+  }
+
+  private forget(mapping: Mapping): void {
+    const { protocol, insideAddress, insidePort } = mapping
     const place = this.bucket(protocol, insideAddress, insidePort)
     this.mappings[place] = without(this.mappings[place] as Mapping, mapping)
     this.outside.delete((protocol << 16) | mapping.outsidePort)
@@ -306,9 +360,7 @@ export class NatTable implements Timed {
   }
 
   private enter(mapping: Mapping): Mapping {
-    const bucket = this.bucket(mapping.protocol, mapping.insideAddress, mapping.insidePort)
-    mapping.next = this.mappings[bucket] as Mapping | null
-    this.mappings[bucket] = mapping
+    put(this.mappings, this.bucket(mapping.protocol, mapping.insideAddress, mapping.insidePort), mapping)
     this.outside.set((mapping.protocol << 16) | mapping.outsidePort, mapping)
     return mapping
   }
@@ -324,9 +376,19 @@ export class NatTable implements Timed {
     return mix(mix(inside ^ remote) ^ remotePort) & (this.sessions.length - 1)
   }
 
+  private bucketOfSession({ remote, remotePort }: Session): number {
+    const { protocol, insideAddress, insidePort } = remote.mapping
+    return this.bucket(protocol, insideAddress, insidePort, remote.address, remotePort)
+  }
+
   private bucketOf({ protocol, insideAddress, insidePort }: Mapping, remote: number): number {
     return this.bucket(protocol, insideAddress, insidePort, remote)
   }
+}
+
+function put<Link extends { next: Link | null }>(table: (Link | null)[], bucket: number, link: Link): void {
+  link.next = table[bucket] as Link | null
+  table[bucket] = link
 }
 
 const isOf = (mapping: Mapping, protocol: number, address: number, port: number): boolean =>
