@@ -25,6 +25,16 @@ const BODY = pattern(100_000)
 const SECURE = { key: KEY, cert: CERTIFICATE }
 const TRUST = { ca: CERTIFICATE, servername: 'server.test' }
 
+/** Node compiles the parser of its `fetch` in the background, with the first one, and virtual time waits for no thread. */
+async function firstFetch(): Promise<void> {
+  const server = http.createServer((_, response) => response.end()).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  await (await fetch(`http://127.0.0.1:${(server.address() as net.AddressInfo).port}/`)).text()
+  server.closeAllConnections()
+  server.close()
+}
+await firstFetch()
+
 /** Runs a body between two hosts; what it registers is over by its end. */
 function check(title: string, body: (t: Test, hosts: Network<'A' | 'B'>) => Promise<void>): void {
   tap.test(title, { timeout: 20_000 }, async (t) => {
