@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -58,6 +58,28 @@ t.test('a stream: one waits, others come, one after the other', async (t) => {
   while (b.node.top.network.links()[0]?.state !== 'down') await sleep(20)
   await using again = await node('A', `stream:${path},listen`, '10.0.0.1/24')
   await reaches(again, '10.0.0.3')
+})
+
+t.test('PPP over a connection that is cut is agreed on anew over the next', async (t) => {
+  const sockets: Socket[] = []
+  // Joins each who connects with the one before.
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    const other = sockets.length % 2 === 1 ? sockets.at(-1) : undefined
+    sockets.push(socket)
+    other?.pipe(socket).pipe(other)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const link = `ppp:127.0.0.1:${(server.address() as AddressInfo).port}`
+  await using a = await node('A', link, '10.0.0.1/32')
+  await using _b = await node('B', link, '10.0.0.2/32')
+  await reaches(a, '10.0.0.2')
+  for (const socket of sockets) socket.destroy()
+  while (a.node.top.network.links()[0]?.state !== 'down') await sleep(20)
+  await reaches(a, '10.0.0.2')
+  t.equal(sockets.length, 4)
+  for (const socket of sockets) socket.destroy()
+  server.close()
 })
 
 t.test('a place where nobody answers is not waited for without end', async (t) => {

@@ -22,7 +22,6 @@ import {
   serial,
   sockets,
   stack,
-  stream,
   tcp,
   tunDevice,
   udp,
@@ -34,7 +33,7 @@ import { CommandError, EXIT, usageError } from '../exit.ts'
 import { pause } from '../interrupt.ts'
 import type { LinkConfig, NodeConfig } from './config.ts'
 import type { LapbSpec, LineSpec, PppSpec } from './link-spec.ts'
-import { connected, deviceOptions, ethernetMedium } from './media.ts'
+import { deviceOptions, dialled, ethernetMedium } from './media.ts'
 
 /** A node of the command line that runs. */
 export interface RunningNode extends AsyncDisposable {
@@ -190,7 +189,7 @@ function worsened<M extends Medium>(
 }
 
 function lineOf({ line, baudRate, rtscts }: LineSpec): Blueprint<PhysicalService<'octets'>> {
-  if (typeof line !== 'string') return stream(() => connected(line))
+  if (typeof line !== 'string') return dialled(line)
   return serial({ path: line, rtscts, ...(baudRate === undefined ? {} : { baudRate }) })
 }
 

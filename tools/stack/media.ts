@@ -66,7 +66,7 @@ function bridged({ ports, ageing, stations, storm }: BridgeSpec): Blueprint<Phys
 }
 
 function streamOf({ at, listen }: StreamSpec): Blueprint<PhysicalService<'octets'>> {
-  if (!listen) return stream(() => connected(at), { reopen: REOPEN })
+  if (!listen) return dialled(at)
   return (env) => {
     const doorway = new Doorway(at)
     env.starting(doorway.open())
@@ -74,6 +74,10 @@ function streamOf({ at, listen }: StreamSpec): Blueprint<PhysicalService<'octets
     return stream(() => doorway.next(), { reopen: NEXT_GUEST, wait: false })(env)
   }
 }
+
+/** Who listens there, and again when he has gone. */
+export const dialled = (at: string | HostPort): Blueprint<PhysicalService<'octets'>> =>
+  stream(() => connected(at), { reopen: REOPEN })
 
 /** @throws Error ECONNREFUSED, ENOENT, … NetError ETIMEDOUT — nobody has answered. */
 export async function connected(at: string | HostPort, limitMs: number = ANSWER_MS): Promise<Socket> {
