@@ -21,6 +21,8 @@ const expected: Readonly<Record<string, RegExp>> = {
   'gateway-intercept.ts':
     /you wanted 93\.184\.216\.34:80\n[\s\S]*port 22: ECONNREFUSED\n|port 22: ECONNREFUSED\n[\s\S]*you wanted/,
   'http-over-udp.ts': /^you asked 10\.0\.0\.2\n$/,
+  'ipv6-uplink.ts':
+    /^wan: 2001:db8:1:[\da-f:]+\/64\nlan: 2001:db8:2::1\/64\neverywhere else: ::\/0 by wan, from ra\nfrom the laptop: reply\n$/,
   'multicast.ts': /^hall hears \S+: it is noon\ntower hears \S+: it is noon\nhall hears \S+: it is midnight\n$/,
   'nat-gateway.ts':
     /^(?:you are 203\.0\.113\.1\n){2}this is the television\nout: matched\nanswers: matched\nweb: matched\n[\s\S]*the television: EACCES\n$/,
