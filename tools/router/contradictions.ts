@@ -2,6 +2,8 @@
 
 import { ipv4, ipv6 } from '../../src/index.ts'
 import { parseAddress, parsePrefix } from '../../src/kernel/address.ts'
+import { linkBlueprint } from '../stack/boot.ts'
+import { linksOf } from '../stack/config.ts'
 import { type LinkSpec, parseLinkSpec } from '../stack/link-spec.ts'
 import type { Problem } from '../stack/yaml.ts'
 import { advertiseFault } from './advertise.ts'
@@ -9,6 +11,7 @@ import { babelFault } from './babel.ts'
 import type { RouterFile } from './config.ts'
 import { type DeclaredRoute, declaredRoutes, linkTowards, usesIpv6 } from './declared.ts'
 import { dhcpFault } from './dhcp.ts'
+import { faultOf } from './fault-of.ts'
 import { wrongGroups } from './groups.ts'
 import { wrongNat } from './nat.ts'
 import { wrongPolicy } from './policy.ts'
@@ -18,6 +21,7 @@ import { ripFault } from './rip.ts'
 /** @returns all of them, each with the place in the file where it shows and what to do about it. */
 export function contradictions(file: RouterFile): Problem[] {
   return [
+    ...wrongLinks(file),
     ...mediaTwice(file),
     ...wrongFamily(file),
     ...wrongDhcp(file),
@@ -29,6 +33,14 @@ export function contradictions(file: RouterFile): Problem[] {
     ...wrongNat(file),
     ...wrongGroups(file),
   ]
+}
+
+/** The layers of a link themselves know what they take. */
+function wrongLinks({ links }: RouterFile): Problem[] {
+  return linksOf(links).flatMap((link): Problem[] => {
+    const message = faultOf(() => linkBlueprint(link))
+    return message === undefined ? [] : [{ path: ['links', link.name, 'link'], message }]
+  })
 }
 
 /** A port or a device serves one link. */
