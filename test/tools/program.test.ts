@@ -109,3 +109,14 @@ t.test('a wrong line is caught by this test', async (t) => {
   t.match(await wrong('ping', '10.0.0.1', '--link', 'udp:7000', '--address', '10.0.0.1'), { exitCode: 2 })
   t.match(await wrong('ping', '10.0.0.1', '--lnik', 'udp:7000'), { code: 'commander.unknownOption' })
 })
+
+t.test('the documents name every option', async (t) => {
+  const folder = join(root, 'docs')
+  const pages = readdirSync(folder).filter((page) => page.endsWith('.md'))
+  const text = pages.map((page) => readFileSync(join(folder, page), 'utf8')).join('\n')
+  for (const command of everyCommand(program())) {
+    const names = command.options.map(({ long, short, flags }) => [long ?? flags, short ?? flags])
+    const unnamed = names.filter((either) => !either.some((name) => new RegExp(`${name}(?![\\w-])`).test(text)))
+    t.same(unnamed, [], command.name())
+  }
+})
