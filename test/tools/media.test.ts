@@ -82,6 +82,30 @@ t.test('PPP over a connection that is cut is agreed on anew over the next', asyn
   server.close()
 })
 
+const NEEDS_PROC = { skip: existsSync('/proc/net/tcp') ? false : 'it reads /proc/net/tcp' }
+
+t.test('both ends of a connection see whether the other is there', NEEDS_PROC, async (t) => {
+  const [port] = (await freePorts(1)) as [number]
+  const at = { host: '127.0.0.1', port }
+  const doorway = new Doorway(at)
+  await doorway.open()
+  const [near, far] = await Promise.all([connected(at), doorway.next()])
+  const hex = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  const established = readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes(hex) && / 01 /.test(line))
+  // The timer of keepalive, and when it fires, in hundredths of a second.
+  const fires = established.map((line) => Number.parseInt(/ 02:([0-9A-F]{8}) /.exec(line)?.[1] ?? 'FFFFFFFF', 16))
+  t.equal(fires.length, 2)
+  t.ok(
+    fires.every((hundredths) => hundredths <= 1000),
+    `after ${fires}`,
+  )
+  near.destroy()
+  far.destroy()
+  doorway.close()
+})
+
 t.test('a place where nobody answers is not waited for without end', async (t) => {
   // It never accepts; when those who connect have filled its queue, the system answers no more of them.
   const deaf = `const at = { port: 0, host: '127.0.0.1', backlog: 1 }

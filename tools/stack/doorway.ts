@@ -7,6 +7,9 @@ import type { HostPort } from './link-text.ts'
 /** A path of a Unix socket, which its owner alone may use, or a port of this machine. */
 export type Place = string | HostPort
 
+/** A machine that goes without a word is missed: after ten seconds of silence it is asked, by TCP. */
+export const WATCHED = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 10_000 } as const
+
 export class Doorway {
   private readonly place: Place
   private readonly server: Server
@@ -16,9 +19,7 @@ export class Doorway {
 
   constructor(place: Place) {
     this.place = place
-    this.server = createServer({ noDelay: true, keepAlive: true, pauseOnConnect: true }, (socket) =>
-      this.arrived(socket),
-    )
+    this.server = createServer({ ...WATCHED, pauseOnConnect: true }, (socket) => this.arrived(socket))
     // A link has one other end.
     this.server.maxConnections = 1
   }

@@ -20,7 +20,7 @@ import {
   udpTunnel,
 } from '../../src/index.ts'
 import { hostPortText } from '../host-port.ts'
-import { Doorway } from './doorway.ts'
+import { Doorway, WATCHED } from './doorway.ts'
 import type { BridgeSpec, DeviceSpec, EthernetSpec, HostPort, StreamSpec, UdpSpec, VdeSpec } from './link-spec.ts'
 
 /** A link to a program that was started again is there again as soon. */
@@ -81,7 +81,7 @@ export const dialled = (at: string | HostPort): Blueprint<PhysicalService<'octet
 
 /** @throws Error ECONNREFUSED, ENOENT, … NetError ETIMEDOUT — nobody has answered. */
 export async function connected(at: string | HostPort, limitMs: number = ANSWER_MS): Promise<Socket> {
-  const socket = typeof at === 'string' ? connect(at) : connect({ ...at, noDelay: true })
+  const socket = typeof at === 'string' ? connect(at) : connect({ ...at, ...WATCHED })
   const signal = AbortSignal.timeout(limitMs)
   try {
     await once(socket, 'connect', { signal })
