@@ -2,7 +2,7 @@
  * How a routing protocol lives on a node: which links it speaks on, as they come, change and go, what it announces of the node's
  * routes, and how it takes leave. What it is told and what it says is the protocol's own affair.
  */
-import type { LinkEntry } from '../../../src/api/routes.ts'
+import type { LinkEntry, RouteEntry } from '../../../src/api/routes.ts'
 import type { DatagramSocket, Endpoint, Sockets } from '../../../src/api/sockets.ts'
 import { type IpAddress, type Prefix, parsePrefix } from '../../../src/kernel/address.ts'
 import { type Duration, type Instant, ms } from '../../../src/kernel/clock.ts'
@@ -135,7 +135,10 @@ export class Residence<Spoken extends Speaking> {
       this.resident.silence(spoken, now)
       this.resident.refused('portRefused')
     }
-    this.redistribute(now)
+    this.drive.run(now)
+    const table = this.sockets.network.routes.list()
+    this.routes.restore(table)
+    this.redistribute(table, now)
     this.drive.run(now)
     return failure
   }
@@ -169,9 +172,9 @@ export class Residence<Spoken extends Speaking> {
   }
 
   /** Announces what the rules want of the node's routes, and what always is. */
-  private redistribute(now: Instant): void {
+  private redistribute(table: readonly RouteEntry[], now: Instant): void {
     const { always, redistribute, infinity } = this.settings
-    const wanted = this.routes.wanted(always, redistribute, infinity)
+    const wanted = this.routes.wanted(table, always, redistribute, infinity)
     for (const prefix of this.announced.keys())
       if (!wanted.has(prefix)) this.resident.withdraw(parsePrefix(prefix), now)
     for (const [prefix, metric] of wanted) {

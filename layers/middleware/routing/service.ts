@@ -2,7 +2,7 @@
  * What routing protocols share: rules that say which destinations are taken in, passed on or announced, and the two ways
  * between a protocol and the node's routing table.
  */
-import type { NetworkControl, Routes } from '../../../src/api/routes.ts'
+import type { NetworkControl, NewRoute, RouteEntry, Routes } from '../../../src/api/routes.ts'
 import { type IpAddress, type Prefix, parsePrefix } from '../../../src/kernel/address.ts'
 import { NetError, outOfRange } from '../../../src/kernel/errors.ts'
 
@@ -72,7 +72,7 @@ export class NodeRoutes {
   /** By prefix: 'next-hop link', or UNREACHABLE. */
   private readonly installed = new Map<string, string>()
 
-  /** @param refused the node could not take a route: its next hop is on no link. */
+  /** @param refused the node could not take a route: its next hop is on no link, or its link is gone. */
   constructor(network: NetworkControl, origin: string, metric: number, refused: () => void) {
     this.network = network
     this.origin = origin
@@ -85,14 +85,18 @@ export class NodeRoutes {
     const way = via === undefined ? '' : via === null ? UNREACHABLE : `${via} ${link}`
     const before = this.installed.get(prefix) ?? ''
     if (way === before) return
-    this.changing = true
-    try {
-      this.exchange(this.network.routes, prefix, way, before)
-    } finally {
-      this.changing = false
-    }
+    this.exchange(prefix, way, before)
     if (way === '') this.installed.delete(prefix)
     else this.installed.set(prefix, way)
+  }
+
+  /**
+   * Puts in again what is not there: it was refused, or went with a link that has come again since.
+   * @param table the node's routes, as they are now.
+   */
+  restore(table: readonly RouteEntry[]): void {
+    const there = new Set(table.flatMap(({ prefix, origin }) => (origin === this.origin ? [prefix] : [])))
+    for (const [prefix, way] of this.installed) if (!there.has(prefix)) this.exchange(prefix, way, '')
   }
 
   /** Takes all of them back. */
@@ -100,10 +104,18 @@ export class NodeRoutes {
     for (const prefix of [...this.installed.keys()]) this.set(prefix, undefined)
   }
 
-  /** What the rules want announced of the node's other routes, with metrics, besides what always is. */
-  wanted(always: ReadonlyMap<string, number>, redistribute: Filter, infinity: number): Map<string, number> {
+  /**
+   * What the rules want announced of the node's other routes, with metrics, besides what always is.
+   * @param table the node's routes, as they are now.
+   */
+  wanted(
+    table: readonly RouteEntry[],
+    always: ReadonlyMap<string, number>,
+    redistribute: Filter,
+    infinity: number,
+  ): Map<string, number> {
     const wanted = new Map(always)
-    for (const { prefix, origin, action } of this.network.routes.list()) {
+    for (const { prefix, origin, action } of table) {
       if (origin === this.origin || action !== 'forward') continue
       const one = parsePrefix(prefix)
       const metric = one.address.isScoped ? infinity : redistribute(one, 0, origin)
@@ -112,24 +124,37 @@ export class NodeRoutes {
     return wanted
   }
 
-  private exchange(table: Routes, prefix: string, way: string, before: string): void {
-    const { metric, origin } = this
-    const fields = (way: string) => {
-      const [via, link] = way.split(' ')
-      return way === UNREACHABLE ? ({ prefix, origin, action: way } as const) : { prefix, origin, via, link }
+  private exchange(prefix: string, way: string, before: string): void {
+    const { routes } = this.network
+    this.changing = true
+    try {
+      if (way !== '') this.add(routes, prefix, way)
+      if (before !== '') routes.remove(this.fieldsOf(prefix, before))
+    } finally {
+      this.changing = false
     }
-    if (way !== '') {
-      try {
-        table.add({ ...fields(way), metric })
-      } catch (error) {
-        // A next hop that is on no link of ours: there is no way then.
-        if (!(error instanceof NetError)) throw error
-        this.refused()
-      }
+  }
+
+  private add(routes: Routes, prefix: string, way: string): void {
+    try {
+      routes.add({ ...this.fieldsOf(prefix, way), metric: this.metric })
+    } catch (error) {
+      // The next hop is on no link of ours, or the link is not there any more: there is no way then.
+      if (!NetError.is(error) && !isInvalid(error)) throw error
+      this.refused()
     }
-    if (before !== '') table.remove(fields(before))
+  }
+
+  private fieldsOf(prefix: string, way: string): NewRoute {
+    const { origin } = this
+    if (way === UNREACHABLE) return { prefix, origin, action: way }
+    const [via, link] = way.split(' ')
+    return { prefix, origin, via, link }
   }
 }
+
+const isInvalid = (error: unknown): boolean =>
+  error instanceof TypeError && 'code' in error && error.code === 'ERR_INVALID_ARG_VALUE'
 
 /** What a protocol has heard and said on one link; octets are those of its messages, without headers below them. */
 export interface LinkTraffic {

@@ -9,7 +9,9 @@ import {
   ip,
   ipv4,
   ipv6,
+  type LinkService,
   ms,
+  type NetworkService,
   type RipOptions,
   rip,
   Simulation,
@@ -166,4 +168,27 @@ t.test('a port that another socket has on a link', async (t) => {
   t.ok((a.top.rip.traffic('rip2')[0]?.txPackets ?? 0) > 0, 'once it can be had, it is')
   await a.close()
   t.same([...datagram.list()], [], 'nothing is left behind')
+})
+
+t.test('a link that goes and comes again at once has the ways over it again', async (t) => {
+  const sim = new Simulation({ seed: 3 })
+  const [ab, ba] = cable({ medium: 'ethernet', delay: ms(1) })
+  let network: NetworkService | undefined
+  let link: LinkService | undefined
+  const a = sim.boot('A', (env) => {
+    link = ethernet()(ab(env), env)
+    network = ip(ipv4({ addresses: { eth0: '10.0.1.1/24' }, forwarding: true }))({ eth0: link }, env)
+    return rip({ interfaces: { eth0: {} } })(sockets(tcp(), udp())(network, env), env)
+  })
+  router(sim, 'B', { eth0: ba }, 2, { eth0: '10.0.1.2/24' })
+  await sim.run(seconds(40))
+  const way = () => a.top.network.routes.lookup('10.99.2.1')
+  t.match(way(), { via: '10.0.1.2', link: 'eth0' })
+  network?.detach('eth0')
+  t.equal(way(), undefined)
+  network?.attach('eth0', link as LinkService)
+  await sim.run(seconds(1))
+  t.match(way(), { via: '10.0.1.2', link: 'eth0' })
+  t.notOk(a.top.rip.drops('rip2').has('routeRefused'))
+  await sim.close()
 })
