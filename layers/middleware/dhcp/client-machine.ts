@@ -204,6 +204,7 @@ export class ClientMachine implements Timed {
     } else if (this.lease !== undefined && now < this.lease.rebindAt) {
       // Nobody answers, but it is still ours (§3.2 step 3).
       this.settle(this.lease)
+      this.events.push({ kind: 'bound', lease: this.lease, before: this.lease })
     } else {
       this.begin(now, 'init', 0)
     }

@@ -64,6 +64,8 @@ export interface DhcpClient {
 const ORIGIN = 'dhcp'
 /** What a message to the server may wait for in the links of a node that closes. */
 const FAREWELL: Duration = ms(5)
+/** The address is in use; in other states it may not be on the link, and is not declined for that. */
+const HOLDING: ReadonlySet<ClientState> = new Set(['bound', 'renewing', 'rebinding'])
 const MOST_NAME_OCTETS = 255
 const MOST_ID_OCTETS = 254
 const ANY_HARDWARE = 0
@@ -272,7 +274,10 @@ class Client implements DhcpClient {
     }
   }
 
-  /** Somebody else was found to have our address, or the link was away and may be another network's now. */
+  /**
+   * Somebody else was found to have our address; or the link was away, may be another network's now, and has lost its address
+   * where it was detached meanwhile.
+   */
   private networkChanged(): void {
     if (this.changing || this.machine.state === 'stopped') return
     const now = this.env.clock.now()
@@ -280,13 +285,13 @@ class Client implements DhcpClient {
     const isUp = link?.state === 'up'
     const cameUp = isUp && !this.linkWasUp
     this.linkWasUp = isUp
-    const { lease } = this.machine
-    if (lease !== undefined && link !== undefined && !this.isOurs(lease.address)) {
-      this.machine.decline(now)
-      this.drive.run(now)
-    } else if (cameUp) {
+    const { lease, state } = this.machine
+    if (cameUp) {
       this.machine.start(now)
       this.drive.arm()
+    } else if (isUp && lease !== undefined && HOLDING.has(state) && !this.isOurs(lease.address)) {
+      this.machine.decline(now)
+      this.drive.run(now)
     }
   }
 

@@ -5,7 +5,19 @@ import {
   dhcpClient,
   dhcpServer,
 } from '../../../../layers/middleware/dhcp/index.ts'
-import { ethernet, hub, type Ipv4Options, ip, ipv4, sockets, stack, tcp, udp } from '../../../../src/index.ts'
+import {
+  ethernet,
+  hub,
+  type Ipv4Options,
+  ip,
+  ipv4,
+  type LinkService,
+  type NetworkService,
+  sockets,
+  stack,
+  tcp,
+  udp,
+} from '../../../../src/index.ts'
 import { seconds } from '../../../../src/kernel/clock.ts'
 import { packetsInUse, poisonReleased } from '../../../../src/kernel/packet.ts'
 import { Simulation } from '../../../../src/runtime/simulation.ts'
@@ -227,5 +239,35 @@ t.test('options that cannot be', async (t) => {
   t.throws(() => lan({ pool: ['10.0.1.1', '10.0.1.9'] }), { code: 'ERR_INVALID_ARG_VALUE', message: /10\.0\.0\.1\/24/ })
   const { sim, host } = lan()
   t.throws(() => host('H', MAC(2), { link: 'eth7' }), { code: 'ERR_INVALID_ARG_VALUE' })
+  await sim.close()
+})
+
+t.test('a link that goes and comes again has its address again', async (t) => {
+  const { sim, server, events, ports } = lan()
+  let network: NetworkService | undefined
+  let link: LinkService | undefined
+  const node = sim.boot('H', (env) => {
+    link = ethernet({ address: MAC(2) })((ports[0] as (typeof ports)[0])(env), env)
+    network = ip(ipv4())({ eth0: link }, env)
+    return dhcpClient()(sockets(tcp(), udp())(network, env), env)
+  })
+  await sim.run(seconds(2))
+  const address = node.top.dhcp.lease?.address
+  t.ok(address)
+  const addresses = () => node.top.network.links().flatMap((one) => one.addresses)
+  network?.detach('eth0')
+  await sim.run(seconds(2))
+  network?.attach('eth0', link as LinkService)
+  network?.control.addAddress('eth0', '10.7.0.1/24')
+  await sim.run(seconds(2))
+  t.strictSame(addresses(), ['10.7.0.1/24', address])
+  t.match(node.top.network.routes.lookup('192.0.2.1'), { via: '10.0.0.1' })
+  t.notOk(events.includes('declined'), 'nobody else has it')
+  t.match(server.top.dhcp.leases(), [{ state: 'leased' }])
+  await server.close()
+  network?.detach('eth0')
+  network?.attach('eth0', link as LinkService)
+  await sim.run(seconds(20))
+  t.strictSame(addresses(), [address], 'it still is, though nobody says so any more')
   await sim.close()
 })
