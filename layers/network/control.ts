@@ -66,6 +66,7 @@ export class Control implements NetworkControl {
   links(): LinkEntry[] {
     return this.present().map((port) => ({
       name: port.name,
+      attachment: port.attachment,
       state: port.up ? 'up' : 'down',
       mtu: port.link.mtu,
       linkAddress: port.link.broadcast === null ? undefined : formatMac(port.link.address),

@@ -36,6 +36,8 @@ export interface Port {
   /** From 1; never used again for another link. */
   readonly index: number
   readonly name: string
+  /** Another each time that a link of the name is attached, where `index` is the same. */
+  readonly attachment: number
   readonly link: LinkService
   /** False from a link's word that it is down until its word that it is up. */
   up: boolean

@@ -84,6 +84,7 @@ class Network implements NetworkService, FamilyContext {
   private readonly v6: Family | undefined
   private readonly families: readonly Family[]
   private readonly indices = new LinkIndices()
+  private attachments = 0
   private readonly listeners = new Map<number, Listener[]>()
   private watchers: (() => void)[] = []
   /** How to stop following what the links negotiate. */
@@ -187,7 +188,8 @@ class Network implements NetworkService, FamilyContext {
     if (name === '' || this.linkIndex(name) !== 0) {
       throw new NetError('EEXIST', `there is a link called '${name}' already`, { layer: 'ip' })
     }
-    const port: Port = { index: this.indices.take(name), name, link, up: true, ipv6Neighbours: null }
+    const index = this.indices.take(name)
+    const port: Port = { index, name, attachment: this.attachments++, link, up: true, ipv6Neighbours: null }
     this.ports[port.index] = port
     try {
       for (const family of this.families) family.attach(port)

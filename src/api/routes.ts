@@ -77,6 +77,8 @@ export interface NeighbourEntry {
 
 export interface LinkEntry {
   readonly name: string
+  /** Another number each time that a link of the name comes: what was joined or learnt on the one before has gone with it. */
+  readonly attachment: number
   readonly state: 'up' | 'down'
   readonly mtu: number
   readonly linkAddress: string | undefined

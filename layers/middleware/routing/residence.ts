@@ -121,7 +121,7 @@ export class Residence<Spoken extends Speaking> {
     const links = new Map(this.sockets.network.links().map((link) => [link.name, link]))
     for (const name of this.settings.links) {
       const link = links.get(name)
-      const was = link?.state === 'up' ? `${link.mtu} ${link.addresses}` : ''
+      const was = link?.state === 'up' ? `${link.attachment} ${link.mtu} ${link.addresses}` : ''
       if (was === (this.speaking.get(name)?.was ?? '')) continue
       this.silence(name, now)
       const spoken = link === undefined || was === '' ? undefined : this.resident.speak(link, now)

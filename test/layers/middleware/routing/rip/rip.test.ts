@@ -189,6 +189,8 @@ t.test('a link that goes and comes again at once has the ways over it again', as
   network?.attach('eth0', link as LinkService)
   await sim.run(seconds(1))
   t.match(way(), { via: '10.0.1.2', link: 'eth0' })
+  await sim.run(seconds(400))
+  t.match(way(), { via: '10.0.1.2', link: 'eth0' }, 'and its groups, so that routers are heard')
   t.notOk(a.top.rip.drops('rip2').has('routeRefused'))
   await sim.close()
 })
