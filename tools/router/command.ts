@@ -68,8 +68,11 @@ async function router({ config: file, ...options }: RouterOptions): Promise<void
 
 async function run(path: string, config: RouterConfig, options: RouterOptions): Promise<void> {
   const log = daemonLog(options.logLevel, options.json === true)
-  // Told before there is a router, it is to begin with this file anyway.
-  let reload = (): void => {}
+  // Told before there is a router, it may have read the file before that was written: it reads it again when there is.
+  let early = false
+  let reload = (): void => {
+    early = true
+  }
   const signal = interruption(() => reload())
   await using daemon = await Daemon.start(path, log, config)
   const methods = nodeMethods(daemon.router.node, config.fixture.hosts, () => daemonStatus(daemon))
@@ -81,6 +84,7 @@ async function run(path: string, config: RouterConfig, options: RouterOptions): 
     const health = options.metrics === undefined ? undefined : await serveHealth(daemon, options.metrics)
     if (health !== undefined) log.info({ port: health.port }, 'metrics')
     reload = () => void daemon.reload()
+    if (early) reload()
     await aborted(signal)
     daemon.ready = false
     log.info('ending')
