@@ -122,6 +122,10 @@ t.test('a place where nobody answers is not waited for without end', async (t) =
     code: 'ETIMEDOUT',
     message: /nobody answers at 127\.0\.0\.1:\d+ within 0\.3 s/,
   })
+  const closing = new AbortController()
+  const dial = connected(at, 60_000, closing.signal)
+  closing.abort()
+  await t.rejects(dial, { name: 'AbortError' }, 'nor by a node that closes')
   for (const other of others) other.destroy()
   child.kill('SIGKILL')
   await once(child, 'exit')

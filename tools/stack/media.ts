@@ -76,19 +76,28 @@ function streamOf({ at, listen }: StreamSpec): Blueprint<PhysicalService<'octets
 }
 
 /** Who listens there, and again when he has gone. */
-export const dialled = (at: string | HostPort): Blueprint<PhysicalService<'octets'>> =>
-  stream(() => connected(at), { reopen: REOPEN })
+export const dialled =
+  (at: string | HostPort): Blueprint<PhysicalService<'octets'>> =>
+  (env) => {
+    const closing = new AbortController()
+    env.defer(() => closing.abort())
+    return stream(() => connected(at, ANSWER_MS, closing.signal), { reopen: REOPEN })(env)
+  }
 
-/** @throws Error ECONNREFUSED, ENOENT, … NetError ETIMEDOUT — nobody has answered. */
-export async function connected(at: string | HostPort, limitMs: number = ANSWER_MS): Promise<Socket> {
+/** @throws Error ECONNREFUSED, ENOENT, … NetError ETIMEDOUT — nobody has answered. AbortError — `closing` has been aborted. */
+export async function connected(
+  at: string | HostPort,
+  limitMs: number = ANSWER_MS,
+  closing?: AbortSignal,
+): Promise<Socket> {
   const socket = typeof at === 'string' ? connect(at) : connect({ ...at, ...WATCHED })
-  const signal = AbortSignal.timeout(limitMs)
+  const late = AbortSignal.timeout(limitMs)
   try {
-    await once(socket, 'connect', { signal })
+    await once(socket, 'connect', { signal: closing === undefined ? late : AbortSignal.any([late, closing]) })
     return socket
   } catch (error) {
     socket.on('error', () => {}).destroy()
-    if (!signal.aborted) throw error
+    if (!late.aborted) throw error
     const where = typeof at === 'string' ? at : hostPortText(at.host, at.port)
     throw new NetError('ETIMEDOUT', `nobody answers at ${where} within ${limitMs / 1000} s`, { syscall: 'connect' })
   }
