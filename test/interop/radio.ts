@@ -57,7 +57,9 @@ export async function radio(t: Cleaning, bursts: number, ...commands: readonly s
   const [one, other] = modems
   air(t, one, other, bursts)
   air(t, other, one, bursts)
-  await Promise.all(modems.map((modem) => said(modem, /Ready to accept KISS/)))
+  // Each door has a thread of its own.
+  const doors = [/Ready to accept KISS/, /Ready to accept AGW/]
+  await Promise.all(modems.flatMap((modem) => doors.map((door) => said(modem, door))))
   return tncs as [Tnc, Tnc]
 }
 
