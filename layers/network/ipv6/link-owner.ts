@@ -159,6 +159,8 @@ export class LinkOwner implements DiscoveryOwner {
   private takeLinkLocal(): void {
     const { settings, secret } = this.family
     const { link } = this.port
+    // What both ends have agreed on is the only one that the other knows (RFC 5072 §5).
+    if (link.negotiated !== undefined) return
     const eui64 = settings.interfaceIdentifier === 'eui64' && link.broadcast !== null && this.duplicates === 0
     const address = eui64
       ? eui64Address(LINK_LOCAL, link.address)
