@@ -133,6 +133,7 @@ function finInOrder(tcb: Tcb): void {
     tcb.sackBlocks = null
   }
   tcb.rcv.nxt = (tcb.rcv.nxt + 1) | 0
+  tcb.sackBlocks?.advance(tcb.rcv.nxt)
   tcb.ackNow = true
   tellReadable(tcb)
   switch (tcb.state) {

@@ -117,6 +117,18 @@ t.test('a full segment has no room for blocks: an ACK of their own carries them'
   t.equal(c.state, 'ESTABLISHED')
 })
 
+t.test('a FIN that came before its turn is reported until its turn has come', async (t) => {
+  const s = new Script()
+  const c = s.passive('mss 1000,sackOK')
+  s.in('F. 11:11 ack 1')
+  s.out('. 1:1 ack 1 <nop,nop,sack 11:12>')
+  s.in('. 1:11 ack 1')
+  s.out('. 1:1 ack 12 <>')
+  t.equal(c.state, 'CLOSE-WAIT')
+  s.write(c, 1500)
+  s.out('. 1:1001 ack 12 <>', 'P. 1001:1501 ack 12 <>')
+})
+
 t.test('sequence numbers wrap within and between blocks', async (t) => {
   const blocks = new SackBlocks()
   blocks.add(-500 | 0, 500)
