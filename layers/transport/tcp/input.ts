@@ -227,6 +227,9 @@ function sequenceFault(tcb: Tcb, seg: Segment, now: Instant): Verdict | undefine
   // A window of zero closes the data out, never ACK, RST and URG (RFC 9293 §3.10.7.4 MUST-66)
   if (rcv.wnd === 0 && seg.seq === rcv.nxt) return undefined
   if ((seg.flags & RST) !== 0) return 'resetOutsideWindow'
+  // Who has filled the window acknowledges from right behind it. Table 6 would not hear him, nor what he says of holes, while
+  // one segment of his is missing; Linux and BSD do, too.
+  if (seg.len === 0 && seg.seq === ((rcv.nxt + rcv.wnd) | 0)) return undefined
   // The last segment again, because our ACK was lost: its time is echoed, or the sender measures from the first time.
   // Only this one: of others nothing says that they are not a guess, and TS.Recent is what PAWS stands on.
   if (seg.hasTimestamps && tcb.timestamps && seg.len > 0 && ((seg.seq + seg.len) | 0) === rcv.nxt) {

@@ -143,6 +143,21 @@ function withTimestamps(s: Script): Connection {
   return c
 }
 
+t.test('who has filled the window acknowledges from behind it, and is heard', async (t) => {
+  const s = new Script()
+  const c = s.established({ receiveBuffer: 2000 })
+  s.write(c, 1000)
+  s.in('. 1001:2001 ack 1')
+  s.skip()
+  s.in('. 2001:2001 ack 1001')
+  s.run(0)
+  t.equal(c.info().outstanding, 0)
+  s.in('R. 2001:2001 ack 1001', '. 2002:2002 ack 1001')
+  s.run(0)
+  t.same([s.drops('resetOutsideWindow'), s.drops('outsideWindow')], [1, 1], 'no further, and no reset')
+  t.equal(c.state, 'ESTABLISHED')
+})
+
 t.test('PAWS: an older timestamp is acknowledged and dropped (RFC 7323 §5.3)', async (t) => {
   const s = new Script()
   const c = withTimestamps(s)
