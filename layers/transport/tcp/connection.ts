@@ -55,6 +55,8 @@ export interface ConnectionOwner {
   enterTimeWait(connection: TcpConnection, now: Instant): void
   /** A connection in SYN-RECEIVED is so no longer. */
   handshakeOver(): void
+  /** The protocol is done, but the application has not read everything: it is not over until `unlink` is called once more. */
+  unread(connection: TcpConnection): void
   /** The application has closed the connection. @returns false when there are too many such: reset it. */
   orphan(connection: TcpConnection): boolean
 }
@@ -171,15 +173,13 @@ export class TcpConnection implements Connection, Timed, Pump {
     const done = tcb.state === 'TIME-WAIT' || tcb.state === 'CLOSED'
     if (!done || this.over || (tcb.events & OVER) !== 0) return
     if (tcb.orphan || (tcb.readableOctets === 0 && (tcb.events & READABLE) === 0)) tcb.end(null)
+    else this.owner.unread(this)
   }
 
   /** Calls the handlers for what happened. Each may call back at once. */
   private tell(): void {
     const { tcb } = this
-    if (this.acceptor !== null) {
-      this.tellAcceptor(this.acceptor)
-      return
-    }
+    if (this.acceptor !== null) return this.tellAcceptor(this.acceptor)
     const { events } = tcb
     tcb.events = 0
     if ((events & OVER) === 0) this.tellProgress(events)
@@ -222,7 +222,7 @@ export class TcpConnection implements Connection, Timed, Pump {
   private finish(): void {
     this.over = true
     this.drive.stop()
-    if (this.linked) this.owner.unlink(this)
+    this.owner.unlink(this)
   }
 
   // ── what the owner does to it

@@ -35,6 +35,8 @@ const COOKIE_LIFE: Duration = seconds(128)
 export class Connections implements ConnectionOwner {
   readonly table: FlowTable<TcpConnection>
   readonly timeWait: TimeWait
+  /** In neither: those that are over but for what their application has yet to read. */
+  readonly unreads: Set<TcpConnection> = new Set()
   readonly ports: EphemeralPorts
   private readonly outlet: Outlet
   private readonly listeners: Listeners
@@ -245,6 +247,7 @@ export class Connections implements ConnectionOwner {
   // ── ConnectionOwner
 
   unlink(connection: TcpConnection): void {
+    this.unreads.delete(connection)
     if (!connection.linked) return
     connection.linked = false
     this.table.delete(connection)
@@ -254,6 +257,10 @@ export class Connections implements ConnectionOwner {
   enterTimeWait(connection: TcpConnection, now: Instant): void {
     this.unlink(connection)
     if (this.timeWait.add(connection.tcb, now)) this.outlet.count('timeWaitLimit')
+  }
+
+  unread(connection: TcpConnection): void {
+    this.unreads.add(connection)
   }
 
   handshakeOver(): void {

@@ -436,6 +436,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     for (const listener of [...this.listeners]) listener.close()
     this.interception.close()
     for (const connection of [...this.connections.table]) connection.reset(NODE_CLOSED)
+    for (const connection of this.connections.unreads) connection.fail(NODE_CLOSED)
     this.outlet.drain()
     this.timers.cancel(this.change)
     this.connections.timeWait.clear()

@@ -298,6 +298,28 @@ t.test('closing the node resets what is open and leaves nothing', async (t) => {
   t.equal(s.chunks, 0)
 })
 
+t.test('closing the node ends what is over but for its reader, too', async (t) => {
+  for (const weCloseFirst of [true, false]) {
+    const s = new Script()
+    const c = s.established()
+    if (weCloseFirst) s.call(() => c.shutdown('write'))
+    s.skip()
+    s.in(`F. 1:11 ack ${weCloseFirst ? 2 : 1}`)
+    s.run(0)
+    if (!weCloseFirst) {
+      s.call(() => c.shutdown('write'))
+      s.skip()
+      s.in('. 12:12 ack 2')
+    }
+    s.tells('readable')
+    t.equal(c.state, weCloseFirst ? 'TIME-WAIT' : 'CLOSED')
+    t.equal(c.readableOctets, 10)
+    s.close()
+    s.tells('closed ECONNABORTED nodeClosed')
+    t.same([s.packets, s.chunks, s.timers.size], [0, 0, 0])
+  }
+})
+
 t.test('a reset of our FIN is an error only for who has not closed', async (t) => {
   for (const closes of [true, false]) {
     const s = new Script()
