@@ -61,6 +61,12 @@ export class Igmp {
     return undefined
   }
 
+  /** The link is up, perhaps again: whoever is there is told of all. */
+  renew(): void {
+    this.reporter.renew(this.env.clock.now())
+    this.drive.arm()
+  }
+
   pump(): void {
     for (let report = this.reporter.output(); report !== undefined; report = this.reporter.output()) {
       for (const message of encode(report, this.port.mtu - HEADER_OCTETS)) this.send(message)

@@ -14,6 +14,7 @@ import { Merger } from '../../offload/merge.ts'
 import type { Assigned, Family, FamilyBlueprint, FamilyContext, Port, Refusal } from '../family.ts'
 import { FamilyRules } from '../family-rules.ts'
 import { LocalDelivery } from '../local.ts'
+import { KeptGroups } from '../membership/kept-groups.ts'
 import type { SourceFilter } from '../membership/source-filter.ts'
 import type { NeighbourOwner, NeighbourSnapshot } from '../neighbours.ts'
 import { PathMtu } from '../path-mtu.ts'
@@ -64,6 +65,7 @@ class Ipv4 implements Family, PortOwner {
   private readonly settings: Settings
   private readonly boundary: Ipv4Boundary
   private readonly ports: (Ipv4Port | undefined)[] = []
+  private readonly kept = new KeptGroups()
   private readonly addressBook = new Addresses()
   private readonly pathMtu = new PathMtu(header.NARROWEST_PATH)
   private readonly pathMtuDrive: Drive
@@ -147,7 +149,7 @@ class Ipv4 implements Family, PortOwner {
       throw new NetError('EINVAL', what, { layer: 'ipv4', reason: 'mtuTooSmall', rfc: 'RFC 791 §3.2' })
     }
     const { address, addresses } = this.settings
-    const joined = new Ipv4Port(port, this.settings.mtu, this)
+    const joined = new Ipv4Port(port, this.settings.mtu, this.kept.take(port.index, port.name), this)
     this.ports[port.index] = joined
     this.bindRules()
     if (port.link.offload.merge === true) {
@@ -172,6 +174,7 @@ class Ipv4 implements Family, PortOwner {
     this.ports[port.index] = undefined
     gone?.close()
     this.bindRules()
+    if (gone !== undefined) this.kept.give(port.index, port.name, gone.groups)
     this.addressBook.update(this.ports)
     this.hops.letGo()
   }

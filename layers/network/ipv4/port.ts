@@ -6,7 +6,7 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import { type Cast, ETHERTYPE, LinkAddressing, type LinkService } from '../../datalink/service.ts'
 import type { Merger } from '../../offload/merge.ts'
 import type { Assigned, Port } from '../family.ts'
-import { Groups } from '../membership/groups.ts'
+import type { Groups } from '../membership/groups.ts'
 import type { Neighbours } from '../neighbours.ts'
 import { ALL_HOSTS } from './addresses.ts'
 import { SMALLEST_MTU } from './header.ts'
@@ -37,7 +37,7 @@ export class Ipv4Port implements User<LinkAddressing> {
   nat: Nat | null = null
   readonly addresses: Ipv4Assigned[] = []
   /** Whose packets we take on this link, besides our own and those for all. */
-  readonly groups: Groups = new Groups()
+  readonly groups: Groups
   /** Tells routers of them. */
   igmp: Igmp | null = null
   /** Whom we hold because this link is full. */
@@ -50,11 +50,12 @@ export class Ipv4Port implements User<LinkAddressing> {
   private readonly owner: PortOwner
   private readonly leave: () => void
 
-  /** @param cap the MTU is not to be larger than this. */
-  constructor(port: Port, cap: number, owner: PortOwner) {
+  /** @param cap the MTU is not to be larger than this. @param groups of the link. */
+  constructor(port: Port, cap: number, groups: Groups, owner: PortOwner) {
     this.port = port
     this.link = port.link
     this.cap = cap
+    this.groups = groups
     this.mtu = Math.min(cap, port.link.mtu)
     this.owner = owner
     this.to.protocol = ETHERTYPE.ipv4
@@ -75,6 +76,7 @@ export class Ipv4Port implements User<LinkAddressing> {
     this.mtu = Math.max(SMALLEST_MTU, Math.min(this.cap, this.link.mtu))
     if (state === 'down') this.backpressure.release()
     this.owner.linkChanged(this, state === 'up')
+    if (state === 'up') this.igmp?.renew()
   }
 
   /** The source for packets to `nextHop`: ours of the same network, else our first on this link, else 0. */

@@ -14,6 +14,7 @@ import { Merger } from '../../offload/merge.ts'
 import type { Assigned, Family, FamilyBlueprint, FamilyContext, Names, Port, Refusal } from '../family.ts'
 import { FamilyRules } from '../family-rules.ts'
 import { LocalDelivery } from '../local.ts'
+import { KeptGroups } from '../membership/kept-groups.ts'
 import type { SourceFilter } from '../membership/source-filter.ts'
 import type { NeighbourSnapshot } from '../neighbours.ts'
 import { PathMtu } from '../path-mtu.ts'
@@ -65,6 +66,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
   /** Of interface identifiers (RFC 7217 §5). */
   readonly secret: HashKey
   private readonly ports: (Ipv6Port | undefined)[] = []
+  private readonly kept = new KeptGroups()
   private readonly owners = new Map<Ipv6Port, LinkOwner>()
   private readonly addressBook = new Addresses()
   private readonly pathMtu = new PathMtu(header.SMALLEST_MTU)
@@ -147,7 +149,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
       throw new NetError('EINVAL', what, { layer: 'ipv6', reason: 'mtuTooSmall', rfc: 'RFC 8200 §5' })
     }
     const { address, addresses, forwarding } = this.settings
-    const joined = new Ipv6Port(port, this.settings.mtu, this)
+    const joined = new Ipv6Port(port, this.settings.mtu, this.kept.take(port.index, port.name), this)
     this.ports[port.index] = joined
     this.bindRules()
     if (forwarding) joined.groups.join(ALL_ROUTERS)
@@ -168,7 +170,10 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
     this.ports[port.index] = undefined
     gone?.close()
     this.bindRules()
-    if (gone !== undefined) this.owners.delete(gone)
+    if (gone !== undefined) {
+      this.kept.give(port.index, port.name, gone.groups)
+      this.owners.delete(gone)
+    }
     this.addressBook.update(this.ports)
     this.hops.letGo()
   }
@@ -320,6 +325,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
 
   addressesChanged(): void {
     this.addressBook.update(this.ports)
+    for (const port of this.ports) port?.mld?.addressed()
     this.context.changed()
   }
 

@@ -38,6 +38,8 @@ export class Mld {
   private readonly env: Env
   private readonly reporter: Reporter
   private readonly drive: Drive
+  /** Something was said from no address. */
+  private unheard = false
 
   constructor(port: Ipv6Port, env: Env) {
     this.port = port
@@ -61,6 +63,19 @@ export class Mld {
     else if (message.kind === 'member') this.reporter.heard(message.group)
     this.drive.run(now)
     return undefined
+  }
+
+  /** The link is up, perhaps again: whoever is there is told of all. */
+  renew(): void {
+    this.reporter.renew(this.env.clock.now())
+    this.drive.arm()
+  }
+
+  /** Our addresses have changed: with one to speak from, routers hear what they did not take from none (RFC 3590 §4). */
+  addressed(): void {
+    if (!this.unheard || this.port.linkLocal() === undefined) return
+    this.unheard = false
+    this.renew()
   }
 
   pump(): void {
@@ -88,6 +103,7 @@ export class Mld {
     const { link, to: addressing } = this.port
     const destination = to === 'reports' ? ALL_REPORTS : to === 'routers' ? ALL_ROUTERS : (group ?? ALL_REPORTS)
     const source = this.port.linkLocal() ?? UNSPECIFIED
+    if (source === UNSPECIFIED) this.unheard = true
     const payload = OPTIONS.length + octets.length
     const packet = this.env.packet(link.headroom, header.HEADER_OCTETS + payload + link.tailroom)
     const at = packet.put(header.HEADER_OCTETS)

@@ -6,7 +6,7 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import { type Cast, ETHERTYPE, LinkAddressing, type LinkService } from '../../datalink/service.ts'
 import type { Merger } from '../../offload/merge.ts'
 import type { Assigned, Names, Port } from '../family.ts'
-import { Groups } from '../membership/groups.ts'
+import type { Groups } from '../membership/groups.ts'
 import { ALL_NODES, isLinkLocal } from './address-kinds.ts'
 import type { Discovery } from './discovery.ts'
 import { SMALLEST_MTU } from './header.ts'
@@ -42,7 +42,7 @@ export class Ipv6Port implements User<LinkAddressing> {
   merger: Merger | null = null
   readonly addresses: Ipv6Assigned[] = []
   /** Whose packets we take on this link, besides our own and those for all. */
-  readonly groups: Groups = new Groups()
+  readonly groups: Groups
   /** Tells routers of them. */
   mld: Mld | null = null
   /** Whom we hold because this link is full. */
@@ -61,11 +61,12 @@ export class Ipv6Port implements User<LinkAddressing> {
   private readonly owner: PortOwner
   private readonly leave: () => void
 
-  /** @param cap the MTU is not to be larger than this. */
-  constructor(port: Port, cap: number, owner: PortOwner) {
+  /** @param cap the MTU is not to be larger than this. @param groups of the link. */
+  constructor(port: Port, cap: number, groups: Groups, owner: PortOwner) {
     this.port = port
     this.link = port.link
     this.cap = cap
+    this.groups = groups
     this.mtu = Math.min(cap, port.link.mtu)
     this.owner = owner
     this.to.protocol = ETHERTYPE.ipv6
@@ -86,6 +87,7 @@ export class Ipv6Port implements User<LinkAddressing> {
     if (state === 'down') this.backpressure.release()
     this.owner.linkChanged(this, state === 'up')
     this.discovery?.linkChanged(state)
+    if (state === 'up') this.mld?.renew()
   }
 
   /** A router says what the stations of this link take. */

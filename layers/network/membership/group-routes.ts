@@ -82,8 +82,10 @@ export class GroupRoutes {
       bound.to = bound.route.to.map(index).filter((link) => link !== 0)
     }
     const there = ports.filter((one) => one !== undefined)
-    for (const gone of [...this.joined.keys()]) {
-      if (!there.some(({ groups }) => groups === gone)) this.joined.delete(gone)
+    for (const [gone, members] of [...this.joined]) {
+      if (there.some(({ groups }) => groups === gone)) continue
+      for (const member of members) member.leave()
+      this.joined.delete(gone)
     }
     for (const { port, groups } of there) if (!this.joined.has(groups)) this.joined.set(groups, this.join(port, groups))
   }

@@ -32,7 +32,7 @@ export class Groups {
   /** By `folded`. */
   private readonly groups = new Map<number, Group[]>()
   /** Those who came by `join`, to be found again by `leave`. */
-  private readonly plain: { readonly group: IpAddress; readonly member: Member }[] = []
+  private plain: { readonly group: IpAddress; readonly member: Member }[] = []
   private listener: GroupListener | null = null
 
   /** One more wants packets of `group`. @param own not to send them on, but for somebody here. */
@@ -64,6 +64,12 @@ export class Groups {
     this.plain[at]?.member.leave()
     this.plain.splice(at, 1)
     return true
+  }
+
+  /** Undoes every `join`. */
+  leaveAll(): void {
+    for (const { member } of this.plain) member.leave()
+    this.plain = []
   }
 
   /** Is anything wanted of the group? */

@@ -112,6 +112,15 @@ export class Reporter implements Timed {
     else this.tell(state, before, now)
   }
 
+  /** Tells of every group as if it were wanted from now on: whoever is on the link may know nothing of what was told. */
+  renew(now: Instant): void {
+    const older = this.generation(now) < 3
+    for (const state of this.groups) {
+      if (older) this.tellOlder(state, NOBODY, now)
+      else this.tell(state, NOBODY, now)
+    }
+  }
+
   query(query: Query, now: Instant): void {
     if (query.robustness > 0) this.robustness = Math.min(query.robustness, MOST_ROBUST)
     if (query.generation < 3) this.heardOlder(query, now)

@@ -1,8 +1,14 @@
 /** Which queries of MLD are answered. What is answered, and when, is in membership/reporter.test.ts. */
+import { ethernet } from '../../../../layers/datalink/ethernet/ethernet.ts'
+import { ETHERTYPE } from '../../../../layers/datalink/service.ts'
+import { readAddress } from '../../../../layers/network/ipv6/header.ts'
 import { EVERYBODY } from '../../../../layers/network/membership/source-filter.ts'
-import { parseAddress } from '../../../../src/kernel/address.ts'
+import { cable } from '../../../../layers/physical/cable.ts'
+import { IpAddress, parseAddress } from '../../../../src/kernel/address.ts'
 import { ms, seconds } from '../../../../src/kernel/clock.ts'
+import { stack } from '../../../../src/kernel/stack.ts'
 import { addressOctets, bare, checksumOf, extension, HOP_BY_HOP, ICMPV6, newDrops, packet } from './bare.ts'
+import { host, linkLocal, scenario } from './stand.ts'
 
 const ROUTER = 'fe80::9'
 const ALL_NODES = 'ff02::1'
@@ -42,3 +48,28 @@ bare(
     t.same(await asked(query({ source: 'fd00::2' })), ['mldSource'])
   },
 )
+
+scenario('what was said from no address is said again with one (RFC 3590 §4)', async (t, sim) => {
+  const wire = cable()
+  const listener = sim.boot('L', stack(wire[1], ethernet())).top
+  const sources: string[] = []
+  listener.boundary.attach(
+    {
+      receive(packet) {
+        const { view, start } = packet
+        const text = (at: number) => readAddress(view, start + at, new IpAddress()).toString()
+        const isReport = view.getUint8(start + 6) === HOP_BY_HOP && view.getUint8(start + 48) === 143
+        const records = isReport ? view.getUint16(start + 54) : 0
+        for (let i = 0; i < records; i++) if (text(60 + 20 * i) === group.toString()) sources.push(text(8))
+        packet.release()
+      },
+    },
+    ETHERTYPE.ipv6,
+  )
+  const { top } = sim.boot('A', host(wire[0], { autoconfigure: false }))
+  top.joinGroup(group, 1, EVERYBODY)
+  await sim.run(seconds(10))
+  const own = linkLocal(top)
+  t.strictSame([...new Set(sources)], ['::', own])
+  t.equal(sources.filter((source) => source === own).length, 2)
+})
