@@ -178,11 +178,11 @@ export class TcpConnection implements Connection, Timed, Pump {
 
   /** Calls the handlers for what happened. Each may call back at once. */
   private tell(): void {
-    const { tcb } = this
-    if (this.acceptor !== null) return this.tellAcceptor(this.acceptor)
+    const { acceptor, tcb } = this
     const { events } = tcb
-    tcb.events = 0
-    if ((events & OVER) === 0) this.tellProgress(events)
+    if (acceptor === null) tcb.events = 0
+    if (acceptor !== null) this.tellAcceptor(acceptor)
+    else if ((events & OVER) === 0) this.tellProgress(events)
     else this.tellOver()
   }
 
