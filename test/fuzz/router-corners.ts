@@ -62,13 +62,16 @@ export async function routerCorners(sim: Simulation): Promise<void> {
 
 async function translationCorner(sim: Simulation): Promise<void> {
   const addresses = { in0: '10.0.1.1/24', out0: '203.0.113.1/24' }
-  const nat = { link: 'out0', inside: ['10.0.1.0/24'], maxSessionsPerHost: 1 }
+  const nat = { link: 'out0', inside: ['10.0.1.0/24'], maxSessions: 2, maxSessionsPerHost: 1 }
   const put = router(sim, 'nat', { addresses, nat })
   await put('outside', { source: SERVER, destination: INSIDE, protocol: UDP }, datagram(5, 1000)) // natUnsolicited
   await put('inside', { source: INSIDE, destination: SERVER, protocol: UDP }, datagram(1000, 5))
   const other = address('203.0.113.10')
   await put('outside', { source: other, destination: OUTSIDE, protocol: UDP }, datagram(5, 1000)) // natFiltered
-  await put('inside', { source: INSIDE, destination: SERVER, protocol: UDP }, datagram(1001, 6)) // natFull
+  await put('inside', { source: INSIDE, destination: SERVER, protocol: UDP }, datagram(1001, 6)) // natHostFull
+  for (const host of ['10.0.1.3', '10.0.1.4']) {
+    await put('inside', { source: address(host), destination: SERVER, protocol: UDP }, datagram(1000, 5)) // natFull
+  }
   await put('inside', { source: INSIDE, destination: SERVER, protocol: GRE }, new Uint8Array(8)) // natProtocol
   const bogus = Uint8Array.from([3, 3, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4])
   await put('inside', { source: INSIDE, destination: SERVER, protocol: ICMP }, bogus) // natQuote

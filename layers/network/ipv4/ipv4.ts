@@ -106,7 +106,7 @@ class Ipv4 implements Family, PortOwner {
       this.ports,
       (policy) => new Filter(this.boundary, this.icmp, policy, nameOf),
     )
-    this.translation = new Translation(env, this.boundary, this.addressBook, this.ports, {
+    this.translation = new Translation(env, this.boundary, this.icmp, this.addressBook, this.ports, {
       assemble: (packet) => this.input.assemble(packet),
     })
     this.output = new Output(

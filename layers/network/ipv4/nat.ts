@@ -7,6 +7,7 @@
  *
  * What the node itself sends by the link has a mapping too, so that no host gets a port that it uses. Errors are translated
  * inside out: the header they quote, and its ports, belong to a session or they are dropped (RFC 5508 REQ-4, REQ-5).
+ * Whoever sends what cannot be translated is told (RFC 5508 REQ-8).
  * Datagrams in fragments are put together first, whatever their order (RFC 4787 REQ-14).
  */
 
@@ -19,11 +20,11 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import type { NatSettings } from '../nat/options.ts'
 import { Segment } from '../nat/segment.ts'
 import type { Mapping } from '../nat/session.ts'
-import { FULL, type NatTable } from '../nat/table.ts'
+import { HOST_FULL, isRefusal, type NatTable } from '../nat/table.ts'
 import { PROTOCOL } from '../service.ts'
 import type { Addresses } from './addresses.ts'
 import * as header from './header.ts'
-import { ICMP_OCTETS, TYPE } from './icmp-message.ts'
+import { CODE, type Complaints, ICMP_OCTETS, TYPE } from './icmp-message.ts'
 import type { Ipv4Port } from './port.ts'
 import type { Ipv4Boundary, Ipv4Reason } from './reasons.ts'
 import { DESTINATION, portAt, rewriteAddress, rewritePort, SOURCE } from './rewrite.ts'
@@ -43,6 +44,7 @@ export interface Assembler {
 
 export class Nat {
   private readonly boundary: Ipv4Boundary
+  private readonly complaints: Complaints
   private readonly clock: Clock
   private readonly addresses: Addresses
   private readonly table: NatTable
@@ -57,6 +59,7 @@ export class Nat {
 
   constructor(
     boundary: Ipv4Boundary,
+    complaints: Complaints,
     clock: Clock,
     addresses: Addresses,
     settings: NatSettings,
@@ -65,6 +68,7 @@ export class Nat {
     assembler: Assembler,
   ) {
     this.boundary = boundary
+    this.complaints = complaints
     this.clock = clock
     this.addresses = addresses
     this.table = table
@@ -102,7 +106,8 @@ export class Nat {
     const source = header.source(packet.view, packet.start)
     const own = this.addresses.isAssigned(source)
     if (!own && !this.hides(source)) return packet
-    if (this.address === 0) return this.refuse(packet, 'natNoAddress')
+    // It may have one soon: code 13 would end for good what only has to wait.
+    if (this.address === 0) return this.reject(packet, 'natNoAddress', CODE.host)
     const fragment = (header.flagsAndOffset(packet.view, packet.start) & (header.MF | header.OFFSET_MASK)) !== 0
     if (!fragment) return this.depart(packet, source, own)
     // Fragments of our own are cut behind this place.
@@ -117,7 +122,7 @@ export class Nat {
     if (protocol === PROTOCOL.icmp && isError(packet, transport)) return this.departError(packet, transport, own)
     if (!isTranslated(packet, protocol, transport, TYPE.echo)) {
       // A node's own protocols, and its answers to echo requests, need no port.
-      return own && source === this.address ? packet : this.refuse(packet, 'natProtocol')
+      return own && source === this.address ? packet : this.reject(packet, 'natProtocol', CODE.prohibited)
     }
     const port = view.getUint16(portAt(protocol, transport, SOURCE))
     const remotePort = protocol === PROTOCOL.icmp ? 0 : view.getUint16(portAt(protocol, transport, DESTINATION))
@@ -126,7 +131,9 @@ export class Nat {
     const resets = own && protocol === PROTOCOL.tcp && this.segment.isReset
     if (resets && this.table.mappingInside(protocol, source, port) === null) return packet
     const outside = this.outsidePort(packet, protocol, source, port, remotePort)
-    if (outside === FULL) return own && source === this.address ? packet : this.refuse(packet, 'natFull')
+    if (isRefusal(outside)) {
+      return own && source === this.address ? packet : this.reject(packet, reasonOf(outside), CODE.prohibited)
+    }
     rewriteAddress(packet, start, end, SOURCE, this.address)
     rewritePort(packet, start, end, SOURCE, outside)
     return packet
@@ -192,8 +199,12 @@ export class Nat {
     }
     if (port.nat === this) {
       if (!admitted) return this.drop(packet, 'natFiltered')
-    } else if (!this.turnAround(packet, protocol, transport)) {
-      return this.drop(packet, 'natFull')
+    } else {
+      const outside = this.turnAround(packet, protocol, transport)
+      if (isRefusal(outside)) {
+        this.reject(packet, reasonOf(outside), CODE.prohibited)
+        return 'dropped'
+      }
     }
     deliverTo(packet, mapping)
     return 'translated'
@@ -208,19 +219,22 @@ export class Nat {
     return admitted
   }
 
-  /** A packet from inside to the outside address: its source is translated as if it had been outside (RFC 4787 REQ-9a). */
-  private turnAround(packet: Packet, protocol: number, transport: number): boolean {
+  /**
+   * A packet from inside to the outside address: its source is translated as if it had been outside (RFC 4787 REQ-9a).
+   * @returns the port it has outside, 0 where it keeps its own, or a refusal.
+   */
+  private turnAround(packet: Packet, protocol: number, transport: number): number {
     const { view, start, end } = packet
     const source = header.source(view, start)
-    if (!this.hides(source) || protocol === PROTOCOL.icmp) return true
+    if (!this.hides(source) || protocol === PROTOCOL.icmp) return 0
     const port = view.getUint16(portAt(protocol, transport, SOURCE))
     const remotePort = view.getUint16(portAt(protocol, transport, DESTINATION))
     if (protocol === PROTOCOL.tcp) this.segment.read(view, transport, end)
     const outside = this.outsidePort(packet, protocol, source, port, remotePort)
-    if (outside === FULL) return false
+    if (isRefusal(outside)) return outside
     rewriteAddress(packet, start, end, SOURCE, this.address)
     rewritePort(packet, start, end, SOURCE, outside)
-    return true
+    return outside
   }
 
   /** An error from outside about a packet that left: it quotes the packet as it was outside. */
@@ -266,7 +280,16 @@ export class Nat {
     this.boundary.drop(packet, reason)
     return null
   }
+
+  /** Its sender is told, as often as errors may be sent. @param code of `TYPE.unreachable`. */
+  private reject(packet: Packet, reason: Ipv4Reason, code: number): null {
+    packet.networkStart = packet.start
+    this.complaints.complain(packet, TYPE.unreachable, code, 0)
+    return this.refuse(packet, reason)
+  }
 }
+
+const reasonOf = (refusal: number): Ipv4Reason => (refusal === HOST_FULL ? 'natHostFull' : 'natFull')
 
 function deliverTo(packet: Packet, { insideAddress, insidePort }: Mapping): void {
   const { start, end } = packet

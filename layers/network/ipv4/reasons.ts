@@ -22,6 +22,7 @@ export type Ipv4Reason =
   | 'natNoAddress'
   | 'natProtocol'
   | 'natFull'
+  | 'natHostFull'
   | 'natQuote'
   | 'natNoSession'
   | 'linkBroadcast'
@@ -75,8 +76,10 @@ export const REASONS: Reasons<Ipv4Reason> = {
   natNoAddress: '',
   /** Of a protocol that has neither ports nor identifiers. */
   natProtocol: 'RFC 4787 §3',
-  /** There are as many sessions as may be, of the host or of all, or no port is free. */
-  natFull: 'RFC 4787 §4.2',
+  /** There are as many sessions as may be, or no port is free. */
+  natFull: 'RFC 5508 §6',
+  /** … of one host. */
+  natHostFull: 'RFC 5508 §6',
   /** An error from inside that quotes nothing that could be translated. */
   natQuote: 'RFC 5508 §4.2',
   natNoSession: 'RFC 5508 §4.2',

@@ -9,6 +9,7 @@ import type { NatSettings } from '../nat/options.ts'
 import { NatTable } from '../nat/table.ts'
 import { PROTOCOL } from '../service.ts'
 import type { Addresses } from './addresses.ts'
+import type { Complaints } from './icmp-message.ts'
 import { type Assembler, Nat } from './nat.ts'
 import type { Ipv4Port } from './port.ts'
 import type { Ipv4Boundary } from './reasons.ts'
@@ -29,6 +30,7 @@ export class Translation implements Translator {
   private readonly env: Env
   private readonly random: Random
   private readonly boundary: Ipv4Boundary
+  private readonly complaints: Complaints
   private readonly addresses: Addresses
   private readonly ports: readonly (Ipv4Port | undefined)[]
   private readonly assembler: Assembler
@@ -37,6 +39,7 @@ export class Translation implements Translator {
   constructor(
     env: Env,
     boundary: Ipv4Boundary,
+    complaints: Complaints,
     addresses: Addresses,
     ports: readonly (Ipv4Port | undefined)[],
     assembler: Assembler,
@@ -44,6 +47,7 @@ export class Translation implements Translator {
     this.env = env
     this.random = env.random('nat')
     this.boundary = boundary
+    this.complaints = complaints
     this.addresses = addresses
     this.ports = ports
     this.assembler = assembler
@@ -127,10 +131,10 @@ export class Translation implements Translator {
   }
 
   private begin(settings: NatSettings): Running {
-    const { boundary, env, addresses, assembler } = this
+    const { boundary, complaints, env, addresses, assembler } = this
     const table = new NatTable(settings, this.random)
     const drive = new Drive(table, env.timers, { pump: () => {} })
-    const nat = new Nat(boundary, env.clock, addresses, settings, table, drive, assembler)
+    const nat = new Nat(boundary, complaints, env.clock, addresses, settings, table, drive, assembler)
     return { settings, table, drive, nat }
   }
 }

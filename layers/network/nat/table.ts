@@ -24,8 +24,12 @@ import { IdleList, Mapping, Remote, Session } from './session.ts'
 const FEWEST_BUCKETS = 256
 /** Sessions to a bucket when there are as many as may be. */
 const PER_BUCKET = 4
-/** There is no room, or no port. */
+/** Refusals: there is no room, or no port; or the host has as many sessions as it may. */
 export const FULL = -1
+export const HOST_FULL = -2
+
+/** Is what `outbound` returned no port? */
+export const isRefusal = (outside: number): boolean => outside < 0
 
 export class NatTable implements Timed {
   private readonly random: Random
@@ -118,7 +122,7 @@ export class NatTable implements Timed {
 
   /**
    * A packet from inside to a remote port.
-   * @param segment what it says of its connection; of TCP alone. @returns the port outside that it gets, or FULL.
+   * @param segment what it says of its connection; of TCP alone. @returns the port outside that it gets, or a refusal.
    */
   outbound(
     protocol: number,
@@ -139,7 +143,7 @@ export class NatTable implements Timed {
     if (mapping !== null && protocol === PROTOCOL.tcp && segment.isReset) return mapping.outsidePort
     const begun = this.begin(mapping, protocol, address, port, remoteAddress, remotePort)
     // What is configured needs no session, so it works when there is no room for any.
-    if (begun === null) return mapping?.permanent ? mapping.outsidePort : FULL
+    if (typeof begun === 'number') return mapping?.permanent ? mapping.outsidePort : begun
     begun.connection?.pass(segment, true)
     this.listOf(begun).refresh(begun, now)
     return begun.remote.mapping.outsidePort
@@ -216,10 +220,11 @@ export class NatTable implements Timed {
     port: number,
     remoteAddress: number,
     remotePort: number,
-  ): Session | null {
-    if (!this.hasRoom(address)) return null
+  ): Session | number {
+    if (this.sessionsOf(address) >= this.maxPerHost) return HOST_FULL
+    if (this.count >= this.maxSessions) return FULL
     const mapping = known ?? this.map(protocol, address, port)
-    if (mapping === null) return null
+    if (mapping === null) return FULL
     const remote = this.remote(mapping, remoteAddress) ?? this.meet(mapping, remoteAddress)
     const session = new Session(remote, remotePort)
     put(this.sessions, this.bucketOfSession(session), session)
@@ -228,10 +233,6 @@ export class NatTable implements Timed {
     this.count++
     this.perHost.set(address, this.sessionsOf(address) + 1)
     return session
-  }
-
-  private hasRoom(address: number): boolean {
-    return this.count < this.maxSessions && this.sessionsOf(address) < this.maxPerHost
   }
 
   private sessionsOf(address: number): number {

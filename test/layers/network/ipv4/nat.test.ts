@@ -1,11 +1,14 @@
 /** Translation end to end: sockets of hosts inside, a router that translates, and servers outside, on virtual time. */
 import t, { type Test } from 'tap'
+import { cable } from '../../../../layers/physical/cable.ts'
 import type { NatOptions } from '../../../../src/api/rules.ts'
 import type { Sockets } from '../../../../src/api/sockets.ts'
 import { ms, seconds } from '../../../../src/kernel/clock.ts'
 import { packetsInUse } from '../../../../src/kernel/packet.ts'
 import type { Node } from '../../../../src/runtime/node.ts'
+import { Simulation } from '../../../../src/runtime/simulation.ts'
 import { network } from '../../../../src/testing.ts'
+import { drops, host, type Ipv4Options, pattern, router, Sink } from './stand.ts'
 
 const OUTSIDE = '203.0.113.1'
 const SERVER = '203.0.113.2'
@@ -13,11 +16,15 @@ const OTHER = '203.0.113.3'
 const INSIDE = '192.168.0.2'
 
 /** Two hosts inside, the gateway, and two servers outside, which would know the way in. */
-function world(nat: Partial<NatOptions> = {}, outside: { mtu?: number } = {}) {
+function world(
+  nat: Partial<NatOptions> = {},
+  outside: { mtu?: number } = {},
+  router: Pick<Ipv4Options, 'errors'> = {},
+) {
   const net = network({
     seed: 5,
     hosts: { A: {}, B: {}, S: {}, T: {} },
-    routers: { R: { ipv4: { nat: { link: 'eth1', inside: ['192.168.0.0/24'], ...nat } } } },
+    routers: { R: { ipv4: { ...router, nat: { link: 'eth1', inside: ['192.168.0.0/24'], ...nat } } } },
     links: [
       { between: ['R', 'A', 'B'], prefix: '192.168.0.0/24', delay: ms(1) },
       { between: ['R', 'S', 'T'], prefix: '203.0.113.0/24', delay: ms(5), ...outside },
@@ -33,10 +40,11 @@ function scenario(
   body: (t: Test, on: World) => Promise<void>,
   nat: Partial<NatOptions> = {},
   outside: { mtu?: number } = {},
+  router: Pick<Ipv4Options, 'errors'> = {},
 ): void {
   t.test(name, async (t) => {
     const before = packetsInUse()
-    const on = world(nat, outside)
+    const on = world(nat, outside, router)
     await body(t, on)
     await on.net.close()
     t.equal(packetsInUse(), before, 'every packet was released')
@@ -293,6 +301,118 @@ scenario('an error from inside about what came from outside reaches the one outs
   server.connect(5000, OUTSIDE, () => server.send('are you there'))
   await net.sim.run(seconds(1))
   t.equal(code, 'ECONNREFUSED')
+})
+
+/** What becomes of a connection. */
+async function tried({ net }: World, node: Node<Sockets>, address: string, port: number) {
+  let outcome = 'nothing'
+  const socket = node.net.connect(port, address)
+  socket.on('connect', () => (outcome = 'connected'))
+  socket.on('error', ({ code, reason }: NodeJS.ErrnoException & { reason?: string }) => (outcome = `${code} ${reason}`))
+  await net.sim.run(seconds(3))
+  socket.destroy()
+  return outcome
+}
+
+scenario(
+  'whoever finds no room is told that it is prohibited, and may go on with what he has (RFC 5508 REQ-8)',
+  async (t, on) => {
+    const { net, A, B, S } = on
+    const server = udp(S, 53, true)
+    const [first, other] = [udp(A, 5000), udp(B, 5001)]
+    first.socket.send('one', 53, SERVER)
+    other.socket.send('one', 53, SERVER)
+    await net.sim.run(seconds(1))
+    t.strictSame(drop(on), {})
+    t.equal(await tried(on, A, SERVER, 80), 'EACCES prohibited', 'TCP')
+    t.match(await pinged(on, A, SERVER), { outcome: 'prohibited', address: '192.168.0.1' }, 'echo')
+    const second = udp(A, 5002)
+    second.socket.connect(53, SERVER, () => second.socket.send('two'))
+    await net.sim.run(seconds(1))
+    t.strictSame(second.errors, ['EACCES'], 'UDP')
+    const near = udp(B, 5003)
+    near.socket.connect(5000, OUTSIDE, () => near.socket.send('hairpin'))
+    await net.sim.run(seconds(1))
+    t.strictSame(near.errors, ['EACCES'], 'by the outside address')
+    t.strictSame(drop(on), { natFull: 4 })
+    first.socket.send('three', 53, SERVER)
+    await net.sim.run(seconds(1))
+    t.equal(server.got.at(-1), `${OUTSIDE}:5000 three`)
+    t.equal(first.got.length, 2)
+  },
+  { maxSessions: 2, maxSessionsPerHost: 2 },
+)
+
+scenario(
+  'a host that has all it may have is told apart from a table that is full',
+  async (t, on) => {
+    const { net, A, B, S } = on
+    const server = udp(S, 53, true)
+    const [a, b] = [udp(A, 5000), udp(B, 5000)]
+    a.socket.send('one', 53, SERVER)
+    await net.sim.run(seconds(1))
+    t.equal(await tried(on, A, SERVER, 80), 'EACCES prohibited')
+    t.strictSame(drop(on), { natHostFull: 1 })
+    b.socket.send('others may', 53, SERVER)
+    await net.sim.run(seconds(1))
+    t.equal(server.got.length, 2)
+  },
+  { maxSessionsPerHost: 1 },
+)
+
+scenario(
+  'those who are told are told as often as errors may be sent',
+  async (t, on) => {
+    const { net, A } = on
+    udp(A, 5000).socket.send('one', 53, SERVER)
+    await net.sim.run(seconds(1))
+    const second = udp(A, 5002)
+    second.socket.connect(53, SERVER)
+    await net.sim.run(ms(1))
+    for (let i = 0; i < 6; i++) {
+      second.socket.send('again', () => {})
+      await net.sim.run(ms(10))
+    }
+    t.strictSame(drop(on), { natFull: 6 })
+    t.ok(second.errors.length > 0 && second.errors.length <= 2, `${second.errors}`)
+  },
+  { maxSessions: 1, maxSessionsPerHost: 2 },
+  {},
+  { errors: { perSecond: 1, burst: 2 } },
+)
+
+scenario('without an address outside the server is unreachable, and a connection waits for one', async (t, on) => {
+  const { net, A, R, S } = on
+  S.net.createServer(() => {}).listen(80)
+  R.top.network.removeAddress('eth1', OUTSIDE)
+  R.top.network.routes.add({ prefix: '203.0.113.0/24', link: 'eth1' })
+  t.match(await pinged(on, A, SERVER), { outcome: 'hostUnreachable', address: '192.168.0.1' })
+  let connected = false
+  const socket = A.net.connect(80, SERVER, () => (connected = true)).on('error', t.fail)
+  await net.sim.run(ms(500))
+  t.strictSame(drop(on), { natNoAddress: 2 })
+  R.top.network.addAddress('eth1', `${OUTSIDE}/24`)
+  await net.sim.run(seconds(3))
+  t.ok(connected)
+  socket.destroy()
+})
+
+t.test('protocols without ports are prohibited', async (t) => {
+  const GRE = 47
+  const sim = new Simulation({ seed: 1 })
+  const [[a, inside], [outside, s]] = [cable(), cable()]
+  const addresses = { eth0: '192.168.0.1/24', eth1: `${OUTSIDE}/24` }
+  const gateway = sim.boot('R', router([inside, outside], { addresses, nat: { link: 'eth1' } }))
+  const sender = sim.boot('A', host(a, { address: `${INSIDE}/24`, gateway: '192.168.0.1' }))
+  const server = sim.boot('S', host(s, { address: `${SERVER}/24` }))
+  const [from, to] = [new Sink(sender.top, GRE), new Sink(server.top, GRE)]
+  from.send(SERVER, pattern(40))
+  await sim.run(seconds(1))
+  t.match(from.reports, [{ code: 'EACCES', reason: 'prohibited', from: '192.168.0.1' }])
+  t.strictSame(from.reports[0]?.quote, pattern(40), 'as it was sent')
+  t.strictSame(to.got, [])
+  t.strictSame(drops(gateway.top), { natProtocol: 1 })
+  await Promise.all([gateway, sender, server].map((node) => node.close()))
 })
 
 scenario('another address outside ends what was', async (t, on) => {

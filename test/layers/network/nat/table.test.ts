@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { natSettings } from '../../../../layers/network/nat/options.ts'
 import { Segment } from '../../../../layers/network/nat/segment.ts'
-import { FULL, NatTable } from '../../../../layers/network/nat/table.ts'
+import { FULL, HOST_FULL, isRefusal, NatTable } from '../../../../layers/network/nat/table.ts'
 import type { NatOptions } from '../../../../src/api/rules.ts'
 import { seconds } from '../../../../src/kernel/clock.ts'
 import { SeededRandom } from '../../../../src/kernel/random.ts'
@@ -217,7 +217,7 @@ t.test('all is bounded, and one host does not take it all', async (t) => {
   const nat = table({ maxSessions: 100, maxSessionsPerHost: 60 })
   const many = (address: number) =>
     Array.from({ length: 200 }, (_, i) => sends(nat, UDP, address, 2000 + i, S, 53, 0, i)).filter(
-      (port) => port !== FULL,
+      (port) => !isRefusal(port),
     )
   t.equal(many(A).length, 60)
   t.equal(many(B).length, 40)
@@ -236,7 +236,7 @@ t.test('what answers at a forward gets out when there is no room for a session',
   t.equal(sends(nat, TCP, A, 80, S, 999, SYN | ACK, 0), 8080, 'its host has no more')
   sends(nat, UDP, B, 1, S, 53, 0, 0)
   t.equal(sends(nat, TCP, A, 80, S, 999, SYN | ACK, 0), 8080, 'nobody has')
-  t.equal(sends(nat, TCP, A, 81, S, 999, SYN | ACK, 0), FULL)
+  t.equal(sends(nat, TCP, A, 81, S, 999, SYN | ACK, 0), HOST_FULL)
   t.equal(nat.size, 3)
   nat.clear()
   t.equal(sends(nat, TCP, A, 80, S, 999, RST | ACK, 0), 8080, 'a refusal is no session')
@@ -335,7 +335,7 @@ t.test('properties', async (t) => {
           }
           const before = nat.mappingInside(protocol, host, port)?.outsidePort
           const outside = sends(nat, protocol, host, port, remote, remotePort, flags, now)
-          if (outside === FULL) {
+          if (isRefusal(outside)) {
             assert.ok(nat.size >= 12)
             continue
           }
