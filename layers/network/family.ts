@@ -65,8 +65,11 @@ export interface FamilyContext {
    * has sent what it quotes. @returns whether anybody listens.
    */
   report(protocol: number, report: ErrorReport): boolean
-  /** A packet of any family has waited for a neighbour of one in vain. Takes ownership; with its header at `start`. */
-  undeliverable(packet: Packet): void
+  /**
+   * A packet of any family has waited for a neighbour of one in vain. Takes ownership; with its header at `start`.
+   * @param link index of the one that the neighbour was to be on.
+   */
+  undeliverable(packet: Packet, link: number): void
 }
 
 export interface Family {
@@ -101,7 +104,7 @@ export interface Family {
   isMulticast(address: IpAddress): boolean
   refuse(packet: Packet, from: NetworkAddressing, why: Refusal): void
   /** As in `FamilyContext`, for packets of this family. */
-  undeliverable(packet: Packet): void
+  undeliverable(packet: Packet, link: number): void
   joinGroup(group: IpAddress, link: number, filter: SourceFilter): GroupMember | undefined
   declareLocal(address: IpAddress, length: number): () => void
 }

@@ -168,10 +168,10 @@ class Network implements NetworkService, FamilyContext {
     else family.refuse(packet, from, why)
   }
 
-  undeliverable(packet: Packet): void {
+  undeliverable(packet: Packet, link: number): void {
     const family = packet.view.getUint8(packet.start) >>> 4 === IPV4_VERSION ? this.v4 : this.v6
     if (family === undefined) this.boundary.drop(packet, 'noFamily')
-    else family.undeliverable(packet)
+    else family.undeliverable(packet, link)
   }
 
   joinGroup(group: IpAddress, link: number, filter: SourceFilter): GroupMember | undefined {

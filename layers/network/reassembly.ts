@@ -49,9 +49,16 @@ export class FragmentIdentity {
   readonly destination: IpAddress = new IpAddress()
   /** The identification, and what else tells datagrams apart. */
   which = 0
+  /** The link without which the source means nothing (RFC 4007 §6), by its index; else 0. */
+  zone = 0
 
   equals(other: FragmentIdentity): boolean {
-    return this.which === other.which && this.source.equals(other.source) && this.destination.equals(other.destination)
+    return (
+      this.which === other.which &&
+      this.zone === other.zone &&
+      this.source.equals(other.source) &&
+      this.destination.equals(other.destination)
+    )
   }
 }
 
@@ -100,7 +107,9 @@ export type GiveUp = (packet: Packet, reason: FragmentFault) => void
 export class Reassembly implements Timed {
   /** The oldest first, which is also the order in which they expire. */
   private readonly waiting: Datagram[] = []
-  private readonly expired: Packet[] = []
+  private readonly expired: { readonly packet: Packet; readonly zone: number }[] = []
+  /** That of the packet which `output` gave last. */
+  zone = 0
   private readonly form: FragmentForm
   private readonly giveUp: GiveUp
   private readonly identity = new FragmentIdentity()
@@ -132,12 +141,13 @@ export class Reassembly implements Timed {
 
   /**
    * A fragment, as its form has it. Takes ownership.
+   * @param zone as `FragmentIdentity` has it.
    * @returns the whole datagram when this was what it lacked.
    */
-  input(packet: Packet, now: Instant): Packet | undefined {
+  input(packet: Packet, now: Instant, zone = 0): Packet | undefined {
     const fault = this.form.fault(packet)
     if (fault !== undefined) return this.refuse(packet, fault)
-    const datagram = this.find(packet) ?? this.begin(now)
+    const datagram = this.find(packet, zone) ?? this.begin(now)
     if (datagram.refused) return this.refuse(packet, 'fragmentOverlap')
     const at = this.placeOf(datagram, packet)
     if (at < 0) {
@@ -159,13 +169,16 @@ export class Reassembly implements Timed {
     while (this.waiting.length > 0 && (this.waiting[0] as Datagram).until <= now) {
       const datagram = this.waiting.shift() as Datagram
       this.held -= datagram.memory
-      for (const fragment of datagram.fragments) this.expired.push(fragment)
+      const { zone } = datagram.identity
+      for (const packet of datagram.fragments) this.expired.push({ packet, zone })
     }
   }
 
   /** The next fragment that expired, owned by the caller. The first of its datagram is to be complained about. */
   output(): Packet | undefined {
-    return this.expired.pop()
+    const next = this.expired.pop()
+    this.zone = next?.zone ?? 0
+    return next?.packet
   }
 
   /** Gives back all memory. */
@@ -179,15 +192,16 @@ export class Reassembly implements Timed {
     return undefined
   }
 
-  private find(packet: Packet): Datagram | undefined {
+  private find(packet: Packet, zone: number): Datagram | undefined {
     this.form.identify(packet, this.identity)
+    this.identity.zone = zone
     for (const datagram of this.waiting) if (datagram.identity.equals(this.identity)) return datagram
     return undefined
   }
 
   /** Of what `find` looked for. */
   private begin(now: Instant): Datagram {
-    const { source, destination, which } = this.identity
+    const { source, destination, which, zone } = this.identity
     const mine = this.waiting.filter((other) => other.identity.source.equals(source))
     if (mine.length * SHARE >= this.datagramLimit) this.evict(mine[0] as Datagram)
     else if (this.waiting.length >= this.datagramLimit) this.evict(this.waiting[0] as Datagram)
@@ -195,6 +209,7 @@ export class Reassembly implements Timed {
     datagram.identity.source.set(source)
     datagram.identity.destination.set(destination)
     datagram.identity.which = which
+    datagram.identity.zone = zone
     this.waiting.push(datagram)
     return datagram
   }

@@ -239,7 +239,8 @@ export class Input implements LocalReceiver {
       return
     }
     packet.start = at
-    const whole = this.reassembly.input(packet, this.clock.now())
+    const zone = isLinkLocal(this.source) ? indexOf(port) : 0
+    const whole = this.reassembly.input(packet, this.clock.now(), zone)
     this.reassemblyDrive.arm()
     if (whole !== undefined) this.deliver(whole, port, true)
   }

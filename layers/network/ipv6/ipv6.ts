@@ -329,9 +329,10 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
     this.context.changed()
   }
 
-  undeliverable(packet: Packet): void {
+  undeliverable(packet: Packet, link: number): void {
     packet.networkStart = packet.start
-    this.icmp.complain(packet, TYPE.unreachable, CODE.address, 0, 0)
+    // What comes from the link and is for it is the only packet whose source means nothing elsewhere.
+    this.icmp.complain(packet, TYPE.unreachable, CODE.address, 0, link)
     this.boundary.drop(packet, 'hostUnreachable')
   }
 
@@ -352,7 +353,7 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
   private reportExpired(): void {
     for (let packet = this.reassembly.output(); packet !== undefined; packet = this.reassembly.output()) {
       const first = header.fragmentOffset(packet.view, packet.start) === 0
-      if (first) this.icmp.complain(packet, TYPE.timeExceeded, CODE.reassembly, 0, 0)
+      if (first) this.icmp.complain(packet, TYPE.timeExceeded, CODE.reassembly, 0, this.reassembly.zone)
       this.boundary.drop(packet, 'reassemblyTimeout')
     }
   }

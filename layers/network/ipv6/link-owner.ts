@@ -69,7 +69,7 @@ export class LinkOwner implements DiscoveryOwner {
   }
 
   undeliverable(packet: Packet): void {
-    this.family.context.undeliverable(packet)
+    this.family.context.undeliverable(packet, this.port.port.index)
   }
 
   join(group: IpAddress): void {
