@@ -60,7 +60,14 @@ export interface Routes {
   add(route: NewRoute): void
   /** Removes what matches all fields given. @returns how many. */
   remove(route: NewRoute): number
-  list(): RouteEntry[]
+  /** All of them, or those of exactly this prefix. @throws TypeError ERR_INVALID_ARG_VALUE */
+  list(prefix?: string): RouteEntry[]
+  /**
+   * Tells of each route that has come or gone, whoever did it, by its prefix as `list` writes it. Called while the table changes:
+   * what there is now is asked for later. So a large table need not be listed again to see what is new.
+   * @returns a function that stops it.
+   */
+  follow(listener: (prefix: string) => void): () => void
   /** The route a destination takes, or undefined; the first of equal ones. @throws TypeError ERR_INVALID_ARG_VALUE */
   lookup(destination: string): RouteEntry | undefined
   /** Which routes there are to a destination, and why a packet of `flow` takes one of them. @throws TypeError ERR_INVALID_ARG_VALUE */
@@ -144,6 +151,8 @@ export interface TranslationStatus {
   readonly sessions: Readonly<Record<TranslationEntry['protocol'], number>>
   /** Sessions there can be. */
   readonly maxSessions: number
+  /** Sessions that have ended before their time, since others needed their room. */
+  readonly endedEarly: number
 }
 
 /** The handle on a node's network tier. */

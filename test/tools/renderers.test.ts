@@ -37,7 +37,7 @@ sockets     5`,
     failedReloads: 1,
     lastReload: { at: 61_000, error: 'x\ny' },
     nat: {
-      ...{ link: 'wan', address: '203.0.113.2', ports: 3, maxSessions: 65_536 },
+      ...{ link: 'wan', address: '203.0.113.2', ports: 3, maxSessions: 65_536, endedEarly: 0 },
       sessions: { tcp: 7, udp: 4, icmp: 1 },
     },
   }

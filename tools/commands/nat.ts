@@ -37,7 +37,7 @@ function sessions(all: readonly TranslationSession[], output: Output): void {
 
 /** The figures, of which the list may be a part. */
 export function natText(answer: NatAnswer, host: string | undefined): string {
-  const { link, address, ports, sessions, maxSessions, listed, drops } = answer
+  const { link, address, ports, sessions, maxSessions, endedEarly, listed, drops } = answer
   const total = Object.values(sessions).reduce((sum, count) => sum + count, 0)
   const kinds = Object.entries(sessions).map(([protocol, count]) => `${count} ${protocol}`)
   const part = host === undefined && listed.length < total ? `, ${listed.length} of them above` : ''
@@ -45,6 +45,7 @@ export function natText(answer: NatAnswer, host: string | undefined): string {
   return [
     `out of ${link}, as ${address ?? 'nobody: it has no address'}`,
     `${total} of ${maxSessions} sessions (${kinds.join(', ')})${part}; ${ports} ports`,
+    ...(endedEarly > 0 ? [`${endedEarly} have ended early, since others needed their room`] : []),
     ...(dropped.length === 0 ? [] : [`dropped: ${dropped.join(', ')}`]),
   ].join('\n')
 }

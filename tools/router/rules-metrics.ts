@@ -14,6 +14,9 @@ export function rulesMetrics(figures: Figures, router: Router): void {
   figures.gauge('nat_sessions_max', 'Sessions of translation there can be.', [], () =>
     samplesOf(network.translation()?.maxSessions),
   )
+  figures.counter('nat_sessions_ended_early_total', 'Sessions that ended since others needed their room.', [], () =>
+    samplesOf(network.translation()?.endedEarly),
+  )
   figures.gauge('nat_ports', 'Ports outside that translation has given out.', [], () =>
     samplesOf(network.translation()?.ports),
   )

@@ -96,7 +96,8 @@ export class Translation implements Translator {
       sessions[nameOf(mapping.protocol)] += mapping.sessions
     }
     const { link, maxSessions } = settings
-    return { link, address: this.address === 0 ? undefined : formatIpv4(this.address), ports, sessions, maxSessions }
+    const address = this.address === 0 ? undefined : formatIpv4(this.address)
+    return { link, address, ports, sessions, maxSessions, endedEarly: table.endedEarly }
   }
 
   sessions(limit: number, host: IpAddress | undefined): readonly TranslationSession[] {

@@ -1,5 +1,5 @@
 /**
- * What a translation knows of a TCP connection (RFC 5382 REQ-5, RFC 7857 §2): whether it is open, and may be silent for hours,
+ * What a translation knows of a TCP connection (RFC 5382 §5, RFC 7857 §2): whether it is open, and may be silent for hours,
  * or is being opened or closed, and may not. What ends a connection has to be within the window of the other side, where
  * that would heed it: so nobody beside the path makes an open one look closed.
  */
@@ -8,8 +8,9 @@ import { FIN, LARGEST_SCALE, type Segment, SYN } from './segment.ts'
 /** One end of a connection. */
 class Side {
   seen = false
-  /** All it has to send is sent. */
+  /** All it has to send is sent, and what comes behind that, int32. */
   fin = false
+  end = 0
   /** It has acknowledged something: */
   acknowledged = false
   /** the sequence number it expects, int32, and how many octets from there on it takes. */
@@ -24,6 +25,11 @@ class Side {
     return !this.acknowledged || (distance >= 0 && distance <= this.window)
   }
 
+  /** Does it know that the other has no more to send? */
+  knowsEndOf({ fin, end }: Side): boolean {
+    return fin && this.acknowledged && ((this.ack - end) | 0) >= 0
+  }
+
   /** It sends a segment. */
   sends({ flags, ack, window, scale, acknowledges }: Segment): void {
     const syn = (flags & SYN) !== 0
@@ -36,13 +42,23 @@ class Side {
   }
 }
 
+/**
+ * Until both sides have acknowledged something a connection is 'opening', or is but half one; one with FINs of both is 'closing'
+ * until both know (in TIME-WAIT, CLOSED).
+ */
+export type Phase = 'opening' | 'open' | 'closing' | 'closed' | 'reset'
+
 export class Connection {
   private inside = new Side()
   private outside = new Side()
   private reset = false
 
-  get isOpen(): boolean {
-    return this.inside.seen && this.outside.seen && !this.isOver
+  get phase(): Phase {
+    const { inside, outside } = this
+    if (inside.knowsEndOf(outside) && outside.knowsEndOf(inside)) return 'closed'
+    if (this.reset) return 'reset'
+    if (inside.fin && outside.fin) return 'closing'
+    return inside.acknowledged && outside.acknowledged ? 'open' : 'opening'
   }
 
   private get isOver(): boolean {
@@ -65,7 +81,10 @@ export class Connection {
     this.reset = false
     const from = outbound ? this.inside : this.outside
     from.sends(segment)
-    if ((segment.flags & FIN) !== 0 && to.heeds(segment.last)) from.fin = true
+    if ((segment.flags & FIN) !== 0 && to.heeds(segment.last)) {
+      from.fin = true
+      from.end = (segment.last + 1) | 0
+    }
     return true
   }
 }

@@ -1,7 +1,8 @@
-/** What a translation remembers: mappings, the sessions that keep them alive, and the order in which these end. */
-import type { Duration, Instant } from '../../../src/kernel/clock.ts'
+/** What a translation remembers: mappings, and the sessions that keep them alive. */
+import type { Instant } from '../../../src/kernel/clock.ts'
 import { PROTOCOL } from '../service.ts'
 import { Connection } from './connection.ts'
+import type { IdleList } from './idle.ts'
 
 /**
  * A host's port inside and the port outside that stands for it, whoever it talks to (endpoint-independent, RFC 4787 REQ-1).
@@ -65,50 +66,5 @@ export class Session {
     this.remote = remote
     this.remotePort = remotePort
     this.connection = remote.mapping.protocol === PROTOCOL.tcp ? new Connection() : null
-  }
-}
-
-/** Sessions that end when they have been idle for the same time: the first to end is always the first in the list. */
-export class IdleList {
-  /** How long that is. */
-  time: Duration = 0
-  private first: Session | null = null
-  private last: Session | null = null
-
-  /** When the next one ends; Infinity when there is none. */
-  get deadline(): Instant {
-    return this.first === null ? Number.POSITIVE_INFINITY : this.first.used + this.time
-  }
-
-  /** The session that has been idle for longest. */
-  get oldest(): Session | null {
-    return this.first
-  }
-
-  /** The session that was used last. */
-  get newest(): Session | null {
-    return this.last
-  }
-
-  /** Begins a session's time anew, in this list. */
-  refresh(session: Session, now: Instant): void {
-    session.list?.remove(session)
-    session.list = this
-    session.used = now
-    session.before = this.last
-    if (this.last === null) this.first = session
-    else this.last.after = session
-    this.last = session
-  }
-
-  remove(session: Session): void {
-    const { before, after } = session
-    if (before === null) this.first = after
-    else before.after = after
-    if (after === null) this.last = before
-    else after.before = before
-    session.before = null
-    session.after = null
-    session.list = null
   }
 }

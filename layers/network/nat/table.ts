@@ -7,7 +7,9 @@
  *
  * A mapping is that of a host's port, whoever it talks to; it lives as long as one of its sessions, or for ever when it was
  * configured. Sessions begin and are kept alive by what is sent from inside (RFC 4787 REQ-6), except that TCP's are by both
- * sides, and they decide who may answer. All is bounded, for all hosts and for each.
+ * sides, and they decide who may answer. All is bounded, for all hosts and for each; where there is no room for another session,
+ * one ends that may (`idle.ts`), or the other is refused. Connections that are over are not counted to their host: they make room
+ * for whoever needs it.
  */
 import type { NatFiltering } from '../../../src/api/rules.ts'
 import type { Instant } from '../../../src/kernel/clock.ts'
@@ -15,15 +17,19 @@ import type { Timed } from '../../../src/kernel/machine.ts'
 import type { Random } from '../../../src/kernel/random.ts'
 import { mix } from '../flow.ts'
 import { PROTOCOL } from '../service.ts'
+import { Connection } from './connection.ts'
+import { IdleLists } from './idle.ts'
 import type { NatSettings } from './options.ts'
 import { FreePorts, NO_PORT } from './ports.ts'
-import type { Segment } from './segment.ts'
-import { IdleList, Mapping, Remote, Session } from './session.ts'
+import { type Segment, SYN } from './segment.ts'
+import { Mapping, Remote, Session } from './session.ts'
 
 /** Buckets of each hash table at the least; a power of two. */
 const FEWEST_BUCKETS = 256
 /** Sessions to a bucket when there are as many as may be. */
 const PER_BUCKET = 4
+/** Sessions that end at the most for a port outside, with one packet: another one of the mapping may keep it. */
+const ENDS_PER_PORT = 8
 /** Refusals: there is no room, or no port; or the host has as many sessions as it may. */
 export const FULL = -1
 export const HOST_FULL = -2
@@ -37,13 +43,7 @@ export class NatTable implements Timed {
   private filtering: NatFiltering
   private maxSessions: number
   private maxPerHost: number
-  private readonly udp = new IdleList()
-  private readonly tcp = new IdleList()
-  private readonly transitory = new IdleList()
-  private readonly icmp = new IdleList()
-  private readonly lists: readonly IdleList[] = [this.tcp, this.udp, this.transitory, this.icmp]
-  /** The same in the order in which sessions go where there is no room for all. */
-  private readonly leaving: readonly IdleList[] = [this.icmp, this.transitory, this.udp, this.tcp]
+  private readonly idle = new IdleLists()
   private mappings: (Mapping | null)[] = []
   private sessions: (Session | null)[] = []
   private remotes: (Remote | null)[] = []
@@ -52,9 +52,11 @@ export class NatTable implements Timed {
   private identifiers = new FreePorts()
   /** By protocol and port. */
   private readonly outside = new Map<number, Mapping>()
-  /** Sessions of each host inside. */
+  /** Sessions of each host inside, without connections that are over. */
   private readonly perHost = new Map<number, number>()
   private count = 0
+  /** Sessions that have ended to make room. */
+  endedEarly = 0
 
   constructor(settings: NatSettings, random: Random) {
     this.random = random
@@ -71,26 +73,24 @@ export class NatTable implements Timed {
   }
 
   get deadline(): Instant {
-    let first = Number.POSITIVE_INFINITY
-    for (const list of this.lists) if (list.deadline < first) first = list.deadline
-    return first
+    return this.idle.deadline
   }
 
   expire(now: Instant): void {
-    for (const list of this.lists) {
+    for (const list of this.idle.all) {
       while (list.oldest !== null && list.deadline <= now) this.end(list.oldest)
     }
   }
 
   /** Ends everything but what is configured: the address outside is another one. */
   clear(): void {
-    for (const list of this.lists)
+    for (const list of this.idle.all)
       for (let session = list.oldest; session !== null; session = list.oldest) this.end(session)
   }
 
   /**
    * Takes other settings. Sessions go on as far as these allow them: with the port outside that they have, or not at all. Where there is
-   * no room for all, those go on that would last longest, and were used last. Unless some have to end, or there may be more of them
+   * no room for all, those go on that last longest, and were used last. Unless some have to end, or there may be more of them
    * than before, the work is that of the ports, however many sessions there are.
    * @param isInside whether an address inside is still one.
    */
@@ -99,10 +99,7 @@ export class NatTable implements Timed {
     this.filtering = filtering
     this.maxSessions = maxSessions
     this.maxPerHost = maxSessionsPerHost
-    this.udp.time = timeouts.udp
-    this.tcp.time = timeouts.tcp
-    this.transitory.time = timeouts.tcpTransitory
-    this.icmp.time = timeouts.icmp
+    this.idle.setTimes(timeouts)
     this.widen(Math.max(FEWEST_BUCKETS, 2 ** Math.ceil(Math.log2(maxSessions / PER_BUCKET))))
     this.judge(settings, isInside)
     let ending = false
@@ -135,17 +132,22 @@ export class NatTable implements Timed {
   ): number {
     const session = this.session(protocol, address, port, remoteAddress, remotePort)
     if (session !== null) {
-      if (session.connection?.pass(segment, true) ?? true) this.listOf(session).refresh(session, now)
-      return session.remote.mapping.outsidePort
+      const { permanent, outsidePort } = session.remote.mapping
+      if (session.list === this.idle.closed && (segment.flags & SYN) !== 0) {
+        if (this.sessionsOf(address) >= this.maxPerHost) return permanent ? outsidePort : HOST_FULL
+        session.connection = new Connection()
+      }
+      if (session.connection?.pass(segment, true) ?? true) this.keep(session, now)
+      return outsidePort
     }
     const mapping = this.mappingInside(protocol, address, port)
     // The reset of what came in unasked is no beginning.
     if (mapping !== null && protocol === PROTOCOL.tcp && segment.isReset) return mapping.outsidePort
-    const begun = this.begin(mapping, protocol, address, port, remoteAddress, remotePort)
+    const begun = this.begin(protocol, address, port, remoteAddress, remotePort, now)
     // What is configured needs no session, so it works when there is no room for any.
     if (typeof begun === 'number') return mapping?.permanent ? mapping.outsidePort : begun
     begun.connection?.pass(segment, true)
-    this.listOf(begun).refresh(begun, now)
+    this.keep(begun, now)
     return begun.remote.mapping.outsidePort
   }
 
@@ -166,7 +168,9 @@ export class NatTable implements Timed {
     const { protocol, insideAddress, insidePort } = mapping
     const session = this.session(protocol, insideAddress, insidePort, remoteAddress, remotePort)
     if (session !== null) {
-      if (session.connection?.pass(segment, false)) this.listOf(session).refresh(session, now)
+      // One that is over begins anew with what is answered from inside, if there is room.
+      const begins = session.list === this.idle.closed && segment.isFirst
+      if (!begins && session.connection?.pass(segment, false)) this.keep(session, now)
       return true
     }
     if (mapping.permanent || this.filtering === 'endpointIndependent') return true
@@ -181,7 +185,7 @@ export class NatTable implements Timed {
 
   /** Every session, for those who look from outside: of each idle time first those that were used last. */
   *all(): IterableIterator<Session> {
-    for (const list of this.lists)
+    for (const list of this.idle.all.toReversed())
       for (let session = list.newest; session !== null; session = session.before) yield session
   }
 
@@ -214,16 +218,17 @@ export class NatTable implements Timed {
   }
 
   private begin(
-    known: Mapping | null,
     protocol: number,
     address: number,
     port: number,
     remoteAddress: number,
     remotePort: number,
+    now: Instant,
   ): Session | number {
     if (this.sessionsOf(address) >= this.maxPerHost) return HOST_FULL
-    if (this.count >= this.maxSessions) return FULL
-    const mapping = known ?? this.map(protocol, address, port)
+    if (this.count >= this.maxSessions && !this.makesRoom(null, now)) return FULL
+    // Not before: it may have been the one that went.
+    const mapping = this.mappingInside(protocol, address, port) ?? this.map(protocol, address, port, now)
     if (mapping === null) return FULL
     const remote = this.remote(mapping, remoteAddress) ?? this.meet(mapping, remoteAddress)
     const session = new Session(remote, remotePort)
@@ -231,8 +236,35 @@ export class NatTable implements Timed {
     remote.sessions++
     mapping.sessions++
     this.count++
-    this.perHost.set(address, this.sessionsOf(address) + 1)
     return session
+  }
+
+  /** Ends a session before its time, if one may. @param protocol whose ports are needed; null: any will do. */
+  private makesRoom(protocol: number | null, now: Instant): boolean {
+    const session = this.idle.sparable(protocol, now)
+    if (session === null) return false
+    this.end(session)
+    this.endedEarly++
+    return true
+  }
+
+  /** Begins a session's time anew, by what has become of its connection. */
+  private keep(session: Session, now: Instant): void {
+    const { closed } = this.idle
+    const { list: before, remote } = session
+    const list = this.idle.of(session)
+    if (list !== before) {
+      const { insideAddress } = remote.mapping
+      if (before !== null && before !== closed) this.countOf(insideAddress, -1)
+      if (list !== closed) this.countOf(insideAddress, 1)
+    }
+    list.refresh(session, now)
+  }
+
+  private countOf(address: number, more: number): void {
+    const count = this.sessionsOf(address) + more
+    if (count === 0) this.perHost.delete(address)
+    else this.perHost.set(address, count)
   }
 
   private sessionsOf(address: number): number {
@@ -277,17 +309,20 @@ export class NatTable implements Timed {
   private makeRoom(): void {
     for (const sessions of this.perHost.values()) {
       if (sessions <= this.maxPerHost) continue
-      this.endWhere(({ remote }) => this.sessionsOf(remote.mapping.insideAddress) > this.maxPerHost)
+      this.endWhere(
+        ({ remote, list }) =>
+          list !== this.idle.closed && this.sessionsOf(remote.mapping.insideAddress) > this.maxPerHost,
+      )
       break
     }
-    for (const list of this.leaving) {
+    for (const list of this.idle.all) {
       while (this.count > this.maxSessions && list.oldest !== null) this.end(list.oldest)
     }
   }
 
   /** @param goes asked about one session after the other, those first that are the first to go. */
   private endWhere(goes: (session: Session) => boolean): void {
-    for (const list of this.leaving) {
+    for (const list of this.idle.all) {
       for (let session = list.oldest; session !== null; ) {
         const { after } = session
         if (goes(session)) this.end(session)
@@ -326,7 +361,7 @@ export class NatTable implements Timed {
   private end(session: Session): void {
     const { remote } = session
     const { mapping } = remote
-    const { insideAddress } = mapping
+    if (session.list !== this.idle.closed) this.countOf(mapping.insideAddress, -1)
     session.list?.remove(session)
     const bucket = this.bucketOfSession(session)
     this.sessions[bucket] = without(this.sessions[bucket] as Session, session)
@@ -335,9 +370,6 @@ export class NatTable implements Timed {
       this.remotes[met] = without(this.remotes[met] as Remote, remote)
     }
     this.count--
-    const ofHost = this.sessionsOf(insideAddress) - 1
-    if (ofHost === 0) this.perHost.delete(insideAddress)
-    else this.perHost.set(insideAddress, ofHost)
     if (--mapping.sessions === 0 && !mapping.permanent) this.forget(mapping)
   }
 
@@ -350,8 +382,12 @@ export class NatTable implements Timed {
   }
 
   /** The same port outside as inside if it is free, else another one; null when there is none. */
-  private map(protocol: number, address: number, port: number): Mapping | null {
-    const outside = this.portsOf(protocol).assign(port, this.random)
+  private map(protocol: number, address: number, port: number, now: Instant): Mapping | null {
+    const ports = this.portsOf(protocol)
+    let outside = ports.assign(port, this.random)
+    for (let ends = 0; outside === NO_PORT && ends < ENDS_PER_PORT && this.makesRoom(protocol, now); ends++) {
+      outside = ports.assign(port, this.random)
+    }
     return outside === NO_PORT ? null : this.enter(new Mapping(protocol, address, port, outside, false))
   }
 
@@ -364,11 +400,6 @@ export class NatTable implements Timed {
     put(this.mappings, this.bucket(mapping.protocol, mapping.insideAddress, mapping.insidePort), mapping)
     this.outside.set((mapping.protocol << 16) | mapping.outsidePort, mapping)
     return mapping
-  }
-
-  private listOf({ remote, connection }: Session): IdleList {
-    if (connection !== null) return connection.isOpen ? this.tcp : this.transitory
-    return remote.mapping.protocol === PROTOCOL.udp ? this.udp : this.icmp
   }
 
   /** Remote ports count, too: a scan of them from one port inside is not one long chain. */

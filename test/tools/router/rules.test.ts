@@ -341,12 +341,13 @@ t.test('the commands', async (t) => {
   const few = (await ask('held', 'nat', { limit: 1, host: '192.168.0.2' })) as NatAnswer
   t.match(few, { sessions: { tcp: 1, udp: 1 }, listed: { length: 1 } })
   t.match(
-    natText({ ...few, drops: { natFull: 3 } }, undefined),
-    /icmp\), 1 of them above; 2 ports\ndropped: natFull 3$/,
+    natText({ ...few, endedEarly: 4, drops: { natFull: 3 } }, undefined),
+    /icmp\), 1 of them above; 2 ports\n4 have ended early, .*\ndropped: natFull 3$/,
   )
   const metrics = await routerMetrics(daemon).metrics()
   t.match(metrics, /\nnetstrata_policy_packets_total\{rule="out",action="allow",family="ipv4"\} [1-9]/)
   t.match(metrics, /\nnetstrata_nat_sessions\{protocol="tcp"\} 1\n/)
+  t.match(metrics, /\nnetstrata_nat_sessions_ended_early_total 0\n/)
   t.match(metrics, /\nnetstrata_nat_ports 2\n/)
   t.match(metrics, /\nnetstrata_group_packets_total\{group="239\.1\.2\.3",source="",from="wan"\} 0\n/)
 
