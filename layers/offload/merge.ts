@@ -20,6 +20,8 @@ import { TCP_OCTETS } from './header.ts'
 /** Flows of which segments are held at a time; of more, that of the oldest is handed up. */
 const FLOWS = 8
 const LONGEST_DATAGRAM_OCTETS = 65_535
+/** Data of a segment beyond which a transport's work costs no more than the copy that would save it (measured). */
+const MOST_COPIED_OCTETS = 4096
 const IPV4_OCTETS = 20
 const IPV6_OCTETS = 40
 
@@ -74,7 +76,7 @@ export class Merger implements Expiring {
   private readonly clock: Clock
   private readonly user: MergeUser
   /** The first `held` are in use, the oldest first. */
-  private readonly trains: Train[] = Array.from({ length: FLOWS }, () => new Train())
+  private readonly trains: Train[] = []
   private held = 0
   private readonly timer: Timer = new Timer(this)
 
@@ -125,6 +127,7 @@ export class Merger implements Expiring {
   private begin(packet: Packet, ip: number, headers: number): void {
     if (this.held === FLOWS) this.end(0)
     if (!this.timer.armed) this.timers.arm(this.timer, this.clock.now())
+    if (this.held === this.trains.length) this.trains.push(new Train())
     const train = this.trains[this.held++] as Train
     train.packet = packet
     train.ip = ip
@@ -189,13 +192,13 @@ function ipOctets({ view, start, length }: Packet): number {
   return octets + TCP_OCTETS <= length ? octets : 0
 }
 
-/** Octets of both headers of a segment that can be merged, or 0: it has no data, or says something of its own. */
+/** Octets of both headers of a segment that can be merged, or 0: it has no data or much of it, or says something of its own. */
 function headersOf(packet: Packet, ip: number): number {
   if (packet.checksum === 'partial' || packet.segmentOctets !== 0) return 0
   const control = packet.view.getInt32(packet.start + ip + CONTROL)
   const tcpOctets = (control >>> 28) * 4
   const headers = ip + tcpOctets
-  if (tcpOctets < TCP_OCTETS || headers >= packet.length) return 0
+  if (tcpOctets < TCP_OCTETS || headers >= packet.length || packet.length - headers > MOST_COPIED_OCTETS) return 0
   return (control & FLAGS_MASK & ~PSH) === ACK ? headers : 0
 }
 

@@ -2,7 +2,7 @@
 import type { Encapsulation } from '../../src/kernel/boundary.ts'
 import { integer, invalidValue } from '../../src/kernel/errors.ts'
 import type { LineOptions } from './line.ts'
-import { type Medium, NO_OFFLOAD, type Offload } from './service.ts'
+import { BURSTS, type Medium, NO_OFFLOAD, type Offload } from './service.ts'
 
 export interface MediumOptions<M extends Medium = 'frames'> {
   /** What it carries; default 'frames'. On 'frames' Ethernet adds and checks an FCS, on 'ethernet' it does not. */
@@ -62,13 +62,17 @@ export function mediumOf<M extends Medium>(options: MediumOptions<M>): M {
  * @throws TypeError ERR_INVALID_ARG_VALUE — offload together with what it excludes.
  */
 export function wholePackets(medium: Medium, options: MediumOptions<Medium> & LineOptions): Offload {
-  if (options.offload !== true) return NO_OFFLOAD
+  if (options.offload !== true) return isImmediate(options) ? BURSTS : NO_OFFLOAD
   if (medium !== 'ethernet' && medium !== 'ip') {
     throw invalidValue('offload', "false unless the medium is 'ethernet' or 'ip'", true)
   }
   checkWhole(options)
   return { segment: wireMtu(medium, MAX_MTU), checksum: true }
 }
+
+/** Neither delay nor rate keep its packets apart. */
+const isImmediate = ({ delay = 0, rate = Number.POSITIVE_INFINITY }: LineOptions): boolean =>
+  delay === 0 && rate === Number.POSITIVE_INFINITY
 
 /** @throws TypeError ERR_INVALID_ARG_VALUE — a delay or rate, which a medium with offload has not. */
 export function checkWhole({ delay = 0, rate = Number.POSITIVE_INFINITY }: LineOptions): void {

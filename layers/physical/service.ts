@@ -20,9 +20,17 @@ export interface Offload {
 /** The offer of a link that takes only single, complete packets. */
 export const NO_OFFLOAD: Offload = Object.freeze({ segment: 0, checksum: false })
 
+/** The same of one that delivers many of them at a time. */
+export const BURSTS: Offload = Object.freeze({ segment: 0, checksum: false, merge: true })
+
 /** The wire has no addresses: `send(packet, undefined)`. */
 export interface PhysicalService<M extends Medium = Medium> extends Service<undefined> {
   readonly tier: 'physical'
   readonly medium: M
   readonly offload: Offload
+  /**
+   * Of a medium that is a connection: ends it, since nothing that comes over it can be understood. The medium goes down for
+   * `reason` before this returns, and up when there is another connection. Also from within `receive`.
+   */
+  hangUp?(reason: string): void
 }

@@ -14,7 +14,7 @@ import { Queue } from '../../src/kernel/queue.ts'
 import { Timer } from '../../src/kernel/timers.ts'
 import { ERRNO, type Libc } from './libc.ts'
 import { type Readable, type Reader, readable } from './readable.ts'
-import { NO_OFFLOAD, type Offload, type PhysicalService } from './service.ts'
+import { BURSTS, type Offload, type PhysicalService } from './service.ts'
 import { type OpenTun, readMtu, readUp } from './tun-open.ts'
 import { pullVnetHeader, pushVnetHeader, VNET_HEADER_OCTETS } from './tun-vnet-header.ts'
 
@@ -112,7 +112,7 @@ export class TunPort<M extends 'ethernet' | 'ip'> implements PhysicalService<M>,
     this.name = device.name
     this.linkOctets = medium === 'ethernet' ? ETHERNET_OCTETS : 0
     this.headroom = device.vnetHdr ? VNET_HEADER_OCTETS : 0
-    this.offload = device.vnetHdr ? { segment: MAX_IP_OCTETS + this.linkOctets, checksum: true } : NO_OFFLOAD
+    this.offload = device.vnetHdr ? { segment: MAX_IP_OCTETS + this.linkOctets, checksum: true } : BURSTS
     const encapsulation = medium === 'ethernet' ? 'ethernet' : 'ip'
     this.boundary = env.boundary(medium === 'ethernet' ? 'tap' : 'tun', encapsulation, REASONS)
     this.mtu = 0

@@ -295,6 +295,23 @@ t.test('it ends with the longest datagram', async (t) => {
   release(up)
 })
 
+t.test('large data goes up as it comes, and in its place', async (t) => {
+  const of = (data: number): readonly (readonly number[])[] => {
+    const packets = [
+      packetOf(),
+      packetOf({ seq: 1100 }),
+      packetOf({ seq: 1200, data }),
+      packetOf({ seq: 1200 + data, data }),
+    ]
+    const { shape, up } = burst(...packets)
+    release(up)
+    return shape
+  }
+  const small = [1000, 200]
+  t.same(of(4097), [small, [1200, 4097], [5297, 4097]])
+  t.same(of(4096), [small, [1200, 8192]])
+})
+
 t.test('flows side by side, as many as are held; the oldest gives way', async (t) => {
   const { merger, up, timers } = stand()
   for (const seq of [1000, 1100]) for (let port = 1; port <= 8; port++) merger.input(packetOf({ port, seq }))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { cable } from '../../../layers/physical/cable.ts'
+import { type CableOptions, cable } from '../../../layers/physical/cable.ts'
 import type { LineOptions } from '../../../layers/physical/line.ts'
 import { ms } from '../../../src/kernel/clock.ts'
 import { Packet, packetsInUse, poisonReleased } from '../../../src/kernel/packet.ts'
@@ -274,6 +274,18 @@ t.test('only a cable with offload takes super-segments, and vouches', async (t) 
     await sim.close()
   }
   t.strictSame(states, ['partial', 'verified', 'none'])
+})
+
+t.test('bursts are delivered where neither delay nor rate keeps packets apart', async (t) => {
+  const merges = async (options: CableOptions<'ethernet'>): Promise<boolean | undefined> => {
+    const { sim, near } = pairOf(cable({ ...options, medium: 'ethernet' }))
+    await sim.close()
+    return near.offload.merge
+  }
+  t.equal(await merges({}), true)
+  t.equal(await merges({ offload: true }), undefined, 'it has super-segments')
+  t.equal(await merges({ delay: 1 }), undefined)
+  t.equal(await merges({ rate: 1_000_000_000 }), undefined)
 })
 
 t.test('property: what is taken arrives, once, in order, and no sooner than it may', async (t) => {
