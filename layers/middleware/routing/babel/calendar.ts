@@ -58,6 +58,12 @@ export class Calendar<Entry extends Dated> {
     this.count++
   }
 
+  /** Moves one that it has: to a later date at the cost of an assignment. */
+  move(entry: Entry, due: number): void {
+    if (due < entry.due) this.enter(entry, due)
+    else entry.due = due
+  }
+
   remove(entry: Entry): void {
     const { previous, next } = entry
     if (previous === null || next === null) return

@@ -208,7 +208,7 @@ export class RouteTable {
       metric === route.refmetric &&
       sameHop(route, update)
     ) {
-      route.due = dueOf(update, now)
+      this.routes.move(route, dueOf(update, now))
       route.asked = 0
       if (this.wanted(route) && !route.feasible) this.events.unfeasible(route, now)
       return
@@ -223,7 +223,7 @@ export class RouteTable {
     const router = selected && source !== route.source
     const hop = route.nextHop
     route.nextHop = nextHopOf(route.neighbour, update)
-    route.due = dueOf(update, now)
+    this.routes.move(route, dueOf(update, now))
     this.assign(route, source, update, metric, now)
     this.reselect(destination, destination.selected, router || (selected && hop !== route.nextHop), now)
     if (destination.selected !== route && !feasible && this.wanted(route)) this.events.unfeasible(route, now)
