@@ -105,7 +105,8 @@ export interface ConnectionHandler {
   drained?(connection: Connection): void
   /**
    * The connection is over, and all its memory but TIME-WAIT's given back. Last call.
-   * @param error null after an orderly close of both directions, once all that was received has been read; else ECONNRESET, ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, …
+   * @param error null after an orderly close of both directions, else ECONNRESET, ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, … What was received
+   * can be read before: all of it after an orderly close, and after a reset that lost nothing of what was written.
    */
   closed?(connection: Connection, error: NetError | null): void
   /** An ICMP error that does not end the connection (RFC 1122 §4.2.3.9). */

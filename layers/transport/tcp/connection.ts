@@ -172,7 +172,8 @@ export class TcpConnection implements Connection, Timed, Pump {
     if (tcb.state === 'CLOSED' && this.linked) this.owner.unlink(this)
     const done = tcb.state === 'TIME-WAIT' || tcb.state === 'CLOSED'
     if (!done || this.over || (tcb.events & OVER) !== 0) return
-    if (tcb.orphan || (tcb.readableOctets === 0 && (tcb.events & READABLE) === 0)) tcb.end(null)
+    if (tcb.orphan || (tcb.readableOctets === 0 && (tcb.events & READABLE) === 0))
+      tcb.end(tcb.orphan ? null : tcb.failure)
     else this.owner.unread(this)
   }
 
@@ -318,7 +319,7 @@ export class TcpConnection implements Connection, Timed, Pump {
       tcb.receiveQueue = null
       tcb.readableTold = false
       tcb.events &= ~READABLE
-      if (tcb.finReceived) this.outlet.schedule(this)
+      if (tcb.finReceived || tcb.state === 'CLOSED') this.outlet.schedule(this)
     }
     tcb.noteReading(this.outlet)
     if (n > 0 && !tcb.finReceived && windowUpdateDue(tcb)) {

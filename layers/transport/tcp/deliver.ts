@@ -51,7 +51,8 @@ function endAtFin(tcb: Tcb, seg: Segment, packet: Packet): boolean {
 /** The round trip as a receiver sees it, by full segments: others may have waited for the application. */
 function measureArrival(tcb: Tcb, space: ReceiveSpace, seg: Segment, length: number, now: Instant): void {
   if (!tcb.timestamps) space.arrives(tcb.rcv.nxt, tcb.rcv.wnd, now)
-  else if (length >= tcb.rcvMss && seg.tsecr !== 0) space.echoes(seg.tsecr, ((tcb.tsval(now) - seg.tsecr) | 0) * 1000)
+  else if (seg.hasTimestamps && length >= tcb.rcvMss && seg.tsecr !== 0)
+    space.echoes(seg.tsecr, ((tcb.tsval(now) - seg.tsecr) | 0) * 1000)
 }
 
 /** A router's mark is echoed in every ACK until the sender says that it has slowed down (RFC 3168 §6.1.3). */

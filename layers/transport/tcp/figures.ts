@@ -72,9 +72,13 @@ function leastRoundTrip({ sender, rtt }: Tcb): Duration {
 }
 
 /** A failure as the application hears it. */
-export function failureError(tcb: Tcb, failure: Failure): NetError {
+export function failureError(
+  tcb: Tcb,
+  failure: Failure,
+  syscall: string = tcb.established || tcb.early ? 'read' : 'connect',
+): NetError {
   return new NetError(failure.code, failure.message, {
-    syscall: tcb.established || tcb.early ? 'read' : 'connect',
+    syscall,
     address: tcb.remote.address.toString(),
     port: tcb.remote.port,
     layer: 'tcp',
@@ -85,6 +89,7 @@ export function failureError(tcb: Tcb, failure: Failure): NetError {
 
 /** Why nothing can be written: too early, or too late (RFC 9293 §3.10.2). */
 export function notWritable(tcb: Tcb, syscall: string): NetError {
+  if (tcb.failure !== null && tcb.readableOctets > 0) return failureError(tcb, tcb.failure, syscall)
   const early = tcb.state === 'SYN-SENT' || tcb.state === 'SYN-RECEIVED'
   return new NetError(early ? 'ENOTCONN' : 'EPIPE', early ? 'not connected yet' : 'this direction is closed', {
     syscall,

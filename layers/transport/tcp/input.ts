@@ -9,7 +9,7 @@ import { type Duration, type Instant, seconds } from '../../../src/kernel/clock.
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { after, before, beforeOrAt } from '../../../src/kernel/sequence.ts'
 import { acknowledge } from './ack.ts'
-import { beQuickAfterTrouble } from './ack-policy.ts'
+import { awaitAnswer, beQuickAfterTrouble } from './ack-policy.ts'
 import { mayChallenge } from './challenge.ts'
 import { deliver, finArrives } from './deliver.ts'
 import { restartRetransmit } from './loss-timer.ts'
@@ -159,6 +159,7 @@ function agreesOnEcn({ settings, lostSyns }: Tcb, seg: Segment): boolean {
 /** The handshake is complete. */
 function establish(tcb: Tcb, seg: Segment, now: Instant): void {
   const { snd } = tcb
+  if (tcb.wantsWritable && !tcb.early) awaitAnswer(tcb, now)
   if (tcb.timedAt >= 0) {
     tcb.rtt.sample(now - tcb.timedAt, snd.una, snd.nxt)
     tcb.timedAt = -1
@@ -202,7 +203,7 @@ function synchronized(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Ver
 /** PAWS (RFC 7323 §5.3 R1), and segments without the timestamps that were agreed on (§3.2). */
 function staleTimestamp(tcb: Tcb, seg: Segment, now: Instant): Verdict | undefined {
   if (!tcb.timestamps || (seg.flags & RST) !== 0) return undefined
-  if (!seg.hasTimestamps) return 'noTimestamps'
+  if (!seg.hasTimestamps) return tcb.settings.requireTimestamps ? 'noTimestamps' : undefined
   if (!before(seg.tsval, tcb.tsRecent)) return undefined
   if (now - tcb.tsRecentAt > TS_RECENT_LIFE) return undefined
   answer(tcb, seg, now)
@@ -282,9 +283,24 @@ function resetArrives(tcb: Tcb, seg: Segment, now: Instant): Verdict {
   }
   if (tcb.state === 'TIME-WAIT') return 'timeWaitReset' // (RFC 1337 §3 fix F1)
   // A passive open goes back to LISTEN without a word (RFC 9293 §3.10.7.4); its listener is still there.
-  if (tcb.state === 'SYN-RECEIVED') tcb.end(tcb.passive ? RESET : REFUSED)
+  if (tcb.state === 'SYN-RECEIVED' && !tcb.early) tcb.end(tcb.passive ? RESET : REFUSED)
+  else if (leavesSomething(tcb)) resetWithLeft(tcb)
   else tcb.end(isClosingCleanly(tcb) ? null : RESET)
   return 'done'
+}
+
+/** What arrived before a reset is there to be read, unless something that was written is lost by it: that is told first. */
+function leavesSomething(tcb: Tcb): boolean {
+  return !tcb.orphan && !tcb.readShut && tcb.readableOctets > 0 && tcb.queuedOctets === 0 && !tcb.wantsWritable
+}
+
+/** The connection is gone, but not over before that has been read. */
+function resetWithLeft(tcb: Tcb): void {
+  tcb.state = 'CLOSED'
+  tcb.failure = RESET
+  tcb.releaseSending()
+  tcb.reassembly?.clear()
+  tcb.reassembly = null
 }
 
 /** The application has closed, and only our FIN has not been acknowledged: nothing is lost by a reset. */

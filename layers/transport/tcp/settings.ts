@@ -45,6 +45,11 @@ export interface TcpOptions {
   readonly pacing?: boolean | undefined
   /** Offer timestamps (RFC 7323 §3). Default true. */
   readonly timestamps?: boolean | undefined
+  /**
+   * Drop segments without the timestamps that were agreed on (RFC 7323 §3.2), but resets. False takes them, as Linux does, from peers
+   * or through boxes that leave them out: what PAWS would have refused gets in. Default true.
+   */
+  readonly requireTimestamps?: boolean | undefined
   /** Offer window scaling (RFC 7323 §2). Default true. */
   readonly windowScaling?: boolean | undefined
   /**
@@ -146,6 +151,7 @@ export function tcpSettings(options: TcpOptions): TcpSettings {
     minTsoSegments: integer('minTsoSegments', options.minTsoSegments ?? 2, 1, 44),
     pacing: options.pacing ?? true,
     timestamps: options.timestamps ?? true,
+    requireTimestamps: options.requireTimestamps ?? true,
     windowScaling: options.windowScaling ?? true,
     maxReceiveBuffer: integer('maxReceiveBuffer', options.maxReceiveBuffer ?? 15_728_640, 4096, MAX_BUFFER),
     maxSendBuffer: integer('maxSendBuffer', options.maxSendBuffer ?? 8_388_608, 1, MAX_BUFFER),

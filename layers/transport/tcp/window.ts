@@ -39,8 +39,9 @@ export function offerFirstWindow(tcb: Tcb): number {
   return Math.min(tcb.rcv.wnd, 0xffff)
 }
 
-/** After a read: is the window so much larger now that the peer should hear of it? */
+/** After a read: is the window so much larger now that the peer should hear of it? Not before he has answered our SYN-ACK. */
 export function windowUpdateDue(tcb: Tcb): boolean {
+  if (!tcb.established) return false
   const { wnd } = tcb.rcv
   const free = freeOctets(tcb)
   return free >= 2 * wnd && free - wnd >= Math.min(tcb.receiveLimit >> 1, tcb.rcvMss)

@@ -262,7 +262,10 @@ t.test('a zero window shuts out data, but not ACK, RST and window updates (MUST-
   t.equal(c.queuedOctets, 0)
   t.equal(c.readableOctets, 1000)
   s.in('R 1001:1001')
-  s.tells('readable', 'closed ECONNRESET reset')
+  s.tells('readable')
+  t.equal(c.state, 'CLOSED')
+  t.equal(s.read(c), 1000)
+  s.tells('closed ECONNRESET reset')
 })
 
 t.test(

@@ -3,7 +3,7 @@ import t from 'tap'
 import type { TcpOptions } from '../../../../layers/transport/tcp/settings.ts'
 import type { Connection } from '../../../../src/api/sockets.ts'
 import { parseAddress } from '../../../../src/kernel/address.ts'
-import { seconds } from '../../../../src/kernel/clock.ts'
+import { ms, seconds } from '../../../../src/kernel/clock.ts'
 import { octetAt, Script } from './script.ts'
 
 const PLAIN: TcpOptions = { sack: false, timestamps: false, windowScaling: false }
@@ -67,6 +67,26 @@ t.test('with a cookie, data goes with the SYN, as much as the options leave of t
   s.out('S 0:0 <mss 1460,fo abcd1234,nop,nop>')
   s.close()
   t.equal(s.packets, 0)
+})
+
+t.test('the rest of a request answers the SYN-ACK: what comes then waits for an answer, like its ACK', async (t) => {
+  for (const waits of [true, false]) {
+    const s = script()
+    warm(s)
+    const c = s.connect({ fastOpen: 1 })
+    t.equal(s.write(c, waits ? 2000 : 960), 960)
+    s.skip()
+    s.in('S. 0:0 ack 961 <mss 1460>')
+    s.write(c, 1040, 960)
+    s.out('P. 961:2001 ack 1')
+    s.in('P. 1:501 ack 2001')
+    if (waits) {
+      s.out()
+      s.run(ms(40))
+    }
+    s.out('. 2001:2001 ack 501')
+    t.equal(c.readableOctets, 500)
+  }
 })
 
 t.test('the answer may come before our ACK', async (t) => {

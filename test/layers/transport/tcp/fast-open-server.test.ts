@@ -66,6 +66,28 @@ t.test('who asks is given a cookie, in the format he asks in; data without one i
   t.same(s.told, [])
 })
 
+t.test('reset before its handshake is complete, what it brought can be read', async (t) => {
+  const s = listening(2, withKeys)
+  s.in(`S 0:10 win 5000 <mss 1000,fo ${COOKIE}>`)
+  s.out('S. 0:0 ack 11 <mss 1460>')
+  s.in('R. 11:11 ack 1')
+  s.tells('acceptable', 'readable')
+  const c = s.accepted[0] as (typeof s.accepted)[0]
+  t.equal(c.state, 'CLOSED')
+  t.equal(s.read(c, 100, 0), 10)
+  s.tells('closed ECONNRESET reset')
+})
+
+t.test('the peer hears of no larger window before it has answered', async (t) => {
+  const s = new Script({ tcp: { sack: false, timestamps: false, ...withKeys } })
+  s.listen({ options: { fastOpen: 2 } })
+  s.in(`S 0:10 win 5000 <mss 1000,nop,ws 7,fo ${COOKIE}>`)
+  s.tells('acceptable', 'readable')
+  s.skip()
+  t.equal(s.read(s.accepted[0] as (typeof s.accepted)[0], 100, 0), 10)
+  s.out()
+})
+
 t.test('with a cookie, data is accepted, read and answered before the handshake is complete', async (t) => {
   const s = listening(2, withKeys)
   s.in(`S 0:10 win 5000 <mss 1000,fo ${COOKIE}>`)

@@ -169,6 +169,7 @@ t.test('PAWS: an older timestamp is acknowledged and dropped (RFC 7323 §5.3)', 
   t.equal(s.drops('paws'), 1)
   s.in('. 101:201 ack 1 <nop,nop,ts 1005 0>')
   t.equal(c.readableOctets, 200)
+  t.equal(s.read(c), 200)
   s.in('R 201:201 <ts 1 0>')
   s.tells('established', 'readable', 'closed ECONNRESET reset')
 })
@@ -192,6 +193,17 @@ t.test('timestamps that were agreed on must be there (RFC 7323 §3.2)', async (t
   s.out()
   t.equal(c.readableOctets, 0)
   t.equal(s.drops('noTimestamps'), 1)
+})
+
+t.test('unless they need not be; what has them is measured against the last that had', async (t) => {
+  const s = new Script({ tcp: { requireTimestamps: false } })
+  const c = withTimestamps(s)
+  s.in('. 1:101 ack 1 <nop,nop,ts 1010 0>', '. 101:201 ack 1')
+  s.out('. 1:1 ack 201')
+  t.equal(c.readableOctets, 200)
+  s.in('. 201:301 ack 1 <nop,nop,ts 1009 0>')
+  s.out('. 1:1 ack 201')
+  t.same([s.drops('noTimestamps'), s.drops('paws')], [0, 1])
 })
 
 t.test('the echoed timestamp is that of the segment at the left edge (RFC 7323 §4.3)', async (t) => {
