@@ -60,6 +60,8 @@ const DEFAULT_MTU = 1444
 const LONGEST_PACKET_OCTETS = 65_535
 const MAX_MTU = LONGEST_PACKET_OCTETS - IPV4_HEADER_OCTETS - HEADER_OCTETS - 14
 const DEFAULT_QUEUE_LENGTH = 256
+/** Of the package `raw-socket`, for messages. */
+const COMPILED = 'it is compiled: python3, make and g++ must be there'
 
 /** What of `raw-socket` is used: a socket of the system for one protocol. */
 export interface RawSocket {
@@ -102,10 +104,12 @@ async function installed(): Promise<RawSocketModule> {
     // @ts-expect-error An optional peer: it is not installed here, and has no types.
     const module: { default: RawSocketModule } = await import('raw-socket')
     return module.default
-  } catch {
-    const what =
-      'EtherIP needs the package raw-socket: npm install raw-socket (it is compiled: python3, make and g++ must be there)'
-    throw new NetError('ENOTSUP', what, { layer: 'rawIp', reason: 'noRawSocket' })
+  } catch (error) {
+    const absent = error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'
+    const what = absent
+      ? `EtherIP needs the package raw-socket: npm install raw-socket (${COMPILED})`
+      : `the package raw-socket does not load, so was not compiled for this Node: npm rebuild raw-socket (${COMPILED})`
+    throw new NetError('ENOTSUP', what, { layer: 'rawIp', reason: 'noRawSocket', cause: error })
   }
 }
 

@@ -10,21 +10,22 @@ const root = join(import.meta.dirname, '../..')
 /** Where modules are found, and what the repository does not keep. */
 const SHELF = join(root, '.tap')
 
-let bundle: string | undefined
+const bundles = new Map<string, string>()
 
 /**
  * The program in one file, of the sources as they are: it starts in a quarter of the time that its sources take through a loader, and these
  * tests start it some hundred times. The file goes with this process.
  */
-function program(): string {
-  if (bundle !== undefined) return bundle
-  mkdirSync(SHELF, { recursive: true })
-  const folder = mkdtempSync(join(SHELF, 'program-'))
+function program(shelf: string): string {
+  const made = bundles.get(shelf)
+  if (made !== undefined) return made
+  mkdirSync(shelf, { recursive: true })
+  const folder = mkdtempSync(join(shelf, 'program-'))
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   const how = { bundle: true, packages: 'external', platform: 'node', format: 'esm', target: 'node20' } as const
   const outfile = join(folder, 'cli.mjs')
   buildSync({ ...how, entryPoints: [join(root, 'tools/cli.ts')], outfile, logLevel: 'error' })
-  bundle = outfile
+  bundles.set(shelf, outfile)
   return outfile
 }
 
@@ -34,9 +35,10 @@ export class Daemons {
   readonly folder: string
   private readonly program: readonly string[]
 
-  constructor(t: Cleaning) {
+  /** @param shelf where the program is: it finds packages that are installed there, besides the project's. */
+  constructor(t: Cleaning, shelf: string = SHELF) {
     // The runner of the tests would look into each process; a user's has none.
-    this.program = ['env', '-u', 'NODE_OPTIONS', process.execPath, program()]
+    this.program = ['env', '-u', 'NODE_OPTIONS', process.execPath, program(shelf)]
     this.commands = new Commands(t, this.program)
     this.folder = this.commands.folder
   }

@@ -1,5 +1,5 @@
 /** EtherIP through the system's raw sockets: with scapy as another who speaks it, and between two nodes of ours. */
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import t from 'tap'
@@ -17,12 +17,14 @@ import {
   tcp,
   udp,
 } from '../../src/index.ts'
+import { Daemons } from './daemons.ts'
 import { type Cleaning, type Namespace, namespace, oracle, run, within } from './helpers.ts'
 import { payload, payloadHash, received } from './payload.ts'
 
 const FILE_OCTETS = 2 << 20
+const CACHE = join(import.meta.dirname, '../../node_modules/.cache')
 /** The package is compiled when it is installed, which nobody but this test needs. */
-const folder = join(import.meta.dirname, '../../node_modules/.cache/netstrata-raw-socket')
+const folder = join(CACHE, 'netstrata-raw-socket')
 t.setTimeout(120_000)
 const skip = oracle('root', 'ip', 'tshark', 'scapy', 'g++', 'make')
 
@@ -91,4 +93,37 @@ t.test('between two of us, with tshark as the witness', { skip }, async (t) => {
     [],
     'version 3, and nothing malformed',
   )
+})
+
+const inside = ({ name }: Namespace): string[] => ['ip', 'netns', 'exec', name]
+
+t.test('by the command line', { skip }, async (t) => {
+  await compiled()
+  const [left, right] = wired(t)
+  const { commands } = new Daemons(t, folder)
+  const link = (peer: number): string[] => ['--link', `etherip:192.0.2.${peer}`, '--address', `10.9.0.${3 - peer}/24`]
+  const ear = commands.start(['nc', '-l', '9', ...link(2)], undefined, inside(left))
+  await ear.said(/listening/)
+  const pinged = await commands.start(['ping', '10.9.0.1', '-c', '1', ...link(1)], undefined, inside(right)).ended()
+  t.match(pinged, { code: 0, out: /64 octets from 10\.9\.0\.1: seq=1 ttl=64/ })
+  const mouth = commands.start(['nc', '10.9.0.1', '9', ...link(1)], 'over IP\n', inside(right))
+  await ear.said(/over IP/)
+  mouth.child.stdin?.end()
+  t.equal((await mouth.ended()).code, 0)
+  t.match(await ear.ended(), { code: 0, out: 'over IP\n' })
+  const without = ['setpriv', '--bounding-set=-net_raw']
+  const refused = await commands.start(['ping', '10.9.0.1', ...link(1)], undefined, without).ended()
+  t.match(refused, { code: 1, err: /EPERM: no raw socket for EtherIP: .*it takes root, or CAP_NET_RAW\n$/ })
+})
+
+t.test('the command line without the package, and with one that was not compiled', { skip }, async (t) => {
+  const ping = ['ping', '10.9.0.1', '--link', 'etherip:192.0.2.1', '--address', '10.9.0.2/24']
+  t.match(await new Daemons(t).commands.run(...ping), { code: 1, err: /ENOTSUP: .*: npm install raw-socket \(it is/ })
+  mkdirSync(CACHE, { recursive: true })
+  const shelf = mkdtempSync(join(CACHE, 'uncompiled-'))
+  t.teardown(() => rmSync(shelf, { recursive: true }))
+  const installed = join(shelf, 'node_modules/raw-socket')
+  mkdirSync(installed, { recursive: true })
+  writeFileSync(join(installed, 'index.js'), "require('./build/Release/raw.node')")
+  t.match(await new Daemons(t, shelf).commands.run(...ping), { code: 1, err: /ENOTSUP: .*: npm rebuild raw-socket/ })
 })
