@@ -57,7 +57,7 @@ check('the life of a socket', async (t, subject) => {
   near.on('error', () => {})
   near.destroy(new Error('mine'))
   server.close()
-  await once(server, 'close')
+  await once(far, 'close')
   t.strictSame(seen.sort(), [
     'netstrata.net.accept',
     'netstrata.net.close',

@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { tmpdir } from 'node:os'
 import type { Socket } from '../../src/api/node-net.ts'
-import { listen, once, pair, pattern, readAll } from './events.ts'
+import { listen, once, pair, pattern, readAll, record } from './events.ts'
 import { check } from './subjects.ts'
 
 type Failure = Error & { code: string; address?: string; port?: number }
@@ -99,6 +99,48 @@ check('a write before a connection that fails', async (t, subject) => {
   const written = new Promise<Failure>((resolve) => socket.write('x', (error) => resolve(error as Failure)))
   t.match(await once(socket, 'error'), { code: 'ECONNREFUSED' })
   t.equal((await written).code, 'ERR_SOCKET_CLOSED_BEFORE_CONNECTION')
+})
+
+check('what was asked for while connecting is done in its order', async (t, subject) => {
+  const log: string[] = []
+  const server = subject.server.createServer((far) => far.on('error', () => {}).resume())
+  const port = await listen(server, subject)
+  const near = subject.client.connect(port, subject.address)
+  record(near, 'near', log, ['connect', 'ready', 'finish', 'error', 'close'])
+  near.write('a', (error) => log.push(`a ${error ?? 'written'}`))
+  near.write('b', (error) => log.push(`b ${error ?? 'written'}`))
+  near.resetAndDestroy()
+  await once(near, 'close')
+  t.strictSame(log, ['near connect', 'a written', 'near ready', 'b written', 'near close false'])
+  server.close()
+})
+
+check('who destroys a stream that he has just ended does not see it finish', async (t, subject) => {
+  const log: string[] = []
+  const { server, near } = await pair(subject)
+  record(near, 'near', log, ['prefinish', 'finish', 'end', 'close'])
+  near.end()
+  log.push('ended')
+  await new Promise<void>((resolve) => process.nextTick(resolve))
+  near.destroy()
+  near.end((error?: Error | null) => log.push(String((error as Error & { code?: string }).code)))
+  await once(near, 'close')
+  t.strictSame(log, ['ended', 'ERR_STREAM_DESTROYED', 'near close false'])
+  server.close()
+})
+
+check('a write that is given up with a connection not yet there is told so at the close', async (t, subject) => {
+  const log: string[] = []
+  const server = subject.server.createServer()
+  const port = await listen(server, subject)
+  const near = subject.client.connect(port, subject.address)
+  record(near, 'near', log, ['connect', 'ready', 'finish', 'error', 'close'])
+  near.write('a', (error) => log.push((error as Error & { code: string }).code))
+  near.destroy()
+  log.push('destroyed')
+  await once(near, 'close')
+  t.strictSame(log, ['destroyed', 'near close false', 'ERR_SOCKET_CLOSED_BEFORE_CONNECTION'])
+  server.close()
 })
 
 check("Node's diagnostics channels tell of sockets and listens", async (t, subject) => {

@@ -171,10 +171,7 @@ export class Channel implements ConnectionHandler {
   writev(chunks: readonly Chunk[], callback: Callback): void {
     const { connection } = this
     if (connection === null || this.connecting || this.over) {
-      this.writeUnconnected(
-        chunks.map(({ chunk }) => chunk),
-        callback,
-      )
+      this.writeUnconnected(chunks.map(octetsOf), callback)
       return
     }
     this.idle?.refresh()
@@ -183,14 +180,7 @@ export class Channel implements ConnectionHandler {
       const { chunk } = chunks[i] as Chunk
       const taken = this.offer(connection, chunk, 0, chunk.length, callback)
       if (taken === chunk.length) continue
-      if (taken >= 0) {
-        const rest = chunks.slice(i)
-        this.wait(
-          rest.map(({ chunk }) => chunk),
-          taken,
-          callback,
-        )
-      }
+      if (taken >= 0) this.wait(chunks.slice(i).map(octetsOf), taken, callback)
       return
     }
     this.done(callback)
@@ -200,7 +190,8 @@ export class Channel implements ConnectionHandler {
   shutdown(callback: Callback): void {
     this.context.host.touched()
     if (this.connection !== null && !this.over) this.connection.shutdown('write')
-    callback()
+    // On a turn of its own, as Node's: who destroys the stream until then did not see it finish.
+    setImmediate(callback)
   }
 
   /** The stream is destroyed: lets the connection go, orderly unless it is to be reset. */
@@ -217,8 +208,10 @@ export class Channel implements ConnectionHandler {
     this.letGo()
     this.connection = null
     this.over = true
-    // As in Node: a write that is given up with its socket tells of no error, unless the connection had one.
-    this.abandonWrite(connecting ? neverConnected() : over ? error : null)
+    // As in Node: a write that is given up with its socket tells of no error, unless the connection had one, or never was.
+    const callback = this.giveUpWrite()
+    if (connecting && callback !== null) this.socket.once('close', () => callback(neverConnected()))
+    else callback?.(over ? error : null)
   }
 
   established(): void {
@@ -228,7 +221,6 @@ export class Channel implements ConnectionHandler {
     if (NET_EVENTS.connect.hasSubscribers) NET_EVENTS.connect.publish({ socket: this.socket })
     this.socket.emit('connect')
     this.socket.emit('ready')
-    this.flush()
     if (this.reading || !this.socket.isPaused()) this.read()
     else this.weigh()
   }
@@ -273,7 +265,7 @@ export class Channel implements ConnectionHandler {
     this.end()
     this.over = true
     this.letGo()
-    this.abandonWrite(coded(new Error('write EPIPE: the connection has been closed'), 'EPIPE'))
+    this.giveUpWrite()?.(coded(new Error('write EPIPE: the connection has been closed'), 'EPIPE'))
   }
 
   softError(_connection: Connection, error: NetError): void {
@@ -364,8 +356,11 @@ export class Channel implements ConnectionHandler {
   }
 
   private writeUnconnected(queue: readonly Uint8Array[], callback: Callback): void {
-    if (this.connecting) this.wait(queue, 0, callback)
-    else callback(coded(new Error('Socket is closed'), 'ERR_SOCKET_CLOSED'))
+    if (this.connecting) {
+      // In line with what others want to do then, as Node does it: `end` and `resetAndDestroy` come behind it.
+      this.socket.once('connect', () => this.flush())
+      this.wait(queue, 0, callback)
+    } else callback(coded(new Error('Socket is closed'), 'ERR_SOCKET_CLOSED'))
   }
 
   private wait(queue: readonly Uint8Array[], offset: number, callback: Callback): void {
@@ -399,11 +394,11 @@ export class Channel implements ConnectionHandler {
     callback()
   }
 
-  private abandonWrite(error: Error | null): void {
+  /** @returns the callback of the write under way, to be told of its end; null: there is none. */
+  private giveUpWrite(): Callback | null {
     const { callback } = this
-    if (callback === null) return
     this.queue = this.callback = null
-    callback(error)
+    return callback
   }
 
   /** The send queue moving is a sign of life, too. */
@@ -439,6 +434,8 @@ export class Channel implements ConnectionHandler {
     this.context.release()
   }
 }
+
+const octetsOf = ({ chunk }: Chunk): Uint8Array => chunk
 
 function pushEnd(channel: Channel): void {
   channel.tellEnd()

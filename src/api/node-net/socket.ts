@@ -300,7 +300,8 @@ export class Socket extends Duplex implements net.Socket {
     callback(error)
     this.#left?.()
     this.#left = undefined
-    if (isUsed && this.#handler !== undefined) process.nextTick(emitCloseIn, this.#handler, this, Boolean(error))
+    // When what the error sets off has been dealt with, as Node does once the descriptor is closed.
+    if (isUsed && this.#handler !== undefined) setImmediate(emitCloseIn, this.#handler, this, Boolean(error))
     else process.nextTick(emitClose, this, undefined)
   }
 }
