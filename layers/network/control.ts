@@ -186,9 +186,7 @@ class RouteText implements Routes {
   }
 
   remove(entry: NewRoute): number {
-    const { address, length } = parsePrefix(entry.prefix)
-    const bits = address.isIpv4 ? length + IPV4_BITS_BEFORE : length
-    const doomed = this.table.at(new Route(address, bits, null, 0, 0, '', 'forward').prefix, bits).filter((route) => {
+    const doomed = this.at(entry.prefix).filter((route) => {
       const has: RouteEntry = this.entry(route)
       return KEYS.every((key) => entry[key] === undefined || entry[key] === has[key])
     })
@@ -198,8 +196,12 @@ class RouteText implements Routes {
     return removed
   }
 
-  list(): RouteEntry[] {
-    return [...this.table.routes()].map((route) => this.entry(route))
+  list(prefix?: string): RouteEntry[] {
+    return Array.from(prefix === undefined ? this.table.routes() : this.at(prefix), (route) => this.entry(route))
+  }
+
+  follow(listener: (prefix: string) => void): () => void {
+    return this.table.watch((route) => listener(prefixText(route)))
   }
 
   lookup(destination: string): RouteEntry | undefined {
@@ -233,6 +235,12 @@ class RouteText implements Routes {
     if (chosen.equals.includes(route)) return 'flowHash'
     if (this.table.isDown(route) && !this.table.isDown(chosen)) return 'linkDown'
     return route.metric > chosen.metric ? 'metric' : 'older'
+  }
+
+  private at(prefix: string): readonly Route[] {
+    const { address, length } = parsePrefix(prefix)
+    const bits = address.isIpv4 ? length + IPV4_BITS_BEFORE : length
+    return this.table.at(new Route(address, bits, null, 0, 0, '', 'forward').prefix, bits)
   }
 
   private entry(route: Route): RouteEntry {
@@ -275,10 +283,12 @@ function hashOf(seed: number, destination: IpAddress, flow: Flow): number {
 
 const KEYS = ['via', 'link', 'metric', 'origin', 'action'] as const
 
+const prefixText = ({ prefix, length }: Route): string =>
+  `${prefix}/${prefix.isIpv4 ? length - IPV4_BITS_BEFORE : length}`
+
 function text(route: Route, link: string | undefined): RouteEntry {
-  const length = route.prefix.isIpv4 ? route.length - IPV4_BITS_BEFORE : route.length
   return {
-    prefix: `${route.prefix}/${length}`,
+    prefix: prefixText(route),
     via: route.via?.toString(),
     link,
     metric: route.metric,

@@ -115,6 +115,7 @@ export class RouteTable {
   private readonly down = new Set<number>()
   private readonly way: number[] = []
   private count = 0
+  private watchers: readonly ((route: Route) => void)[] = []
 
   /** @param indexFrom for tests: see `PrefixTrie`. */
   constructor(indexFrom?: number) {
@@ -183,13 +184,18 @@ export class RouteTable {
       this.replace(value, at < 0 ? [...routes, route] : routes.toSpliced(at, 0, route))
     }
     this.count++
+    for (const watcher of this.watchers) watcher(route)
     return true
   }
 
   /** Removes the routes `matches` says yes to. @returns how many. */
   removeWhere(matches: (route: Route) => boolean): number {
     const doomed: Route[] = []
-    for (const route of this.routes()) if (matches(route)) doomed.push(route)
+    for (const best of this.best) {
+      if (best === null) continue
+      if (best.siblings !== null) doomed.push(...best.siblings.all.filter(matches))
+      else if (matches(best)) doomed.push(best)
+    }
     for (const route of doomed) this.remove(route)
     return doomed.length
   }
@@ -209,7 +215,16 @@ export class RouteTable {
       this.unused.push(value)
     }
     this.count--
+    for (const watcher of this.watchers) watcher(route)
     return true
+  }
+
+  /** @param watcher told of each route that has come or gone. @returns a function that stops it. */
+  watch(watcher: (route: Route) => void): () => void {
+    this.watchers = [...this.watchers, watcher]
+    return () => {
+      this.watchers = this.watchers.filter((other) => other !== watcher)
+    }
   }
 
   /** The routes of exactly this prefix, best first while all links are up. @param length as a route has it. */

@@ -2,6 +2,7 @@
  * DHCP's client on a node (RFC 2131): its machine over a datagram socket, and what a lease means put into the network: the address, the
  * routes, and their end.
  */
+import type { NewRoute } from '../../../src/api/routes.ts'
 import type { Sockets } from '../../../src/api/sockets.ts'
 import { formatIpv4, parseMac } from '../../../src/kernel/address.ts'
 import { type Duration, type Instant, ms } from '../../../src/kernel/clock.ts'
@@ -98,6 +99,8 @@ class Client implements DhcpClient {
   private readonly env: Env
   private readonly options: DhcpClientOptions
   private readonly link: string
+  /** The lease's routes that the node has taken. */
+  private readonly ways: NewRoute[] = []
   private readonly machine: ClientMachine
   private readonly drive: Drive
   private readonly socket: DhcpSocket
@@ -260,6 +263,7 @@ class Client implements DhcpClient {
       const way = { prefix: `${formatIpv4(prefix)}/${length}`, link: this.link, metric, origin: ORIGIN }
       try {
         this.sockets.network.routes.add(via === 0 ? way : { ...way, via: formatIpv4(via) })
+        this.ways.push(way)
       } catch (error) {
         // A server may name a router that is not on the link: the address is of use without it.
         if (!(error instanceof NetError)) throw error
@@ -268,10 +272,7 @@ class Client implements DhcpClient {
   }
 
   private unroute(): void {
-    const { routes } = this.sockets.network
-    for (const route of routes.list()) {
-      if (route.origin === ORIGIN && route.link === this.link) routes.remove(route)
-    }
+    for (const way of this.ways.splice(0)) this.sockets.network.routes.remove(way)
   }
 
   /**

@@ -2,7 +2,7 @@
  * How a routing protocol lives on a node: which links it speaks on, as they come, change and go, what it announces of the node's
  * routes, and how it takes leave. What it is told and what it says is the protocol's own affair.
  */
-import type { LinkEntry, RouteEntry } from '../../../src/api/routes.ts'
+import type { LinkEntry } from '../../../src/api/routes.ts'
 import type { DatagramSocket, Endpoint, Sockets } from '../../../src/api/sockets.ts'
 import { type IpAddress, type Prefix, parsePrefix } from '../../../src/kernel/address.ts'
 import { type Duration, type Instant, ms } from '../../../src/kernel/clock.ts'
@@ -14,6 +14,8 @@ import { type Filter, NodeRoutes } from './service.ts'
 
 /** What changes at once is looked at once. */
 const SETTLE: Duration = ms(50)
+/** Prefixes that are looked at in one go: where a large table comes, packets are forwarded in between. */
+const MOST_AT_ONCE = 4096
 /** What neighbours are told may wait in the links of a node that closes. */
 const FAREWELL: Duration = ms(5)
 
@@ -73,7 +75,9 @@ export class Residence<Spoken extends Speaking> {
     string,
     { readonly spoken: Spoken; readonly socket: DatagramSocket; readonly was: string }
   >()
-  private announced: ReadonlyMap<string, number> = new Map()
+  private readonly announced = new Map<string, number>()
+  /** Prefixes of which routes have come or gone since they were looked at; our own do not count. */
+  private readonly changed = new Set<string>()
   private readonly settle: Timer
 
   /**
@@ -93,11 +97,18 @@ export class Residence<Spoken extends Speaking> {
 
   /** @throws NetError EADDRINUSE — another socket has the port on one of the links. */
   begin(): void {
-    const { env } = this
-    const forget = this.sockets.network.onChange(() => {
-      if (!this.routes.changing && !this.settle.armed) env.timers.arm(this.settle, env.clock.now() + SETTLE)
+    const { env, changed, routes, settings } = this
+    const { network } = this.sockets
+    for (const { prefix } of network.routes.list()) changed.add(prefix)
+    for (const prefix of settings.always.keys()) changed.add(prefix)
+    const unfollow = network.routes.follow((prefix) => {
+      if (!routes.changing) changed.add(prefix)
+    })
+    const forget = network.onChange(() => {
+      if (!routes.changing) this.lookSoon()
     })
     env.defer(() => {
+      unfollow()
       forget()
       return this.close()
     })
@@ -136,11 +147,27 @@ export class Residence<Spoken extends Speaking> {
       this.resident.refused('portRefused')
     }
     this.drive.run(now)
-    const table = this.sockets.network.routes.list()
-    this.routes.restore(table)
-    this.redistribute(table, now)
+    const changed = this.nextChanged()
+    this.routes.restore(changed)
+    for (const prefix of changed) this.redistribute(prefix, now)
     this.drive.run(now)
+    if (this.changed.size > 0) this.lookSoon()
     return failure
+  }
+
+  private lookSoon(): void {
+    const { timers, clock } = this.env
+    if (!this.settle.armed) timers.arm(this.settle, clock.now() + SETTLE)
+  }
+
+  private nextChanged(): string[] {
+    const next: string[] = []
+    for (const prefix of this.changed) {
+      if (next.length === MOST_AT_ONCE) break
+      next.push(prefix)
+      this.changed.delete(prefix)
+    }
+    return next
   }
 
   /** @returns why there is no socket: the next look tries again. */
@@ -171,16 +198,18 @@ export class Residence<Spoken extends Speaking> {
     speaking.socket.close()
   }
 
-  /** Announces what the rules want of the node's routes, and what always is. */
-  private redistribute(table: readonly RouteEntry[], now: Instant): void {
+  /** Announces a prefix as the rules want it of the node's routes, or always. */
+  private redistribute(prefix: string, now: Instant): void {
     const { always, redistribute, infinity } = this.settings
-    const wanted = this.routes.wanted(table, always, redistribute, infinity)
-    for (const prefix of this.announced.keys())
-      if (!wanted.has(prefix)) this.resident.withdraw(parsePrefix(prefix), now)
-    for (const [prefix, metric] of wanted) {
-      if (this.announced.get(prefix) !== metric) this.resident.announce(parsePrefix(prefix), metric, now)
+    const metric = Math.min(always.get(prefix) ?? infinity, this.routes.wanted(prefix, redistribute, infinity))
+    if (metric === (this.announced.get(prefix) ?? infinity)) return
+    if (metric === infinity) {
+      this.announced.delete(prefix)
+      this.resident.withdraw(parsePrefix(prefix), now)
+    } else {
+      this.announced.set(prefix, metric)
+      this.resident.announce(parsePrefix(prefix), metric, now)
     }
-    this.announced = wanted
   }
 
   /** Takes leave: neighbours hear that nothing leads here, and the node's routes are as they were. */

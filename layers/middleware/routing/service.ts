@@ -2,7 +2,7 @@
  * What routing protocols share: rules that say which destinations are taken in, passed on or announced, and the two ways
  * between a protocol and the node's routing table.
  */
-import type { NetworkControl, NewRoute, RouteEntry, Routes } from '../../../src/api/routes.ts'
+import type { NetworkControl, NewRoute, Routes } from '../../../src/api/routes.ts'
 import { type IpAddress, type Prefix, parsePrefix } from '../../../src/kernel/address.ts'
 import { NetError, outOfRange } from '../../../src/kernel/errors.ts'
 
@@ -71,6 +71,8 @@ export class NodeRoutes {
   private readonly refused: () => void
   /** By prefix: 'next-hop link', or UNREACHABLE. */
   private readonly installed = new Map<string, string>()
+  /** Prefixes of those that the node did not take. */
+  private readonly missing = new Set<string>()
 
   /** @param refused the node could not take a route: its next hop is on no link, or its link is gone. */
   constructor(network: NetworkControl, origin: string, metric: number, refused: () => void) {
@@ -85,18 +87,20 @@ export class NodeRoutes {
     const way = via === undefined ? '' : via === null ? UNREACHABLE : `${via} ${link}`
     const before = this.installed.get(prefix) ?? ''
     if (way === before) return
-    this.exchange(prefix, way, before)
     if (way === '') this.installed.delete(prefix)
     else this.installed.set(prefix, way)
+    this.exchange(prefix, way, before)
   }
 
   /**
-   * Puts in again what is not there: it was refused, or went with a link that has come again since.
-   * @param table the node's routes, as they are now.
+   * Puts in again what is not there: what was refused, and what went with a link that has come again since.
+   * @param changed prefixes of which routes have come or gone.
    */
-  restore(table: readonly RouteEntry[]): void {
-    const there = new Set(table.flatMap(({ prefix, origin }) => (origin === this.origin ? [prefix] : [])))
-    for (const [prefix, way] of this.installed) if (!there.has(prefix)) this.exchange(prefix, way, '')
+  restore(changed: Iterable<string>): void {
+    for (const prefix of new Set([...this.missing, ...changed])) {
+      const way = this.installed.get(prefix)
+      if (way !== undefined && !this.has(prefix)) this.exchange(prefix, way, '')
+    }
   }
 
   /** Takes all of them back. */
@@ -104,29 +108,25 @@ export class NodeRoutes {
     for (const prefix of [...this.installed.keys()]) this.set(prefix, undefined)
   }
 
-  /**
-   * What the rules want announced of the node's other routes, with metrics, besides what always is.
-   * @param table the node's routes, as they are now.
-   */
-  wanted(
-    table: readonly RouteEntry[],
-    always: ReadonlyMap<string, number>,
-    redistribute: Filter,
-    infinity: number,
-  ): Map<string, number> {
-    const wanted = new Map(always)
-    for (const { prefix, origin, action } of table) {
+  /** The metric with which the rules want a prefix announced, as the node's other routes have it; infinity: not at all. */
+  wanted(prefix: string, redistribute: Filter, infinity: number): number {
+    let least = infinity
+    for (const { origin, action } of this.network.routes.list(prefix)) {
       if (origin === this.origin || action !== 'forward') continue
       const one = parsePrefix(prefix)
-      const metric = one.address.isScoped ? infinity : redistribute(one, 0, origin)
-      if (metric !== infinity) wanted.set(prefix, Math.min(metric, wanted.get(prefix) ?? infinity))
+      if (!one.address.isScoped) least = Math.min(least, redistribute(one, 0, origin))
     }
-    return wanted
+    return least
+  }
+
+  private has(prefix: string): boolean {
+    return this.network.routes.list(prefix).some(({ origin }) => origin === this.origin)
   }
 
   private exchange(prefix: string, way: string, before: string): void {
     const { routes } = this.network
     this.changing = true
+    this.missing.delete(prefix)
     try {
       if (way !== '') this.add(routes, prefix, way)
       if (before !== '') routes.remove(this.fieldsOf(prefix, before))
@@ -141,6 +141,7 @@ export class NodeRoutes {
     } catch (error) {
       // The next hop is on no link of ours, or the link is not there any more: there is no way then.
       if (!NetError.is(error) && !isInvalid(error)) throw error
+      this.missing.add(prefix)
       this.refused()
     }
   }

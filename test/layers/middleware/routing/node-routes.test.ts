@@ -14,7 +14,7 @@ t.test('a link that has just gone takes no way, and what was taken out is put in
   routes.set('10.9.0.0/16', IpAddress.ipv4(0x0a00_0009), 'gone')
   t.equal(refused, 1)
   table.remove({ prefix: '10.8.0.0/16' })
-  routes.restore(table.list())
+  routes.restore(['10.8.0.0/16'])
   t.match(table.lookup('10.8.0.1'), { via: '10.0.0.9', origin: 'babel', metric: 1024 })
   t.equal(refused, 2, 'it was tried once more')
   routes.set('10.9.0.0/16', null)
