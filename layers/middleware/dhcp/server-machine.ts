@@ -211,11 +211,7 @@ export class ServerMachine {
   }
 
   private refuse(message: Message, why: string): Answer {
-    const { address } = this.settings
-    const options = new Map([
-      [OPTION.server, ofWord(address)],
-      [OPTION.message, ofText(why)],
-    ])
+    const options = this.optionsFor(message, new Map([[OPTION.message, ofText(why)]]))
     const { xid, chaddr, giaddr } = message
     const nak = { reply: true, type: TYPE.nak, xid, secs: 0, ciaddr: 0, yiaddr: 0, giaddr, chaddr, options }
     // Also a relay is to tell everybody (§4.3.2).
@@ -223,23 +219,24 @@ export class ServerMachine {
     return { message: { ...nak, broadcast: message.broadcast }, to: 0, port: CLIENT_PORT }
   }
 
-  private answer(
-    { xid, ciaddr, giaddr, chaddr, broadcast, options: asked }: Message,
-    type: MessageType,
-    yiaddr: number,
-    given: ReadonlyMap<number, Uint8Array>,
-  ): Answer {
-    const options = new Map([[OPTION.server, ofWord(this.settings.address)], ...given])
-    // What a relay has added goes back with the answer (RFC 3046 §2.2), and the client's identifier too (RFC 6842).
-    for (const code of [OPTION.clientId, OPTION.relayAgent]) {
-      const value = asked.get(code)
-      if (value !== undefined) options.set(code, value)
-    }
+  private answer(asked: Message, type: MessageType, yiaddr: number, given: ReadonlyMap<number, Uint8Array>): Answer {
+    const { xid, ciaddr, giaddr, chaddr, broadcast } = asked
+    const options = this.optionsFor(asked, given)
     const returned = type === TYPE.offer ? 0 : ciaddr
     const message = { reply: true, type, xid, secs: 0, broadcast, ciaddr: returned, yiaddr, giaddr, chaddr, options }
     if (giaddr !== 0) return { message, to: giaddr, port: SERVER_PORT }
     // Who says that he is elsewhere would have us send there what he likes.
     return { message, to: this.isHere(ciaddr) ? ciaddr : 0, port: CLIENT_PORT }
+  }
+
+  /** With every answer goes back what a relay has added (RFC 3046 §2.2), and the client's identifier (RFC 6842). */
+  private optionsFor({ options: asked }: Message, given: ReadonlyMap<number, Uint8Array>): Map<number, Uint8Array> {
+    const options = new Map([[OPTION.server, ofWord(this.settings.address)], ...given])
+    for (const code of [OPTION.clientId, OPTION.relayAgent]) {
+      const value = asked.get(code)
+      if (value !== undefined) options.set(code, value)
+    }
+    return options
   }
 }
 
