@@ -150,6 +150,15 @@ t.test('what is at the place of a socket', async (t) => {
   t.equal(readFileSync(file, 'utf8'), 'precious')
 })
 
+t.test('a doorway that is closed before it was open stays closed', async (t) => {
+  const path = join(folder, 'early')
+  const doorway = new Doorway(path)
+  const opening = doorway.open()
+  doorway.close()
+  await opening
+  t.notOk(existsSync(path))
+})
+
 t.test('a bridge of a stream and two tunnels, whose node is a station of it', async (t) => {
   const [a, b, c, d] = await freePorts(4)
   const path = join(folder, 'bridged')

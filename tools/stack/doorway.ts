@@ -16,6 +16,7 @@ export class Doorway {
   /** Who has come before it was asked for. */
   private guest: Socket | undefined
   private waiting: ((socket: Socket) => void) | undefined
+  private closed = false
 
   constructor(place: Place) {
     this.place = place
@@ -29,6 +30,7 @@ export class Doorway {
     const { server, place } = this
     if (typeof place === 'string') {
       await removeStale(place)
+      if (this.closed) return
       // Binding happens within `listen`: the mask makes the socket private from its first moment.
       const mask = process.umask(0o177)
       server.listen(place)
@@ -50,6 +52,7 @@ export class Doorway {
   }
 
   close(): void {
+    this.closed = true
     this.guest?.destroy()
     this.server.close()
   }

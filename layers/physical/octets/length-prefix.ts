@@ -4,12 +4,12 @@
  *
  *     ├ length, 2 or 4 ┼ frame without FCS ────┤├ length ┼ frame …
  *
- * Nothing but the lengths says where a frame begins. So a length that cannot be one means that the two ends no longer agree,
- * and the link is down until the stream is another.
+ * Nothing but the lengths says where a frame begins. So a length that cannot be one means that the two ends no longer agree:
+ * the stream is ended, and the link is down until there is another.
  */
 import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
 import type { Env } from '../../../src/kernel/env.ts'
-import { invalidValue, NetError } from '../../../src/kernel/errors.ts'
+import { integer, invalidValue, NetError } from '../../../src/kernel/errors.ts'
 import type { Layer, LinkState, User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { MAX_MTU, wireMtu } from '../medium.ts'
@@ -27,6 +27,8 @@ export type LengthPrefixDrop = 'empty' | 'tooLong' | 'cutShort' | 'lostFraming' 
 
 const REASONS: Reasons<LengthPrefixDrop> = { empty: '', tooLong: '', cutShort: '', lostFraming: '', noUser: '' }
 
+/** What is left of the longest run of a stream behind a length and an Ethernet header. */
+const LONGEST_MTU = 65_535 - 4 - 14
 /** What no frame exceeds: the largest network packet with a header and two VLAN tags. */
 const LONGEST_FRAME_OCTETS = MAX_MTU + 22
 
@@ -41,7 +43,7 @@ export function lengthPrefix(
 ): Layer<PhysicalService<'octets'>, PhysicalService<'ethernet'>> {
   const { octets = 4 } = options
   if (octets !== 2 && octets !== 4) throw invalidValue('octets', '2 or 4', octets)
-  const mtu = wireMtu('ethernet', options.mtu)
+  const mtu = wireMtu('ethernet', integer('mtu', options.mtu ?? 1500, 1, LONGEST_MTU))
   return (below, env) => new LengthPrefix(below, env, octets, mtu)
 }
 
@@ -61,6 +63,7 @@ class LengthPrefix implements PhysicalService<'ethernet'>, User<undefined> {
   private frame: Packet | null = null
   /** Octets of the frame that are still to come. */
   private missing = 0
+  /** And the medium below cannot be ended. */
   private lost = false
 
   constructor(below: PhysicalService<'octets'>, env: Env, prefixOctets: 2 | 4, mtu: number) {
@@ -129,7 +132,7 @@ class LengthPrefix implements PhysicalService<'ethernet'>, User<undefined> {
     const { length } = this
     this.length = this.lengthOctets = 0
     if (length === 0) this.boundary.count('empty')
-    else if (length > LONGEST_FRAME_OCTETS) this.loseFraming(length)
+    else if (length > LONGEST_FRAME_OCTETS) this.loseFraming(length, run)
     else this.begin(length)
   }
 
@@ -151,11 +154,17 @@ class LengthPrefix implements PhysicalService<'ethernet'>, User<undefined> {
     if (!this.boundary.up(frame, undefined, 0)) this.boundary.drop(frame, 'noUser')
   }
 
-  private loseFraming(length: number): void {
-    this.lost = true
+  /** @param run what came after the length, which is of no use either. */
+  private loseFraming(length: number, run: Packet): void {
+    run.pull(run.length)
     this.boundary.count('lostFraming')
     const reason = `a frame of ${length} octets was announced: the other end does not put ${this.prefixOctets} octets of length before each`
-    this.boundary.linkChanged('down', reason)
+    if (this.below.hangUp !== undefined) {
+      this.below.hangUp(reason)
+    } else {
+      this.lost = true
+      this.boundary.linkChanged('down', reason)
+    }
   }
 
   /** Forgets what has arrived of a frame. */

@@ -69,6 +69,8 @@ export class OctetPort implements PhysicalService<'octets'> {
   private readonly queueOctets: number
   private readonly continuation: Timer
   private pair: StreamPair | null = null
+  /** Told when the pair has ended, unless the node closes. */
+  private ended: (() => void) | undefined
   private blocked = false
   private closed = false
   /** What was read, but not delivered in the turn it was read in. */
@@ -91,11 +93,10 @@ export class OctetPort implements PhysicalService<'octets'> {
       return
     }
     this.pair = pair
+    this.ended = ended
     // What a former stream still tells of itself is no concern of the one after it.
     const down = (reason: string): void => {
-      if (this.pair !== pair) return
-      this.down(reason)
-      ended?.()
+      if (this.pair === pair) this.hangUp(reason)
     }
     readable.on('readable', () => this.read())
     readable.on('end', () => down('the other end has closed it'))
@@ -156,13 +157,14 @@ export class OctetPort implements PhysicalService<'octets'> {
     if (!this.boundary.up(packet, undefined, 0)) this.boundary.drop(packet, 'noUser')
   }
 
-  private down(reason: string): void {
-    if (this.pair === null) return
-    const { pair } = this
+  hangUp(reason: string): void {
+    const { pair, ended } = this
+    if (pair === null) return
     this.release()
     destroy(pair)
     this.boundary.linkChanged('down', reason)
     this.drained()
+    ended?.()
   }
 
   private release(): void {

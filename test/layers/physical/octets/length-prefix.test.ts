@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
+import { Duplex } from 'node:stream'
 import fc from 'fast-check'
 import t from 'tap'
 import { cable } from '../../../../layers/physical/cable.ts'
 import { type LengthPrefixOptions, lengthPrefix } from '../../../../layers/physical/octets/length-prefix.ts'
+import { stream } from '../../../../layers/physical/octets/stream.ts'
+import { ms } from '../../../../src/kernel/clock.ts'
 import { Packet, packetsInUse, poisonReleased } from '../../../../src/kernel/packet.ts'
 import { stack } from '../../../../src/kernel/stack.ts'
+import { boot } from '../../../../src/runtime/real-time.ts'
 import { Simulation } from '../../../../src/runtime/simulation.ts'
 import { physicalConformance, Recorder } from '../../../conformance/physical.ts'
 import { dropsOf, pairOf } from '../ends.ts'
@@ -105,7 +109,7 @@ t.test('what is too long or empty is passed over, and the next frame arrives', a
   t.equal(packetsInUse(), 0)
 })
 
-t.test('a length that cannot be one takes the link down until the stream is another', async (t) => {
+t.test('a length that cannot be one takes a link that cannot be ended down, until the stream is another', async (t) => {
   const { sim, line, top, above, feed } = await fed()
   await feed(Buffer.from('GET / HTTP/1.1\r\n\r\n'))
   t.match(above.links.at(-1), /^down a frame of 1195725856 octets was announced: .* 4 octets of length/)
@@ -117,6 +121,39 @@ t.test('a length that cannot be one takes the link down until the stream is anot
   await feed(written([new Uint8Array(60)], 4))
   t.equal(above.packets.length, 1)
   await sim.close()
+  t.equal(packetsInUse(), 0)
+})
+
+t.test('a length that cannot be one ends a stream, and another is read anew', async (t) => {
+  const opened: Duplex[] = []
+  const source = (): Duplex => {
+    const duplex = new Duplex({ read: () => {}, write: (_octets, _encoding, done) => done() })
+    opened.push(duplex)
+    return duplex
+  }
+  const node = await boot(stack(stream(source, { reopen: ms(10) }), lengthPrefix()), 'A')
+  const above = new Recorder()
+  node.top.boundary.attach(above)
+  const [whole, next] = [new Uint8Array(60), new Uint8Array(61)]
+  opened[0]?.push(Buffer.concat([written([whole], 4), Buffer.from('GET /'), written([whole], 4)]))
+  while (opened.length < 2) await new Promise((resolve) => setTimeout(resolve, 5))
+  t.equal(opened[0]?.destroyed, true, 'the other end sees that nobody is there any more')
+  t.match(above.links, [/^down a frame of 1195725856 octets was announced/, /^up /], 'the reason is told, and once')
+  opened[1]?.push(written([next], 4))
+  while (above.packets.length < 2) await new Promise((resolve) => setTimeout(resolve, 5))
+  t.strictSame(
+    above.packets.map(({ length }) => length),
+    [60, 61],
+    'of the run in which it was lost, nothing more is read',
+  )
+  t.strictSame(dropsOf(node.top), { lostFraming: 1 })
+  await node.close()
+  const forever = new Duplex({ read: () => {}, write: (_octets, _encoding, done) => done() })
+  const once = await boot(stack(stream(forever), lengthPrefix()), 'A')
+  forever.push('GET / HTTP/1.1')
+  while (!forever.destroyed) await new Promise((resolve) => setTimeout(resolve, 5))
+  t.strictSame(dropsOf(once.top), { lostFraming: 1 })
+  await once.close()
   t.equal(packetsInUse(), 0)
 })
 
@@ -139,6 +176,11 @@ t.test('what has arrived of a frame goes with the stream', async (t) => {
 t.test('options and media that cannot be', async (t) => {
   t.throws(() => lengthPrefix({ octets: 3 as never }), { code: 'ERR_INVALID_ARG_VALUE' })
   t.throws(() => lengthPrefix({ mtu: 0 }), { code: 'ERR_OUT_OF_RANGE' })
+  t.throws(() => lengthPrefix({ mtu: 65_518 }), { code: 'ERR_OUT_OF_RANGE' })
+  const [longest] = cable({ medium: 'octets', mtu: 65_535 })
+  const whole = new Simulation()
+  t.equal(whole.boot('A', stack(longest, lengthPrefix({ mtu: 65_517 }))).top.mtu, 65_531)
+  await whole.close()
   const [end] = cable({ medium: 'octets', mtu: 1000 })
   const sim = new Simulation()
   t.throws(() => sim.boot('A', stack(end, lengthPrefix())), { code: 'EINVAL', message: /frames of 1514 octets/ })
