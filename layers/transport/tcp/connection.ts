@@ -44,8 +44,9 @@ import { expireTimers, nextDeadline, startKeepAlive } from './timers.ts'
 import { windowUpdateDue } from './window.ts'
 import { canWrite, writeRoom } from './writing.ts'
 
-/** Segments a connection may send before others get their turn. */
+/** What a connection may send before others get their turn, and before its data leaves the caches: segments, and octets. */
 const PUMP_SEGMENTS = 64
+const PUMP_OCTETS = 262_144
 
 /** What a connection needs of those who know all connections. */
 export interface ConnectionOwner {
@@ -150,13 +151,14 @@ export class TcpConnection implements Connection, Timed, Pump {
     }
     if (!this.outlet.mayTransmit(this)) return
     if (tcb.sender !== null) tcb.sender.unitLeft = 0
-    for (let n = 0; n < PUMP_SEGMENTS; n++) {
+    for (let n = 0, octets = 0; n < PUMP_SEGMENTS && octets < PUMP_OCTETS; n++) {
       const packet = output(tcb, now)
       if (packet === null) {
         allSent(tcb, now)
         return
       }
       tcb.segmentsSent += packet.segments
+      octets += packet.length
       if (!this.outlet.transmit(this, packet)) return
     }
     this.outlet.schedule(this)
