@@ -7,7 +7,8 @@
  *            slots of 2 KB     slots of 10 KB      chunks of a ring, …
  *
  * Pages that were never touched cost no physical memory. A run of pages, once carved into packet slots, stays with its
- * size class (the pool's high-water mark); ring chunks are given back and taken again.
+ * size class (the pool's high-water mark); ring chunks are given back and taken again, and take half of it at the most:
+ * packets go on, whatever waits to be sent.
  */
 import { NetError, outOfRange } from './errors.ts'
 
@@ -38,6 +39,7 @@ export class Slab {
   /** Chunks now held by rings; part of the leak check. */
   chunksInUse = 0
   private nextPage = 0
+  private chunkPages = 0
   private readonly pages: number
   private readonly freeChunks: number[] = []
 
@@ -61,24 +63,23 @@ export class Slab {
    * @throws NetError ENOMEM — the slab is used up; see `reserveSlab`.
    */
   takePages(count: number): number {
-    if (this.nextPage + count > this.pages) {
-      throw new NetError(
-        'ENOMEM',
-        `the packet memory of this process (${this.pages * PAGE_OCTETS} octets) is used up`,
-        {
-          reason: 'slabExhausted',
-        },
-      )
-    }
+    if (this.nextPage + count > this.pages) throw exhausted('packet', this.pages)
     const at = this.nextPage * PAGE_OCTETS
     this.nextPage += count
     return at
   }
 
+  /** Can a chunk be taken? */
+  get hasChunk(): boolean {
+    return this.freeChunks.length > 0 || (this.chunkPages < this.pages >> 1 && this.nextPage < this.pages)
+  }
+
   /** Takes a chunk of CHUNK_OCTETS for a ring; contents are undefined. @returns its offset. @throws NetError ENOMEM */
   takeChunk(): number {
     if (this.freeChunks.length === 0) {
+      if (!this.hasChunk) throw exhausted('queue', this.pages >> 1)
       const page = this.takePages(1)
+      this.chunkPages++
       for (let at = page + PAGE_OCTETS - CHUNK_OCTETS; at >= page; at -= CHUNK_OCTETS) this.freeChunks.push(at)
     }
     this.chunksInUse++
@@ -90,6 +91,11 @@ export class Slab {
     this.chunksInUse--
     this.freeChunks.push(at)
   }
+}
+
+function exhausted(what: string, pages: number): NetError {
+  const message = `the ${what} memory of this process (${pages * PAGE_OCTETS} octets) is used up: see reserveSlab()`
+  return new NetError('ENOMEM', message, { reason: 'slabExhausted' })
 }
 
 let size = DEFAULT_OCTETS

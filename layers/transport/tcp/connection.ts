@@ -293,11 +293,11 @@ export class TcpConnection implements Connection, Timed, Pump {
     if (!canWrite(tcb)) throw notWritable(tcb, 'write')
     this.outlet.env.touched()
     if (length > tcb.sendLimit - tcb.queuedOctets) tcb.growSending()
-    const taken = Math.min(length, writeRoom(tcb))
+    const room = Math.min(length, writeRoom(tcb))
+    if (room > 0) tcb.sendBuffer ??= new SendBuffer()
+    const taken = room === 0 ? 0 : (tcb.sendBuffer as SendBuffer).write(octets, start, room)
     if (taken < length) tcb.wantsWritable = true
     if (taken === 0) return 0
-    tcb.sendBuffer ??= new SendBuffer()
-    tcb.sendBuffer.write(octets, start, taken)
     tcb.snd.end = (tcb.snd.end + taken) | 0
     tcb.more = more
     if (more) tcb.moreSince = tcb.snd.una

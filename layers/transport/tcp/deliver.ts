@@ -4,7 +4,7 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import { before } from '../../../src/kernel/sequence.ts'
 import { beQuickAfterTrouble, noteArrival, scheduleAck } from './ack-policy.ts'
 import type { Verdict } from './input.ts'
-import { ReceiveQueue } from './receive-queue.ts'
+import { mayQueue, ReceiveQueue } from './receive-queue.ts'
 import type { ReceiveSpace } from './receive-space.ts'
 import { rightSized } from './right-size.ts'
 import { CE, CWR, type Segment } from './segment.ts'
@@ -21,6 +21,8 @@ export function deliver(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): V
     return 'dataAfterClose'
   }
   if (tcb.finSeen && !endAtFin(tcb, seg, packet)) return 'beyondFin'
+  // As if it had been lost: it comes again, and then something may have been read.
+  if (!mayQueue(tcb.receiveQueue)) return 'memoryFull'
   const length = packet.length
   const whole = packet.segmentOctets > 0
   const full = whole ? packet.segmentOctets : length

@@ -33,6 +33,7 @@ export type DropReason =
   | 'readShut'
   | 'duplicateData'
   | 'reassemblyFull'
+  | 'memoryFull'
   | 'timeWait'
   | 'timeWaitReset'
 
@@ -69,6 +70,7 @@ export const REASONS: Readonly<Record<DropReason, string>> = {
   readShut: '',
   duplicateData: 'RFC 9293 §3.10.7.4',
   reassemblyFull: '',
+  memoryFull: '',
   timeWait: 'RFC 9293 §3.10.7.4',
   timeWaitReset: 'RFC 1337 §3',
 }

@@ -3,6 +3,22 @@
  * are moved into the tailroom of the packet before, so that a stream of single octets does not take a slot for each.
  */
 import type { Packet } from '../../../src/kernel/packet.ts'
+import { slab } from '../../../src/kernel/slab.ts'
+
+/** Octets of slots that the queues of this thread hold. */
+let held = 0
+/** Beyond so many, only who has nothing to read yet gets something; and beyond so many more nobody does. 0: not known yet. */
+let most = 0
+let mostOfAll = 0
+
+/** Is there room for a packet behind `queue`? The rest of the slab is for packets on their way. @param queue null: an empty one. */
+export function mayQueue(queue: ReceiveQueue | null): boolean {
+  if (most === 0) {
+    most = (slab().octets.length * 3) / 8
+    mostOfAll = (slab().octets.length * 7) / 16
+  }
+  return held < (queue === null ? mostOfAll : most)
+}
 
 /** A queue of packets is compacted when this many at its front are gone. */
 const COMPACT_AT = 64
@@ -23,6 +39,7 @@ export class ReceiveQueue {
       packet.release()
     } else {
       this.packets.push(packet)
+      held += packet.limit - packet.base
     }
   }
 
@@ -49,7 +66,9 @@ export class ReceiveQueue {
   }
 
   private shift(): void {
-    ;(this.packets[this.first] as Packet).release()
+    const packet = this.packets[this.first] as Packet
+    held -= packet.limit - packet.base
+    packet.release()
     this.first++
     if (this.first === this.packets.length) {
       this.packets.length = this.first = 0

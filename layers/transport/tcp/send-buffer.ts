@@ -19,14 +19,22 @@ export class SendBuffer {
   /** Offset of the first octet held in the first chunk. */
   private head = 0
 
-  /** Copies octets in, behind those that are there. The caller sees to the limit. @throws NetError ENOMEM */
-  write(octets: Uint8Array, start: number, length: number): void {
+  /**
+   * Copies octets in, behind those that are there. The caller sees to the limit.
+   * @returns how many: fewer when there is no more memory, and the buffer holds something that will give it back.
+   * @throws NetError ENOMEM — it holds nothing.
+   */
+  write(octets: Uint8Array, start: number, length: number): number {
     const target = slab().octets
     let from = start
-    for (let left = length; left > 0; ) {
+    let left = length
+    while (left > 0) {
       const at = this.head + this.length
       const index = at >> CHUNK_BITS
-      if (index === this.chunks.length) this.chunks.push(slab().takeChunk())
+      if (index === this.chunks.length) {
+        if (this.length > 0 && !slab().hasChunk) break
+        this.chunks.push(slab().takeChunk())
+      }
       const offset = at & (CHUNK_OCTETS - 1)
       const n = Math.min(left, CHUNK_OCTETS - offset)
       const whole = from === 0 && n === octets.length
@@ -35,6 +43,7 @@ export class SendBuffer {
       from += n
       left -= n
     }
+    return length - left
   }
 
   /** Copies `length` octets from `offset` on (0: the first held) to `to` in the slab. */
