@@ -38,7 +38,7 @@ export class Filter implements PolicyOwner {
     this.boundary = boundary
     this.complaints = complaints
     this.policy = policy
-    this.key = new PacketKey(nameOf)
+    this.key = new PacketKey(false, nameOf)
   }
 
   /**

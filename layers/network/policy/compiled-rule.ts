@@ -1,11 +1,10 @@
 /** A rule as it is held against packets: words, masks and ranges, no text. */
 
 import type { OneOrMore, PolicyHook, PolicyRewrite, PolicyRule, PolicyVerdict } from '../../../src/api/rules.ts'
-import { type IpAddress, parseAddress, parsePrefix } from '../../../src/kernel/address.ts'
+import { type IpAddress, parseAddress } from '../../../src/kernel/address.ts'
 import { integer, invalidType, invalidValue } from '../../../src/kernel/errors.ts'
-import { maskOf } from '../prefix-trie.ts'
-import { IPV4_BITS_BEFORE } from '../routes.ts'
-import { HOOK_BIT, type PacketKey } from './packet-key.ts'
+import { HOOKS, type PacketKey } from './packet-key.ts'
+import { PrefixSet } from './prefix-set.ts'
 
 /** Which condition of a rule a packet does not fit. */
 export type Mismatch =
@@ -21,9 +20,8 @@ export type Mismatch =
   | 'tcp'
   | 'answer'
 
-const PROTOCOLS: Readonly<Record<string, number>> = { tcp: 6, udp: 17, icmp: 1, icmpv6: 58 }
-const [TCP, UDP] = [6, 17]
-const ALL_HOOKS: readonly PolicyHook[] = ['forward', 'input', 'output']
+const [TCP, UDP, SCTP, ICMP, ICMPV6] = [6, 17, 132, 1, 58] as const
+const PROTOCOLS: Readonly<Record<string, number>> = { tcp: TCP, udp: UDP, icmp: ICMP, icmpv6: ICMPV6 }
 const ACTIONS: readonly PolicyRule['action'][] = ['allow', 'deny', 'reject', 'rewrite']
 const FIELDS: ReadonlySet<string> = new Set([
   'name', 'hook', 'in', 'out', 'source', 'destination', 'protocol', 'sourcePort', 'destinationPort', 'icmpType', 'tcp',
@@ -37,44 +35,6 @@ export interface Change {
   readonly destinationPort: number
 }
 
-/** A set of prefixes of both families. */
-class Prefixes {
-  /** Those of IPv4, and of IPv6. */
-  readonly hasIpv4: boolean
-  readonly hasIpv6: boolean
-  /** Of each: the family, four words, four masks. */
-  private readonly words: readonly number[]
-
-  constructor(texts: readonly string[], name: string) {
-    this.words = texts.flatMap((text) => {
-      const { address, length } = parsePrefix(text, name)
-      const bits = address.isIpv4 ? length + IPV4_BITS_BEFORE : length
-      const masks = [0, 1, 2, 3].map((word) => maskOf(bits, word))
-      return [address.isIpv4 ? 4 : 6, address.w0, address.w1, address.w2, address.w3, ...masks]
-    })
-    const families = this.words.filter((_, i) => i % 9 === 0)
-    this.hasIpv4 = families.includes(4)
-    this.hasIpv6 = families.includes(6)
-  }
-
-  has(address: IpAddress): boolean {
-    const { words } = this
-    const family = address.isIpv4 ? 4 : 6
-    for (let i = 0; i < words.length; i += 9) {
-      if (
-        words[i] === family &&
-        ((address.w3 ^ (words[i + 4] as number)) & (words[i + 8] as number)) === 0 &&
-        ((address.w2 ^ (words[i + 3] as number)) & (words[i + 7] as number)) === 0 &&
-        ((address.w1 ^ (words[i + 2] as number)) & (words[i + 6] as number)) === 0 &&
-        ((address.w0 ^ (words[i + 1] as number)) & (words[i + 5] as number)) === 0
-      ) {
-        return true
-      }
-    }
-    return false
-  }
-}
-
 export class CompiledRule {
   readonly name: string
   readonly verdict: PolicyVerdict | null
@@ -82,15 +42,17 @@ export class CompiledRule {
   /** What it was made of, as text: those of the same rule are equal. */
   readonly definition: string
   packets = 0
-  private readonly hooks: number
+  /** Numbers of those it could fit, by all that it says; null: any. */
+  readonly protocols: readonly number[] | null
+  private readonly hooks: readonly PolicyHook[]
   private readonly inNames: readonly string[] | null
   private readonly outNames: readonly string[] | null
   /** Of the links that are there; null when it does not matter. */
   private inLinks: readonly number[] | null = null
   private outLinks: readonly number[] | null = null
-  private readonly source: Prefixes | null
-  private readonly destination: Prefixes | null
-  private readonly protocols: readonly number[] | null
+  private readonly source: PrefixSet | null
+  private readonly destination: PrefixSet | null
+  private readonly givenProtocols: readonly number[] | null
   /** Pairs of first and last. */
   private readonly sourcePorts: readonly number[] | null
   private readonly destinationPorts: readonly number[] | null
@@ -106,16 +68,14 @@ export class CompiledRule {
     if (!ACTIONS.includes(rule.action)) throw invalidValue(`${at}.action`, `one of ${ACTIONS.join(', ')}`, rule.action)
     this.name = rule.name ?? String(number)
     this.verdict = rule.action === 'rewrite' ? null : rule.action
-    const hooks = listOf(rule.hook) ?? ALL_HOOKS
-    for (const hook of hooks)
-      if (!ALL_HOOKS.includes(hook)) throw invalidValue(`${at}.hook`, ALL_HOOKS.join(', '), hook)
-    this.hooks = hooks.reduce((bits, hook) => bits | HOOK_BIT[hook], 0)
-    this.change = changeOf(rule, hooks, at)
+    this.hooks = listOf(rule.hook) ?? HOOKS
+    for (const hook of this.hooks) if (!HOOKS.includes(hook)) throw invalidValue(`${at}.hook`, HOOKS.join(', '), hook)
+    this.change = changeOf(rule, this.hooks, at)
     this.inNames = listOf(rule.in)
     this.outNames = listOf(rule.out)
     this.source = prefixes(rule.source, `${at}.source`)
     this.destination = prefixes(rule.destination, `${at}.destination`)
-    this.protocols = listOf(rule.protocol)?.map((protocol) => protocolOf(protocol, `${at}.protocol`)) ?? null
+    this.givenProtocols = listOf(rule.protocol)?.map((protocol) => protocolOf(protocol, `${at}.protocol`)) ?? null
     this.sourcePorts = ranges(rule.sourcePort, `${at}.sourcePort`)
     this.destinationPorts = ranges(rule.destinationPort, `${at}.destinationPort`)
     this.icmpTypes = listOf(rule.icmpType)?.map((type) => integer(`${at}.icmpType`, type, 0, 255)) ?? null
@@ -125,6 +85,7 @@ export class CompiledRule {
     this.tcp = rule.tcp ?? null
     this.answer = rule.answer ?? null
     this.refuseContradictions(at)
+    this.protocols = this.givenProtocols ?? this.impliedProtocols()
     this.definition = definitionOf(rule)
   }
 
@@ -135,41 +96,64 @@ export class CompiledRule {
     this.outLinks = links(this.outNames)
   }
 
+  /** Could it fit a packet of this family at this hook? @param protocol its number; -1 for one that no rule names. */
+  concerns(hookIndex: number, isIpv4: boolean, protocol: number): boolean {
+    return (
+      this.hooks.includes(HOOKS[hookIndex] as PolicyHook) &&
+      (this.source?.hasAny(isIpv4) ?? true) &&
+      (this.destination?.hasAny(isIpv4) ?? true) &&
+      (this.protocols?.includes(protocol) ?? true)
+    )
+  }
+
   /** @returns the first condition that a packet does not fit; null when it fits all. */
   mismatch(key: PacketKey): Mismatch | null {
-    if ((this.hooks & HOOK_BIT[key.hook]) === 0) return 'hook'
-    if (this.protocols !== null && !this.protocols.includes(key.protocol)) return 'protocol'
-    if (this.inLinks !== null && !this.inLinks.includes(key.inLink)) return 'in'
-    if (this.outLinks !== null && !this.outLinks.includes(key.outLink)) return 'out'
-    if (this.source !== null && !this.source.has(key.source)) return 'source'
-    if (this.destination !== null && !this.destination.has(key.destination)) return 'destination'
+    if (!this.hooks.includes(key.hook)) return 'hook'
+    if (this.givenProtocols !== null && !this.givenProtocols.includes(key.protocol)) return 'protocol'
+    return this.mismatchOf(key)
+  }
+
+  /** As `mismatch`, of a packet that it `concerns`. */
+  mismatchOf(key: PacketKey): Mismatch | null {
+    const { isIpv4 } = key
+    if (this.inLinks !== null && !holds(this.inLinks, key.inLink)) return 'in'
+    if (this.outLinks !== null && !holds(this.outLinks, key.outLink)) return 'out'
+    if (this.source !== null && !this.source.has(key.source, isIpv4)) return 'source'
+    if (this.destination !== null && !this.destination.has(key.destination, isIpv4)) return 'destination'
     if (this.sourcePorts !== null && !within(key.sourcePort, this.sourcePorts)) return 'sourcePort'
     if (this.destinationPorts !== null && !within(key.destinationPort, this.destinationPorts)) return 'destinationPort'
-    if (this.icmpTypes !== null && !this.icmpTypes.includes(key.icmpType)) return 'icmpType'
+    if (this.icmpTypes !== null && !holds(this.icmpTypes, key.icmpType)) return 'icmpType'
     if (this.tcp !== null && !(this.tcp === 'new' ? key.isNew : key.isEstablished)) return 'tcp'
     if (this.answer !== null && this.answer !== key.answer) return 'answer'
     return null
   }
 
+  /** Those that alone have what it asks for. */
+  private impliedProtocols(): readonly number[] | null {
+    if (this.tcp !== null) return [TCP]
+    if (this.icmpTypes !== null) return [ICMP, ICMPV6]
+    return this.sourcePorts !== null || this.destinationPorts !== null ? [TCP, UDP, SCTP] : null
+  }
+
   /** What could never match says something else than was meant. */
   private refuseContradictions(at: string): void {
-    const only = (allowed: readonly number[]) => this.protocols?.every((protocol) => allowed.includes(protocol)) ?? true
-    const { source, destination } = this
-    if (this.inNames !== null && this.hooks === HOOK_BIT.output)
+    const { source, destination, givenProtocols: given } = this
+    const only = (allowed: readonly number[]) => given?.every((protocol) => allowed.includes(protocol)) ?? true
+    const isOnlyAt = (hook: PolicyHook) => this.hooks.every((one) => one === hook)
+    if (this.inNames !== null && isOnlyAt('output'))
       throw invalidValue(`${at}.in`, "left out at 'output', where packets came by no link", this.inNames.join(', '))
-    if (this.outNames !== null && this.hooks === HOOK_BIT.input)
+    if (this.outNames !== null && isOnlyAt('input'))
       throw invalidValue(`${at}.out`, "left out at 'input', where packets leave by no link", this.outNames.join(', '))
     if (source !== null && destination !== null) {
-      const meet = (source.hasIpv4 && destination.hasIpv4) || (source.hasIpv6 && destination.hasIpv6)
-      if (!meet) throw invalidValue(`${at}.destination`, 'of a family that source has, too', 'another one')
+      const meets = [true, false].some((isIpv4) => source.hasAny(isIpv4) && destination.hasAny(isIpv4))
+      if (!meets) throw invalidValue(`${at}.destination`, 'of a family that source has, too', 'another one')
     }
     const ports = this.sourcePorts !== null || this.destinationPorts !== null
-    if (ports && !only([TCP, UDP, 132]))
-      throw invalidValue(`${at}.protocol`, 'one with ports where ports are given', this.protocols)
-    if (this.tcp !== null && !only([TCP]))
-      throw invalidValue(`${at}.protocol`, "'tcp' where tcp is given", this.protocols)
-    if (this.icmpTypes !== null && !only([PROTOCOLS.icmp as number, PROTOCOLS.icmpv6 as number])) {
-      throw invalidValue(`${at}.protocol`, "'icmp' or 'icmpv6' where icmpType is given", this.protocols)
+    if (ports && !only([TCP, UDP, SCTP]))
+      throw invalidValue(`${at}.protocol`, 'one with ports where ports are given', given)
+    if (this.tcp !== null && !only([TCP])) throw invalidValue(`${at}.protocol`, "'tcp' where tcp is given", given)
+    if (this.icmpTypes !== null && !only([ICMP, ICMPV6])) {
+      throw invalidValue(`${at}.protocol`, "'icmp' or 'icmpv6' where icmpType is given", given)
     }
   }
 }
@@ -187,9 +171,9 @@ function listOf<Value>(values: OneOrMore<Value> | undefined): readonly Value[] |
   return values === undefined ? null : Array.isArray(values) ? values : [values as Value]
 }
 
-function prefixes(texts: OneOrMore<string> | undefined, name: string): Prefixes | null {
+function prefixes(texts: OneOrMore<string> | undefined, name: string): PrefixSet | null {
   const list = listOf(texts)
-  return list === null ? null : new Prefixes(list, name)
+  return list === null ? null : new PrefixSet(list, name)
 }
 
 function protocolOf(protocol: string | number, name: string): number {
@@ -211,6 +195,11 @@ function ranges(ports: OneOrMore<number | string> | undefined, name: string): nu
       return pair
     }) ?? null
   )
+}
+
+function holds(values: readonly number[], value: number): boolean {
+  for (let i = 0; i < values.length; i++) if (values[i] === value) return true
+  return false
 }
 
 function within(port: number, pairs: readonly number[]): boolean {

@@ -3,8 +3,8 @@
 import type { PolicyHook, PolicyPacket } from '../../../src/api/rules.ts'
 import { IpAddress } from '../../../src/kernel/address.ts'
 
-/** Bits of the hooks. */
-export const HOOK_BIT: Readonly<Record<PolicyHook, number>> = { forward: 1, input: 2, output: 4 }
+/** In the order of their indexes. */
+export const HOOKS: readonly PolicyHook[] = ['forward', 'input', 'output']
 
 /** TCP's flags. */
 const SYN = 0x02
@@ -13,7 +13,10 @@ const ACK = 0x10
 
 /** Scratch, filled by a family. */
 export class PacketKey implements PolicyPacket {
-  hook: PolicyHook = 'forward'
+  /** 0 to 2, as in `HOOKS`. */
+  hookIndex = 0
+  /** The family of the packet, whatever its addresses look like. */
+  readonly isIpv4: boolean
   /** Indexes of links; 0 for none. */
   inLink = 0
   outLink = 0
@@ -27,8 +30,17 @@ export class PacketKey implements PolicyPacket {
   answer = false
   private readonly nameOf: (link: number) => string
 
-  constructor(nameOf: (link: number) => string) {
+  constructor(isIpv4: boolean, nameOf: (link: number) => string) {
+    this.isIpv4 = isIpv4
     this.nameOf = nameOf
+  }
+
+  get hook(): PolicyHook {
+    return HOOKS[this.hookIndex] as PolicyHook
+  }
+
+  set hook(hook: PolicyHook) {
+    this.hookIndex = hook === 'forward' ? 0 : hook === 'input' ? 1 : 2
   }
 
   get in(): string {

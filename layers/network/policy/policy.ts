@@ -7,6 +7,7 @@ import type { PolicyFunction, PolicyOptions, PolicyVerdict } from '../../../src/
 import { invalidType, invalidValue } from '../../../src/kernel/errors.ts'
 import { type Change, CompiledRule, type Mismatch } from './compiled-rule.ts'
 import type { PacketKey } from './packet-key.ts'
+import { RuleLists } from './rule-lists.ts'
 
 /** Who changes packets, and hears of functions that fail. */
 export interface PolicyOwner {
@@ -26,6 +27,7 @@ const VERDICTS: readonly PolicyVerdict[] = ['allow', 'deny', 'reject']
 
 export class Policy {
   private readonly rules: readonly CompiledRule[]
+  private readonly lists: RuleLists
   private readonly decider: PolicyFunction | null
   private readonly otherwise: PolicyVerdict
   private undecided = 0
@@ -41,6 +43,7 @@ export class Policy {
     const names = this.rules.map(({ name }) => name)
     const twice = names.find((name, i) => names.indexOf(name) !== i)
     if (twice !== undefined) throw invalidValue('policy.rules', 'of different names', twice)
+    this.lists = new RuleLists(this.rules)
     this.otherwise = otherwise
   }
 
@@ -61,8 +64,10 @@ export class Policy {
 
   decide(key: PacketKey, owner: PolicyOwner): PolicyVerdict {
     if (this.decider !== null) return this.ask(this.decider, key, owner)
-    for (const rule of this.rules) {
-      if (rule.mismatch(key) !== null) continue
+    const rules = this.lists.of(key)
+    for (let i = 0; i < rules.length; i++) {
+      const rule = rules[i] as CompiledRule
+      if (rule.mismatchOf(key) !== null) continue
       rule.packets++
       if (rule.verdict !== null) return rule.verdict
       if (rule.change !== null) owner.change(key, rule.change)

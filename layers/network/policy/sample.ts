@@ -4,7 +4,7 @@ import type { PolicyHook, PolicyOptions, PolicyRule, PolicyVerdict } from '../..
 import { parseAddress } from '../../../src/kernel/address.ts'
 import { integer, invalidValue } from '../../../src/kernel/errors.ts'
 import type { Change, Mismatch } from './compiled-rule.ts'
-import { PacketKey } from './packet-key.ts'
+import { HOOKS, PacketKey } from './packet-key.ts'
 import { Policy } from './policy.ts'
 
 /** A packet in words. */
@@ -80,14 +80,18 @@ export function testPolicy(options: PolicyOptions, sample: SamplePacket): Policy
 }
 
 function keyOf(sample: SamplePacket, index: (name: string) => number, names: readonly string[]): PacketKey {
-  const key = new PacketKey((link) => names[link] ?? '')
-  key.hook = sample.hook ?? 'forward'
-  if (!['forward', 'input', 'output'].includes(key.hook))
-    throw invalidValue('hook', 'forward, input or output', key.hook)
+  const { hook = 'forward' } = sample
+  if (!HOOKS.includes(hook)) throw invalidValue('hook', 'forward, input or output', hook)
+  const source = parseAddress(sample.source, 'source')
+  const destination = parseAddress(sample.destination, 'destination')
+  if (destination.isIpv4 !== source.isIpv4)
+    throw invalidValue('destination', 'of the family of source', sample.destination)
+  const key = new PacketKey(source.isIpv4, (link) => names[link] ?? '')
+  key.hook = hook
   key.inLink = index(sample.in ?? '')
   key.outLink = index(sample.out ?? '')
-  key.source.set(parseAddress(sample.source, 'source'))
-  key.destination.set(parseAddress(sample.destination, 'destination'))
+  key.source.set(source)
+  key.destination.set(destination)
   const { protocol = 'tcp' } = sample
   const number = typeof protocol === 'number' ? protocol : PROTOCOLS[protocol]
   if (number === undefined) throw invalidValue('protocol', `one of ${Object.keys(PROTOCOLS).join(', ')}`, protocol)
@@ -114,7 +118,7 @@ function apply(
   to: { dscp?: number; destination?: string; destinationPort?: number },
 ): void {
   if (dscp >= 0) to.dscp = dscp
-  if (destination !== null) {
+  if (destination?.isIpv4 === key.isIpv4) {
     key.destination.set(destination)
     to.destination = destination.toString()
   }

@@ -130,7 +130,7 @@ t.test('one that throws denies, and it is told', async (t) => {
     },
   })
   const owner = { change: () => {}, failed: (error: unknown) => errors.push(String(error)) }
-  t.equal(policy.decide(new PacketKey(() => ''), owner), 'deny')
+  t.equal(policy.decide(new PacketKey(true, () => ''), owner), 'deny')
   t.strictSame(errors, ['Error: oops'])
 })
 
@@ -188,6 +188,7 @@ t.test('a sample that makes no sense', async (t) => {
   const refuses = (changed: object, code = 'ERR_INVALID_ARG_VALUE') =>
     t.throws(() => testPolicy({ rules: [] }, { ...packet, ...changed }), { code }, JSON.stringify(changed))
   refuses({ source: 'x' })
+  refuses({ destination: '2001:db8::1' })
   refuses({ hook: 'x' })
   refuses({ protocol: 'x' })
   refuses({ tcpFlags: 'x' })
