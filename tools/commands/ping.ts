@@ -1,6 +1,6 @@
 /** `netstrata ping`: echo requests from a stack of ours. */
 import type { Command } from 'commander'
-import type { EchoReply } from '../../src/index.ts'
+import type { EchoReply, RouteEntry } from '../../src/index.ts'
 import { EXIT } from '../exit.ts'
 import { withExamples } from '../help.ts'
 import { interruption, pause } from '../interrupt.ts'
@@ -103,7 +103,10 @@ async function probe(
   if (answer === undefined && signal.aborted) return
   tally.sent++
   if (answer === undefined) {
-    output.data({ sequence, outcome: 'noAnswer' }, () => `seq=${sequence} no answer within ${timeout} s`)
+    // The routes know the way all the same.
+    const way = await prober.way(host)
+    const silence = `seq=${sequence} no answer within ${timeout} s`
+    output.data({ sequence, outcome: 'noAnswer', way }, () => `${silence}${pathText(way)}`)
     return
   }
   const { reply, way } = answer
@@ -111,9 +114,10 @@ async function probe(
     tally.received++
     tally.times.push(reply.roundTrip / 1000)
   }
-  const path = way === undefined ? '' : ` ${wayText(way)}`
-  output.data({ sequence, ...reply, way }, () => `${describe(sequence, reply)}${path}`)
+  output.data({ sequence, ...reply, way }, () => `${describe(sequence, reply)}${pathText(way)}`)
 }
+
+const pathText = (way: RouteEntry | undefined): string => (way === undefined ? '' : ` ${wayText(way)}`)
 
 function describe(sequence: number, reply: EchoReply): string {
   const time = `time=${(reply.roundTrip / 1000).toFixed(3)} ms`

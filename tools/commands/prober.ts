@@ -71,12 +71,13 @@ async function ownProber(
 function remoteProber(node: string, signal: AbortSignal): Prober {
   return {
     probe: (host, request) => answered(ask(node, 'ping', { host, ...request }, signal) as Promise<PingAnswer>, signal),
-    way: async (host) => ((await ask(node, 'way', { host }, signal)) as RouteEntry | null) ?? undefined,
+    way: async (host) =>
+      (await answered(ask(node, 'way', { host }, signal) as Promise<RouteEntry | null>, signal)) ?? undefined,
     [Symbol.asyncDispose]: async () => {},
   }
 }
 
-async function answered(answer: Promise<PingAnswer | undefined>, signal: AbortSignal): Promise<PingAnswer | undefined> {
+async function answered<Answer>(answer: Promise<Answer>, signal: AbortSignal): Promise<Answer | undefined> {
   try {
     return await answer
   } catch (error) {

@@ -219,17 +219,22 @@ export class LeaseBook {
   }
 }
 
-/** @returns undefined: there is none. @throws Error EACCES, EFBIG, … */
+/** @returns undefined: there is none. @throws CommandError exit 3 — it cannot be one. Error EACCES, EIO, … */
 async function textOf(path: string): Promise<string | undefined> {
   try {
-    const { size } = await stat(path)
-    if (size <= MOST_OCTETS) return await readFile(path, 'utf8')
+    const status = await stat(path)
+    // A device or a FIFO may never end, or begin.
+    if (!status.isFile()) throw notOne(path, 'is no ordinary file')
+    if (status.size > MOST_OCTETS) throw notOne(path, 'is too large')
+    return await readFile(path, 'utf8')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
-  throw new CommandError(`${path} is too large to be a file of leases`, EXIT.configuration, 'ERR_CONFIG')
 }
+
+const notOne = (path: string, why: string): CommandError =>
+  new CommandError(`${path} ${why}: leases are kept in a file, name another`, EXIT.configuration, 'ERR_CONFIG')
 
 /** Either all of it is there afterwards, on the disk, or what was there before. */
 async function replaceFile(path: string, pieces: Iterable<string>): Promise<void> {

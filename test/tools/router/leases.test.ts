@@ -1,4 +1,5 @@
 /** The file of leases: whole at every moment, read as far as it can be, and in the way of two clients with one address. */
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -125,7 +126,10 @@ t.test('what is no file of leases is left alone', async (t) => {
     })
     t.equal(readFileSync(path, 'utf8'), text)
   }
-  await t.rejects(reread(folder), { code: 'EISDIR' })
+  const fifo = fresh()
+  execFileSync('mkfifo', [fifo])
+  for (const other of [folder, fifo, '/dev/zero'])
+    await t.rejects(reread(other), { exitCode: 3, message: `${other} is no ordinary file: leases are kept in a file` })
   await t.rejects(reread(join(folder, 'absent', 'x')), { code: 'ENOENT' })
 })
 
