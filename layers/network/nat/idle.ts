@@ -119,7 +119,10 @@ export class IdleLists {
   /** When the next session ends; Infinity when there is none. */
   get deadline(): Instant {
     let first = Number.POSITIVE_INFINITY
-    for (const list of this.all) if (list.deadline < first) first = list.deadline
+    for (const list of this.all) {
+      const { deadline } = list
+      if (deadline < first) first = deadline
+    }
     return first
   }
 
