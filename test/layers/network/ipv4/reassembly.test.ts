@@ -17,6 +17,7 @@ interface Shape {
   readonly flags?: number
   readonly protocol?: number
   readonly source?: number
+  readonly destination?: number
   readonly options?: readonly number[]
 }
 
@@ -27,8 +28,8 @@ function datagram(payload: Uint8Array, shape: Shape = {}): Packet {
   const packet = Packet.take(40, octets + payload.length)
   const at = packet.put(octets)
   packet.append(payload)
-  const { id = 7, flags = 0, protocol = 17, source = SOURCE } = shape
-  header.write(packet.view, at, 0, packet.length, id, flags, 64, protocol, source, DESTINATION)
+  const { id = 7, flags = 0, protocol = 17, source = SOURCE, destination = DESTINATION } = shape
+  header.write(packet.view, at, 0, packet.length, id, flags, 64, protocol, source, destination)
   packet.octets.set(options, at + header.HEADER_OCTETS)
   packet.view.setUint8(at, 0x40 | (octets / 4))
   header.rewrite(packet.view, at, packet.length, flags)
@@ -146,18 +147,24 @@ t.test('whatever is cut comes together', async (t) => {
 
 t.test('fragments that overlap end the datagram, and the rest of it', async (t) => {
   const before = packetsInUse()
-  for (const [name, offset, length, more] of [
-    ['the middle of the first', 1, 8, true],
-    ['the end of the first and the gap', 2, 24, true],
-    ['all of the last', 6, 24, false],
-    ['the same place, other octets', 0, 24, true],
-    ['an end before what is there', 3, 8, false],
-    ['beyond the end', 10, 8, true],
+  const bent = pattern(24)
+  bent[0] = (bent[0] as number) ^ 1
+  for (const [name, offset, payload, more] of [
+    ['the middle of the first', 1, pattern(8, 99), true],
+    ['the end of the first and the gap', 2, pattern(24, 99), true],
+    ['all of the last', 6, pattern(24, 99), false],
+    ['the same place, other octets', 0, pattern(24, 99), true],
+    ['the same place, another first octet', 0, bent, true],
+    ['the first, as if it were the last', 0, pattern(24), false],
+    ['the last, as if others followed', 6, pattern(16), true],
+    ['an end before what is there', 3, pattern(8, 99), false],
+    ['beyond the end', 10, pattern(8, 99), true],
+    ['another end, beyond the first', 10, pattern(8, 99), false],
   ] as const) {
     const { machine, reasons } = reassembly()
     machine.input(datagram(pattern(24), { flags: header.MF }), 0)
     machine.input(datagram(pattern(16), { flags: 6 }), 0)
-    const other = datagram(pattern(length, 99), { flags: (more ? header.MF : 0) | offset })
+    const other = datagram(payload, { flags: (more ? header.MF : 0) | offset })
     t.equal(machine.input(other, 0), undefined)
     t.strictSame(reasons, ['fragmentOverlap', 'fragmentOverlap', 'fragmentOverlap'], name)
     t.equal(machine.input(datagram(pattern(24), { flags: header.MF | 3 }), 0), undefined)
@@ -167,6 +174,31 @@ t.test('fragments that overlap end the datagram, and the rest of it', async (t) 
     t.equal(machine.size, 0)
   }
   t.equal(packetsInUse(), before)
+})
+
+t.test('an end that comes before what is there already ends the datagram', async (t) => {
+  const { machine, reasons } = reassembly()
+  machine.input(datagram(pattern(8), { flags: header.MF | 6 }), 0)
+  machine.input(datagram(pattern(8), { flags: 3 }), 0)
+  t.strictSame(reasons, ['fragmentOverlap', 'fragmentOverlap'])
+  machine.clear()
+})
+
+t.test('datagrams are told apart by all that identifies them (RFC 791 §3.2)', async (t) => {
+  for (const change of [
+    { id: 8 },
+    { protocol: 6 },
+    { source: SOURCE + 1 },
+    { destination: DESTINATION + 1 },
+  ] satisfies Shape[]) {
+    const { machine, reasons } = reassembly()
+    machine.input(datagram(pattern(24), { flags: header.MF }), 0)
+    t.equal(machine.input(datagram(pattern(8), { flags: 3, ...change }), 0), undefined)
+    t.equal(machine.size, 2)
+    t.strictSame(reasons, [])
+    payloadOf(machine.input(datagram(pattern(8), { flags: 3 }), 0) as Packet)
+    machine.clear()
+  }
 })
 
 t.test('fragments that cannot be', async (t) => {
@@ -210,3 +242,36 @@ t.test('memory is bounded, for all and for one source', async (t) => {
   machine.clear()
   t.equal(packetsInUse(), before)
 })
+
+t.test(
+  'what gives way to memory: the oldest of the source, then the oldest of all, what has just grown last',
+  async (t) => {
+    const before = packetsInUse()
+    const sample = datagram(pattern(8))
+    const slot = sample.limit - sample.base
+    sample.release()
+    const { machine, reasons } = reassembly({ octets: slot * 16 })
+    const piece = (id: number, n: number, source: number, flags = header.MF) =>
+      machine.input(datagram(pattern(8), { flags: flags | n, id, source }), 0)
+    for (const [id, n] of [
+      [1, 0],
+      [2, 0],
+      [3, 0],
+      [1, 1],
+      [1, 2],
+    ] as const) {
+      t.equal(piece(id, n, 1), undefined)
+    }
+    t.equal(machine.memory, slot * 4, 'a quarter for one source')
+    t.strictSame([machine.size, reasons], [2, ['reassemblyMemory']])
+    payloadOf(piece(1, 3, 1, 0) as Packet)
+    t.equal(piece(2, 1, 1, 0), undefined, 'that one had to go')
+    machine.clear()
+    for (let source = 1; source <= 5; source++) for (let n = 0; n < 4; n++) piece(source, n, source)
+    t.equal(machine.memory, slot * 16, 'of five sources the first has lost')
+    payloadOf(piece(2, 4, 2, 0) as Packet)
+    t.equal(piece(1, 4, 1, 0), undefined)
+    machine.clear()
+    t.equal(packetsInUse(), before)
+  },
+)
