@@ -4,6 +4,8 @@ import { Failure, Unsupported } from '../failure.ts'
 import type { CallAction, Value } from '../language/script.ts'
 import { Arguments, numberOf } from './arguments.ts'
 import { MSG, O_NONBLOCK, O_RDWR } from './constants.ts'
+import { Epoll } from './epoll.ts'
+import { receiveNotice } from './error-messages.ts'
 import { deferConnect, FAST_OPEN, sendOpening } from './fast-open.ts'
 import { type Attempt, at, DONE, failed, type Outcome, outcomeOf } from './outcome.ts'
 import { type After, pollSockets } from './poll.ts'
@@ -20,6 +22,14 @@ export interface Place {
   readonly fastOpen: number
 }
 
+/** The script's time. */
+export interface Timing {
+  /** Microseconds since it began, and what a time may differ by. */
+  now(): number
+  readonly toleranceUs: number
+  readonly after: After
+}
+
 /** What the interpreter wants to know. */
 export interface CallListener {
   created(socket: LinuxSocket): void
@@ -34,17 +44,17 @@ export class Calls {
   /** Something has happened that a blocked call may have waited for. */
   changed = true
   private readonly descriptors = new Map<number, LinuxSocket>()
+  private readonly epolls = new Map<number, Epoll>()
   private readonly stream: StreamSockets['stream']
   private readonly place: Place
   private readonly listener: CallListener
-  private readonly after: After
+  private readonly timing: Timing
 
-  /** @param after does something later on, for poll(). */
-  constructor(stream: StreamSockets['stream'], place: Place, listener: CallListener, after: After) {
+  constructor(stream: StreamSockets['stream'], place: Place, listener: CallListener, timing: Timing) {
     this.stream = stream
     this.place = place
     this.listener = listener
-    this.after = after
+    this.timing = timing
   }
 
   private readonly calls: Readonly<Record<string, Call>> = {
@@ -70,7 +80,14 @@ export class Calls {
     recv: (args) => receive(this.of(args), args.number(2), args.number(3), args),
     recvfrom: (args) => receive(this.of(args), args.number(2), args.number(3), args),
     readv: (args) => receive(this.of(args), this.total(args.list(1), args), 0, args),
-    recvmsg: (args) => receiveMessage(this.of(args), this.total(this.vectors(args), args), args.number(2), args),
+    epoll_create: (args) => at(this.epollCreate(args)),
+    epoll_create1: (args) => at(this.epollCreate(args)),
+    epoll_ctl: (args) => at(this.epollControl(args)),
+    epoll_wait: (args) => this.epoll(args).wait(args, (us, action) => this.afterwards(us, action)),
+    recvmsg: (args) =>
+      (args.number(2) & MSG.ERRQUEUE) !== 0
+        ? receiveNotice(this.of(args), args, this.timing.toleranceUs)
+        : receiveMessage(this.of(args), this.total(this.vectors(args), args), args.number(2), args),
     write: (args) => this.send(args.octets(1, args.number(2)), 0, args),
     send: (args) => this.send(args.octets(1, args.number(2)), args.number(3), args),
     sendto: (args) => this.send(args.octets(1, args.number(2)), args.number(3), args),
@@ -84,8 +101,15 @@ export class Calls {
     return (this.calls[call.name] as Call)(new Arguments(call, line))
   }
 
+  /** Something may have happened: error queues hear of it. */
+  settle(): void {
+    for (const { connection, errors } of this.descriptors.values()) {
+      if (connection !== undefined) errors.settle(connection, this.timing.now())
+    }
+  }
+
   private afterwards(us: number, action: () => void): void {
-    this.after(us, () => {
+    this.timing.after(us, () => {
       action()
       this.changed = true
     })
@@ -98,16 +122,40 @@ export class Calls {
     return socket
   }
 
-  /** A new descriptor, of the number the script expects. */
-  private add(args: Arguments): [number, LinuxSocket] {
+  /** A new descriptor: of the number the script gives it, also if it had given it before. */
+  private free(args: Arguments): number {
     const { result } = args.call
-    let fd = result.kind === 'number' && result.value >= 0 ? result.value : 3
-    while (this.descriptors.has(fd)) fd++
+    return result.kind === 'number' && result.value >= 0 ? result.value : 3 + this.descriptors.size
+  }
+
+  private add(args: Arguments): [number, LinuxSocket] {
+    const fd = this.free(args)
     const socket = new LinuxSocket(() => {
       this.changed = true
     })
     this.descriptors.set(fd, socket)
     return [fd, socket]
+  }
+
+  private epollCreate(args: Arguments): Outcome {
+    const result = this.free(args)
+    this.epolls.set(result, new Epoll())
+    return { result }
+  }
+
+  private epoll(args: Arguments): Epoll {
+    const epoll = this.epolls.get(args.number(0))
+    if (epoll === undefined) throw new Failure(args.line, `no epoll descriptor ${args.number(0)}`)
+    return epoll
+  }
+
+  /** epoll_ctl(epfd, operation, fd, {events=…, fd=…}) */
+  private epollControl(args: Arguments): Outcome {
+    const socket = this.descriptors.get(args.number(2))
+    if (socket === undefined) return failed('EBADF')
+    const operation = args.word(1)
+    const events = operation === 'EPOLL_CTL_DEL' ? 0 : numberOf(args.field(args.at(3), 'events'), args.line)
+    return this.epoll(args).control(operation, args.number(2), socket, events)
   }
 
   private socket(args: Arguments): Outcome {
@@ -156,6 +204,8 @@ export class Calls {
 
   private setOption(args: Arguments): Outcome {
     const socket = this.of(args)
+    const clientOff = (this.place.fastOpen & FAST_OPEN.client) === 0
+    if (args.word(2) === 'TCP_FASTOPEN_CONNECT' && clientOff) return failed('EOPNOTSUPP')
     const outcome = setSocketOption(socket, args)
     // What concerns those to come, for a listener of ours is said when it begins.
     if (args.word(2) !== 'TCP_FASTOPEN' || socket.listener === undefined) return outcome
@@ -165,6 +215,17 @@ export class Calls {
 
   private send(octets: Uint8Array, flags: number, args: Arguments): Attempt {
     const socket = this.of(args)
+    const attempt = this.sendOrOpen(socket, octets, flags, args)
+    return () => {
+      const outcome = attempt()
+      if (outcome !== undefined && outcome.result > 0) {
+        socket.errors.wrote(outcome.result, (flags & MSG.ZEROCOPY) !== 0)
+      }
+      return outcome
+    }
+  }
+
+  private sendOrOpen(socket: LinuxSocket, octets: Uint8Array, flags: number, args: Arguments): Attempt {
     const opens = socket.deferred || ((flags & MSG.FASTOPEN) !== 0 && socket.connection === undefined)
     if (!opens) {
       const connecting = socket.connection !== undefined && !socket.established && !socket.over
@@ -172,6 +233,8 @@ export class Calls {
       return send(socket, octets, flags, args)
     }
     if ((this.place.fastOpen & FAST_OPEN.client) === 0) return at(failed('EOPNOTSUPP'))
+    if (isUnspecified(args, 4)) return at(failed('EOPNOTSUPP'))
+    if (args.isNull(1) && octets.length > 0) return at(failed('EFAULT'))
     const mayWait = !socket.nonBlocking && (flags & MSG.DONTWAIT) === 0
     const attempt = sendOpening(socket, octets, mayWait, () => this.open(socket, args, 4, true))
     if (socket.connection !== undefined) this.listener.connecting(socket, socket.connection)
@@ -205,6 +268,11 @@ export class Calls {
 
   private connect(args: Arguments): Attempt {
     const socket = this.of(args)
+    if (isUnspecified(args, 1)) {
+      socket.disconnect()
+      return at(DONE)
+    }
+    if (socket.deferred) return at(failed('EISCONN'))
     if (socket.connection === undefined) {
       const outcome = this.beginConnect(socket, args)
       if (outcome !== undefined) return at(outcome)
@@ -232,8 +300,11 @@ export class Calls {
   }
 
   private close(args: Arguments): Outcome {
+    const fd = args.number(0)
+    if (this.epolls.delete(fd)) return DONE
     const { listener, connection } = this.of(args)
-    this.descriptors.delete(args.number(0))
+    this.descriptors.delete(fd)
+    for (const epoll of this.epolls.values()) epoll.forget(fd)
     listener?.close()
     connection?.close()
     return DONE
@@ -295,6 +366,12 @@ export class Calls {
       return sum + numberOf(length, args.line)
     }, 0)
   }
+}
+
+/** AF_UNSPEC instead of an address: none, or no longer. */
+function isUnspecified(args: Arguments, index: number): boolean {
+  const address = args.at(index)
+  return address.kind === 'word' && address.name === 'AF_UNSPEC'
 }
 
 /** The port of `{sa_family = AF_INET, sin_port = htons(80), …}`; undefined for `...`. */

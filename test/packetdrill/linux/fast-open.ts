@@ -43,12 +43,17 @@ export function sendOpening(socket: LinuxSocket, octets: Uint8Array, mayWait: bo
     return at(outcomeOf(error))
   }
   if (!mayWait) return at(done > 0 ? { result: done } : failed('EINPROGRESS'))
+  socket.continueWrite = () => {
+    done += socket.connection?.write(octets, done) ?? 0
+  }
   return () => {
     const { connection } = socket
     if (socket.over && !socket.established) return failed(socket.takeError() ?? 'ECONNABORTED')
     if (!socket.established || connection === undefined) return undefined
     socket.connected = true
     done += connection.write(octets, done)
-    return done === octets.length ? { result: done } : undefined
+    if (done < octets.length) return undefined
+    socket.continueWrite = undefined
+    return { result: done }
   }
 }

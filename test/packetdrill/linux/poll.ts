@@ -46,7 +46,7 @@ export function pollSockets(args: Arguments, find: (fd: number) => LinuxSocket |
 const FIN_RECEIVED: ReadonlySet<string> = new Set(['CLOSE-WAIT', 'LAST-ACK', 'CLOSING', 'TIME-WAIT'])
 
 /** What poll() would say, whatever is asked for (tcp_poll of Linux). */
-function readiness(socket: LinuxSocket): number {
+export function readiness(socket: LinuxSocket): number {
   const { connection, over } = socket
   if (socket.deferred) return POLL.OUT
   if (connection === undefined) return socket.listener === undefined ? POLL.OUT | POLL.HUP : 0
@@ -57,14 +57,16 @@ function readiness(socket: LinuxSocket): number {
   if (ended || FIN_RECEIVED.has(connection.state)) bits |= POLL.RDHUP
   if (socket.established && (roomy(connection) || socket.writeShut || over)) bits |= POLL.OUT
   if (socket.pendingError !== undefined) bits |= POLL.ERR | POLL.IN | POLL.OUT
+  if (socket.errors.notices.length > 0) bits |= POLL.ERR
   return bits
 }
 
 /** Is there so much room that it is worth waking a writer? Half of what is queued, or of what may be unsent. */
 function roomy(connection: Connection): boolean {
   const { writableOctets, queuedOctets } = connection
-  const least = Math.max(connection.get('notSentLowWater'), 1)
+  const lowWater = connection.get('notSentLowWater')
+  const least = lowWater > 0 && lowWater < connection.get('sendBuffer') ? lowWater : 1
   return 2 * writableOctets >= queuedOctets && (2 * writableOctets > least || writableOctets >= least)
 }
 
-const hex = (value: number): string => `0x${value.toString(16)}`
+export const hex = (value: number): string => `0x${value.toString(16)}`

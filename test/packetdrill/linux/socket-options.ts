@@ -19,7 +19,18 @@ const OPTIONS: Readonly<Record<string, SocketOption>> = {
   SO_REUSEADDR: { set: () => {}, get: () => 1 },
   SO_REUSEPORT: { set: () => {}, get: () => 1 },
   // What is written is copied in any case.
-  SO_ZEROCOPY: { set: () => {}, get: () => 1 },
+  SO_ZEROCOPY: {
+    set: ({ errors }, value) => {
+      errors.tellsZeroCopy = value !== 0
+    },
+    get: ({ errors }) => Number(errors.tellsZeroCopy),
+  },
+  SO_TIMESTAMPING: {
+    set: ({ errors }, value) => errors.setTimestamping(value),
+    get: ({ errors }) => errors.timestampingBits,
+  },
+  // Nothing here looks at it.
+  SO_MARK: { set: () => {}, get: () => 0 },
   // Every address of the node can be bound to.
   IP_FREEBIND: { set: () => {}, get: () => 1 },
   SO_KEEPALIVE: flag('keepAlive'),

@@ -1,5 +1,6 @@
 /** A file descriptor's socket: what Linux keeps about it, over a connection or listener of ours. */
 import type { Connection, ConnectionHandler, ConnectionOptions, Listener, NetError } from '../../../src/index.ts'
+import { ErrorQueue } from './error-queue.ts'
 
 export class LinuxSocket {
   nonBlocking = false
@@ -22,8 +23,16 @@ export class LinuxSocket {
   deferred = false
   /** recvmsg() tells what is left to read (TCP_INQ). */
   tellsLeft = false
+  readonly errors: ErrorQueue = new ErrorQueue()
+  /** For epoll: how often a writer was told that there is room again, and the connection came to stand or fell. */
+  roomEdges = 0
+  stateEdges = 0
   /** SO_ERROR: told once. */
   private error: string | undefined
+  /** A write has told it already. */
+  errorTold = false
+  /** Goes on with a call that waits for room to write: at once, so that what it writes carries the ACK. */
+  continueWrite: (() => void) | undefined
   private readonly changed: () => void
 
   /** @param changed called when something happened that a blocked call may wait for. */
@@ -34,10 +43,15 @@ export class LinuxSocket {
   readonly handler: ConnectionHandler = {
     established: () => {
       this.established = true
+      this.stateEdges++
       this.changed()
     },
     readable: () => this.changed(),
-    writable: () => this.changed(),
+    writable: () => {
+      this.roomEdges++
+      this.continueWrite?.()
+      this.changed()
+    },
     drained: () => this.changed(),
     closed: (_, error) => this.closed(error),
     softError: () => this.changed(),
@@ -45,7 +59,8 @@ export class LinuxSocket {
 
   private closed(error: NetError | null): void {
     this.over = true
-    if (error !== null) this.error = error.code
+    this.stateEdges++
+    if (error !== null && !this.errorTold) this.error = error.code
     this.changed()
   }
 
@@ -71,6 +86,18 @@ export class LinuxSocket {
     return Object.fromEntries(this.options)
   }
 
+  /** connect() with AF_UNSPEC: resets the connection, and may connect again. */
+  disconnect(): void {
+    const { connection } = this
+    if (connection !== undefined) connection.handler = {}
+    connection?.abort()
+    this.connection = undefined
+    this.established = this.connected = this.over = this.readShut = this.writeShut = false
+    this.error = undefined
+    this.errorTold = false
+    this.options.delete('fastOpen')
+  }
+
   /** Takes over a connection that `listening` accepted. */
   adopt(connection: Connection, listening: LinuxSocket): void {
     this.connection = connection
@@ -78,5 +105,6 @@ export class LinuxSocket {
     this.connected = true
     connection.handler = this.handler
     for (const [name, value] of listening.options) this.set(name, value)
+    this.errors.tellsZeroCopy = listening.errors.tellsZeroCopy
   }
 }

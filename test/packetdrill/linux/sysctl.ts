@@ -157,19 +157,28 @@ const number = (value: string, index: number): number => Number(value.trim().spl
 export class Sysctls {
   private readonly values = new Map<string, string>()
   /** Where Linux's defaults are not ours; and the queue of a tun device does not pace, unless a socket asks for it. */
-  private readonly settings: Settings = { tcp: { pacing: false, mtuProbing: 'off' }, connection: {} }
+  private readonly settings: Settings = {
+    tcp: { pacing: false, mtuProbing: 'off', requireTimestamps: false },
+    connection: {},
+  }
   private booted = false
 
   /** @param name what follows `net.ipv4.`. @throws Unsupported — no such setting or value, or the node runs. */
   set(name: string, value: string, line: number): void {
     const apply = APPLY[name]
     if (!this.booted && apply !== undefined) apply(this.settings, value, line)
-    else if (this.booted && this.values.get(name) !== value && !IGNORED.includes(name)) {
+    else if (this.booted && this.values.get(name) !== value && !IGNORED.includes(name) && !this.isSwitch(name, value)) {
       throw new Unsupported(line, `net.ipv4.${name} changed while the node runs`)
     } else if (apply === undefined && !IGNORED.includes(name) && FIXED[name]?.includes(value) !== true) {
       throw new Unsupported(line, `net.ipv4.${name}=${value}`)
     }
     this.values.set(name, value)
+  }
+
+  /** May it change while the node runs? Who takes part in Fast Open is said by each call. */
+  private isSwitch(name: string, value: string): boolean {
+    const cookies = FAST_OPEN.clientWithoutCookie | FAST_OPEN.serverWithoutCookie
+    return name === 'tcp_fastopen' && ((Number(value) ^ this.fastOpen) & cookies) === 0
   }
 
   /** The bits of net.ipv4.tcp_fastopen; those of Linux before they are set. */

@@ -76,18 +76,25 @@ export function send(socket: LinuxSocket, octets: Uint8Array, flags: number, arg
   const mayWait = !socket.nonBlocking && (flags & MSG.DONTWAIT) === 0
   let done = 0
   const more = (flags & MSG.MORE) !== 0
+  const write = () => {
+    done += connection.write(octets, done, octets.length - done, more)
+  }
   return () => {
+    socket.continueWrite = undefined
     if (socket.pendingError !== undefined) return done > 0 ? { result: done } : failed(socket.takeError() as string)
     try {
-      done += connection.write(octets, done, octets.length - done, more)
+      write()
     } catch (error) {
+      if (connection.state === 'CLOSED') socket.errorTold = true
       return done > 0 ? { result: done } : outcomeOf(error)
     }
     if (done === octets.length) {
       if ((flags & MSG.EOR) !== 0) connection.endRecord()
       return { result: done }
     }
-    return mayWait ? undefined : done > 0 ? { result: done } : failed('EAGAIN')
+    if (!mayWait) return done > 0 ? { result: done } : failed('EAGAIN')
+    socket.continueWrite = write
+    return undefined
   }
 }
 

@@ -41,6 +41,7 @@ export class CallEvents {
 
   /** Lets a call that waits try again, if something has happened that it may have waited for. */
   retry(): void {
+    this.calls.settle()
     const { waiting } = this
     if (waiting === undefined || !this.calls.changed) return
     this.calls.changed = false

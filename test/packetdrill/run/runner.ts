@@ -5,7 +5,7 @@
  * are looked at in the order they were sent, whenever that was: their times are compared then. What was sent and never
  * asked for is no failure unless something else is expected instead.
  */
-import type { Connection } from '../../../src/index.ts'
+import type { Connection, Duration } from '../../../src/index.ts'
 import { Failure } from '../failure.ts'
 import { parseScript } from '../language/parser.ts'
 import type { Event, Script } from '../language/script.ts'
@@ -97,8 +97,20 @@ class Run implements CallListener, Time {
     const timestampTolerance = timestampUs === 0 ? undefined : toleranceUs / timestampUs
     const comparison = { ignorePsh: options.ignorePsh ?? false, timestampTolerance }
     this.departures = new Departures(this, this.outbox, this.conversations, comparison, strictSegments, trace)
-    const place = { remote: node.remoteAddress, bindPort, connectPort, fastOpen: sysctls.fastOpen }
-    const calls = new Calls(node.sockets.stream, place, this, (duration, action) => node.after(duration, action))
+    const place = {
+      remote: node.remoteAddress,
+      bindPort,
+      connectPort,
+      get fastOpen() {
+        return sysctls.fastOpen
+      },
+    }
+    const timing = {
+      toleranceUs,
+      now: () => node.now(),
+      after: (duration: Duration, action: () => void) => node.after(duration, action),
+    }
+    const calls = new Calls(node.sockets.stream, place, this, timing)
     this.calls = new CallEvents(calls, this, trace)
     this.snippets = new Snippets(
       () => this.underTest?.connection,

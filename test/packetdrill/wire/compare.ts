@@ -67,7 +67,7 @@ const hex = (value: number): string => `0x${value.toString(16)}`
 
 /**
  * Can two segments be one of the script's, as if a link had merged or cut it (TSO)? All but the sequence number, FIN, PSH
- * and CWR must be equal, and each but the last as long as the one before it.
+ * and CWR must be equal, and each as long as the one before it, or the last shorter.
  */
 export function unmergeable(before: TcpBody, next: TcpBody, isLast: boolean): string | undefined {
   const varying = FLAG.fin | FLAG.psh | FLAG.cwr
@@ -78,7 +78,7 @@ export function unmergeable(before: TcpBody, next: TcpBody, isLast: boolean): st
     fieldDifference('ack', before.ack, next.ack) ??
     fieldDifference('win', before.window, next.window) ??
     fieldDifference('urg', before.urgent, next.urgent) ??
-    (isLast ? undefined : fieldDifference('length', before.length, next.length))
+    (isLast && next.length < before.length ? undefined : fieldDifference('length', before.length, next.length))
   )
 }
 
