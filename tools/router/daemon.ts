@@ -44,7 +44,9 @@ export class Daemon implements AsyncDisposable {
   static async start(path: string, log: Logger, config: RouterConfig = readRouterConfig(path)): Promise<Daemon> {
     const { fixture, state } = config
     const book = new LeaseBook(leasesPath(fixture), (problem) => log.error({ reason: problem }, 'leases of DHCP'))
-    const router = await Router.start(config, book)
+    const router = await Router.start(config, book, (part, error) => {
+      log.error({ part, reason: error instanceof Error ? error.message : String(error) }, 'a part ended with a failure')
+    })
     if (book.path === undefined && state.services.some(({ kind }) => kind === 'DHCP server'))
       log.warn("leases of DHCP end with this process: give the file a 'leases'")
     const daemon = new Daemon(router, path, log)

@@ -45,6 +45,9 @@ interface Running {
   readonly faults: ImpairLayer | undefined
 }
 
+/** Told that a part, a link or a service, has ended with a failure. */
+export type Complain = (part: string, error: unknown) => void
+
 /** A lease with the link it is of. */
 export interface LinkLease extends Omit<LeaseEntry, 'until'> {
   readonly link: string
@@ -61,6 +64,7 @@ export class Router implements AsyncDisposable {
   private readonly running = new Map<string, Running>()
   private readonly services = new Map<string, Part<RunningService>>()
   private readonly leases: LeaseBook
+  private readonly complain: Complain
   private current: RouterState = NOTHING
   /** One reload at a time. */
   private work: Promise<unknown> = Promise.resolve()
@@ -71,7 +75,9 @@ export class Router implements AsyncDisposable {
     fixture: RouterFixture,
     described: Map<string, RouterLink>,
     leases: LeaseBook,
+    complain: Complain,
   ) {
+    this.complain = complain
     this.described = described
     this.leases = leases
     this.node = node
@@ -81,9 +87,14 @@ export class Router implements AsyncDisposable {
 
   /**
    * @param leases what servers of DHCP give away is written there; by default it ends with the router.
+   * @param complain told of each part that has ended with a failure.
    * @throws ReloadError — a part of the configuration could not be had; nothing is left behind.
    */
-  static async start({ fixture, state }: RouterConfig, leases: LeaseBook = new LeaseBook()): Promise<Router> {
+  static async start(
+    { fixture, state }: RouterConfig,
+    leases: LeaseBook = new LeaseBook(),
+    complain: Complain = () => {},
+  ): Promise<Router> {
     const { name, clampMss, hosts } = fixture
     const reversePath = fixture.reversePath === 'off' ? false : fixture.reversePath
     const options = { forwarding: true, clampMss, reversePath } as const
@@ -98,7 +109,7 @@ export class Router implements AsyncDisposable {
       return sockets(tcp(), udp())(network, env)
     }
     const node = await boot(blueprint, name, { hosts })
-    const router = new Router(node, network as NetworkService, fixture, described, leases)
+    const router = new Router(node, network as NetworkService, fixture, described, leases, complain)
     try {
       await router.reload(state)
     } catch (error) {
@@ -165,11 +176,11 @@ export class Router implements AsyncDisposable {
   /** Takes everything down, after a reload that is under way. */
   async close(): Promise<void> {
     await this.work
+    // While all links are there, also those that came later: neighbours are told that nothing leads here.
+    await Promise.all([...this.services].map(([name, part]) => this.end(name, part)))
     try {
-      // While all links are there, also those that came later: neighbours are told that nothing leads here.
-      await Promise.all([...this.services.values()].map((part) => part.close()))
-    } finally {
       await this.node.close()
+    } finally {
       await this.leases.settled()
     }
   }
@@ -211,7 +222,8 @@ export class Router implements AsyncDisposable {
     try {
       this.network.attach(link.name, part.top)
     } catch (error) {
-      await part.close()
+      this.described.delete(link.name)
+      await this.end(link.name, part)
       throw error
     }
     this.running.set(link.name, { part, faults })
@@ -222,7 +234,7 @@ export class Router implements AsyncDisposable {
     this.described.delete(name)
     const running = this.running.get(name)
     this.running.delete(name)
-    await running?.part.close()
+    if (running !== undefined) await this.end(name, running.part)
   }
 
   private async addService(service: RouterService): Promise<void> {
@@ -236,7 +248,16 @@ export class Router implements AsyncDisposable {
     const name = serviceName(service)
     const part = this.services.get(name)
     this.services.delete(name)
-    await part?.close()
+    if (part !== undefined) await this.end(name, part)
+  }
+
+  /** Whatever fails while a part ends, it has ended: there is nothing to go back to. */
+  private async end(name: string, part: Part<unknown>): Promise<void> {
+    try {
+      await part.close()
+    } catch (error) {
+      this.complain(name, error)
+    }
   }
 }
 
