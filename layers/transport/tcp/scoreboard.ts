@@ -5,15 +5,18 @@
  *
  *   una ├── sacked ──┼── lost ──┼── resent ──┼── under way ──┤ nxt         pipe = outstanding - sacked - lost + resent
  *
- * Records are cut only between full segments, so a peer cannot make more of them than there are segments.
+ * Records are cut only between full segments, so a peer cannot make more of them than there are segments, and there are only
+ * so many; nor can it make us search for long (CVE-2019-11478 of Linux): blocks may be passed over, they are only hints.
  */
 import type { Instant } from '../../../src/kernel/clock.ts'
 import { after, afterOrAt, before, beforeOrAt } from '../../../src/kernel/sequence.ts'
 import type { Progress } from './progress.ts'
 import { LIMITED, LOST, REPEATED, RESENT, records, SACKED } from './records.ts'
 
-/** Beyond so many records, new transmissions join the last one: small segments cannot make the list longer. */
+/** Beyond so many records, new transmissions join the last one, and none is cut for a block: nothing can make the list longer. */
 const MOST_RECORDS = 16_384
+/** A block is passed over when its place is further away than so many records. */
+const MOST_STEPS = 1024
 
 export class Scoreboard {
   /** First and last by sequence number. */
@@ -202,7 +205,7 @@ export class Scoreboard {
     const front = (start - seq) | 0
     const from = front > 0 ? (seq + Math.ceil(front / mss) * mss) | 0 : seq
     const to = afterOrAt(end, last) ? last : (from + Math.floor(((end - from) | 0) / mss) * mss) | 0
-    if (!before(from, to)) return i
+    if (!before(from, to) || ((from !== seq || to !== last) && this.count >= MOST_RECORDS)) return i
     const part = from === seq ? i : this.split(i, from)
     if (before(to, last)) this.split(part, to)
     return part
@@ -239,13 +242,26 @@ export class Scoreboard {
     return prev
   }
 
-  /** The record that holds `seq`, or the first one behind it. */
+  /** The record that holds `seq`, or the first one behind it; 0: there is none, or it is too far away. */
   private find(seq: number): number {
     const r = records
-    let i = this.sackHint === 0 ? this.head : this.sackHint
-    while (i !== 0 && after(r.seq[i] as number, seq) && r.prev[i] !== 0) i = r.prev[i] as number
-    while (i !== 0 && beforeOrAt(r.end[i] as number, seq)) i = r.next[i] as number
-    return i
+    let i = this.nearest(seq)
+    let steps = 0
+    while (i !== 0 && after(r.seq[i] as number, seq) && r.prev[i] !== 0 && steps++ < MOST_STEPS) i = r.prev[i] as number
+    while (i !== 0 && beforeOrAt(r.end[i] as number, seq) && steps++ < MOST_STEPS) i = r.next[i] as number
+    return steps > MOST_STEPS ? 0 : i
+  }
+
+  /** Where to begin the search: at the head, at the tail, or where the last block was. */
+  private nearest(seq: number): number {
+    const { head, tail, sackHint } = this
+    if (head === 0) return 0
+    const r = records
+    const ahead = (seq - (r.seq[head] as number)) | 0
+    const behind = ((r.end[tail] as number) - seq) | 0
+    const away = sackHint === 0 ? ahead : Math.abs((seq - (r.seq[sackHint] as number)) | 0)
+    if (away < ahead && away < behind) return sackHint
+    return ahead < behind ? head : tail
   }
 
   // ── losses

@@ -151,6 +151,47 @@ t.test('what a peer says in pieces does not make more records than there are seg
   board.clear()
 })
 
+t.test('a peer that makes as many holes as it can gets no more records, and costs no long searches', async (t) => {
+  const used = records.used
+  const board = new Scoreboard()
+  const told = new Progress()
+  const segments = 60_000
+  for (let i = 0; i < segments; i++) board.append(i * MSS, (i + 1) * MSS, MSS, i > 0, false, 1)
+  const sack = (segment: number): boolean => {
+    const before = board.sacked
+    told.begin(0, board, true, 0, 0, -1, 2)
+    board.sack(segment * MSS, (segment + 1) * MSS, told)
+    return board.sacked > before
+  }
+  for (let i = 1; i < segments; i += 2) sack(i)
+  t.ok(board.sacked > 800_000, 'thousands of holes')
+  t.ok(records.used - used <= 16_386)
+  const { next, prev } = records
+  let steps = 0
+  const counting = (of: Int32Array): Int32Array =>
+    new Proxy(of, {
+      get: (target, i) => {
+        steps++
+        return Reflect.get(target, i)
+      },
+    })
+  records.next = counting(next)
+  records.prev = counting(prev)
+  const costs = [1, 15_001, 5001, 7001, 1, 59_999].map((segment) => {
+    steps = 0
+    sack(segment)
+    return steps
+  })
+  t.ok(Math.max(...costs) <= 2100, `steps: ${costs}`)
+  t.ok(sack(0), 'what is missing at the front is found')
+  t.ok(sack(2), 'and what follows')
+  t.ok(sack(segments - 1), 'and the end')
+  records.next = next
+  records.prev = prev
+  board.clear()
+  t.equal(records.used, used)
+})
+
 t.test('new data does not join what was sent again in the same moment', async (t) => {
   const board = new Scoreboard()
   const told = new Progress()
