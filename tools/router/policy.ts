@@ -1,6 +1,7 @@
 /** A router's policy: what the file says of it, and how its rules are told in words. */
 import { z } from 'zod'
 import { CompiledRule } from '../../layers/network/policy/compiled-rule.ts'
+import { PROTOCOL } from '../../layers/network/service.ts'
 import type { OneOrMore, PolicyOptions, PolicyRule } from '../../src/index.ts'
 import { parsePrefix } from '../../src/kernel/address.ts'
 import { linkNameField } from '../stack/config.ts'
@@ -74,7 +75,7 @@ export function wrongPolicy(file: RouterFile): Problem[] {
     })
     const fault = faultOf(() => new CompiledRule(rule, path.reduce(placeText, ''), i + 1))
     if (fault !== undefined) problems.push(complaintAt(fault, path))
-    else if (!hasIpv6) problems.push(...ipv6Prefixes(rule, path))
+    else if (!hasIpv6) problems.push(...ofIpv6(rule, path))
     if (rule.answer === true && nat === undefined)
       problems.push({ path: [...path, 'answer'], message: 'there are no answers without `nat`' })
     const name = ruleName(rule, i)
@@ -88,21 +89,22 @@ export function wrongPolicy(file: RouterFile): Problem[] {
   })
 }
 
-/** Prefixes that no packet of a router without IPv6 can have. */
-const ipv6Prefixes = (rule: PolicyRule, path: readonly PropertyKey[]): Problem[] =>
-  (['source', 'destination'] as const).flatMap((side) => {
-    const prefixes = rule[side]
-    return listOf(prefixes).flatMap((prefix, i): Problem[] => {
-      if (parsePrefix(prefix).address.isIpv4) return []
-      const place = [...path, side, ...(Array.isArray(prefixes) ? [i] : [])]
-      return [
-        {
-          path: place,
-          message: `${prefix} is of IPv6, which this router does not route: say \`ipv6: true\`, or leave it out`,
-        },
-      ]
+/** What no packet of a router without IPv6 can have. */
+function ofIpv6(rule: PolicyRule, path: readonly PropertyKey[]): Problem[] {
+  const among = <Item>(field: string[], value: OneOrMore<Item> | undefined, isOf: (item: Item) => boolean): Problem[] =>
+    listOf(value).flatMap((item, i) => {
+      const place = [...path, ...field, ...(Array.isArray(value) ? [i] : [])]
+      const message = `${item} is of IPv6, which this router does not route: say \`ipv6: true\`, or leave it out`
+      return isOf(item) ? [{ path: place, message }] : []
     })
-  })
+  const isPrefix = (text: string) => !parsePrefix(text).address.isIpv4
+  return [
+    ...among(['source'], rule.source, isPrefix),
+    ...among(['destination'], rule.destination, isPrefix),
+    ...among(['protocol'], rule.protocol, (protocol) => protocol === 'icmpv6' || protocol === PROTOCOL.icmpv6),
+    ...among(['rewrite', 'destination'], rule.rewrite?.destination, isPrefix),
+  ]
+}
 
 const placeText = (text: string, key: string | number): string =>
   typeof key === 'number' ? `${text}[${key}]` : text === '' ? key : `${text}.${key}`

@@ -137,17 +137,13 @@ export class CompiledRule {
 
   /** What could never match says something else than was meant. */
   private refuseContradictions(at: string): void {
-    const { source, destination, givenProtocols: given } = this
+    const { givenProtocols: given } = this
     const only = (allowed: readonly number[]) => given?.every((protocol) => allowed.includes(protocol)) ?? true
     const isOnlyAt = (hook: PolicyHook) => this.hooks.every((one) => one === hook)
     if (this.inNames !== null && isOnlyAt('output'))
       throw invalidValue(`${at}.in`, "left out at 'output', where packets came by no link", this.inNames.join(', '))
     if (this.outNames !== null && isOnlyAt('input'))
       throw invalidValue(`${at}.out`, "left out at 'input', where packets leave by no link", this.outNames.join(', '))
-    if (source !== null && destination !== null) {
-      const meets = [true, false].some((isIpv4) => source.hasAny(isIpv4) && destination.hasAny(isIpv4))
-      if (!meets) throw invalidValue(`${at}.destination`, 'of a family that source has, too', 'another one')
-    }
     const ports = this.sourcePorts !== null || this.destinationPorts !== null
     if (ports && !only([TCP, UDP, SCTP]))
       throw invalidValue(`${at}.protocol`, 'one with ports where ports are given', given)
@@ -155,6 +151,22 @@ export class CompiledRule {
     if (this.icmpTypes !== null && !only([ICMP, ICMPV6])) {
       throw invalidValue(`${at}.protocol`, "'icmp' or 'icmpv6' where icmpType is given", given)
     }
+    this.refuseFamilies(at)
+  }
+
+  private refuseFamilies(at: string): void {
+    const { source, destination, givenProtocols: given, change } = this
+    const byPrefixes = [true, false].filter(
+      (isIpv4) => (source?.hasAny(isIpv4) ?? true) && (destination?.hasAny(isIpv4) ?? true),
+    )
+    if (byPrefixes.length === 0)
+      throw invalidValue(`${at}.destination`, 'of a family that source has, too', 'another one')
+    const families = byPrefixes.filter((isIpv4) => !given?.every((one) => one === (isIpv4 ? ICMPV6 : ICMP)))
+    if (families.length === 0)
+      throw invalidValue(`${at}.protocol`, "'icmp' with prefixes of IPv4, 'icmpv6' with those of IPv6", given)
+    const moved = change?.destination ?? null
+    if (moved !== null && !families.includes(moved.isIpv4))
+      throw invalidValue(`${at}.rewrite.destination`, 'of the family of what is rewritten', String(moved))
   }
 }
 

@@ -120,6 +120,16 @@ t.test('contradictions are told where they show', async (t) => {
       /:6:17: policy\.rules\.0\.source: fd00::\/8 is of IPv6, .*`ipv6: true`/,
     ],
     [rules("{ destination: [10.0.0.0/8, 'fd00::/8'], action: deny }"), /:6:35: policy\.rules\.0\.destination\.1: /],
+    [rules('{ protocol: icmpv6, action: allow }'), /:6:19: policy\.rules\.0\.protocol: icmpv6 is of IPv6, /],
+    [rules('{ protocol: [icmp, 58], action: allow }'), /:6:26: policy\.rules\.0\.protocol\.1: 58 is of IPv6, /],
+    [
+      rules("{ hook: forward, action: rewrite, rewrite: { destination: 'fd00::1' } }"),
+      /:6:65: policy\.rules\.0\.rewrite\.destination: fd00::1 is of IPv6, /,
+    ],
+    [
+      rules('{ source: 10.0.0.0/8, protocol: icmpv6, action: allow }'),
+      /:6:39: policy\.rules\.0\.protocol: .*'icmpv6' with those of IPv6/,
+    ],
     [rules('{ destinationPort: 90-80, action: allow }'), /:6:26: policy\.rules\.0\.destinationPort: .*6000-6063/],
     [
       rules('{ protocol: icmp, destinationPort: 80, action: allow }'),
@@ -165,6 +175,7 @@ t.test('contradictions are told where they show', async (t) => {
   ]
   for (const [text, message] of wrong) t.throws(() => read(text), { exitCode: 3, code: 'ERR_CONFIG', message }, text)
   const right = [
+    rules("{ source: 'fd00::/8', protocol: icmpv6, action: allow }").concat('ipv6: true'),
     rules('{ destination: 203.0.113.8, action: deny }', '{ action: allow }'),
     LINKS.replace('addresses: [203.0.113.1/24]', 'dhcp: client').concat('nat: { link: wan }'),
     `${LINKS}groups: [{ group: 239.1.2.3, from: wan, to: [lan] }, { group: 239.1.2.3, from: lan, to: [wan] }]`,

@@ -160,6 +160,16 @@ t.test('a policy that makes no sense is refused, and the message says where', as
   refuses({ action: 'allow', hook: 'output', in: 'lan0' }, '.in')
   refuses({ action: 'allow', hook: ['input'], out: 'lan0' }, '.out')
   refuses({ action: 'allow', source: '10.0.0.0/8', destination: 'fd00::/8' }, '.destination')
+  refuses({ action: 'allow', source: '10.0.0.0/8', protocol: 'icmpv6' }, '.protocol')
+  refuses({ action: 'allow', destination: ['fd00::/8'], protocol: ['icmp', 1] }, '.protocol')
+  refuses(
+    { action: 'rewrite', hook: 'forward', source: 'fd00::/8', rewrite: { destination: '10.0.0.1' } },
+    '.rewrite.destination',
+  )
+  refuses(
+    { action: 'rewrite', hook: 'forward', protocol: 'icmp', rewrite: { destination: 'fd00::1' } },
+    '.rewrite.destination',
+  )
   refuses({ action: 'rewrite' }, '.rewrite')
   refuses({ action: 'rewrite', rewrite: {} }, '.rewrite')
   refuses({ action: 'allow', rewrite: { dscp: 1 } }, '.rewrite')
@@ -175,6 +185,10 @@ t.test('a policy that makes no sense is refused, and the message says where', as
     { action: 'allow', hook: ['output', 'forward'], in: 'lan0', out: 'wan0' },
     { action: 'allow', source: both, destination: 'fd00::/8' },
     { action: 'allow', source: '10.0.0.0/8', destination: both },
+    { action: 'allow', source: both, protocol: 'icmpv6' },
+    { action: 'allow', source: 'fd00::/8', protocol: ['icmp', 'icmpv6'] },
+    { action: 'allow', source: '10.0.0.0/8', protocol: ['icmpv6', 'tcp'] },
+    { action: 'rewrite', hook: 'forward', source: both, protocol: 'icmp', rewrite: { destination: '10.0.0.1' } },
   ]
   t.doesNotThrow(() => new Policy({ rules: right }))
   t.throws(() => new Policy({ rules: [], default: 'maybe' as 'deny' }), { code: 'ERR_INVALID_ARG_VALUE' })
