@@ -251,7 +251,7 @@ t.test(
     const slot = sample.limit - sample.base
     sample.release()
     const { machine, reasons } = reassembly({ octets: slot * 16 })
-    const piece = (id: number, n: number, source: number, flags = header.MF) =>
+    const piece = (id: number, n: number, source: number, flags: number = header.MF) =>
       machine.input(datagram(pattern(8), { flags: flags | n, id, source }), 0)
     for (const [id, n] of [
       [1, 0],
