@@ -15,7 +15,7 @@ import { deliver, finArrives } from './deliver.ts'
 import { restartRetransmit } from './loss-timer.ts'
 import { updateMss } from './path-mtu.ts'
 import type { DropReason } from './reasons.ts'
-import { ACK, CWR, ECE, FIN, RST, type Segment, SYN } from './segment.ts'
+import { ACK, AE, CWR, ECE, FIN, RST, type Segment, SYN } from './segment.ts'
 import { ESTABLISHED, type Failure, NEVER, type Tcb, WRITABLE } from './tcb.ts'
 import { startKeepAlive } from './timers.ts'
 import { heedUserTimeout } from './user-timeout.ts'
@@ -148,12 +148,13 @@ export function acceptSyn(tcb: Tcb, seg: Segment, now: Instant): void {
 
 /**
  * Do both sides want ECN (RFC 3168 §6.1.1)? A SYN asks by both flags, a SYN-ACK agrees by ECE alone. A SYN in a packet that
- * may be marked is not what the standard means, and one of ours that had to go again has not asked.
+ * may be marked is not what that standard means, unless it asks for accurate ECN, which falls back to this one (RFC 9768 §3.1).
+ * One of ours that had to go again has not asked.
  */
 function agreesOnEcn({ settings, lostSyns }: Tcb, seg: Segment): boolean {
   const flags = seg.flags & (ECE | CWR)
   if ((seg.flags & ACK) !== 0) return settings.ecn === 'on' && flags === ECE && lostSyns === 0
-  return settings.ecn !== 'off' && flags === (ECE | CWR) && seg.ecn === 0
+  return settings.ecn !== 'off' && flags === (ECE | CWR) && (seg.ecn === 0 || (seg.flags & AE) !== 0)
 }
 
 /** The handshake is complete. */

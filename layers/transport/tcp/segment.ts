@@ -34,6 +34,8 @@ export const URG = 0x20
 /** ECN-Echo and Congestion Window Reduced (RFC 3168 §6.1). */
 export const ECE = 0x40
 export const CWR = 0x80
+/** Of accurate ECN (RFC 9768 §2); we never send it. */
+export const AE = 0x100
 
 /** The ECN field of the TOS octet, and its codepoints: may be marked, and has been (RFC 3168 §5). */
 export const ECN_FIELD = 3
@@ -128,7 +130,7 @@ export function decode(packet: Packet, into: Segment): SegmentFault | undefined 
   into.destinationPort = ports & 0xffff
   into.seq = view.getInt32(at + 4)
   into.ack = view.getInt32(at + 8)
-  into.flags = (word >>> 16) & 0xff
+  into.flags = (word >>> 16) & 0x1ff
   into.wnd = word & 0xffff
   into.headerOctets = headerOctets
   into.length = octets - headerOctets
