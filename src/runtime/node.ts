@@ -69,7 +69,7 @@ export class Node<Top> implements AsyncDisposable {
     this.cleanups = cleanups
     const waitFor = host.waitFor?.bind(host) ?? waitInRealTime
     const time = { clock: host.clock, waitFor }
-    this.site = { node: name, host, time, boundaries: [], streams: new Map(), changed: () => this.captures.changed() }
+    this.site = { node: name, host, time, boundaries: [], changed: () => this.captures.changed() }
     cleanups.add(() => this.captures.close())
     this.main = new Part(this.site, '', blueprint, cleanups)
     try {

@@ -19,8 +19,6 @@ export interface Site {
   readonly boundaries: AnyBoundary[]
   /** To be called when they have changed. */
   changed(): void
-  /** How many streams of chance of one name there have been. */
-  readonly streams: Map<string, number>
 }
 
 export const CLOSE_LIMIT: Duration = ms(2000)
@@ -104,7 +102,7 @@ export class Part<Top> implements AsyncDisposable {
       scope: '',
       clock: host.clock,
       timers: host.timers,
-      random: (layer) => host.random(this.streamName(layer)),
+      random: (layer) => host.random(`${node}/random ${layer}`),
       packet: Packet.take,
       boundary: (layer, encapsulation, reasons) => this.boundary(layer, encapsulation, reasons),
       // When all of it goes, the counters stay to be read.
@@ -140,13 +138,5 @@ export class Part<Top> implements AsyncDisposable {
     host.opened?.(boundary)
     this.site.changed()
     return boundary
-  }
-
-  /** A second stream of one name, also of a part that comes again, is another stream. */
-  private streamName(layer: string): string {
-    const { node, streams } = this.site
-    const count = (streams.get(layer) ?? 0) + 1
-    streams.set(layer, count)
-    return `${node}/random ${layer}${count === 1 ? '' : `#${count}`}`
   }
 }

@@ -50,6 +50,7 @@ export class Simulation implements Host, Clock, AsyncDisposable {
   private fresh: Node<unknown>[] = []
   private readonly partitions = new Partitions()
   private readonly captures = new Captures(() => [...this.booted.values()].flatMap((node) => node.boundaries))
+  /** How many streams of one name there have been: what nodes, layers and links are called, however often they come. */
   private readonly streams = new Map<string, number>()
   /** Told of each boundary that is made. */
   private openings: readonly ((boundary: AnyBoundary) => void)[] = []
@@ -74,11 +75,14 @@ export class Simulation implements Host, Clock, AsyncDisposable {
     return this.at
   }
 
-  /** The stream of chance of that name: by seed and name alone, so that no other stream changes it. */
+  /**
+   * The stream of chance of that name: by seed and name alone, so that no other stream changes it. A second one of the name,
+   * also of a node or link that comes again, is another stream.
+   */
   random(name: string): Random {
     const count = (this.streams.get(name) ?? 0) + 1
-    this.streams.set(name, count) // a node that boots again under its name is another one
-    return new SeededRandom(seedWords(this.seed, count === 1 ? name : `${name}, boot ${count}`))
+    this.streams.set(name, count)
+    return new SeededRandom(seedWords(this.seed, count === 1 ? name : `${name}#${count}`))
   }
 
   touched(): void {
