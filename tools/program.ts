@@ -1,6 +1,7 @@
 /** The program: every command with its options. Making it runs nothing. */
 import { Command } from 'commander'
 import { registerBabel } from './commands/babel.ts'
+import { registerBridge } from './commands/bridge.ts'
 import { registerCounters } from './commands/counters.ts'
 import { registerDoctor } from './commands/doctor.ts'
 import { registerExplain } from './commands/explain.ts'
@@ -53,6 +54,7 @@ export function program(): Command {
   registerNeigh(command)
   registerSockets(command)
   registerCounters(command)
+  registerBridge(command)
   registerExplain(command)
   registerReload(command)
   registerBabel(command)

@@ -116,6 +116,8 @@ t.test('a bridge', async (t) => {
     storm: 500,
     impairment: { loss: 0.01 },
   })
+  t.match(parseLinkSpec('bridge:(tap:t0),pause'), { pause: true })
+  t.match(parseLinkSpec('bridge:(tap:t0),pause=100mbit'), { pause: { rate: 100_000_000 } })
   t.same(Object.keys((parseLinkSpec('bridge:(__proto__=tap:t0)') as BridgeSpec).ports), ['__proto__'])
   t.match(parseLinkSpec('bridge:(stream:/a(b),listen)'), { ports: { port0: { at: '/a(b)', listen: true } } })
 })
@@ -141,6 +143,8 @@ t.test('what is wrong is quoted, and what would be right is said', async (t) => 
     ['bridge:(tap:t0,mac=02:00:00:00:00:01)', /'mac' is that of the bridge/],
     ['bridge:(tap:t0),mtu=1400', /'mtu' is no option/],
     ['bridge:(tap:t0),storm=0', /'storm' is a number from 1/],
+    ['bridge:(tap:t0),pause=soon', /'soon' is not a rate such as '10mbit'/],
+    ['bridge:(tap:t0,pause)', /'pause' is no option/],
     ['serial:tty0', /has a path such as/],
     ['ppp:/dev/ttyS0,user=me', /belong together/],
     ['ppp:/dev/ttyS0,user=me,secret=s3,x', /^'ppp:\/dev\/ttyS0,user=me,secret=…,x' is not a link: 'x' is no option/],

@@ -1,5 +1,6 @@
 /** Links of the command line that stand on streams and bridges: nodes that meet over them, leave, and come again. */
 import { spawn } from 'node:child_process'
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
@@ -8,20 +9,24 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { bootNode, type RunningNode } from '../../tools/stack/boot.ts'
+import type { BridgeStatus } from '../../tools/stack/bridges.ts'
 import { Doorway } from '../../tools/stack/doorway.ts'
 import { parseLinkSpec } from '../../tools/stack/link-spec.ts'
 import { connected } from '../../tools/stack/media.ts'
-import { freePorts } from './running.ts'
+import { Commands, freePorts } from './running.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'netstrata-media-'))
 t.teardown(() => rmSync(folder, { recursive: true }))
 t.setTimeout(60_000)
 
+const commands = new Commands(t)
+process.env.XDG_RUNTIME_DIR = commands.folder
+
 /** A node of one link with one address. */
 function node(name: string, link: string, address: string): Promise<RunningNode> {
   const links = [{ name: 'eth0', spec: parseLinkSpec(link), addresses: [address] }]
   const rest = { gateways: [], routes: [], forwarding: false, clampMss: false, hosts: {}, capture: undefined }
-  return bootNode({ name, links, ...rest }, { command: name, control: false })
+  return bootNode({ name, links, ...rest }, { command: name, control: true })
 }
 
 async function reaches({ node }: RunningNode, host: string): Promise<void> {
@@ -178,4 +183,53 @@ t.test('a bridge of a stream and two tunnels, whose node is a station of it', as
   t.ok(reply.outcome === 'reply' && reply.roundTrip >= 80_000, 'a port is as bad as it is told to be')
   const [neighbour] = far.node.top.network.neighbours()
   t.match(neighbour, { address: '10.0.0.1', linkAddress: '02:00:00:00:00:05' })
+
+  const [shown, told, limited, none] = await Promise.all([
+    commands.run('bridge', '@S'),
+    commands.run('bridge', '@S', '--json'),
+    commands.run('bridge', '@S', '-n', '1'),
+    commands.run('bridge', '@A'),
+  ])
+  t.match(shown, {
+    code: 0,
+    out: /^BRIDGE +PORT +STATE +FLOODED +STORM\neth0 +port0 +up +[1-9]\d* +0\neth0 +near .*\neth0 +far .*\neth0 +\(this node\) +up /,
+  })
+  t.match(shown.out, /\n\nBRIDGE +STATION +PORT +HEARD\n(eth0 +[0-9a-f:]{17} +\S+( node\))? +[\d.]+ s ago\n){4}$/)
+  t.match(shown.out, /\neth0 +02:00:00:00:00:05 +\(this node\) /)
+  const [status] = told.out
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as BridgeStatus)
+  t.match(status, { link: 'eth0', known: 4, ports: [{ name: 'port0', state: 'up', stormDrops: 0 }, {}, {}, {}] })
+  const stationOf = ({ node }: RunningNode) => node.top.network.links()[0]?.linkAddress
+  for (const [other, port] of [
+    [streamed, 'port0'],
+    [near, 'near'],
+    [far, 'far'],
+  ] as const)
+    t.equal(status?.stations.find(({ address }) => address === stationOf(other))?.port, port)
+  t.match(limited, { code: 0, err: 'eth0 knows 4 stations: --limit shows more\n' })
+  t.match(none, { code: 1, err: /no link of 'A' is a bridge/ })
+})
+
+t.test('a bridge obeys PAUSE where it is told to', async (t) => {
+  const [a, b] = await freePorts(2)
+  const quiet = await node('Q', `bridge:(udp:127.0.0.1:${a},peer=127.0.0.1:${b},codec=raw)`, '10.0.0.1/24')
+  await using _quiet = quiet
+  const [c, d] = await freePorts(2)
+  await using self = await node('S', `bridge:(udp:127.0.0.1:${c},peer=127.0.0.1:${d},codec=raw),pause`, '10.0.0.1/24')
+  for (const [{ node }, port, reason] of [
+    [quiet, a, 'reserved'],
+    [self, c, undefined],
+  ] as const) {
+    const peer = createSocket('udp4').bind(port === a ? b : d, '127.0.0.1')
+    await once(peer, 'listening')
+    const pause = Buffer.from(`0180c2000001020000000009880800010001${'00'.repeat(42)}`, 'hex')
+    const wire = () => node.snapshot().find(({ name }) => name.endsWith('/bridge'))
+    peer.send(pause, port as number, '127.0.0.1')
+    const before = node.snapshot()[0]?.rxPackets ?? 0
+    while ((node.snapshot()[0]?.rxPackets ?? 0) === before) await sleep(5)
+    t.strictSame(wire()?.drops, reason === undefined ? {} : { [reason]: 1 })
+    peer.close()
+  }
 })

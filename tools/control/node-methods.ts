@@ -6,8 +6,9 @@ import type { Endpoint } from '../../src/api/sockets.ts'
 import { type EchoReply, type LinkEntry, NetError, type Node, type RouteEntry, type Sockets } from '../../src/index.ts'
 import { formatScoped } from '../../src/kernel/address.ts'
 import { hostPortText } from '../host-port.ts'
+import type { Bridges } from '../stack/bridges.ts'
 import { version } from '../version.ts'
-import type { ControlMethods } from './server.ts'
+import { type ControlMethods, MOST_LISTED } from './server.ts'
 
 const ICMP = 1
 const port = z.int().min(0).max(65_535).optional()
@@ -28,6 +29,9 @@ const pingParams = z.strictObject({
 })
 
 const wayParams = z.strictObject({ host: z.string() })
+
+/** Stations of each bridge. */
+const bridgesParams = z.strictObject({ limit: z.int().min(0).max(MOST_LISTED) })
 
 /** What `status` tells of every node. */
 export interface NodeStatus {
@@ -62,11 +66,19 @@ export interface PingAnswer {
   readonly way: RouteEntry | undefined
 }
 
-/**
- * @param hosts names that may be asked for.
- * @param more what `status` tells besides.
- */
-export function nodeMethods(node: Node<Sockets>, hosts: Hosts = {}, more: () => object = () => ({})): ControlMethods {
+/** What a node does not know of itself. */
+export interface NodeSurroundings {
+  /** Names that may be asked for. */
+  readonly hosts?: Hosts
+  readonly bridges?: Bridges
+  /** What `status` tells besides. */
+  readonly status?: () => object
+}
+
+export function nodeMethods(
+  node: Node<Sockets>,
+  { hosts = {}, bridges, status = () => ({}) }: NodeSurroundings = {},
+): ControlMethods {
   const names = new Names(hosts, node.top)
   const found = (host: string): Found => {
     const end = names.resolve(host, 0)
@@ -77,7 +89,7 @@ export function nodeMethods(node: Node<Sockets>, hosts: Hosts = {}, more: () => 
     node.top.network.routes.explain(`${address}`, { protocol: ICMP }).chosen
   return {
     calls: {
-      status: () => ({ ...statusOf(node), ...more() }),
+      status: () => ({ ...statusOf(node), ...status() }),
       explain: (params) => {
         const { destination, ...flow } = explainParams.parse(params)
         return node.top.network.routes.explain(destination, flow)
@@ -96,6 +108,7 @@ export function nodeMethods(node: Node<Sockets>, hosts: Hosts = {}, more: () => 
       routes: () => node.top.network.routes.list(),
       neighbours: () => node.top.network.neighbours(),
       groups: () => node.top.network.groups(),
+      bridges: (params) => bridges?.status(bridgesParams.parse(params).limit) ?? [],
     },
     streams: {
       /** A pcapng, in pieces of base64. */

@@ -23,6 +23,8 @@ export interface ControlMethods {
   readonly streams: Readonly<Record<string, StreamMethod>>
 }
 
+/** Of what there may be a great many (sessions, stations), so many are told of at most. */
+export const MOST_LISTED = 10_000
 /** A line beyond this is no request. */
 const MAX_LINE_OCTETS = 65_536
 /** A client that does not read is hung up on beyond this. */

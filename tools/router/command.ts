@@ -75,7 +75,8 @@ async function run(path: string, config: RouterConfig, options: RouterOptions): 
   }
   const signal = interruption(() => reload())
   await using daemon = await Daemon.start(path, log, config)
-  const methods = nodeMethods(daemon.router.node, config.fixture.hosts, () => daemonStatus(daemon))
+  const { node, bridges } = daemon.router
+  const methods = nodeMethods(node, { hosts: config.fixture.hosts, bridges, status: () => daemonStatus(daemon) })
   const control = await serveControl(config.fixture.name, {
     ...methods,
     calls: { ...methods.calls, ...routerMethods(daemon) },

@@ -24,6 +24,7 @@ import {
 } from '../../src/index.ts'
 import type { Part } from '../../src/runtime/part.ts'
 import { linkBlueprint } from '../stack/boot.ts'
+import { Bridges } from '../stack/bridges.ts'
 import { applyPlan, ReloadError } from './apply.ts'
 import {
   NOTHING,
@@ -58,6 +59,7 @@ export interface LinkLease extends Omit<LeaseEntry, 'until'> {
 export class Router implements AsyncDisposable {
   readonly node: Node<Sockets>
   readonly fixture: RouterFixture
+  readonly bridges: Bridges = new Bridges()
   private readonly network: NetworkService
   /** What IPv6 asks about a link, whether to advertise there or to heed routers, when the link is attached. */
   private readonly described: Map<string, RouterLink>
@@ -217,7 +219,7 @@ export class Router implements AsyncDisposable {
 
   private async addLink(link: RouterLink): Promise<void> {
     const faults = link.faults ? impair(link.spec.impairment) : undefined
-    const part = await this.node.attach(link.name, linkBlueprint(link, faults))
+    const part = await this.node.attach(link.name, linkBlueprint(link, { faults, bridges: this.bridges }))
     this.described.set(link.name, link)
     try {
       this.network.attach(link.name, part.top)

@@ -10,7 +10,7 @@ import {
   type TranslationStatus,
   testPolicy,
 } from '../../src/index.ts'
-import type { ControlMethods } from '../control/server.ts'
+import { type ControlMethods, MOST_LISTED } from '../control/server.ts'
 import { CommandError, EXIT } from '../exit.ts'
 import type { Daemon } from './daemon.ts'
 import { type RulePolicy, ruleName, ruleText } from './policy.ts'
@@ -38,9 +38,6 @@ export interface NatAnswer extends TranslationStatus {
   /** Packets that it dropped, by reason. */
   readonly drops: Readonly<Record<string, number>>
 }
-
-/** Sessions that are told of at most. */
-export const MOST_LISTED = 10_000
 
 const natParams = z.strictObject({ limit: z.int().min(0).max(MOST_LISTED), host: z.string().optional() })
 

@@ -31,6 +31,7 @@ import { nodeMethods } from '../control/node-methods.ts'
 import { freeName, serveControl } from '../control/server.ts'
 import { CommandError, EXIT, usageError } from '../exit.ts'
 import { pause } from '../interrupt.ts'
+import { Bridges } from './bridges.ts'
 import type { LinkConfig, NodeConfig } from './config.ts'
 import type { LapbSpec, LineSpec, PppSpec } from './link-spec.ts'
 import { deviceOptions, dialled, ethernetMedium } from './media.ts'
@@ -54,13 +55,16 @@ export interface BootOptions {
 /** @throws NetError, CommandError — what could not be started; nothing is left behind. */
 export async function bootNode(config: NodeConfig, options: BootOptions): Promise<RunningNode> {
   const name = config.name ?? (options.control ? await freeName(options.command) : options.command)
-  const node = await boot(checkedBlueprint(config), name, { hosts: config.hosts })
+  const bridges = new Bridges()
+  const node = await boot(checkedBlueprint(config, bridges), name, { hosts: config.hosts })
   try {
     configure(node, config)
     if (config.capture !== undefined) node.capture(config.capture)
     await addressesUsable(node)
     if (options.sends !== undefined) await negotiated(node, config, options.sends)
-    const control = options.control ? await serveControl(name, nodeMethods(node, config.hosts)) : undefined
+    const control = options.control
+      ? await serveControl(name, nodeMethods(node, { hosts: config.hosts, bridges }))
+      : undefined
     const close = async (): Promise<void> => {
       await drained(node)
       // Whoever watches sees the last of it, too.
@@ -129,9 +133,9 @@ async function drained({ top }: Node<Sockets>): Promise<void> {
 }
 
 /** Values that make no sense together are for whoever wrote them. */
-function checkedBlueprint(config: NodeConfig): Blueprint<Sockets> {
+function checkedBlueprint(config: NodeConfig, bridges: Bridges): Blueprint<Sockets> {
   try {
-    return blueprintOf(config)
+    return blueprintOf(config, bridges)
   } catch (error) {
     if (error instanceof TypeError || error instanceof RangeError) throw usageError(error.message)
     throw error
@@ -139,8 +143,8 @@ function checkedBlueprint(config: NodeConfig): Blueprint<Sockets> {
 }
 
 /** The stack of a configuration: its links side by side under IP, TCP and UDP. */
-export function blueprintOf(config: NodeConfig): Blueprint<Sockets> {
-  const links = Object.fromEntries(config.links.map((link) => [link.name, linkBlueprint(link)]))
+export function blueprintOf(config: NodeConfig, bridges?: Bridges): Blueprint<Sockets> {
+  const links = Object.fromEntries(config.links.map((link) => [link.name, linkBlueprint(link, { bridges })]))
   const options = { forwarding: config.forwarding, clampMss: config.clampMss }
   return stack(beside(links), ip(ipv4(options), ...(usesIpv6(config) ? [ipv6(options)] : [])), sockets(tcp(), udp()))
 }
@@ -166,19 +170,27 @@ function configure(node: Node<Sockets>, config: NodeConfig): void {
   }
 }
 
-/**
- * The stack of one link.
- * @param faults what impairs it; by itself what its description says.
- */
+export interface LinkParts {
+  /** What impairs it; by itself what its description says. */
+  readonly faults?: ImpairLayer | undefined
+  /** Where it is found when it is a bridge. */
+  readonly bridges?: Bridges | undefined
+}
+
+/** The stack of one link. */
 export function linkBlueprint(
-  { spec, addresses }: LinkConfig,
-  faults: ImpairLayer | undefined = spec.impairment && impair(spec.impairment),
+  { name, spec, addresses }: LinkConfig,
+  { faults = spec.impairment && impair(spec.impairment), bridges = new Bridges() }: LinkParts = {},
 ): Blueprint<LinkService> {
   if (spec.type === 'ppp') return stack(worsened(lineOf(spec), faults), ppp(pppOptions(spec, addresses)))
   if (spec.type === 'lapb') return stack(worsened(lineOf(spec), faults), lapb(lapbOptions(spec)))
   if (spec.type === 'tun') return stack(worsened(tunDevice(deviceOptions(spec)), faults), direct())
-  const framing = ethernet(spec.mac === undefined ? {} : { address: spec.mac })
-  return stack(worsened(ethernetMedium(spec), faults), framing)
+  const medium = ethernetMedium(spec, (options) => bridges.of(name, options))
+  const framing = ethernet({
+    ...(spec.mac === undefined ? {} : { address: spec.mac }),
+    ...(spec.type === 'bridge' && spec.pause !== undefined ? { pause: spec.pause } : {}),
+  })
+  return stack(worsened(medium, faults), framing)
 }
 
 function worsened<M extends Medium>(

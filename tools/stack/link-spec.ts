@@ -11,15 +11,15 @@
  *   [NAME=]stream:PATH|HOST:PORT[,listen][,mtu=N]
  *   [NAME=]vde:PATH[,mtu=N]
  *   [NAME=]etherip:ADDRESS[,mtu=N]
- *   [NAME=]bridge:(LINK)(LINK)…[,ageing=300s][,stations=N][,storm=N]
+ *   [NAME=]bridge:(LINK)(LINK)…[,ageing=300s][,stations=N][,storm=N][,pause[=RATE]]
  *
  * Each also takes `mac=02:…` (not tun, those on a line, and those in a bridge), and impairments of what it sends and receives:
  * `loss=1%`, `delay=20ms`, `jitter=5ms`, `rate=10mbit`, `duplicate=1%`, `reorder=1%`, `corrupt=1%`.
  */
 
-import type { L2tpv3Options, LapbOptions, UdpTunnelCodec } from '../../src/index.ts'
+import type { L2tpv3Options, LapbOptions, PauseOption, UdpTunnelCodec } from '../../src/index.ts'
 import { tryParseAddress } from '../../src/kernel/address.ts'
-import { type ImpairmentSpec, readImpairment } from './impairment.ts'
+import { type ImpairmentSpec, parseRate, readImpairment } from './impairment.ts'
 import { fail, type HostPort, hostPort, Options, parseDuration } from './link-text.ts'
 
 export { type ImpairmentSpec, parseImpairment } from './impairment.ts'
@@ -111,6 +111,8 @@ export interface BridgeSpec extends CommonSpec {
   readonly stations: number | undefined
   /** Frames a second. */
   readonly storm: number | undefined
+  /** Flow control of its ports, and of the node's own station; with the rate in bits per second that it is reckoned by. */
+  readonly pause: PauseOption | undefined
 }
 
 export type LinkSpec = EthernetSpec | BridgeSpec | DeviceSpec<'tun'> | PppSpec | LapbSpec
@@ -213,13 +215,20 @@ function portsOf(text: string, main: string): Record<string, EthernetSpec> {
 const isEthernet = (spec: LinkSpec): spec is EthernetSpec =>
   ['tap', 'udp', 'stream', 'vde', 'etherip'].includes(spec.type)
 
-function bridgeOf(options: Options): Pick<BridgeSpec, 'ageing' | 'stations' | 'storm'> {
+function bridgeOf(options: Options): Pick<BridgeSpec, 'ageing' | 'stations' | 'storm' | 'pause'> {
   const ageing = options.take('ageing')
   return {
     ageing: ageing === undefined ? undefined : parseDuration(ageing),
     stations: options.integer('stations', 8, STATIONS_MAX),
     storm: options.integer('storm', 1, STORM_MAX),
+    pause: pauseOf(options),
   }
+}
+
+function pauseOf(options: Options): PauseOption | undefined {
+  if (options.flag('pause')) return true
+  const rate = options.take('pause')
+  return rate === undefined ? undefined : { rate: parseRate(rate) }
 }
 
 function lineOf(text: string, main: string, options: Options): Omit<LineSpec, 'name' | 'mtu' | 'impairment'> {

@@ -4,9 +4,13 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import {
   type Blueprint,
+  type BridgedMedia,
+  type BridgeOptions,
+  type BridgeService,
   beside,
   bridge,
   impair,
+  type Layer,
   lengthPrefix,
   ms,
   NetError,
@@ -31,8 +35,11 @@ const NEXT_GUEST = ms(100)
 const ANSWER_MS = 10_000
 const VDE_LENGTH_OCTETS = 2
 
-/** The medium of a link of Ethernet, without what impairs it. */
-export function ethernetMedium(spec: EthernetSpec | BridgeSpec): Blueprint<PhysicalService<'ethernet'>> {
+/** The medium of a link of Ethernet, without what impairs it. @param bridged what makes it where it is a bridge. */
+export function ethernetMedium(
+  spec: EthernetSpec | BridgeSpec,
+  bridged: (options: BridgeOptions) => Layer<BridgedMedia, BridgeService> = bridge,
+): Blueprint<PhysicalService<'ethernet'>> {
   switch (spec.type) {
     case 'tap':
       return tapDevice(deviceOptions(spec))
@@ -48,21 +55,25 @@ export function ethernetMedium(spec: EthernetSpec | BridgeSpec): Blueprint<Physi
     case 'etherip':
       return rawIp({ peer: spec.peer, ...mtuOf(spec) })
     case 'bridge':
-      return bridged(spec)
+      return stack(portsOf(spec), bridged(bridgeOptions(spec)))
   }
 }
 
-function bridged({ ports, ageing, stations, storm }: BridgeSpec): Blueprint<PhysicalService<'ethernet'>> {
-  const options = {
-    ...(ageing === undefined ? {} : { ageing }),
-    ...(stations === undefined ? {} : { stations }),
-    ...(storm === undefined ? {} : { stormLimit: storm }),
-  }
+function portsOf({ ports }: BridgeSpec): Blueprint<Record<string, PhysicalService<'ethernet'>>> {
   const media = Object.entries(ports).map(([name, port]) => {
     const medium = ethernetMedium(port)
     return [name, port.impairment === undefined ? medium : stack(medium, impair(port.impairment))] as const
   })
-  return stack(beside(Object.fromEntries(media)), bridge(options))
+  return beside(Object.fromEntries(media))
+}
+
+function bridgeOptions({ ageing, stations, storm, pause }: BridgeSpec): BridgeOptions {
+  return {
+    ...(ageing === undefined ? {} : { ageing }),
+    ...(stations === undefined ? {} : { stations }),
+    ...(storm === undefined ? {} : { stormLimit: storm }),
+    ...(pause === undefined ? {} : { pause }),
+  }
 }
 
 function streamOf({ at, listen }: StreamSpec): Blueprint<PhysicalService<'octets'>> {

@@ -1,6 +1,7 @@
 /** One side of a bridge: a medium, what a frame needs before it may leave by it, and PAUSE of the line. */
 import type { MacAddress } from '../../../src/kernel/address.ts'
 import { Backpressure, type Holdable } from '../../../src/kernel/backpressure.ts'
+import type { Instant } from '../../../src/kernel/clock.ts'
 import type { Env } from '../../../src/kernel/env.ts'
 import type { LinkState, User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
@@ -32,14 +33,16 @@ export class BridgePort implements User<undefined>, PauseOwner, Holdable {
   readonly hasFcs: boolean
   /** False from the medium's word that it is down until its word that it is up. */
   up = true
-  /** For what all other ports have to carry. */
-  readonly storm: TokenBucket
+  /** Frames that all other ports had to carry, and those that the storm limit kept from that. */
+  flooded = 0
+  stormDrops = 0
   /** Ports whose neighbours stop while this one is full. */
   readonly backpressure: Backpressure = new Backpressure()
   private readonly owner: BridgePortOwner
   private readonly env: Env
   /** Null where the bridge does not speak PAUSE. */
   private readonly pause: Pause | null
+  private readonly storm: TokenBucket
   private readonly segmenter = new Segmenter()
   private readonly detach: () => void
 
@@ -89,6 +92,14 @@ export class BridgePort implements User<undefined>, PauseOwner, Holdable {
     this.up = state === 'up'
     if (!this.up) this.backpressure.release()
     this.owner.portChanged(this, reason)
+  }
+
+  /** Whether a frame that has come by it may go to all others. */
+  mayFlood(now: Instant): boolean {
+    const may = this.storm.take(now)
+    if (may) this.flooded++
+    else this.stormDrops++
+    return may
   }
 
   /** Takes a frame without FCS, which may be a super-segment. @returns false: not more for now. */

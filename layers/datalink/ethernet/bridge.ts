@@ -17,7 +17,7 @@ import type { Boundary, Reasons } from '../../../src/kernel/boundary.ts'
 import { type Duration, seconds } from '../../../src/kernel/clock.ts'
 import type { Env } from '../../../src/kernel/env.ts'
 import { integer, invalidValue } from '../../../src/kernel/errors.ts'
-import type { Layer } from '../../../src/kernel/layer.ts'
+import type { Layer, LinkState } from '../../../src/kernel/layer.ts'
 import { MacTable } from '../../../src/kernel/mac-table.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { NO_OFFLOAD, type Offload, type PhysicalService } from '../../physical/service.ts'
@@ -54,10 +54,23 @@ export interface BridgedStation {
   readonly age: Duration
 }
 
+/** One side of a bridge, and what came by it that had to go to all the others. */
+export interface BridgedPort {
+  /** Undefined for this node's own station. */
+  readonly name: string | undefined
+  readonly state: LinkState
+  /** Frames that were sent to all others: to a group, or to a station nobody has heard of. */
+  readonly flooded: number
+  /** Frames that the storm limit kept from that. */
+  readonly stormDrops: number
+}
+
 /** A bridge, as a medium for the node's own station. */
 export interface BridgeService extends PhysicalService<'ethernet'> {
   /** The stations known now. */
   stations(): BridgedStation[]
+  /** In the order they were given in; this node's own station is the last. */
+  ports(): BridgedPort[]
 }
 
 /** Why a bridge drops frames. */
@@ -121,7 +134,7 @@ class Bridge implements BridgeService {
   headroom = 0
   tailroom = 0
   private readonly env: Env
-  private readonly ports: readonly BridgePort[]
+  private readonly sides: readonly BridgePort[]
   private readonly table: MacTable
   private readonly speaksPause: boolean
   /** Lets the neighbours go whom the station above has stop. */
@@ -129,6 +142,8 @@ class Bridge implements BridgeService {
   /** The station above, once it has sent: the first two octets of its address, and the others. */
   private ownHigh = -1
   private ownLow = 0
+  /** Of the frames of the station above. */
+  private flooded = 0
 
   constructor(
     below: BridgedMedia,
@@ -143,13 +158,13 @@ class Bridge implements BridgeService {
     const random = env.random('bridge')
     this.table = new MacTable(stations, ageing, random.uint32())
     this.address = randomAddress(random)
-    this.ports = Object.entries(below).map(
+    this.sides = Object.entries(below).map(
       ([name, medium], i) => new BridgePort(name, i + 1, medium, limits, env, this),
     )
     this.measure()
-    this.offload = this.ports.map((port) => port.below.offload).reduce(greater, NO_OFFLOAD)
+    this.offload = this.sides.map((port) => port.below.offload).reduce(greater, NO_OFFLOAD)
     env.defer(() => {
-      for (const port of this.ports) port.close()
+      for (const port of this.sides) port.close()
     })
   }
 
@@ -170,9 +185,16 @@ class Bridge implements BridgeService {
   stations(): BridgedStation[] {
     return this.table.list(this.env.clock.now()).map(({ address, peer, age }) => ({
       address,
-      port: this.ports[peer - 1]?.name,
+      port: this.sides[peer - 1]?.name,
       age,
     }))
+  }
+
+  ports(): BridgedPort[] {
+    const ports: BridgedPort[] = this.sides.map(({ name, up, flooded, stormDrops }) => ({
+      ...{ name, state: up ? 'up' : 'down', flooded, stormDrops },
+    }))
+    return [...ports, { name: undefined, state: 'up', flooded: this.flooded, stormDrops: 0 }]
   }
 
   /** A frame has come by a port. */
@@ -198,15 +220,15 @@ class Bridge implements BridgeService {
   portChanged(port: BridgePort, reason: string): void {
     if (!port.up) this.table.forget(port.index)
     this.measure()
-    const up = this.ports.some((other) => other.up)
+    const up = this.sides.some((other) => other.up)
     this.boundary.linkChanged(up ? 'up' : 'down', `${port.name}: ${reason}`)
   }
 
   /** What all ports can carry, and the room the most demanding of them needs. */
   private measure(): void {
-    this.mtu = Math.min(...this.ports.map((port) => port.mtu))
-    this.headroom = Math.max(...this.ports.map((port) => port.below.headroom))
-    this.tailroom = Math.max(...this.ports.map((port) => port.tailroom))
+    this.mtu = Math.min(...this.sides.map((port) => port.mtu))
+    this.headroom = Math.max(...this.sides.map((port) => port.below.headroom))
+    this.tailroom = Math.max(...this.sides.map((port) => port.tailroom))
   }
 
   /** @returns false when the port it leaves by, or one of them, is to be spared for now. */
@@ -220,9 +242,10 @@ class Bridge implements BridgeService {
       return true
     }
     if (to === SELF) return this.deliver(packet)
-    const port = this.ports[to - 1]
+    const port = this.sides[to - 1]
     if (port?.up) return this.leave(packet, port, from)
-    if (from !== SELF && this.ports[from - 1]?.storm.take(now) === false) {
+    if (from === SELF) this.flooded++
+    else if (!(this.sides[from - 1] as BridgePort).mayFlood(now)) {
       this.boundary.drop(packet, 'storm')
       return true
     }
@@ -236,7 +259,7 @@ class Bridge implements BridgeService {
 
   private flood(packet: Packet, from: number): boolean {
     let open = true
-    for (const port of this.ports) {
+    for (const port of this.sides) {
       if (port.index === from || !port.up) continue
       const copy = packet.copy(port.below.headroom, port.tailroom)
       if (!this.leave(copy, port, from)) open = false
@@ -249,7 +272,7 @@ class Bridge implements BridgeService {
 
   private leave(packet: Packet, port: BridgePort, from: number): boolean {
     const open = port.send(packet)
-    if (!open && from !== SELF) port.backpressure.hold(this.ports[from - 1] as BridgePort)
+    if (!open && from !== SELF) port.backpressure.hold(this.sides[from - 1] as BridgePort)
     return open
   }
 
@@ -272,7 +295,7 @@ class Bridge implements BridgeService {
     const quanta = quantaOf(packet)
     if (quanta < 0) return false
     packet.release()
-    if (quanta > 0 && this.releases.length === 0) for (const port of this.ports) this.releases.push(port.hold())
+    if (quanta > 0 && this.releases.length === 0) for (const port of this.sides) this.releases.push(port.hold())
     if (quanta === 0) for (const release of this.releases.splice(0)) release()
     return true
   }

@@ -145,17 +145,27 @@ t.test('what may not pass', async (t) => {
 })
 
 t.test('a storm is kept within its limit, and others are not kept from speaking', async (t) => {
-  const { sim, top, from, got } = await three({ stormLimit: 100 })
+  const { sim, cables, top, from, fromSelf, got } = await three({ stormLimit: 100 })
   for (let i = 0; i < 50; i++) await from(1, ALL, 1)
   const [self = [], , second = []] = got()
   t.strictSame([self.length, second.length], [10, 10], 'a tenth of the limit at once')
   t.strictSame(dropsOf(top), { storm: 40 })
+  t.strictSame(top.ports()[0], { name: 'a', state: 'up', flooded: 10, stormDrops: 40 })
   await from(2, ALL, 2)
   await from(2, station(1), 3)
   t.strictSame(got(), [[2], [2, 3], [], [2]], 'each port has a limit of its own; what has one address has none')
   await sim.run(seconds(1))
   for (let i = 0; i < 50; i++) await from(1, ALL, 1)
   t.equal(got()[1 + 2]?.length, 10)
+  cables[2].link.unplug('gone')
+  await fromSelf(station(5), 4)
+  await fromSelf(station(1), 5)
+  t.strictSame(top.ports(), [
+    { name: 'a', state: 'up', flooded: 20, stormDrops: 80 },
+    { name: 'b', state: 'up', flooded: 1, stormDrops: 0 },
+    { name: 'c', state: 'down', flooded: 0, stormDrops: 0 },
+    { name: undefined, state: 'up', flooded: 1, stormDrops: 0 },
+  ])
   await sim.close()
   t.equal(packetsInUse(), 0)
 })
