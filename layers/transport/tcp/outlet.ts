@@ -83,18 +83,35 @@ export class Outlet {
     const batch = this.dirty
     this.dirty = this.pumping
     this.pumping = batch
-    for (const connection of batch) {
-      connection.scheduled = false
-      connection.drive.run(now)
+    let done = 0
+    try {
+      while (done < batch.length) {
+        const connection = batch[done++] as TcpConnection
+        connection.scheduled = false
+        connection.drive.run(now)
+      }
+      while (this.announced.length > 0) (this.announced.shift() as TcpListener).tell()
+    } finally {
+      // Where a handler of the application threw, those behind it get their turn in the next batch.
+      while (done < batch.length) this.dirty.push(batch[done++] as TcpConnection)
+      batch.length = 0
+      const left = this.dirty.length > 0 || this.announced.length > 0
+      if (left && !this.flush.armed) this.env.timers.arm(this.flush, now)
     }
-    batch.length = 0
-    if (this.announced.length > 0) for (const listener of this.announced.splice(0)) listener.tell()
   }
 
-  /** Gives turns until nobody has anything to do. For the end of the node. */
+  /** Gives turns until nobody has anything to do. For the end of the node. @throws what a handler threw, when all have been told. */
   drain(): void {
-    while (this.dirty.length > 0) this.expire(this.now())
+    const thrown: unknown[] = []
+    while (this.dirty.length > 0) {
+      try {
+        this.expire(this.now())
+      } catch (error) {
+        thrown.push(error)
+      }
+    }
     this.env.timers.cancel(this.flush)
+    if (thrown.length > 0) throw thrown[0]
   }
 
   // ── sending

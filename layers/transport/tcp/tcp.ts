@@ -108,8 +108,8 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
       network.onChange(() => this.networkChanged()),
     ]
     env.defer(() => {
-      this.close()
       for (const stop of stops) stop()
+      this.close()
     })
   }
 
@@ -437,9 +437,9 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     this.interception.close()
     for (const connection of [...this.connections.table]) connection.reset(NODE_CLOSED)
     for (const connection of this.connections.unreads) connection.fail(NODE_CLOSED)
-    this.outlet.drain()
     this.timers.cancel(this.change)
     this.connections.timeWait.clear()
+    this.outlet.drain()
   }
 }
 

@@ -99,3 +99,40 @@ t.test('a full link does not outlast the user timeout', async (t) => {
   t.equal(c.state, 'CLOSED')
   s.tells('closed ETIMEDOUT userTimeout')
 })
+
+t.test('a handler that throws keeps nobody else from being told', async (t) => {
+  const s = new Script()
+  const mishap = (): never => {
+    throw new Error('mishap')
+  }
+  const told: string[] = []
+  for (const port of [80, 81, 82]) {
+    s.call(() =>
+      s.sockets.listen({ port }, { acceptable: port === 80 ? mishap : () => told.push(`acceptable ${port}`) }),
+    )
+  }
+  const iss = [80, 81, 82].map((port) => {
+    s.ports = [port, 40_000]
+    s.in('S 0:0')
+    s.skip()
+    return s.rawSeq(0)
+  })
+  for (const [i, first] of iss.entries()) {
+    s.ports = [80 + i, 40_000]
+    s.setIss(first)
+    s.in('. 1:1 ack 1')
+  }
+  t.throws(() => s.run(0), { message: 'mishap' })
+  s.run(0)
+  t.same(told, ['acceptable 81', 'acceptable 82'])
+  const c = s.established()
+  const other = s.call(() =>
+    s.sockets.connect({ address: s.peer, port: 40_001 }, { closed: () => told.push('closed') }),
+  )
+  c.handler = { closed: mishap }
+  s.call(() => c.abort())
+  s.call(() => other.abort())
+  t.throws(() => s.run(0), { message: 'mishap' })
+  s.run(0)
+  t.equal(told.at(-1), 'closed')
+})
