@@ -15,7 +15,7 @@ const lan = { link: 'udp:1', addresses: ['10.0.1.1/24'] }
 const wan = { link: 'udp:2', addresses: ['10.0.2.1/24'] }
 
 t.test('DHCP begins anew with the addresses of its link, which it is told of', async (t) => {
-  const served = { ...lan, dhcp: { pool: ['10.0.1.100', '10.0.1.199'] } as [string, string] }
+  const served = { ...lan, dhcp: { pool: ['10.0.1.100', '10.0.1.199'] } }
   t.strictSame(steps(stateOf({ lan: served, wan }), stateOf({ lan: { ...served, addresses: ['10.0.1.2/24'] }, wan })), [
     '- DHCP server on lan',
     '- address 10.0.1.1/24 on lan',
