@@ -45,7 +45,7 @@ export class Daemon implements AsyncDisposable {
     const { fixture, state } = config
     const book = new LeaseBook(leasesPath(fixture), (problem) => log.error({ reason: problem }, 'leases of DHCP'))
     const router = await Router.start(config, book, (part, error) => {
-      log.error({ part, reason: error instanceof Error ? error.message : String(error) }, 'a part ended with a failure')
+      log.error({ part, reason: reasonOf(error) }, 'a part ended with a failure')
     })
     if (book.path === undefined && state.services.some(({ kind }) => kind === 'DHCP server'))
       log.warn("leases of DHCP end with this process: give the file a 'leases'")
@@ -79,6 +79,11 @@ export class Daemon implements AsyncDisposable {
     else this.log.warn({ link, ...impairment, seconds }, 'a link was made worse')
   }
 
+  /** A figure of `/metrics` is left out. */
+  unreadable(figure: string, error: unknown): void {
+    this.log.error({ figure, reason: reasonOf(error) }, 'a figure could not be read')
+  }
+
   async close(): Promise<void> {
     this.ready = false
     this.faults.close()
@@ -98,10 +103,12 @@ export class Daemon implements AsyncDisposable {
       this.log.info({ steps: steps.length }, 'the configuration was reloaded')
       return { steps, error: undefined }
     } catch (error) {
-      return { steps: [], error: error instanceof Error ? error.message : String(error) }
+      return { steps: [], error: reasonOf(error) }
     }
   }
 }
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** What the file says, or else a place that the service manager has made for it (systemd.exec(5), StateDirectory=). */
 function leasesPath({ name, leases }: RouterFixture): string | undefined {

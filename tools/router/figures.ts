@@ -6,9 +6,14 @@ export type Sample = readonly [labels: Readonly<Record<string, string>>, value: 
 
 export class Figures {
   readonly registry: Registry
+  /** How often each figure could not be read, by its name. */
+  readonly failures: Map<string, number> = new Map<string, number>()
+  private readonly complain: (name: string, error: unknown) => void
 
-  constructor(registry: Registry) {
+  /** @param complain told of a figure that cannot be read, once: it is left out, and the others are not. */
+  constructor(registry: Registry, complain: (name: string, error: unknown) => void = () => {}) {
     this.registry = registry
+    this.complain = complain
   }
 
   /** What only grows, called 'netstrata_NAME'. */
@@ -17,7 +22,7 @@ export class Figures {
       ...{ name: `netstrata_${name}`, help, labelNames, registers: [this.registry] },
       collect: () => {
         metric.reset()
-        for (const [labels, value] of samples()) metric.inc(labels, value)
+        for (const [labels, value] of this.read(name, metric, samples)) metric.inc(labels, value)
       },
     })
   }
@@ -28,9 +33,22 @@ export class Figures {
       ...{ name: `netstrata_${name}`, help, labelNames, registers: [this.registry] },
       collect: () => {
         metric.reset()
-        for (const [labels, value] of samples()) metric.set(labels, value)
+        for (const [labels, value] of this.read(name, metric, samples)) metric.set(labels, value)
       },
     })
+  }
+
+  private read(name: string, metric: Counter | Gauge, samples: () => Sample[]): Sample[] {
+    try {
+      return samples()
+    } catch (error) {
+      const before = this.failures.get(name) ?? 0
+      this.failures.set(name, before + 1)
+      if (before === 0) this.complain(name, error)
+      // Without labels it would be 0, which nobody has counted.
+      metric.remove({})
+      return []
+    }
   }
 }
 

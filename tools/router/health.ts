@@ -27,8 +27,12 @@ export async function serveHealth(daemon: Daemon, { host, port }: HostPort): Pro
   const registry = routerMetrics(daemon)
   const answers: Readonly<Record<string, (response: ServerResponse) => void | Promise<void>>> = {
     '/metrics': async (response) => {
-      const text = await registry.metrics()
-      response.writeHead(200, { 'content-type': registry.contentType }).end(text)
+      try {
+        const text = await registry.metrics()
+        response.writeHead(200, { 'content-type': registry.contentType }).end(text)
+      } catch (error) {
+        json(response, 500, { error: String(error) })
+      }
     },
     '/healthz': (response) => json(response, 200, { healthy: true }),
     '/readyz': (response) => {

@@ -12,7 +12,7 @@ export function routerMetrics(daemon: Daemon): Registry {
   const registry = new Registry()
   const { node } = daemon.router
   const { network, stream, datagram } = node.top
-  const figures = new Figures(registry)
+  const figures = new Figures(registry, (figure, error) => daemon.unreadable(figure, error))
   collectDefaultMetrics({ register: registry })
   figures.gauge('info', 'Which netstrata runs.', ['version', 'node'], () => [
     [{ version: version(), node: node.name }, 1],
@@ -62,6 +62,10 @@ export function routerMetrics(daemon: Daemon): Registry {
   routingMetrics(figures, daemon.router)
   dhcpMetrics(figures, daemon.router)
   rulesMetrics(figures, daemon.router)
+  // The last one: it has those of its own scrape.
+  figures.counter('figure_failures_total', 'How often a figure could not be read.', ['figure'], () =>
+    Array.from(figures.failures, ([figure, count]): Sample => [{ figure }, count]),
+  )
   return registry
 }
 
