@@ -2,17 +2,23 @@
 import t from 'tap'
 import { ethernet } from '../../../layers/datalink/ethernet/ethernet.ts'
 import { ETHERTYPE, type LinkService } from '../../../layers/datalink/service.ts'
+import { babel } from '../../../layers/middleware/routing/babel/babel.ts'
 import { ip } from '../../../layers/network/ip.ts'
 import { ipv4 } from '../../../layers/network/ipv4/ipv4.ts'
 import { ipv6 } from '../../../layers/network/ipv6/ipv6.ts'
 import { LinkIndices } from '../../../layers/network/link-indices.ts'
 import type { NetworkService } from '../../../layers/network/service.ts'
 import { cable } from '../../../layers/physical/cable.ts'
+import { sockets } from '../../../layers/transport/sockets.ts'
+import { tcp } from '../../../layers/transport/tcp/tcp.ts'
+import { udp } from '../../../layers/transport/udp/udp.ts'
+import { parseAddress } from '../../../src/kernel/address.ts'
 import { ms, seconds } from '../../../src/kernel/clock.ts'
 import type { Env } from '../../../src/kernel/env.ts'
+import type { Blueprint } from '../../../src/kernel/layer.ts'
 import { type Packet, packetsInUse } from '../../../src/kernel/packet.ts'
+import { slab } from '../../../src/kernel/slab.ts'
 import { beside, stack } from '../../../src/kernel/stack.ts'
-import type { Node } from '../../../src/runtime/node.ts'
 import { Simulation } from '../../../src/runtime/simulation.ts'
 import { TestLink } from './ipv4/link.ts'
 import { Sink } from './ipv4/stand.ts'
@@ -61,38 +67,81 @@ function reachable(root: object): number {
   return entries
 }
 
-t.test('links that come and go leave nothing behind', async (t) => {
+/**
+ * How often a link comes and goes. For longer, with what memory there is left each time:
+ *
+ *   NETSTRATA_LINK_CYCLES=10000 node --expose-gc --import tsx test/layers/network/links.test.ts
+ */
+const CYCLES = Number(process.env.NETSTRATA_LINK_CYCLES ?? 240)
+const FIRST_CYCLES = 40
+const TIMEOUT_MS = Math.max(30_000, CYCLES * 100)
+t.setTimeout(TIMEOUT_MS)
+
+t.test('links that come and go leave nothing behind', { timeout: TIMEOUT_MS }, async (t) => {
   const before = packetsInUse()
   const sim = new Simulation()
+  const forwarding = true
   const families = ip(
-    ipv4({ forwarding: true, addresses: { x: '10.0.0.1/24' }, nat: { link: 'x' } }),
-    ipv6({ forwarding: true, addresses: { x: 'fd00::1/64' }, advertise: { x: {} } }),
+    ipv4({ forwarding, addresses: { x: '10.0.0.1/24' }, nat: { link: 'x' }, groups: [onwards('239.1.2.3')] }),
+    ipv6({ forwarding, addresses: { x: 'fd00::1/64' }, advertise: { x: {} }, groups: [onwards('ff15::3')] }),
   )
-  const node: Node<NetworkService> = sim.boot(
-    'A',
-    stack(() => ({}) as Readonly<Record<string, LinkService>>, families),
-  )
-  const sink = new Sink(node.top, PROBE)
+  let network: NetworkService | undefined
+  const node = sim.boot('A', (env) => {
+    network = families(beside({ y: link })(env), env)
+    const top = sockets(tcp(), udp())(network, env)
+    babel({ interfaces: { x: {} }, redistribute: [{ action: 'allow' }] })(top, env)
+    return top
+  })
+  const below = network as unknown as NetworkService
+  const sink = new Sink(below, PROBE)
+  const { datagram } = node.top
+  const member = (group: string) => {
+    const address = parseAddress(group.includes(':') ? '::' : '0.0.0.0')
+    const socket = datagram.bind({ address, port: 5000, reuse: true }, { message: () => {} })
+    socket.join(parseAddress(group), 'x')
+    return socket
+  }
+  const staying: unknown[] = []
   const cycle = async (times: number): Promise<number> => {
     for (let i = 0; i < times; i++) {
-      const part = await node.attach('x', link)
-      node.top.attach('x', part.top)
-      if (i % 4 === 0) await sim.run(ms(1500))
-      part.top.inject(v6.packet({ source: `fd00::${i + 2}`, payload: pattern(8) }))
+      const ends = cable()
+      const wire: Blueprint<LinkService> = i % 2 === 0 ? link : stack(ends[0], ethernet())
+      const part = await node.attach('x', wire)
+      below.attach('x', part.top)
+      if (staying.length === 0) staying.push(member('239.1.2.4'), member('ff15::4'))
+      const passing = ['239.1.2.3', 'ff15::3', '239.1.2.5'].map(member)
+      if (i % 4 < 2) await sim.run(ms(1500))
+      if (part.top instanceof TestLink) part.top.inject(v6.packet({ source: `fd00::${i + 2}`, payload: pattern(8) }))
       sink.send(`10.0.0.${(i % 200) + 2}`, pattern(8))
-      node.top.detach('x')
+      sink.send(`fd00::1:${(i % 200) + 2}`, pattern(8))
+      if (i % 3 === 0) for (const socket of passing) socket.close()
+      below.detach('x')
       await part.close()
+      if (i % 3 !== 0) for (const socket of passing) socket.close()
     }
     await sim.run(seconds(20))
-    t.equal(sim.timers.size, 0)
+    t.ok(sim.timers.size <= 1, `${sim.timers.size} timers`)
     sink.got.length = 0
     return reachable(node)
   }
-  const once = await cycle(40)
-  t.equal(await cycle(200), once)
+  const once = await cycle(FIRST_CYCLES)
+  const first = memory()
+  const left = CYCLES - FIRST_CYCLES
+  t.equal(await cycle(left - (left % 12) + (FIRST_CYCLES % 12)), once)
+  t.comment(`after ${FIRST_CYCLES} cycles: ${first}; after ${CYCLES}: ${memory()}`)
   await sim.close()
   t.equal(packetsInUse(), before)
+  t.equal(sim.timers.size, 0)
 })
+
+const onwards = (group: string) => ({ group, from: 'x', to: ['y'] })
+
+/** After a collection where `node --expose-gc` allows it. */
+function memory(): string {
+  globalThis.gc?.()
+  const heap = (process.memoryUsage().heapUsed / 1e6).toFixed(1)
+  return `heap ${heap} MB, slab ${(slab().octets.length / 1e6).toFixed(1)} MB`
+}
 
 /** A link that is full, and does not say when it no longer is. */
 class Full extends TestLink {
