@@ -116,7 +116,7 @@ export interface NatOptions {
   readonly filtering?: NatFiltering | undefined
   /** Sessions at once, 1 to 2^20. Default 65536. */
   readonly maxSessions?: number | undefined
-  /** Of one host, 1 to 2^20. Default: an eighth of all. */
+  /** Of one host, 1 to 2^20; connections that are over are not counted. Default: an eighth of all. */
   readonly maxSessionsPerHost?: number | undefined
   /** Ports that are given to no mapping, since programs of the node itself listen there. */
   readonly reserved?: readonly number[] | undefined

@@ -12,13 +12,13 @@ export const NO_PORT = -1
 class PortSet {
   private readonly low: number
   private readonly words: Int32Array
-  private free = 0
+  private free: number
 
   /** @param low the first. @param high beyond the last; there is a multiple of 32 in between. */
   constructor(low: number, high: number) {
     this.low = low
-    this.words = new Int32Array((high - low) >>> 6)
-    for (let port = low; port < high; port += 2) this.give(port)
+    this.words = new Int32Array((high - low) >>> 6).fill(-1)
+    this.free = this.words.length * 32
   }
 
   /** @returns whether it was free. */
