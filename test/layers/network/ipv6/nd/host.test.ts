@@ -103,6 +103,44 @@ t.test('everything ends with its time', (t) => {
   t.end()
 })
 
+t.test('what says nothing changes nothing', (t) => {
+  const { hear, host, learnt } = made()
+  hear(ra(1800, 0, 60))
+  t.same(hear(ra(1800, 0, 0)), [], 'a hop limit of 0 (RFC 4861 §4.2)')
+  t.same(hear(ra(1800, 0, 60)), [])
+  const said = (lifetime: number): boolean => {
+    const packet = Packet.take(0, 16)
+    packet.append(Uint8Array.from(ra(lifetime, 0, 0)))
+    const router = host.input(packet, parse('fe80::8'), 0)
+    packet.release()
+    learnt()
+    return router
+  }
+  t.same(
+    [said(0), said(9), said(0)],
+    [false, true, false],
+    'who is no router of default is no reason to look no further',
+  )
+  t.end()
+})
+
+t.test('a prefix that is not preferred gives an address that is not', (t) => {
+  t.same(made().hear(ra(0, 0, 0, octets.prefix(NET, 64, 0x40, 100, 0))), [
+    `address ${own(NET)}/64`,
+    `deprecated ${own(NET)}`,
+  ])
+  t.end()
+})
+
+t.test('a router that was silent is used again when it speaks', (t) => {
+  const { host, hear, learnt } = made()
+  for (const router of ['fe80::8', 'fe80::9']) hear(ra(1800, 0, 0), 0, router)
+  host.silent(parse('fe80::9'))
+  t.same(learnt(), ['no route ::/0 via fe80::9'])
+  t.same(hear(ra(1800, 0, 0), 0, 'fe80::9'), ['route ::/0 via fe80::9 medium'])
+  t.end()
+})
+
 t.test('nobody takes an address away by a short lifetime (RFC 4862 §5.5.3 e)', (t) => {
   const { hear, host, expire } = made()
   const prefix = (valid: number, preferred: number) => ra(0, 0, 0, octets.prefix(NET, 64, 0x40, valid, preferred))

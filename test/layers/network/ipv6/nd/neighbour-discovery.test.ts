@@ -55,6 +55,35 @@ t.test('a silent neighbour is asked three times, then its packets are undelivera
   await sim.close()
 })
 
+t.test('what waits for a neighbour is bounded: the oldest gives way (RFC 4861 §7.2.2)', async (t) => {
+  const { sim, a, b } = await pair({ waiting: 2 })
+  for (const n of [1, 2, 3]) a.send('fe80::2', n)
+  await sim.run(ms(1))
+  t.same(b.got, [2, 3])
+  t.same(a.reasons, { neighbourQueueFull: 1 })
+  await sim.close()
+})
+
+t.test('nobody is asked for as an address that is still being checked', async (t) => {
+  const sim = new Simulation()
+  const a = station(sim, new Segment(), 1, { ...QUIET, duplicateTransmits: 1 })
+  a.claim('fe80::1')
+  a.send('fe80::9', 1)
+  await sim.run(ms(1100))
+  t.same(
+    a.sent.map((line) => line.replace(/^\d+ /, '')),
+    ['NS for fe80::1: :: > ff02::1:ff00:1'],
+  )
+  await sim.close()
+})
+
+t.test('routers say that they are, in every answer (RFC 4861 §7.2.4)', async (t) => {
+  const { sim, a } = await pair({ forwarding: true })
+  a.hear(octets.ns('fe80::1', octets.at(1, 2)), 'fe80::2', 'ff02::1:ff00:1')
+  t.same(a.sent, ['5000 NA RSO for fe80::1: fe80::1 > fe80::2 at 2'])
+  await sim.close()
+})
+
 t.test('a neighbour that falls silent is asked alone, where it was', async (t) => {
   const { sim, segment, a, b } = await pair()
   a.send('fe80::2', 1)
