@@ -34,12 +34,6 @@ export function beQuickAfterTrouble(tcb: Tcb): void {
   beQuick(tcb)
 }
 
-/** The handshake is complete, and somebody has waited for it to go on writing: that counts as an answer to the SYN-ACK. */
-export function awaitAnswer(tcb: Tcb, now: Instant): void {
-  beQuick(tcb)
-  tcb.lastDataAt = now
-}
-
 /** Data has been sent: if that was the answer to what had just arrived, the next one will be too. */
 export function noteAnswer(tcb: Tcb, now: Instant): void {
   if (tcb.lastDataAt >= 0 && now - tcb.lastDataAt < tcb.settings.delayedAck) tcb.interactive = true

@@ -199,6 +199,8 @@ export class TcpConnection implements Connection, Timed, Pump {
     // A handler may have ended the connection: then `closed` is the last call.
     if ((events & READABLE) !== 0 && !this.tcb.orphan && this.tcb.readableTold) this.handler.readable?.(this)
     if ((events & WRITABLE) !== 0 && !this.tcb.finQueued) this.handler.writable?.(this)
+    // The rest of a request carries the ACK of the SYN-ACK: what comes then is the answer.
+    if ((events & ESTABLISHED) !== 0 && this.tcb.fastOpen?.goesOn(this.tcb) === true) this.tcb.interactive = true
     if ((events & DRAINED) !== 0 && !this.over) this.handler.drained?.(this)
   }
 

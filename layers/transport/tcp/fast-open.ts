@@ -55,6 +55,11 @@ export class FastOpen {
     return this.room > 0 && tcb.state === 'SYN-SENT' && tcb.snd.nxt === tcb.snd.iss
   }
 
+  /** The SYN of an active open held data, and more has been written: it is the rest of what the SYN began. */
+  goesOn({ snd }: Tcb): boolean {
+    return this.sent > 0 && ((snd.end - snd.iss - 1) | 0) > this.sent
+  }
+
   /**
    * The SYN-ACK, or in a simultaneous open the ACK: what it leaves of our SYN's data is as if it had not been sent. Call when
    * SND.UNA has moved.

@@ -9,7 +9,7 @@ import { type Duration, type Instant, seconds } from '../../../src/kernel/clock.
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { after, before, beforeOrAt } from '../../../src/kernel/sequence.ts'
 import { acknowledge } from './ack.ts'
-import { awaitAnswer, beQuickAfterTrouble } from './ack-policy.ts'
+import { beQuickAfterTrouble } from './ack-policy.ts'
 import { mayChallenge } from './challenge.ts'
 import { deliver, finArrives } from './deliver.ts'
 import { restartRetransmit } from './loss-timer.ts'
@@ -160,7 +160,6 @@ function agreesOnEcn({ settings, lostSyns }: Tcb, seg: Segment): boolean {
 /** The handshake is complete. */
 function establish(tcb: Tcb, seg: Segment, now: Instant): void {
   const { snd } = tcb
-  if (tcb.wantsWritable && !tcb.early) awaitAnswer(tcb, now)
   if (tcb.timedAt >= 0) {
     tcb.rtt.sample(now - tcb.timedAt, snd.una, snd.nxt)
     tcb.timedAt = -1

@@ -44,7 +44,9 @@ export function sendOpening(socket: LinuxSocket, octets: Uint8Array, mayWait: bo
   }
   if (!mayWait) return at(done > 0 ? { result: done } : failed('EINPROGRESS'))
   socket.continueWrite = () => {
-    done += socket.connection?.write(octets, done) ?? 0
+    const { connection } = socket
+    // What the SYN-ACK leaves of the SYN's data goes again first, on its own.
+    if (connection?.info().synDataAccepted === true) done += connection.write(octets, done)
   }
   return () => {
     const { connection } = socket
