@@ -9,10 +9,12 @@ import { fileURLToPath } from 'node:url'
 import type t from 'tap'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..')
+/** What Node is told to take TypeScript, wherever it runs. */
+export const LOADER: string = `--import=${new URL('../../scripts/typescript.mjs', import.meta.url)}`
 /** How the program is called: its sources, through a loader; or, which starts sooner, as `npm run build` has left it. */
-const PROGRAM: readonly string[] =
+export const PROGRAM: readonly string[] =
   process.env.NETSTRATA_BUILT === undefined
-    ? [process.execPath, `--import=${import.meta.resolve('tsx')}`, join(root, 'tools/cli.ts')]
+    ? [process.execPath, LOADER, join(root, 'tools/cli.ts')]
     : [process.execPath, join(root, 'dist/tools/cli.js')]
 
 /** How a command ended, and all it said. */
@@ -31,13 +33,7 @@ export class Running {
 
   /** @param command the program with its arguments. */
   constructor(command: readonly string[], folder: string, input: string | undefined) {
-    // Sources run through a loader, which resolves names by the project it is told of.
-    const env = {
-      ...process.env,
-      XDG_RUNTIME_DIR: folder,
-      NO_COLOR: '1',
-      TSX_TSCONFIG_PATH: join(root, 'tsconfig.json'),
-    }
+    const env = { ...process.env, XDG_RUNTIME_DIR: folder, NO_COLOR: '1' }
     const [program = '', ...args] = command
     this.child = spawn(program, args, { env, cwd: folder })
     this.closed = once(this.child, 'close')

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { freePorts } from '../running.ts'
+import { freePorts, PROGRAM } from '../running.ts'
 
 t.setTimeout(110_000)
 const root = join(dirname(fileURLToPath(import.meta.url)), '../../..')
@@ -48,8 +48,7 @@ t.test('docs/tutorial-router.md', async (t) => {
   t.ok(blocks.length > 10, `${blocks.length} blocks`)
   mkdirSync(join(folder, 'bin'))
   const shim = join(folder, 'bin/netstrata')
-  const loader = import.meta.resolve('tsx')
-  writeFileSync(shim, `#!/bin/sh\nexec '${process.execPath}' --import='${loader}' '${root}/tools/cli.ts' "$@"\n`)
+  writeFileSync(shim, `#!/bin/sh\nexec ${PROGRAM.map((word) => `'${word}'`).join(' ')} "$@"\n`)
   chmodSync(shim, 0o755)
   let started = 0
   const script = blocks.map((block, i) => {
@@ -63,7 +62,6 @@ t.test('docs/tutorial-router.md', async (t) => {
     PATH: `${join(folder, 'bin')}:${process.env.PATH}`,
     XDG_RUNTIME_DIR: folder,
     NO_COLOR: '1',
-    TSX_TSCONFIG_PATH: join(root, 'tsconfig.json'),
   }
   const shell = spawn(
     'bash',
