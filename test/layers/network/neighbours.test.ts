@@ -98,6 +98,72 @@ t.test('confirmation renews what it is told of, no more often than it has to', (
   t.end()
 })
 
+t.test('what waits is a use of an address that nobody has proven (RFC 4861 §7.3.3)', (t) => {
+  const cache = made()
+  cache.offer(host(1), packet(), 0)
+  cache.learn(host(1), 5, false, true, 0)
+  t.same(drain(cache), [1, 0, 0])
+  t.equal(stateOf(cache, host(1)), 'delay')
+  t.equal(cache.deadline, seconds(5))
+  t.end()
+})
+
+t.test('neighbours met together are not asked together (RFC 4861 §6.3.2)', (t) => {
+  const random = new SeededRandom([1, 2, 3, 4])
+  const times = Array.from({ length: 20 }, () => {
+    const cache = new NeighbourCache({ reachable: seconds(30) }, random)
+    cache.learn(host(1), 5, false, true, 0)
+    cache.confirm(host(1), 0)
+    return cache.deadline
+  })
+  t.ok(times.every((time) => time >= seconds(15) && time <= seconds(45.001)))
+  t.ok(Math.max(...times) - Math.min(...times) > seconds(15))
+  t.end()
+})
+
+t.test('each time a neighbour is asked, it is asked as often as the first time', (t) => {
+  const cache = made({ retransmit: seconds(1), tries: 3 })
+  cache.learn(host(1), 5, false, true, 0)
+  for (let again = 0; again < 3; again++) {
+    cache.doubt(host(1), 0)
+    for (let at = 1; at < 3; at++) cache.expire(seconds(at))
+    t.equal(stateOf(cache, host(1)), 'probe')
+    cache.learn(host(1), 5, true, false, 0)
+    t.equal(stateOf(cache, host(1)), 'reachable')
+  }
+  t.end()
+})
+
+t.test('a link that goes down leaves what was entered by hand', (t) => {
+  const cache = made()
+  cache.setPermanent(host(1), 5, 0)
+  cache.learn(host(2), 6, false, true, 0)
+  cache.clear(0)
+  t.same(
+    cache.list().map(({ state, linkAddress }) => [state, linkAddress]),
+    [['permanent', 5]],
+  )
+  t.end()
+})
+
+t.test('addresses of one hash are found, and forgotten, each by itself', (t) => {
+  // Without a secret, the last two words are merely combined.
+  const plain = { uint32: () => 0, octets: (n: number) => new Uint8Array(n) }
+  const addresses = [4, 3, 2].map((n) => new IpAddress(0xfd00_0000, 0, n, n ^ 7))
+  for (const gone of addresses) {
+    const cache = new NeighbourCache({}, plain)
+    for (const [i, address] of addresses.entries()) cache.learn(address, i + 1, false, true, 0)
+    t.ok(cache.forget(gone, 0))
+    t.notOk(cache.forget(gone, 0))
+    const known = addresses.map((address) => cache.linkAddressOf(address))
+    t.same(
+      known,
+      addresses.map((address, i) => (address === gone ? UNRESOLVED : i + 1)),
+    )
+  }
+  t.end()
+})
+
 t.test('who is doubted is asked at once, and forgotten when he does not answer (RFC 9293 §3.8.3)', (t) => {
   const cache = made({ reachable: seconds(30), retransmit: seconds(1), tries: 3 })
   cache.doubt(host(1), 0)
