@@ -231,10 +231,10 @@ export interface StreamSockets {
   readonly stream: {
     /**
      * Starts a handshake. The outcome is told to the handler, on a later turn.
-     * @throws NetError ENETUNREACH, EADDRNOTAVAIL, EADDRINUSE — at once, where it is known at once.
+     * @throws NetError ENETUNREACH, EADDRNOTAVAIL, EADDRINUSE, ENETDOWN (the node is closed) — at once, where it is known at once.
      */
     connect(request: ConnectRequest, handler: ConnectionHandler): Connection
-    /** @throws NetError EADDRINUSE, EADDRNOTAVAIL */
+    /** @throws NetError EADDRINUSE, EADDRNOTAVAIL, ENETDOWN (the node is closed) */
     listen(request: ListenRequest, handler: ListenHandler): Listener
     /** Shows `decide` every SYN to the rule's destinations; an undecided request is dropped after 30 s. @returns undo. */
     intercept(rule: InterceptRule, decide: (request: StreamRequest) => void): () => void

@@ -10,6 +10,7 @@ import { after } from '../../../src/kernel/sequence.ts'
 import { Path } from '../../network/service.ts'
 import { EphemeralPorts } from '../ports.ts'
 import { type ConnectionOwner, TcpConnection } from './connection.ts'
+import { NODE_CLOSED } from './failures.ts'
 import { FastOpenCache } from './fast-open-cache.ts'
 import { FastOpenKeys } from './fast-open-keys.ts'
 import { Secrets } from './initial-sequence.ts'
@@ -51,6 +52,7 @@ export class Connections implements ConnectionOwner {
   private cookieGivenAt: Instant = Number.NEGATIVE_INFINITY
   private handshakes = 0
   private orphans = 0
+  private closed = false
 
   constructor(outlet: Outlet, listeners: Listeners, settings: TcpSettings, random: Random) {
     const key = (): HashKey => hashKey(random.octets(16))
@@ -80,6 +82,7 @@ export class Connections implements ConnectionOwner {
     integer('port', port, 1, 65_535)
     integer('localPort', request.localPort ?? 0, 0, 65_535)
     const options = withOptions(this.settings.connection, request.options)
+    this.assertOpen('connect', request)
     // (RFC 9293 §3.9.2.3 MUST-46)
     if (network.isBroadcast(address) || network.isMulticast(address)) {
       throw cannot('connect', 'ENETUNREACH', 'a connection has one peer: not a broadcast or multicast address', request)
@@ -242,6 +245,21 @@ export class Connections implements ConnectionOwner {
     }
     this.outlet.schedule(connection)
     return connection
+  }
+
+  // ── the end of the node
+
+  /** Resets all, and lets none begin any more. */
+  close(): void {
+    this.closed = true
+    for (const connection of [...this.table]) connection.reset(NODE_CLOSED)
+    for (const connection of this.unreads) connection.fail(NODE_CLOSED)
+    this.timeWait.clear()
+  }
+
+  /** @throws NetError ENETDOWN — the node is closed. */
+  assertOpen(syscall: string, place: { readonly address: IpAddress; readonly port: number }): void {
+    if (this.closed) throw cannot(syscall, 'ENETDOWN', 'the node is closed', place)
   }
 
   // ── ConnectionOwner

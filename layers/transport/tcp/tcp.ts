@@ -37,7 +37,7 @@ import { type ErrorReport, NetworkAddressing, type NetworkService, PROTOCOL } fr
 import { everyAddress } from '../wildcard.ts'
 import type { TcpConnection } from './connection.ts'
 import { Connections, cannot } from './connections.ts'
-import { ADDRESS_GONE, DATA_LOST, NODE_CLOSED } from './failures.ts'
+import { ADDRESS_GONE, DATA_LOST } from './failures.ts'
 import { judgeSyn } from './fast-open-server.ts'
 import { errorArrives } from './icmp-error.ts'
 import { input } from './input.ts'
@@ -126,6 +126,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     const options = withOptions(this.settings.connection, request.options)
     this.env.touched()
     const address = request.address ?? everyAddress(this.network)
+    this.connections.assertOpen('listen', { address, port: request.port })
     const ipv6Only = request.ipv6Only ?? false
     if (!address.isUnspecified && !this.network.isLocal(address)) {
       throw cannot('listen', 'EADDRNOTAVAIL', 'not an address of this node', { address, port: request.port })
@@ -435,10 +436,8 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
   private close(): void {
     for (const listener of [...this.listeners]) listener.close()
     this.interception.close()
-    for (const connection of [...this.connections.table]) connection.reset(NODE_CLOSED)
-    for (const connection of this.connections.unreads) connection.fail(NODE_CLOSED)
     this.timers.cancel(this.change)
-    this.connections.timeWait.clear()
+    this.connections.close()
     this.outlet.drain()
   }
 }

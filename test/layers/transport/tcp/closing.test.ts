@@ -1,5 +1,6 @@
 /** Closing (RFC 9293 §3.6, §3.10.4, §3.10.5): orderly, simultaneous, half, by linger, by reset; TIME-WAIT. */
 import t from 'tap'
+import type { Connection } from '../../../../src/api/sockets.ts'
 import { ms, seconds } from '../../../../src/kernel/clock.ts'
 import { Script } from './script.ts'
 
@@ -366,6 +367,17 @@ t.test('closing the node ends what is over but for its reader, too', async (t) =
     s.tells('closed ECONNABORTED nodeClosed')
     t.same([s.packets, s.chunks, s.timers.size], [0, 0, 0])
   }
+})
+
+t.test('a node that is closed opens nothing any more, not even to those who hear that it closes', async (t) => {
+  const s = new Script()
+  const c = s.established()
+  const again = (): Connection => s.sockets.connect({ address: s.peer, port: 80 }, {})
+  c.handler = { closed: () => t.throws(again, { code: 'ENETDOWN', syscall: 'connect', address: '10.0.0.2', port: 80 }) }
+  s.close()
+  t.throws(() => s.listen(), { code: 'ENETDOWN', syscall: 'listen' })
+  t.same([s.packets, s.chunks, s.timers.size], [0, 0, 0])
+  t.equal([...s.sockets.list()].length, 0)
 })
 
 t.test('a reset of our FIN is an error only for who has not closed', async (t) => {
