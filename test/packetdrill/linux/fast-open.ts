@@ -46,7 +46,8 @@ export function sendOpening(socket: LinuxSocket, octets: Uint8Array, mayWait: bo
   socket.continueWrite = () => {
     const { connection } = socket
     // What the SYN-ACK leaves of the SYN's data goes again first, on its own.
-    if (connection?.info().synDataAccepted === true) done += connection.write(octets, done)
+    if (connection === undefined || (done > 0 && !connection.info().synDataAccepted)) return
+    done += connection.write(octets, done)
   }
   return () => {
     const { connection } = socket
