@@ -17,6 +17,7 @@ import type { Timed } from '../../../src/kernel/machine.ts'
 import type { Random } from '../../../src/kernel/random.ts'
 import { mix } from '../flow.ts'
 import { PROTOCOL } from '../service.ts'
+import { put, without } from './buckets.ts'
 import { Connection } from './connection.ts'
 import { IdleLists } from './idle.ts'
 import type { NatSettings } from './options.ts'
@@ -52,7 +53,8 @@ export class NatTable implements Timed {
   private identifiers = new FreePorts()
   /** By protocol and port. */
   private readonly outside = new Map<number, Mapping>()
-  /** Sessions of each host inside, without connections that are over. */
+  /** Sessions of all hosts inside, and of each, without connections that are over. */
+  private living = 0
   private readonly perHost = new Map<number, number>()
   private count = 0
   /** Sessions that have ended to make room. */
@@ -143,8 +145,9 @@ export class NatTable implements Timed {
     const mapping = this.mappingInside(protocol, address, port)
     // The reset of what came in unasked is no beginning.
     if (mapping !== null && protocol === PROTOCOL.tcp && segment.isReset) return mapping.outsidePort
-    const begun = this.begin(protocol, address, port, remoteAddress, remotePort, now)
     // What is configured needs no session, so it works when there is no room for any.
+    if (mapping?.permanent && this.isHalfTaken(address)) return mapping.outsidePort
+    const begun = this.begin(protocol, address, port, remoteAddress, remotePort, now)
     if (typeof begun === 'number') return mapping?.permanent ? mapping.outsidePort : begun
     begun.connection?.pass(segment, true)
     this.keep(begun, now)
@@ -239,6 +242,14 @@ export class NatTable implements Timed {
     return session
   }
 
+  /**
+   * Is half of the room taken, or half of the host's? The other half is for those inside: to a forward everyone outside may send,
+   * as whoever he likes, and what is answered would be a session each.
+   */
+  private isHalfTaken(address: number): boolean {
+    return this.sessionsOf(address) * 2 >= this.maxPerHost || this.living * 2 >= this.maxSessions
+  }
+
   /** Ends a session before its time, if one may. @param protocol whose ports are needed; null: any will do. */
   private makesRoom(protocol: number | null, now: Instant): boolean {
     const session = this.idle.sparable(protocol, now)
@@ -262,6 +273,7 @@ export class NatTable implements Timed {
   }
 
   private countOf(address: number, more: number): void {
+    this.living += more
     const count = this.sessionsOf(address) + more
     if (count === 0) this.perHost.delete(address)
     else this.perHost.set(address, count)
@@ -418,19 +430,5 @@ export class NatTable implements Timed {
   }
 }
 
-function put<Link extends { next: Link | null }>(table: (Link | null)[], bucket: number, link: Link): void {
-  link.next = table[bucket] as Link | null
-  table[bucket] = link
-}
-
 const isOf = (mapping: Mapping, protocol: number, address: number, port: number): boolean =>
   mapping.insideAddress === address && mapping.insidePort === port && mapping.protocol === protocol
-
-/** A bucket's chain without one of its links. @returns its new head. */
-function without<Link extends { next: Link | null }>(head: Link, gone: Link): Link | null {
-  if (head === gone) return gone.next
-  let link = head
-  while (link.next !== null && link.next !== gone) link = link.next
-  if (link.next === gone) link.next = gone.next
-  return head
-}

@@ -183,6 +183,28 @@ t.test('where one side of an open connection has gone, it keeps its time', async
   t.equal(half.deadline, seconds(240), 'one that was never heard from the other side is no open one')
 })
 
+t.test('nobody outside takes the room of those inside by what is answered at forwards', async (t) => {
+  const forwards = [{ protocol: 'udp', port: 53, to: '192.168.0.2' } as const]
+  const answers = (nat: NatTable, remotes: number) => {
+    for (let i = 0; i < remotes; i++) {
+      t.equal(nat.outbound(UDP, INSIDE + 2, 53, SERVER + i, 4000, new Segment(), 0), 53, 'all are answered')
+    }
+  }
+  const host = table({ forwards, maxSessions: 100, maxSessionsPerHost: 20 })
+  answers(host, 30)
+  t.equal(host.size, 10, 'half of what the host may have')
+  for (let i = 0; i < 10; i++) t.equal(new Flow(host, 2, 5000 + i).becomes('open', 0), 5000 + i)
+  t.equal(new Flow(host, 2, 6000).becomes('open', 0), HOST_FULL)
+  const all = table({ forwards, maxSessions: 20, maxSessionsPerHost: 20 })
+  for (let i = 0; i < 15; i++) new Flow(all, 3, 5000 + i).becomes('closed', 0)
+  for (let i = 0; i < 5; i++) new Flow(all, 4, 5020 + i).becomes('open', 0)
+  answers(all, 30)
+  t.equal(all.size, 20)
+  t.equal(all.endedEarly, 5, 'with those that are over it is only half full')
+  for (let i = 0; i < 10; i++) t.equal(new Flow(all, 5, 5050 + i).becomes('open', 0), 5050 + i)
+  t.equal(new Flow(all, 5, 6000).becomes('open', 0), FULL)
+})
+
 /** Counts the sessions that are looked at for their age, and those that end. */
 function counted(nat: NatTable): { looks: number; ends: number } {
   const count = { looks: 0, ends: 0 }
