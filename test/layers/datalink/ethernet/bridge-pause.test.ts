@@ -161,7 +161,8 @@ t.test('a long pause fills the port: neighbours stop, and what others send is dr
   const to = new LinkAddressing()
   to.peer = a.link.address
   for (let i = 0; i < 200; i++) own.link.send(payloadFor(own.link, Uint8Array.of(i)), to)
-  t.ok(full(first.boundaries) > 200 - 128, 'no more than 128 wait at the port')
+  const bridges = [...first.boundaries].filter(({ name }) => name.endsWith('/bridge'))
+  t.ok(full(bridges) >= 200 - 128, 'no more than 128 wait at the port')
   await sim.close()
   t.equal(packetsInUse(), before)
 })

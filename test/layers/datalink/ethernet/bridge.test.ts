@@ -47,6 +47,7 @@ async function three(options: BridgeOptions = {}) {
     cables,
     top,
     own,
+    ends,
     got,
     from: (n: number, destination: string, mark: number, source = station(n)) =>
       send(ends[n - 1] as PhysicalService, destination, source, mark),
@@ -142,6 +143,42 @@ t.test('what may not pass', async (t) => {
   t.strictSame(dropsOf(top), { groupSource: 1, reserved: 2, sameSide: 1 })
   await sim.close()
   t.equal(packetsInUse(), 0)
+})
+
+t.test('a frame that is none passes neither from below nor from above', async (t) => {
+  const { sim, top, got, ends } = await three()
+  for (const service of [ends[0] as PhysicalService, top]) {
+    const packet = Packet.take(service.headroom, 60 + service.tailroom)
+    packet.append(Uint8Array.from([...octetsOf(ALL), ...octetsOf(station(1)), 8]))
+    service.send(packet, undefined)
+    await sim.run(1)
+  }
+  t.strictSame(got(), [[], [], [], []])
+  t.strictSame(dropsOf(top), { truncated: 2 })
+  await sim.close()
+  t.equal(packetsInUse(), 0)
+})
+
+t.test('a port that is down is not even tried', async (t) => {
+  const { sim, cables, from, got, fromSelf } = await three()
+  cables[1]?.link.unplug('pulled')
+  await from(1, ALL, 1)
+  await fromSelf(ALL, 2)
+  t.strictSame(got(), [[1], [2], [], [1, 2]])
+  const drops = [...sim.nodes.values()].flatMap(({ boundaries }) => [...boundaries].map(({ drops }) => drops))
+  t.equal(
+    drops.reduce((sum, some) => sum + (some.get('linkDown') ?? 0), 0),
+    0,
+  )
+  await sim.close()
+})
+
+t.test('the node itself is under no limit of storms', async (t) => {
+  const { sim, top, fromSelf, got } = await three({ stormLimit: 10 })
+  for (let i = 0; i < 50; i++) await fromSelf(ALL, 1)
+  t.equal(got()[1]?.length, 50)
+  t.strictSame(dropsOf(top), {})
+  await sim.close()
 })
 
 t.test('a storm is kept within its limit, and others are not kept from speaking', async (t) => {
