@@ -7,13 +7,16 @@ import {
   ip,
   ipv4,
   ms,
+  type Node,
   type Simulation,
+  type Sockets,
   seconds,
   sockets,
   stack,
   tcp,
   udp,
 } from '../../src/index.ts'
+import { parseAddress } from '../../src/kernel/address.ts'
 import { Packet } from '../../src/kernel/packet.ts'
 import { ICMP, type Ipv4Fields, ipv4Packet, repair, UDP, udpDatagram } from './frames.ts'
 import { address } from './stand.ts'
@@ -105,7 +108,10 @@ async function policyCorner(sim: Simulation): Promise<void> {
 async function groupCorner(sim: Simulation): Promise<void> {
   const put = router(sim, 'groups', { addresses: { in0: '10.0.1.1/24', out0: '203.0.113.1/24' } })
   const all = address('224.0.0.1')
-  const ask = (ttl: number, octets: number[], sum = true): Promise<void> => {
+  const group = '239.1.1.1'
+  const { datagram } = (sim.nodes.get('groups') as Node<Sockets>).top
+  datagram.bind({ address: parseAddress('0.0.0.0') }, { message: () => {} }).join(parseAddress(group), 'in0')
+  const ask = (ttl: number, octets: number[], sum = true, destination = all): Promise<void> => {
     const payload = Uint8Array.from(octets)
     if (sum) {
       let total = 0
@@ -114,12 +120,14 @@ async function groupCorner(sim: Simulation): Promise<void> {
       const value = ~((total & 0xffff) + (total >>> 16)) & 0xffff
       payload.set([value >> 8, value & 255], 2)
     }
-    return put('inside', { source: INSIDE, destination: all, protocol: IGMP, ttl }, payload)
+    return put('inside', { source: INSIDE, destination, protocol: IGMP, ttl }, payload)
   }
   await ask(1, [0x11, 1, 0, 0]) // igmpTruncated
   await ask(1, [0x99, 1, 0, 0, 0, 0, 0, 0]) // igmpType
   await ask(1, [0x16, 1, 0, 0, 10, 0, 0, 1]) // igmpGroup
   await ask(2, [0x11, 1, 0, 0, 0, 0, 0, 0]) // igmpTtl
   await ask(1, [0x11, 1, 0, 0, 0, 0, 0, 0], false) // igmpChecksum
+  await ask(1, [0x11, 1, 0, 0, 0, 0, 0, 0]) // igmpAlert
+  await ask(1, [0x11, 0, 0, 0, 0, 0, 0, 0], true, address(group)) // igmpDestination
   await sim.run(seconds(1))
 }

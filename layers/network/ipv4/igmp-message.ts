@@ -10,12 +10,30 @@ import { seconds } from '../../../src/kernel/clock.ts'
 import { codeValue, readAddress, readSources, tenths } from '../membership/records.ts'
 import type { Query, Report } from '../membership/reporter.ts'
 import { encodeReport, type ReportForm, type ReportToSend } from '../membership/reports.ts'
+import { HEADER_OCTETS, headerOctets } from './header.ts'
 
 const TYPE = { query: 0x11, reportV1: 0x12, reportV2: 0x16, leave: 0x17, reportV3: 0x22 } as const
 const SHORT_OCTETS = 8
 const QUERY_V3_OCTETS = 12
 /** What a router of version 1 means, which says no time (RFC 2236 §4). */
 const V1_DELAY_TENTHS = 100
+
+/** The option router alert (RFC 2113), in a word: look at this, whoever it is for. */
+export const ROUTER_ALERT: number = 0x9404_0000 | 0
+const END = 0
+const NO_OPERATION = 1
+
+/** Does a datagram ask routers to look at it? @param at of its header, which was checked. */
+export function alertsRouters(view: DataView, at: number): boolean {
+  const end = at + headerOctets(view, at)
+  for (let option = at + HEADER_OCTETS; option + 4 <= end; ) {
+    const type = view.getUint8(option)
+    if (view.getInt32(option) === ROUTER_ALERT) return true
+    if (type === END) return false
+    option += type === NO_OPERATION ? 1 : Math.max(2, view.getUint8(option + 1))
+  }
+  return false
+}
 
 /** What a message says to a host. */
 export type IgmpMessage =

@@ -13,24 +13,22 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import { Reporter } from '../membership/reporter.ts'
 import type { ReportToSend } from '../membership/reports.ts'
 import type { SourceFilter } from '../membership/source-filter.ts'
-import { ALL_HOSTS } from './addresses.ts'
+import { ALL_HOSTS, isMulticast } from './addresses.ts'
 import * as header from './header.ts'
-import { decode, encode, type IgmpFault } from './igmp-message.ts'
+import { alertsRouters, decode, encode, type IgmpFault, ROUTER_ALERT } from './igmp-message.ts'
 import { multicastMac } from './multicast-mac.ts'
 import type { Ipv4Port } from './port.ts'
 
 export const IGMP_PROTOCOL = 2
 
 /** Why messages of IGMP are dropped. */
-export type IgmpReason = IgmpFault | 'igmpChecksum' | 'igmpTtl'
+export type IgmpReason = IgmpFault | 'igmpChecksum' | 'igmpTtl' | 'igmpAlert' | 'igmpDestination'
 
 const HEADER_OCTETS = 24
 const TTL = 1
 /** Version 4, a header of six words; precedence Internetwork Control (RFC 3376 §4). */
 const VERSION_IHL = 0x46
 const TRAFFIC_CLASS = 0xc0
-/** The option router alert (RFC 2113): look at this, whoever it is for. */
-const ROUTER_ALERT = 0x9404_0000 | 0
 const ALL_ROUTERS = 0xe000_0002 | 0
 const ALL_REPORTS = 0xe000_0016 | 0
 
@@ -49,11 +47,17 @@ export class Igmp {
   }
 
   /** A message that came in by the link; stays the caller's. @returns why it is dropped. */
-  receive({ view, start, end }: Packet, ttl: number): IgmpReason | undefined {
+  receive({ view, start, end, networkStart }: Packet, ttl: number): IgmpReason | undefined {
     if (ttl !== TTL) return 'igmpTtl'
     if (checksum(start, end - start) !== 0) return 'igmpChecksum'
     const message = decode(view, start, end)
     if (typeof message === 'string') return message
+    if (message.kind === 'query') {
+      // Both are the marks of one from beyond the link (§9.1). Version 1 is older than the option.
+      if (message.query.generation > 1 && !alertsRouters(view, networkStart)) return 'igmpAlert'
+      const to = header.destination(view, networkStart)
+      if (message.query.group === undefined && isMulticast(to) && to !== ALL_HOSTS) return 'igmpDestination'
+    }
     const now = this.env.clock.now()
     if (message.kind === 'query') this.reporter.query(message.query, now)
     else if (message.kind === 'member') this.reporter.heard(message.group)

@@ -131,6 +131,10 @@ export const REASONS: Reasons<Ipv4Reason> = {
   igmpChecksum: 'RFC 3376 §4.1.2',
   /** Sent from elsewhere than the link. */
   igmpTtl: 'RFC 3376 §4',
+  /** A query without router alert. */
+  igmpAlert: 'RFC 3376 §9.1',
+  /** A query of all groups to another one than that of all hosts. */
+  igmpDestination: 'RFC 3376 §9.1',
   igmpType: 'RFC 3376 §4',
   /** Of a group that is none. */
   igmpGroup: 'RFC 3376 §4.1.3',
