@@ -111,7 +111,7 @@ t.test('links that come and go leave nothing behind', { timeout: TIMEOUT_MS }, a
       if (staying.length === 0) staying.push(member('239.1.2.4'), member('ff15::4'))
       const passing = ['239.1.2.3', 'ff15::3', '239.1.2.5'].map(member)
       if (i % 4 < 2) await sim.run(ms(1500))
-      if (part.top instanceof TestLink) part.top.inject(v6.packet({ source: `fd00::${i + 2}`, payload: pattern(8) }))
+      if (part.top instanceof TestLink) part.top.inject(v6.packet({ source: `fd00::${(i % 5000) + 2}`, payload: pattern(8) }))
       sink.send(`10.0.0.${(i % 200) + 2}`, pattern(8))
       sink.send(`fd00::1:${(i % 200) + 2}`, pattern(8))
       if (i % 3 === 0) for (const socket of passing) socket.close()
