@@ -275,9 +275,12 @@ function isAcceptable(nxt: number, wnd: number, seq: number, len: number): boole
   return len > 0 && last >= 0 && last < wnd
 }
 
-/** Second: RST counts only at exactly RCV.NXT; elsewhere in the window it is challenged (RFC 5961 §3.2). */
+/**
+ * Second: RST counts only at exactly RCV.NXT; elsewhere in the window it is challenged (RFC 5961 §3.2). As on Linux, it also counts
+ * right behind all that has arrived: where a peer that has lost something resets, and nobody would ask again for a challenge's answer.
+ */
 function resetArrives(tcb: Tcb, seg: Segment, now: Instant): Verdict {
-  if (seg.seq !== tcb.rcv.nxt) {
+  if (seg.seq !== tcb.rcv.nxt && tcb.sackBlocks?.endsAt(seg.seq) !== true) {
     challenge(tcb, now)
     return 'resetNotExact'
   }

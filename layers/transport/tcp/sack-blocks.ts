@@ -53,6 +53,17 @@ export class SackBlocks {
     this.count = kept + 1
   }
 
+  /** Is that right behind the last of them? */
+  endsAt(seq: number): boolean {
+    let ends = false
+    for (let i = 0; i < this.count; i++) {
+      const right = this.edges[2 * i + 1] as number
+      if (before(seq, right)) return false
+      if (right === seq) ends = true
+    }
+    return ends
+  }
+
   /** RCV.NXT has moved: blocks that begin at or before it have been received in order. */
   advance(rcvNxt: number): void {
     const { edges } = this

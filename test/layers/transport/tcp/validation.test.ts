@@ -26,6 +26,18 @@ t.test('RST counts at exactly RCV.NXT; in the window it is challenged, outside i
   }
 })
 
+t.test('RST counts right behind all that has arrived, too, while something is missing in front of it', async (t) => {
+  const s = new Script()
+  const c = s.passive('mss 1000,sackOK')
+  s.in('. 1001:2001 ack 1', '. 3001:4001 ack 1')
+  s.skip()
+  s.in('R. 2001:2001 ack 1')
+  s.out('. 1:1 ack 1 <nop,nop,sack 3001:4001 1001:2001>')
+  t.equal(c.state, 'ESTABLISHED', 'the challenge may be lost, but who sends that has not sent all')
+  s.in('R. 4001:4001 ack 1')
+  s.tells('closed ECONNRESET reset')
+})
+
 t.test('SYN in a synchronized state is challenged wherever it lies (RFC 5961 §4.2)', async (t) => {
   const s = new Script()
   const c = s.established()
