@@ -19,6 +19,7 @@ t.test('wrong usage leaves with 2 and says what would be right', async (t) => {
     [['ping', '10.0.0.1', '--address', '10.0.0.1/24'], /--link/],
     [['ping', '10.0.0.1', '--count', 'many'], /number from 1/],
     [['serve', join(folder, 'absent'), '--link', 'udp:17301'], /not a folder/],
+    [['forward', '0', '10.0.0.1:0', '--link', 'udp:17301', '--address', '10.0.0.2/24'], /Nobody listens on port 0/],
   ]
   const ends = await Promise.all(wrong.map(([args]) => run(...args)))
   for (const [i, [args, message]] of wrong.entries()) {
@@ -38,6 +39,8 @@ t.test('a wrong configuration leaves with 3, with line and column', async (t) =>
   const { code, err } = await run('ping', '10.0.0.1', '--config', path)
   t.equal(code, 3)
   t.match(err, /wrong\.yaml:2:14: /)
+  const absent = await run('ping', '10.0.0.1', '--config', folder)
+  t.match(absent, { code: 3, err: `'${folder}' cannot be read: it is a folder` })
 })
 
 t.test('what is in the way is said in a sentence', async (t) => {

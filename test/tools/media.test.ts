@@ -43,7 +43,8 @@ async function reaches({ node }: RunningNode, host: string): Promise<void> {
 
 t.test('a stream: one waits, others come, one after the other', async (t) => {
   const path = join(folder, 'card')
-  await t.rejects(node('B', `stream:${path}`, '10.0.0.2/24'), { code: 'ENOENT' }, 'nobody waits yet')
+  const nobody = { code: 'ENOENT', message: `nobody listens at ${path}: start that end of the link first` }
+  await t.rejects(node('B', `stream:${path}`, '10.0.0.2/24'), nobody)
   await using a = await node('A', `stream:${path},listen`, '10.0.0.1/24')
   t.equal(statSync(path).mode & 0o777, 0o600)
   await t.rejects(node('C', `stream:${path},listen`, '10.0.0.1/24'), { code: 'EADDRINUSE' })
@@ -153,6 +154,16 @@ t.test('what is at the place of a socket', async (t) => {
   writeFileSync(file, 'precious')
   await t.rejects(new Doorway(file).open(), { code: 'EADDRINUSE' })
   t.equal(readFileSync(file, 'utf8'), 'precious')
+})
+
+t.test('places that are not there are said to be that', async (t) => {
+  const far = join(folder, 'nowhere', 'card')
+  await t.rejects(new Doorway(far).open(), { code: 'ENOENT', message: `there is no folder for ${far}: make it first` })
+  const vde = node('V', `vde:${far}`, '10.0.0.1/24')
+  await t.rejects(vde, { code: 'ENOENT', message: `there is no switch at ${far}: start it first, as 'vde_switch -s ` })
+  const [port] = (await freePorts(1)) as [number]
+  const refused = { code: 'ECONNREFUSED', message: `nobody listens at 127.0.0.1:${port}: start that end` }
+  await t.rejects(connected({ host: '127.0.0.1', port }), refused)
 })
 
 t.test('a doorway that is closed before it was open stays closed', async (t) => {

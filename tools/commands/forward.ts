@@ -21,7 +21,7 @@ export function registerForward(program: Command): void {
     .command('forward')
     .description('listen on this machine and connect inside the stack')
     .argument('<listen>', 'where to listen on this machine: [HOST:]PORT, port 0 for a free one', hostPort('127.0.0.1'))
-    .argument('<to>', 'where to connect inside the stack: HOST:PORT', hostPort(undefined))
+    .argument('<to>', 'where to connect inside the stack: HOST:PORT', target)
   withStack(command).option('--json', 'one object a line').action(forward)
   withExamples(command, [
     'netstrata forward 8080 10.0.0.1:80 \\\n      --link udp:7001,peer=127.0.0.1:7000 --address 10.0.0.2/24',
@@ -69,6 +69,12 @@ const ADVICE: Readonly<Record<string, (host: string, port: number) => string>> =
     `port ${port} of ${host} is in use by another program: choose another, or 0 for a free one`,
   EADDRNOTAVAIL: (host) => `${host} is no address of this machine: listen on 127.0.0.1 or 0.0.0.0`,
   EACCES: (_, port) => `no permission to listen on port ${port}: choose one from 1024 up`,
+}
+
+function target(text: string): HostPort {
+  const to = hostPort(undefined)(text)
+  if (to.port === 0) throw new InvalidArgumentError('Nobody listens on port 0.')
+  return to
 }
 
 function hostPort(defaultHost: string | undefined): (text: string) => HostPort {

@@ -14,6 +14,7 @@ import { withExamples } from '../help.ts'
 import { interruption, pause } from '../interrupt.ts'
 import { Output } from '../output.ts'
 import { integerArgument } from '../stack/options.ts'
+import { unreadable } from '../unreadable.ts'
 import { decode } from './decode.ts'
 import { Flows } from './flows.ts'
 import { clockTime, hexDump, json, line, relativeTime, type TimeFormat, tree } from './render.ts'
@@ -162,15 +163,10 @@ async function* file(path: string, following: boolean, signal: AbortSignal): Asy
   try {
     yield* following ? tail(path, signal) : untilAborted(createReadStream(path), signal)
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'EIO'
-    throw new CommandError(`'${path}' cannot be read: ${WHY[code] ?? code}`, EXIT.failure, code, error)
+    const { message, code } = unreadable(path, error)
+    const hint = code === 'ENOENT' ? ' (a running node is @NAME)' : ''
+    throw new CommandError(`${message}${hint}`, EXIT.failure, code, error)
   }
-}
-
-const WHY: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file (a running node is @NAME)',
-  EACCES: 'no permission',
-  EISDIR: 'it is a folder',
 }
 
 async function* untilAborted(stream: Readable, signal: AbortSignal): AsyncGenerator<Uint8Array> {

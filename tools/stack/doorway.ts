@@ -1,7 +1,9 @@
 /** Where others connect to a link: one after the other, each as long as it stays. */
 import { once } from 'node:events'
-import { lstatSync, rmSync } from 'node:fs'
+import { existsSync, lstatSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { dirname } from 'node:path'
+import { NetError } from '../../src/index.ts'
 import type { HostPort } from './link-text.ts'
 
 /** A path of a Unix socket, which its owner alone may use, or a port of this machine. */
@@ -38,7 +40,13 @@ export class Doorway {
     } else {
       server.listen(place.port, place.host)
     }
-    await once(server, 'listening')
+    try {
+      await once(server, 'listening')
+    } catch (cause) {
+      // The system's word for a folder that is not there is the same as for one that may not be written to.
+      if (typeof place !== 'string' || existsSync(dirname(place))) throw cause
+      throw new NetError('ENOENT', `there is no folder for ${place}: make it first`, { syscall: 'listen', cause })
+    }
   }
 
   /** The next one who connects; paused. */

@@ -1,6 +1,7 @@
 /** What the frames of a link go by, as its description has it. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import {
   type Blueprint,
@@ -108,16 +109,33 @@ export async function connected(
     return socket
   } catch (error) {
     socket.on('error', () => {}).destroy()
-    if (!late.aborted) throw error
     const where = typeof at === 'string' ? at : hostPortText(at.host, at.port)
-    throw new NetError('ETIMEDOUT', `nobody answers at ${where} within ${limitMs / 1000} s`, { syscall: 'connect' })
+    const details = { syscall: 'connect', cause: error }
+    if (late.aborted) throw new NetError('ETIMEDOUT', `nobody answers at ${where} within ${limitMs / 1000} s`, details)
+    const code = codeOf(error)
+    if (code !== 'ECONNREFUSED' && code !== 'ENOENT') throw error
+    throw new NetError(code, `nobody listens at ${where}: start that end of the link first`, details)
   }
 }
 
-/** A switch is spoken to through a program of its own. @throws Error ENOENT — it is not installed. */
+const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined)
+
+/** A switch is spoken to through a program of its own. @throws NetError ENOENT — that is not installed, or there is no switch. */
 async function plugged(spec: VdeSpec): Promise<OctetStream> {
+  // The program starts, and then ends.
+  if (!existsSync(spec.switch)) {
+    throw new NetError(
+      'ENOENT',
+      `there is no switch at ${spec.switch}: start it first, as 'vde_switch -s ${spec.switch}'`,
+    )
+  }
   const plug = spawn('vde_plug', [spec.switch], { stdio: ['pipe', 'pipe', 'inherit'] })
-  await once(plug, 'spawn')
+  try {
+    await once(plug, 'spawn')
+  } catch (cause) {
+    if (codeOf(cause) !== 'ENOENT') throw cause
+    throw new NetError('ENOENT', "VDE needs the program vde_plug, of Debian's package vde2", { cause })
+  }
   plug.stdin.once('close', () => plug.kill())
   return { readable: plug.stdout, writable: plug.stdin }
 }

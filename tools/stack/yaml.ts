@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { isNode, LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
 import { CommandError, EXIT } from '../exit.ts'
+import { unreadable } from '../unreadable.ts'
 
 /** What is wrong with a value. */
 export interface Problem {
@@ -85,7 +86,7 @@ function textOf(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw configError(`${path}: ${error instanceof Error ? error.message : String(error)}`)
+    throw configError(unreadable(path, error).message)
   }
 }
 
