@@ -57,6 +57,8 @@ t.test('packets, and the same packets as text', async (t) => {
     quote: { seq: 1, length: 1460 },
   })
   t.match(packet('< icmp type_77 code_3').body, { type: 77, code: 3 })
+  const before = packet('< [1:1461(1460)] icmp time_exceeded ttl_exceeded_in_transit').body
+  t.match(before, { type: 11, code: 0, quote: { seq: 1, length: 1460 } })
   const { body } = packet('> S 0:0(0) <FO a1b2,FOEXP,md5 00>')
   t.equal(
     body.kind === 'tcp' && body.options !== 'any' && hex(encodeTcpOptions(body.options)),
@@ -122,6 +124,8 @@ t.test('what is no script says where', async (t) => {
     '0 < udp (10)',
     '0 > S 0:0(0) <dss 1>',
     '0 < icmp nonsense',
+    '0 < icmp time_exceeded port_unreachable',
+    '0 < [1:1(0)] . 1:1(0) ack 1 win 5',
     '0 < [flowlabel 0x1] . 1:1(0) win 1',
   ]) {
     t.throws(() => parseScript(text), { message: /^unsupported: / }, text)

@@ -3,7 +3,8 @@
  *
  *   packet = ( '<' | '>' ) [ '[' ip ']' | '(' ip ')' ] ( tcp | icmp )
  *   tcp    = [ port '>' port ] flags range [ 'ack' n ] [ 'win' n ] [ 'urg' n ] [ '<' options '>' ]
- *   icmp   = 'icmp' type [ code ] [ 'mtu' n ] [ 'id' n ] [ '[' range ']' ]
+ *   icmp   = 'icmp' type [ code ] [ 'mtu' n ] [ 'id' n ] [ quote ] | quote 'icmp' …
+ *   quote  = '[' range ']'
  *   range  = seq ':' end '(' length ')'
  */
 import { Unsupported } from '../failure.ts'
@@ -33,7 +34,9 @@ export function parsePacket(cursor: Cursor): PacketAction {
   const ip = parseIp(cursor)
   const { text, line } = cursor.peek()
   if (OTHER_PROTOCOLS.includes(text)) throw new Unsupported(line, `packets of ${text}`)
-  const body = cursor.skip('icmp') ? parseIcmp(cursor) : parseTcp(cursor)
+  const quote = parseQuote(cursor)
+  if (quote !== undefined) cursor.expect('icmp')
+  const body = quote !== undefined || cursor.skip('icmp') ? parseIcmp(cursor, quote) : parseTcp(cursor)
   if (cursor.sees('{')) throw new Unsupported(line, 'mutated packets')
   const incomplete = direction === 'in' && body.kind === 'tcp'
   if (incomplete && body.window === undefined) throw cursor.error('win, in a packet to be sent')
@@ -44,6 +47,7 @@ export function parsePacket(cursor: Cursor): PacketAction {
 function parseIp(cursor: Cursor): IpFields {
   let tos: IpFields['tos']
   let ttl: number | undefined
+  if (quotes(cursor)) return { tos, ttl }
   const close = cursor.skip('[') ? ']' : cursor.skip('(') ? ')' : undefined
   if (close === undefined) return { tos, ttl }
   do {
@@ -105,18 +109,26 @@ function parseRange(cursor: Cursor): { seq: number; length: number } {
   return { seq, length }
 }
 
-function parseIcmp(cursor: Cursor): IcmpBody {
+/** A bracket that begins with a number is no list of IP fields. */
+const quotes = (cursor: Cursor): boolean => cursor.sees('[') && cursor.peek(1).kind === 'integer'
+
+/** Of which segment an ICMP error is, before or after what it says. */
+function parseQuote(cursor: Cursor): IcmpBody['quote'] {
+  if (!quotes(cursor)) return undefined
+  cursor.expect('[')
+  const quote = parseRange(cursor)
+  cursor.expect(']')
+  return quote
+}
+
+function parseIcmp(cursor: Cursor, before: IcmpBody['quote']): IcmpBody {
   const { text: typeName, line } = cursor.take('word', 'a type of ICMP')
   const codeName = cursor.is('word') && !cursor.sees('mtu') && !cursor.sees('id') ? cursor.next().text : undefined
   const numbers = icmpNumbers(typeName, codeName)
   if (numbers === undefined) throw new Unsupported(line, `ICMP ${typeName} ${codeName ?? ''}`)
   const mtu = cursor.skip('mtu') ? cursor.integer('an MTU', 0, 0xffff) : 0
   if (cursor.skip('id')) cursor.integer('an identifier', 0, 0xffff)
-  let quote: IcmpBody['quote']
-  if (cursor.skip('[')) {
-    if (!cursor.is('integer')) throw new Unsupported(line, `ICMP that quotes ${cursor.peek().text}`)
-    quote = parseRange(cursor)
-    cursor.expect(']')
-  }
+  const quote = before ?? parseQuote(cursor)
+  if (cursor.sees('[')) throw new Unsupported(line, `ICMP that quotes ${cursor.peek(1).text}`)
   return { kind: 'icmp', ...numbers, mtu, quote }
 }

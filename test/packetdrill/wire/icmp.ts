@@ -36,17 +36,24 @@ const UNREACHABLE: readonly string[] = [
   'precedence_cutoff',
 ]
 
+/** Names of codes, by the type they are of. */
+const CODES: Readonly<Record<number, readonly string[]>> = {
+  3: UNREACHABLE,
+  11: ['ttl_exceeded_in_transit', 'fragment_reassembly_time_exceeded'],
+}
+
 /** Numbers of a type and code, both also as `type_3` and `code_4`; undefined when there is none of that name. */
 export function icmpNumbers(typeName: string, codeName?: string): { type: number; code: number } | undefined {
   const type = TYPES[typeName] ?? numbered('type_', typeName)
-  const code = codeName === undefined ? 0 : (numbered('code_', codeName) ?? UNREACHABLE.indexOf(codeName))
-  return type === undefined || code < 0 ? undefined : { type, code }
+  if (type === undefined) return undefined
+  const code = codeName === undefined ? 0 : (numbered('code_', codeName) ?? CODES[type]?.indexOf(codeName) ?? -1)
+  return code < 0 ? undefined : { type, code }
 }
 
 /** As scripts write it: 'icmp unreachable frag_needed'. */
 export function formatIcmp(type: number, code: number): string {
   const name = Object.keys(TYPES).find((key) => TYPES[key] === type) ?? `type_${type}`
-  const codeName = type === 3 ? (UNREACHABLE[code] ?? `code_${code}`) : code === 0 ? '' : `code_${code}`
+  const codeName = CODES[type]?.[code] ?? (code === 0 ? '' : `code_${code}`)
   return `icmp ${name} ${codeName}`.trimEnd()
 }
 
