@@ -9,6 +9,7 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { LOADER } from '../tools/running.ts'
 
 const run = promisify(execFile)
 const HALF_SPACE_MB = 128
@@ -18,14 +19,7 @@ const TRIES = 4
 async function measured(what: string): Promise<number> {
   const space = [`--min-semi-space-size=${HALF_SPACE_MB}`, `--max-semi-space-size=${HALF_SPACE_MB}`]
   const file = fileURLToPath(new URL('allocation.ts', import.meta.url))
-  const { stdout } = await run(process.execPath, [
-    '--expose-gc',
-    ...space,
-    '--import',
-    import.meta.resolve('tsx'),
-    file,
-    what,
-  ])
+  const { stdout } = await run(process.execPath, ['--expose-gc', ...space, LOADER, file, what])
   return Number(stdout)
 }
 

@@ -14,6 +14,7 @@ import { CERTIFICATE, KEY } from '../api/certificate.ts'
 import type { Finished, Oracle } from '../interop/helpers.ts'
 import { oracle } from '../interop/helpers.ts'
 import { type Stand, stand, THEIRS } from '../interop/stand.ts'
+import { LOADER } from '../tools/running.ts'
 
 export { OURS, THEIRS } from '../interop/stand.ts'
 
@@ -72,7 +73,7 @@ async function build(t: Test): Promise<Site> {
     return path(name)
   }
   const made = await stand(t, 'tap', { hosts: { [NAME]: THEIRS } })
-  const program = [process.execPath, '--import=tsx', PEERS] as const
+  const program = [process.execPath, LOADER, PEERS] as const
   return {
     ...made,
     key: write('key.pem', `${KEY}\n`, 0o600),

@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { freePorts } from '../tools/running.ts'
+import { freePorts, LOADER } from '../tools/running.ts'
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '../../examples')
 
@@ -48,7 +48,7 @@ for (const [file, output] of Object.entries(expected)) {
   t.test(file, async (t) => {
     // Ports that nobody uses now, for the one that wants some.
     const ports = file === 'http-over-udp.ts' ? (await freePorts(2)).map(String) : []
-    const args = ['--import=tsx', join(folder, file), ...ports]
+    const args = [LOADER, join(folder, file), ...ports]
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     let said = ''
     let complained = ''

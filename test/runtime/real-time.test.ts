@@ -5,6 +5,7 @@ import { ms, seconds } from '../../src/kernel/clock.ts'
 import type { Env } from '../../src/kernel/env.ts'
 import { Timer } from '../../src/kernel/timers.ts'
 import { boot } from '../../src/runtime/real-time.ts'
+import { LOADER } from '../tools/running.ts'
 
 const bare = (env: Env): Env => env
 
@@ -36,15 +37,10 @@ async function program(source: string): Promise<{ output: string; took: number }
   const started = performance.now()
   return new Promise((resolve, reject) => {
     const options = { timeout: 20_000 }
-    execFile(
-      process.execPath,
-      ['--import=tsx', '--input-type=module', '-e', script],
-      options,
-      (error, stdout, stderr) => {
-        if (error !== null) reject(new Error(`${error.message}\n${stderr}`))
-        else resolve({ output: stdout.trim(), took: performance.now() - started })
-      },
-    )
+    execFile(process.execPath, [LOADER, '--input-type=module', '-e', script], options, (error, stdout, stderr) => {
+      if (error !== null) reject(new Error(`${error.message}\n${stderr}`))
+      else resolve({ output: stdout.trim(), took: performance.now() - started })
+    })
   })
 }
 

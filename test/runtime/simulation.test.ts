@@ -5,6 +5,7 @@ import type { Env } from '../../src/kernel/env.ts'
 import { NetError } from '../../src/kernel/errors.ts'
 import { Timer } from '../../src/kernel/timers.ts'
 import { Simulation } from '../../src/runtime/simulation.ts'
+import { LOADER } from '../tools/running.ts'
 import { echo, WireDouble } from './doubles.ts'
 
 const tick = () => new Promise<void>((resolve) => setImmediate(resolve))
@@ -348,7 +349,7 @@ t.test('the fingerprint tells runs apart by anything that differs', async (t) =>
 t.test('one seed, one trace, in another process too', async (t) => {
   const script = new URL('./chatter.ts', import.meta.url).pathname
   const run = (seed: number) =>
-    execFileSync(process.execPath, ['--import=tsx', script, String(seed)], { encoding: 'utf8' }).trim()
+    execFileSync(process.execPath, [LOADER, script, String(seed)], { encoding: 'utf8' }).trim()
   const { chatter } = await import('./chatter.ts')
   const here = await chatter(3)
   t.equal(run(3), here)

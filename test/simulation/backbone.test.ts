@@ -3,12 +3,13 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { LOADER } from '../tools/running.ts'
 import type { BackboneRun } from './backbone.ts'
 
 const PROGRAM = fileURLToPath(new URL('backbone.ts', import.meta.url))
 
 async function inProcess(seed: number): Promise<BackboneRun> {
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import=tsx', PROGRAM, String(seed)])
+  const { stdout } = await promisify(execFile)(process.execPath, [LOADER, PROGRAM, String(seed)])
   return JSON.parse(stdout) as BackboneRun
 }
 
