@@ -58,7 +58,7 @@ const SECONDS = 10
 const LEAST_OCTETS = 200_000
 /** Small buffers, so that what waits in them when the time is up is soon through. */
 const BUFFER_OCTETS = 131_072
-/** Cells of the full product that run beside each other: most of their time is waiting. */
+/** Cells that run beside each other: most of their time is waiting. */
 const BESIDE = 4
 
 type Tap = typeof t
@@ -70,7 +70,7 @@ export function runCells(t: Tap, medium: Medium): void {
   const all = process.env.NETSTRATA_INTEROP === 'all'
   const chosen = all ? [...product()] : [...product()].filter((cell) => NAMED[medium].includes(nameOf(cell)))
   t.equal(chosen.length, all ? 72 : NAMED[medium].length, 'every cell there is a name for')
-  t.jobs = all ? BESIDE : 2
+  t.jobs = BESIDE
   const skip = oracle('root', 'tun', 'ip', 'curl', 'ping', 'bridge', 'ethtool')
   const cells = chosen.map((cell) =>
     t.test(`${medium}, ${nameOf(cell)}`, { skip, buffered: true }, async (t) => {
