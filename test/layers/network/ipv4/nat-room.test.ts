@@ -58,7 +58,7 @@ for (const [closer, loss] of [
 }
 
 t.test('open connections keep their room, however many others ask for it', async (t) => {
-  const net = world(0, 6)
+  const net = world(0, 7)
   const { A, S } = net.nodes
   const heard: string[] = []
   const served: { write(text: string): boolean }[] = []
