@@ -1,6 +1,7 @@
 import t from 'tap'
 import { type BridgeOptions, bridge } from '../../../../layers/datalink/ethernet/bridge.ts'
 import { ethernet } from '../../../../layers/datalink/ethernet/ethernet.ts'
+import { putPaddingAndFcs } from '../../../../layers/datalink/ethernet/frame.ts'
 import { type CableOptions, cable } from '../../../../layers/physical/cable.ts'
 import { hub } from '../../../../layers/physical/hub.ts'
 import type { PhysicalService } from '../../../../layers/physical/service.ts'
@@ -155,6 +156,26 @@ t.test('a frame that is none passes neither from below nor from above', async (t
   }
   t.strictSame(got(), [[], [], [], []])
   t.strictSame(dropsOf(top), { truncated: 2 })
+  await sim.close()
+  t.equal(packetsInUse(), 0)
+})
+
+t.test('a frame that a line has damaged ends here', async (t) => {
+  const sim = new Simulation({ seed: 3 })
+  const [[a, end], [b, other]] = [cable({ medium: 'frames' }), cable({ medium: 'frames' })]
+  const { top } = sim.boot('bridge', stack(beside({ a, b }), bridge()))
+  const [line, far] = [sim.boot('S1', end).top, new Recorder()]
+  sim.boot('S2', other).top.boundary.attach(far)
+  for (const damage of [0, 1]) {
+    const packet = Packet.take(line.headroom, 64 + line.tailroom)
+    packet.append(Uint8Array.from([...octetsOf(ALL), ...octetsOf(station(1)), 8, 0, ...new Array(46).fill(7)]))
+    putPaddingAndFcs(packet)
+    packet.octets[packet.start + 20] = 7 ^ damage
+    line.send(packet, undefined)
+    await sim.run(seconds(1))
+  }
+  t.equal(far.packets.length, 1)
+  t.strictSame(dropsOf(top), { fcs: 1, noUser: 1 })
   await sim.close()
   t.equal(packetsInUse(), 0)
 })
