@@ -7,25 +7,24 @@ import { CaptureWriter } from '../../src/capture/writer.ts'
 import { ms, seconds } from '../../src/index.ts'
 import { network, type Recorder, record } from '../../src/testing.ts'
 import { Commands, tunnel } from '../tools/running.ts'
-import { oracle, run } from './helpers.ts'
+import { oracle } from './helpers.ts'
 import { folder, payload, received } from './payload.ts'
 import { assertCleanCapture, type CleanCapture } from './tshark.ts'
 
 t.setTimeout(300_000)
-const root = join(import.meta.dirname, '../..')
 const skip = oracle('tshark')
 const commands = new Commands(t)
 const file = (name: string): string => join(commands.folder, name)
 const names = ({ interfaces }: CleanCapture): string[] => [...interfaces.keys()].sort()
 
 t.test("the demo's capture, and a copy that dump writes of it", { skip }, async (t) => {
-  const { code, output } = await run('npm', '--prefix', root, 'run', 'demo', '--', '--capture', file('demo.pcapng'))
-  t.equal(code, 0, output)
+  const { code, out, err } = await commands.run('demo', '--capture', 'demo.pcapng')
+  t.equal(code, 0, out + err)
   const demo = await assertCleanCapture(t, file('demo.pcapng'))
   t.same(names(demo), ['alice/impair', 'bob/impair', 'r1/eth0/cable', 'r1/eth1/cable'])
   t.equal(demo.good.fcs, demo.frames, 'every FCS was there and good')
   t.ok(demo.good.tcp > 400, `${demo.good.tcp} segments`)
-  const drops = Number(/after (\d+) drops/.exec(output)?.[1])
+  const drops = Number(/after (\d+) drops/.exec(out)?.[1])
   const told = (what: RegExp): number => demo.comments.filter((comment) => what.test(comment)).length
   t.equal(told(/^dropped by (alice|bob)\/impair: loss$/), drops, 'each loss is told')
   t.equal(told(/^dropped by (?!\w+\/(impair|eth\d\/arp): (loss|notForUs))/), 0, 'and nothing else was lost')
