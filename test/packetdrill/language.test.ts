@@ -108,6 +108,7 @@ t.test('what is no script says where', async (t) => {
     ['0 > Q. 1:1(0)', 1, /expected flags of TCP, got Q\./],
     ['0 < . 1:1(0) ack 1', 1, /expected win, in a packet to be sent/],
     ['0 < . 1:1(0) ack 1 win 1 <...>', 1, /expected options/],
+    ['0 < [1:1(0)] . 1:1(0) ack 1 win 5', 1, /expected icmp, got \./],
     ['0 < . 1:1(0) ack 1 win 70000', 1, /expected a window from 0 to 65535, got 70000/],
     ['* close(3) = 0', 1, /only a packet that is expected/],
     ['+.1~+.2 < . 1:1(0) ack 1 win 1', 1, /only a packet that is expected/],
@@ -124,7 +125,7 @@ t.test('what is no script says where', async (t) => {
     '0 < udp (10)',
     '0 > S 0:0(0) <dss 1>',
     '0 < icmp nonsense',
-    '0 < [1:1(0)] . 1:1(0) ack 1 win 5',
+    '0 < icmp time_exceeded port_unreachable',
     '0 < [flowlabel 0x1] . 1:1(0) win 1',
   ]) {
     t.throws(() => parseScript(text), { message: /^unsupported: / }, text)
