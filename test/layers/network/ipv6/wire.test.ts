@@ -240,6 +240,15 @@ bare('what others say of our packets', async (t, { network, wire, sink }) => {
   )
 })
 
+bare('what is for us is taken in whatever is left of its hop limit (RFC 8200 §3)', async (t, { wire, sink }) => {
+  for (const hopLimit of [0, 1]) wire.inject(packet({ hopLimit, payload: pattern(8) }))
+  t.strictSame(
+    sink.got.map(({ ttl }) => ttl),
+    [0, 1],
+  )
+  t.strictSame(sentOn(wire), [])
+})
+
 bare('no error is sent about an error, whatever is in front of it', async (t, { wire }) => {
   const options = extension(ICMPV6, [0x81, 1, 0])
   for (const [type, answer] of [

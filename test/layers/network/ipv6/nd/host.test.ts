@@ -124,6 +124,17 @@ t.test('what says nothing changes nothing', (t) => {
   t.end()
 })
 
+t.test('what is on the link stays so until that is taken back (RFC 4861 §6.3.4)', (t) => {
+  const { hear } = made()
+  const said = (flags: number, valid: number) => hear(ra(0, 0, 0, octets.prefix(NET, 64, flags, valid, 0)))
+  t.same(said(0x80, 1000), ['route 2001:db8:1::/64 via null medium'])
+  t.same(said(0, 1000), [], 'who does not say that it is does not say that it is not')
+  t.same(said(0, 0), [])
+  t.same(said(0x80, 0), ['no route 2001:db8:1::/64 via null'], 'at once')
+  t.same(said(0x80, 0), [])
+  t.end()
+})
+
 t.test('a prefix that is not preferred gives an address that is not', (t) => {
   t.same(made().hear(ra(0, 0, 0, octets.prefix(NET, 64, 0x40, 100, 0))), [
     `address ${own(NET)}/64`,
