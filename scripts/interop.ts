@@ -19,12 +19,12 @@ const paths = positionals.length > 0 ? positionals : ['test/interop']
 const files = paths.flatMap((path) => (statSync(join(root, path)).isDirectory() ? testsIn(path) : [path]))
 if (files.length === 0) throw new Error(`there are no tests in ${paths.join(' ')}`)
 
-/** Tests that measure, or that need a whole processor: one at a time. Most of the others wait for daemons, two at a time. */
-const ALONE = /(?:faults|hostile-floods|hostile-nmap|impaired-|iperf3|qemu|ax25-linux|direwolf)/
+/** Tests that measure, or need a whole processor: one at a time. The others wait for daemons and delays, three at a time. */
+const ALONE = /(?:faults|hostile-floods|iperf3|qemu|ax25-linux|direwolf)\.test/
 
 const alone = files.filter((file) => ALONE.test(file))
 const together = files.filter((file) => !ALONE.test(file))
-process.exitCode = Math.max(run(together, 2), run(alone, 1))
+process.exitCode = Math.max(run(together, 3), run(alone, 1))
 
 /** @returns the exit code; 0 when there is nothing to run. */
 function run(tests: readonly string[], jobs: number): number {

@@ -72,7 +72,7 @@ for (const engine of ['dgram', 'native'] as const) {
     const fields = ['udp.dstport', 'geneve.vni', 'geneve.proto_type', '_ws.malformed'].flatMap((name) => ['-e', name])
     const watched = ours.run(
       'tshark',
-      ...['-Q', '-l', '-i', 'w0', '-f', 'udp dst port 6081 and src host 192.0.2.2', '-c', '40', '-a', 'duration:20'],
+      ...['-Q', '-l', '-i', 'w0', '-f', 'udp dst port 6081 and src host 192.0.2.2', '-c', '40', '-a', 'duration:60'],
       ...['-T', 'fields', ...fields],
     )
     await inside.run('sleep', '1')
