@@ -42,6 +42,9 @@ while True:
     s, _ = l.accept()
     early = s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)[5] & 32
     s.sendall(s.recv(5000) + b' %d' % early)
+    s.shutdown(socket.SHUT_WR)
+    while s.recv(5000): # To close before all was read would be to reset.
+        pass
     s.close()
 `
 
