@@ -87,7 +87,7 @@ export class Connections implements ConnectionOwner {
     if (network.isBroadcast(address) || network.isMulticast(address)) {
       throw cannot('connect', 'ENETUNREACH', 'a connection has one peer: not a broadcast or multicast address', request)
     }
-    if (this.table.size >= this.settings.maxConnections) {
+    if (this.tableLimit !== undefined) {
       throw cannot('connect', 'ENOBUFS', 'too many connections', request)
     }
     const wanted = this.linkIndex(request.link)
@@ -142,7 +142,9 @@ export class Connections implements ConnectionOwner {
 
   /** Why there can be no further connection, if so. */
   get tableLimit(): DropReason | undefined {
-    return this.table.size >= this.settings.maxConnections ? 'connectionLimit' : undefined
+    // Those that are over but for what nobody has read count, too: a peer could have us keep any number of them.
+    const count = this.table.size + this.unreads.size
+    return count >= this.settings.maxConnections ? 'connectionLimit' : undefined
   }
 
   /** A SYN that somebody wants: SYN-RECEIVED. */

@@ -17,6 +17,25 @@ t.test('resets are limited by the second', async (t) => {
   t.equal(s.skip(), 1, 'what is not answered takes none')
 })
 
+t.test('connections are bounded, with those that are over but for what nobody has read', async (t) => {
+  const s = new Script({ tcp: { maxConnections: 1 } })
+  const c = s.established()
+  s.in('. 1:1001 ack 1', 'R 1001:1001')
+  s.tells('readable')
+  s.skip()
+  t.equal(c.state, 'CLOSED')
+  t.throws(() => s.connect(), { code: 'ENOBUFS' })
+  s.listen()
+  s.ports = [80, 41_000]
+  s.in('S 0:0 <mss 1000>')
+  s.out()
+  t.equal(s.drops('connectionLimit'), 1)
+  t.equal(s.read(c), 1000)
+  s.tells('closed ECONNRESET reset')
+  s.in('S 0:0 <mss 1000>')
+  s.out('S. 0:0 ack 1')
+})
+
 t.test('what closed connections still hold is bounded: one too many is reset, and says why', async (t) => {
   const s = new Script({ tcp: { maxOrphans: 1 } })
   const c = s.established()
