@@ -97,7 +97,6 @@ export class Pause {
     if (quanta < 0) return false
     const { clock, timers } = this.env
     this.until = clock.now() + this.durationOf(quanta)
-    if (this.sending.armed) timers.cancel(this.sending)
     timers.arm(this.sending, this.until)
     return true
   }
