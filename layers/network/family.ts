@@ -33,7 +33,7 @@ export const UNNAMED_LINK = 'eth0'
 
 /** A link below, as all families see it. */
 export interface Port {
-  /** From 1; never used again for another link. */
+  /** From 1; that of a link which comes again is what it was (see `LinkIndices`). */
   readonly index: number
   readonly name: string
   /** Another each time that a link of the name is attached, where `index` is the same. */

@@ -142,7 +142,8 @@ export interface NetworkService extends Service<NetworkAddressing> {
     why: 'protocolUnreachable' | 'portUnreachable' | 'hostUnreachable' | 'prohibited',
   ): void
   /**
-   * Takes in what is sent to a group on a link, as far as `filter` wants it, and tells the routers there.
+   * Takes in what is sent to a group on a link, as far as `filter` wants it, and tells the routers there. Lasts until it is left:
+   * a link that goes and comes again under its name has it again.
    * @param link index; 0: the one that leads to the group.
    * @returns undefined when there is no such link.
    */

@@ -309,8 +309,8 @@ export interface DatagramSocket {
   connect(address: IpAddress, port: number, link?: string): void
   disconnect(): void
   /**
-   * Receives what is sent to a group on a link, until `leave` or `close` (RFC 3376, RFC 3810). Once more for the same changes the
-   * filter. A socket gets nothing of groups it has not joined, but for those that everybody is in.
+   * Receives what is sent to a group on a link, until `leave` or `close` (RFC 3376, RFC 3810), also when the link has gone and come
+   * again under its name. Once more for the same changes the filter. A socket gets nothing of groups it has not joined, but for those that everybody is in.
    * @param link its name, or one of our addresses on it; default: the one the socket is bound to, else the one that leads to the group.
    * @param filter default: everybody.
    * @throws TypeError ERR_INVALID_ARG_VALUE — no group. NetError ENODEV — no such link. ENOBUFS — more than 1024 groups, or 256 sources.
