@@ -44,7 +44,7 @@ t.test('a declined address is nobody’s, also not of who declined it', async (t
 
 t.test('the times of a lease as a client takes them (RFC 2131 §4.4.5)', async (t) => {
   const times = (lease: number, renew?: number, rebind?: number, yiaddr = FIRST) => {
-    const options = new Map([
+    const options = new Map<number, Uint8Array>([
       [OPTION.server, ofWord(1)],
       [OPTION.leaseTime, ofWord(lease)],
     ])
