@@ -1,6 +1,6 @@
 /** Octets: backpressure, counting, timeouts, and the ways to read. */
 import type { Socket } from '../../src/api/node-net.ts'
-import { once, pair, pattern, readAll } from './events.ts'
+import { once, pair, pattern, readAll, record } from './events.ts'
 import { check } from './subjects.ts'
 
 check('a big transfer arrives whole, whatever the sizes of its writes', async (t, subject) => {
@@ -161,6 +161,24 @@ check('pauseOnConnect: nothing is read until resume', async (t, subject) => {
   near.end()
   t.equal(String(await readAll(far.resume() as Socket)), 'wait')
   server.close()
+})
+
+check('who does not read sees no end either, until he does', async (t, subject) => {
+  for (const answer of [false, true]) {
+    const { server, near, far } = await pair(subject, { pauseOnConnect: true, allowHalfOpen: answer })
+    const log: string[] = []
+    record(far, 'far', log, ['end', 'finish', 'close'])
+    if (answer) far.end('answer')
+    near.resume().end()
+    await subject.sleep(50)
+    t.strictSame(log, answer ? ['far finish'] : [])
+    t.equal(far.readyState, answer ? 'readOnly' : 'open')
+    t.equal(far.localAddress, subject.address)
+    far.resume()
+    await once(far, 'close')
+    t.ok(log.includes('far end'))
+    server.close()
+  }
 })
 
 check('options are accepted at any time, and chained', async (t, subject) => {

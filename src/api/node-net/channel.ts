@@ -87,7 +87,7 @@ export class Channel implements ConnectionHandler {
   }
 
   get local(): Place | undefined {
-    return this.connection === null || this.over ? undefined : placeOf(this.connection.local, this.mapped)
+    return this.connection === null ? undefined : placeOf(this.connection.local, this.mapped)
   }
 
   get remote(): Place | undefined {
@@ -145,6 +145,8 @@ export class Channel implements ConnectionHandler {
   read(): void {
     this.reading = true
     this.pump()
+    // It was over, all read but the end.
+    if (this.over && this.connection !== null) this.end()
     this.weigh()
   }
 
@@ -262,7 +264,7 @@ export class Channel implements ConnectionHandler {
       this.socket.destroy(failure)
       return
     }
-    this.end()
+    if (this.reading) this.end()
     this.over = true
     this.letGo()
     this.giveUpWrite()?.(coded(new Error('write EPIPE: the connection has been closed'), 'EPIPE'))
@@ -301,7 +303,7 @@ export class Channel implements ConnectionHandler {
     } finally {
       this.pumping = false
     }
-    if (connection.ended && this.connection === connection) this.end()
+    if (this.reading && connection.ended && this.connection === connection) this.end()
   }
 
   private take(connection: Connection): void {
@@ -330,6 +332,7 @@ export class Channel implements ConnectionHandler {
   private end(): void {
     if (this.sawEnd) return
     this.sawEnd = true
+    this.context.host.touched()
     setImmediate(pushEnd, this)
   }
 
