@@ -1,5 +1,6 @@
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -28,8 +29,13 @@ t.test('questions, events, and who may ask', async (t) => {
   })
   t.equal(statSync(server.path).mode & 0o777, 0o600, 'nobody else may connect')
   t.equal(statSync(join(folder, 'netstrata')).mode & 0o777, 0o700)
-  t.equal(chooseNode(undefined), 'A', 'the only one needs no name')
-  t.equal(chooseNode('@B'), 'B')
+  const dead = createServer().listen(join(folder, 'was-killed'))
+  await once(dead, 'listening')
+  renameSync(join(folder, 'was-killed'), join(folder, 'netstrata', 'K.sock'))
+  dead.close()
+  t.equal(await chooseNode(undefined), 'A', 'the only one needs no name')
+  t.equal(await chooseNode('@B'), 'B')
+  await t.rejects(ask('B', 'links'), { exitCode: 4, message: /'B' is running \(running here: @A\)/ }, 'who was killed')
   t.same(await ask('A', 'links'), [{ name: 'eth0' }])
   await t.rejects(ask('A', 'broken'), { message: 'it broke', exitCode: 1 })
   await t.rejects(ask('A', 'nothing'), { message: /no method 'nothing'; there are: links, broken, count/ })
@@ -41,7 +47,7 @@ t.test('questions, events, and who may ask', async (t) => {
   await t.rejects(serveControl('A', { calls: {}, streams: {} }), { exitCode: 1, message: /'A' is running/ })
   await server.close()
   await t.rejects(ask('A', 'links'), { exitCode: 4, message: /no node named 'A' is running/ })
-  t.throws(() => chooseNode(undefined), { exitCode: 4, message: /no node is running/ })
+  await t.rejects(chooseNode(undefined), { exitCode: 4, message: /no node is running/ })
 })
 
 t.test('garbage and endless lines harm nobody', async (t) => {

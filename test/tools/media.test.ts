@@ -159,8 +159,10 @@ t.test('what is at the place of a socket', async (t) => {
 t.test('places that are not there are said to be that', async (t) => {
   const far = join(folder, 'nowhere', 'card')
   await t.rejects(new Doorway(far).open(), { code: 'ENOENT', message: `there is no folder for ${far}: make it first` })
-  const vde = node('V', `vde:${far}`, '10.0.0.1/24')
-  await t.rejects(vde, { code: 'ENOENT', message: `there is no switch at ${far}: start it first, as 'vde_switch -s ` })
+  for (const place of [far, folder]) {
+    const vde = node('V', `vde:${place}`, '10.0.0.1/24')
+    await t.rejects(vde, { code: 'ENOENT', message: `there is no switch at ${place}: start it first, as 'vde_switch ` })
+  }
   const [port] = (await freePorts(1)) as [number]
   const refused = { code: 'ECONNREFUSED', message: `nobody listens at 127.0.0.1:${port}: start that end` }
   await t.rejects(connected({ host: '127.0.0.1', port }), refused)

@@ -1,7 +1,7 @@
 /** `netstrata doctor`: what may be wrong here, and with a node that runs, with what to do about it. */
 import type { Command } from 'commander'
 import { chooseNode } from '../control/client.ts'
-import { controlNames } from '../control/path.ts'
+import { runningNames } from '../control/path.ts'
 import { EXIT } from '../exit.ts'
 import { withExamples } from '../help.ts'
 import { Output } from '../output.ts'
@@ -20,8 +20,8 @@ export function registerDoctor(program: Command): void {
 
 async function doctor(named: string | undefined, options: QuestionOptions): Promise<void> {
   const output = new Output(options.json === true)
-  const running = controlNames()
-  const node = named !== undefined || running.length > 0 ? chooseNode(named) : undefined
+  const running = await runningNames()
+  const node = named !== undefined || running.length > 0 ? await chooseNode(named) : undefined
   let failed = false
   const tell = (finding: Finding): void => {
     failed ||= finding.result === 'failed'

@@ -37,7 +37,7 @@ async function explainRoute(destination: string, node: string | undefined, optio
   const output = new Output(options.json === true)
   const { from: source, protocol, sport: sourcePort, dport: destinationPort } = options
   const params = { destination, source, protocol, sourcePort, destinationPort }
-  const explanation = (await ask(chooseNode(node), 'explain', params)) as RouteExplanation
+  const explanation = (await ask(await chooseNode(node), 'explain', params)) as RouteExplanation
   output.data(explanation, () => explanationText(explanation))
   const { chosen, local } = explanation
   process.exitCode = local || chosen?.action === 'forward' ? EXIT.ok : EXIT.unreachable

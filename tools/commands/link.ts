@@ -41,7 +41,7 @@ async function link(words: readonly string[], options: LinkOptions): Promise<voi
   if (verb !== 'set' && verb !== 'clear') throw usageError(`'${verb}' is neither 'set' nor 'clear'`)
   if (verb === 'clear' && what.length > 0) throw usageError(`'clear' takes nothing: '${what.join(' ')}'`)
   const fault = verb === 'set' ? faultOf(what) : {}
-  await ask(chooseNode(node), 'fault', { link: name, ...fault, force: options.yes === true })
+  await ask(await chooseNode(node), 'fault', { link: name, ...fault, force: options.yes === true })
   output.data({ link: name, ...fault }, () => (verb === 'clear' ? `${name} as it was` : `${name} ${what.join(' ')}`))
 }
 

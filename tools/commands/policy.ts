@@ -89,7 +89,7 @@ async function testPacket(node: string | undefined, _options: TestOptions, comma
   }
   const result =
     config === undefined
-      ? ((await ask(chooseNode(node), 'policyTest', packet)) as SampleAnswer)
+      ? ((await ask(await chooseNode(node), 'policyTest', packet)) as SampleAnswer)
       : ofFile(config, packet)
   output.data(result, () => sampleText(result))
   process.exitCode = result.verdict === 'allow' ? EXIT.ok : EXIT.unreachable

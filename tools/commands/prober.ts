@@ -46,7 +46,7 @@ export async function openProber(
     throw usageError(`${node} has links of its own: leave out --link and --config`)
   }
   if (options.udp === true) throw usageError(`${node} sends echo requests: leave out --udp`)
-  return { host, prober: remoteProber(chooseNode(node), signal) }
+  return { host, prober: remoteProber(await chooseNode(node), signal) }
 }
 
 async function ownProber(

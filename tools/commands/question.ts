@@ -23,8 +23,8 @@ export function registerQuestion<Options extends QuestionOptions>(
     .description(description)
     .argument('[node]', 'the node, @NAME; default: the only one that runs')
     .option('--json', 'one object a line')
-    .action((node: string | undefined, options: Options) =>
-      show(chooseNode(node), new Output(options.json === true), options),
+    .action(async (node: string | undefined, options: Options) =>
+      show(await chooseNode(node), new Output(options.json === true), options),
     )
   return withExamples(command, [`netstrata ${name} ${example}`])
 }

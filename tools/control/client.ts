@@ -2,7 +2,7 @@
 import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { CommandError, EXIT, exitCodeFor } from '../exit.ts'
-import { controlNames, controlPath } from './path.ts'
+import { controlPath, runningNames } from './path.ts'
 
 interface Answer {
   readonly result?: unknown
@@ -14,9 +14,9 @@ interface Answer {
  * The node meant by '@NAME', 'NAME', or by nothing when only one is running.
  * @throws CommandError exit 2 — none, or several, are running.
  */
-export function chooseNode(text: string | undefined): string {
+export async function chooseNode(text: string | undefined): Promise<string> {
   if (text !== undefined) return text.replace(/^@/, '')
-  const names = controlNames()
+  const names = await runningNames()
   if (names.length === 1) return names[0] as string
   throw names.length === 0
     ? new CommandError(
@@ -30,7 +30,7 @@ export function chooseNode(text: string | undefined): string {
 /** One question, one answer. @throws NodeGone — it is not running. @throws CommandError — what it answers, with the exit code for that. */
 export async function ask(node: string, method: string, params?: object, signal?: AbortSignal): Promise<unknown> {
   for await (const answer of request(node, method, params, signal)) return answer.result
-  throw gone(node)
+  throw await gone(node)
 }
 
 /** How long a node has to say the rest once nobody wants more. */
@@ -73,7 +73,7 @@ async function* request(
 function dial(node: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(controlPath(node), () => resolve(socket))
-    socket.once('error', () => reject(gone(node)))
+    socket.once('error', () => void gone(node).then(reject))
   })
 }
 
@@ -83,8 +83,8 @@ const refused = ({ code, message }: { readonly code: string; readonly message: s
 /** There is no such node, or none any more: exit 4. */
 export class NodeGone extends CommandError {}
 
-function gone(node: string): NodeGone {
-  const others = controlNames().filter((name) => name !== node)
+async function gone(node: string): Promise<NodeGone> {
+  const others = (await runningNames()).filter((name) => name !== node)
   const hint = others.length === 0 ? 'no node is running here' : `running here: @${others.join(', @')}`
   return new NodeGone(`no node named '${node}' is running (${hint})`, EXIT.unreachable, 'ENOENT')
 }

@@ -1,5 +1,6 @@
 /** Where the control sockets of running nodes are: one folder per user, one Unix socket per node. */
 import { existsSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CommandError, EXIT, usageError } from '../exit.ts'
@@ -48,12 +49,25 @@ export function controlPath(node: string): string {
   return path
 }
 
-/** Names of nodes that have a control socket; some may be gone without having removed it. */
-export function controlNames(): string[] {
+/** Names of the nodes that run here: one that was killed has left its socket behind, which nobody answers. */
+export async function runningNames(): Promise<string[]> {
   const folder = folderPath()
   if (!existsSync(folder)) return []
-  return readdirSync(folder)
-    .filter((file) => file.endsWith(SUFFIX))
+  const sockets = readdirSync(folder).filter((file) => file.endsWith(SUFFIX))
+  const alive = await Promise.all(sockets.map((file) => answers(join(folder, file))))
+  return sockets
+    .filter((_, i) => alive[i])
     .map((file) => file.slice(0, -SUFFIX.length))
     .sort()
+}
+
+/** Whether somebody listens at a Unix socket. */
+export function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(path, () => {
+      probe.destroy()
+      resolve(true)
+    })
+    probe.on('error', () => resolve(false))
+  })
 }

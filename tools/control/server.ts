@@ -8,10 +8,10 @@
  * A streaming method answers with any number of {"id", "event"} lines until the client hangs up.
  */
 import { rmSync } from 'node:fs'
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { CommandError, EXIT } from '../exit.ts'
-import { controlFolder, controlPath, tidyControlFolder } from './path.ts'
+import { answers, controlFolder, controlPath, tidyControlFolder } from './path.ts'
 
 /** A request that is answered once. @param params anything, as the client sent it. */
 export type Method = (params: unknown) => unknown | Promise<unknown>
@@ -88,16 +88,6 @@ function listen(server: Server, path: string): Promise<void> {
     server.once('error', reject)
     server.listen(path, resolve)
     process.umask(mask)
-  })
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = connect(path, () => {
-      probe.destroy()
-      resolve(true)
-    })
-    probe.on('error', () => resolve(false))
   })
 }
 

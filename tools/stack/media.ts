@@ -1,8 +1,9 @@
 /** What the frames of a link go by, as its description has it. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
 import {
   type Blueprint,
   type BridgedMedia,
@@ -122,8 +123,8 @@ const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in
 
 /** A switch is spoken to through a program of its own. @throws NetError ENOENT — that is not installed, or there is no switch. */
 async function plugged(spec: VdeSpec): Promise<OctetStream> {
-  // The program starts, and then ends.
-  if (!existsSync(spec.switch)) {
+  // The program would start, and then end.
+  if (!isSwitch(spec.switch)) {
     throw new NetError(
       'ENOENT',
       `there is no switch at ${spec.switch}: start it first, as 'vde_switch -s ${spec.switch}'`,
@@ -139,6 +140,10 @@ async function plugged(spec: VdeSpec): Promise<OctetStream> {
   plug.stdin.once('close', () => plug.kill())
   return { readable: plug.stdout, writable: plug.stdin }
 }
+
+/** A folder with the socket of its controls, or, of older ones, that socket itself. */
+const isSwitch = (path: string): boolean =>
+  existsSync(join(path, 'ctl')) || statSync(path, { throwIfNoEntry: false })?.isSocket() === true
 
 /** Of TAP and TUN. */
 export function deviceOptions({ device, netns, vnetHdr, ...spec }: DeviceSpec): Parameters<typeof tapDevice>[0] {
