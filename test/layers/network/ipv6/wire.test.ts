@@ -8,9 +8,11 @@ import { Packet, packetsInUse } from '../../../../src/kernel/packet.ts'
 import { holds } from '../../../property.ts'
 import type { TestLink } from '../ipv4/link.ts'
 import {
+  addressOctets,
   bare,
   DESTINATION,
   extension,
+  FRAGMENT,
   fragmentHeader,
   HOP_BY_HOP,
   ICMPV6,
@@ -176,6 +178,42 @@ bare('echo', async (t, { network, wire }) => {
     ['icmpHopLimit'],
   )
   t.equal(wire.sent.length, 2)
+})
+
+bare('discovery that came in pieces is ignored (RFC 6980 §5)', async (t, { network, wire }) => {
+  const whole = icmp(135, 0, 0, addressOctets('fd00::1'), { hopLimit: 255 })
+  const message = whole.subarray(40)
+  const piece = (offset: number, end: number, id: number) =>
+    packet({
+      next: FRAGMENT,
+      hopLimit: 255,
+      payload: Uint8Array.from([
+        ...fragmentHeader(ICMPV6, offset, end < message.length, id),
+        ...message.subarray(offset, end),
+      ]),
+    })
+  for (const [id, pieces] of [[piece(0, 16, 1), piece(16, 24, 1)], [piece(0, 24, 2)]].entries()) {
+    const reasons = newDrops(network, () => {
+      for (const octets of pieces) wire.inject(octets)
+    })
+    t.strictSame(reasons, ['icmpFragmented'], id === 0 ? 'joined' : 'alone, but with the header of fragments')
+  }
+  t.equal(wire.sent.length, 0)
+  t.strictSame(
+    newDrops(network, () => wire.inject(whole)),
+    [],
+    'the same in one piece',
+  )
+  t.equal(wire.sent.length, 1)
+})
+
+bare('nobody is answered who has not said where he is', async (t, { network, wire }) => {
+  const nameless = icmp(128, 0, 1, pattern(8), { source: '::', destination: 'ff02::1' })
+  t.strictSame(
+    newDrops(network, () => wire.inject(nameless, 'multicast')),
+    ['icmpGroupEcho'],
+  )
+  t.equal(wire.sent.length, 0)
 })
 
 bare('about whom errors are sent, and about whom not', async (t, { network, wire }) => {
