@@ -177,6 +177,12 @@ bare('echo', async (t, { network, wire }) => {
     newDrops(network, () => wire.inject(icmp(135, 0, 0, pattern(16), { hopLimit: 254 }))),
     ['icmpHopLimit'],
   )
+  const coded = icmp(135, 1, 0, addressOctets('fd00::1'), { hopLimit: 255 })
+  t.strictSame(
+    newDrops(network, () => wire.inject(coded)),
+    ['icmpHopLimit'],
+    'discovery has no codes (RFC 4861 §7.1.1)',
+  )
   t.equal(wire.sent.length, 2)
 })
 
