@@ -199,7 +199,6 @@ export class TcpConnection implements Connection, Timed, Pump {
     // A handler may have ended the connection: then `closed` is the last call.
     if ((events & READABLE) !== 0 && !this.tcb.orphan && this.tcb.readableTold) this.handler.readable?.(this)
     if ((events & WRITABLE) !== 0 && !this.tcb.finQueued) this.handler.writable?.(this)
-    // The rest of a request carries the ACK of the SYN-ACK: what comes then is the answer.
     if ((events & ESTABLISHED) !== 0 && this.tcb.fastOpen?.goesOn(this.tcb) === true) this.tcb.interactive = true
     if ((events & DRAINED) !== 0 && !this.over) this.handler.drained?.(this)
   }
@@ -334,8 +333,7 @@ export class TcpConnection implements Connection, Timed, Pump {
   }
 
   endRecord(): void {
-    const { tcb } = this
-    if (canWrite(tcb)) tcb.sending(this.outlet.now()).endRecord(tcb.snd.end)
+    if (canWrite(this.tcb)) this.tcb.sending(this.outlet.now()).endRecord(this.tcb.snd.end)
   }
 
   notifyDrained(): boolean {

@@ -55,7 +55,7 @@ export class FastOpen {
     return this.room > 0 && tcb.state === 'SYN-SENT' && tcb.snd.nxt === tcb.snd.iss
   }
 
-  /** The SYN of an active open held data, and more has been written: it is the rest of what the SYN began. */
+  /** The SYN of an active open held data, and more has been written: the rest of a request, which the answer follows. */
   goesOn({ snd }: Tcb): boolean {
     return this.sent > 0 && ((snd.end - snd.iss - 1) | 0) > this.sent
   }
