@@ -20,7 +20,7 @@ const files = paths.flatMap((path) => (statSync(join(root, path)).isDirectory() 
 if (files.length === 0) throw new Error(`there are no tests in ${paths.join(' ')}`)
 
 /** Tests that measure, or need a whole processor: one at a time. The others wait for daemons and delays, three at a time. */
-const ALONE = /(?:faults|hostile-floods|iperf3|qemu|ax25-linux|direwolf)\.test/
+const ALONE = /(?:faults|hostile-floods|iperf3|ax25-linux|direwolf)\.test/
 
 const alone = files.filter((file) => ALONE.test(file))
 const together = files.filter((file) => !ALONE.test(file))
