@@ -290,6 +290,7 @@ t.test('groups that are routed before and after are not left meanwhile', async (
 
   ports[1] = undefined
   rules.bind()
+  t.same(told.splice(0), ['239.0.0.3 include 0', '239.0.0.1 include 0'], 'left on a link that goes')
   ports[3] = port(3, 'wan')
   ports[3].groups.report((group) => told.push(`again ${group}`))
   rules.bind()
