@@ -84,7 +84,7 @@ async function synsOf(path: string): Promise<string[]> {
 
 /** The cookie that both servers must make, for they have one key. */
 function cookieFor(client: string, server: string): string {
-  const keys = new FastOpenKeys(fastOpenSettings({ keys: [KEY] }), new SeededRandom([1, 2, 3, 4]))
+  const keys = new FastOpenKeys({ fastOpen: fastOpenSettings({ keys: [KEY] }) }, new SeededRandom([1, 2, 3, 4]))
   return Buffer.from(keys.make(parseAddress(server), parseAddress(client), 0)).toString('hex')
 }
 

@@ -271,7 +271,7 @@ t.test('what is out of scope is no pass', async (t) => {
     ['`echo 1 > /etc/passwd`\n0 close(3) = 0', /^line 1: unsupported: the shell line echo 1 > \/etc\/passwd/],
     ['`tc qdisc add dev tun0 root netem loss 1%`\n0 close(3) = 0', /unsupported: the shell line tc/],
     ['`sysctl -q net.mptcp.x=1`\n0 close(3) = 0', /unsupported: the sysctl net\.mptcp\.x/],
-    [`${ACCEPTED}+0 \`sysctl -w net.ipv4.tcp_timestamps=0\``, /changed while the node runs/],
+    [`${ACCEPTED}+0 \`sysctl -w net.ipv4.tcp_fack=1\``, /^line 8: unsupported: net\.ipv4\.tcp_fack=1/],
     ['--ip_version=ipv6\n0 close(3) = 0', /^line 1: unsupported: --ip_version=ipv6/],
     ['0 close(3) = ', /^line 2: syntax: /],
   ]
@@ -285,6 +285,8 @@ t.test('settings of the node', async (t) => {
   t.equal(await why(upToAnswer(answered)), 'ok')
   const without = `\`../common/defaults.sh\nsysctl -q net.ipv4.tcp_timestamps=0 # off\`\n${plain}`
   t.equal(await why(upToAnswer(without)), 'ok')
+  const later = plain.replace('+0 < S', '+0 `sysctl -q net.ipv4.tcp_timestamps=0`\n+0 < S')
+  t.equal(await why(upToAnswer(later)), 'ok', 'while it runs')
   const python = `\`common/set_sysctls.py \\\n /proc/sys/net/ipv4/tcp_window_scaling=0\`\n${answered.replace(',nop,wscale 8', '')}`
   t.equal(await why(upToAnswer(python)), 'ok')
   const echoed = `\`tc qdisc replace dev tun0 root fq 2> /dev/null; echo 0 > /proc/sys/net/ipv4/tcp_timestamps\`\n${plain}`

@@ -16,11 +16,12 @@ import { FastOpenKeys } from './fast-open-keys.ts'
 import { Secrets } from './initial-sequence.ts'
 import { acceptSyn } from './input.ts'
 import type { Listeners } from './listeners.ts'
+import type { LiveSettings } from './live-settings.ts'
 import type { Outlet } from './outlet.ts'
 import { output } from './output.ts'
 import type { DropReason } from './reasons.ts'
 import { HEADER_OCTETS, type Segment } from './segment.ts'
-import { type TcpSettings, withOptions } from './settings.ts'
+import { withOptions } from './settings.ts'
 import { SynCookies, stampFor, synBehind } from './syn-cookie.ts'
 import { type Flow, FlowTable } from './table.ts'
 import { type Budgets, endpoint, Tcb } from './tcb.ts'
@@ -41,7 +42,7 @@ export class Connections implements ConnectionOwner {
   readonly ports: EphemeralPorts
   private readonly outlet: Outlet
   private readonly listeners: Listeners
-  private readonly settings: TcpSettings
+  private readonly settings: LiveSettings
   private readonly secrets: Secrets
   private readonly budgets: Budgets
   private readonly path = new Path()
@@ -54,21 +55,22 @@ export class Connections implements ConnectionOwner {
   private orphans = 0
   private closed = false
 
-  constructor(outlet: Outlet, listeners: Listeners, settings: TcpSettings, random: Random) {
+  constructor(outlet: Outlet, listeners: Listeners, settings: LiveSettings, random: Random) {
     const key = (): HashKey => hashKey(random.octets(16))
+    const { maxSegmentLifetime, maxTimeWait, maxReassembly, maxBufferGrowth } = settings.current
     this.outlet = outlet
     this.listeners = listeners
     this.settings = settings
     this.secrets = new Secrets(key())
     this.cookies = new SynCookies(key())
-    this.fastOpens = new FastOpenCache(settings.fastOpen)
-    this.fastOpenKeys = new FastOpenKeys(settings.fastOpen, random)
+    this.fastOpens = new FastOpenCache(settings)
+    this.fastOpenKeys = new FastOpenKeys(settings, random)
     this.ports = new EphemeralPorts(random)
     this.table = new FlowTable(key())
-    this.timeWait = new TimeWait(key(), outlet.env.timers, 2 * settings.maxSegmentLifetime, settings.maxTimeWait)
+    this.timeWait = new TimeWait(key(), outlet.env.timers, 2 * maxSegmentLifetime, maxTimeWait)
     this.budgets = {
-      reassembly: { used: 0, limit: settings.maxReassembly },
-      growth: { used: 0, limit: settings.maxBufferGrowth },
+      reassembly: { used: 0, limit: maxReassembly },
+      growth: { used: 0, limit: maxBufferGrowth },
     }
   }
 
@@ -99,7 +101,7 @@ export class Connections implements ConnectionOwner {
     const zone = address.isScoped ? network.linkName(link) : ''
     const remote = endpoint(address, port, zone)
     const local = this.bind(request, endpoint(this.path.source, request.localPort ?? 0, zone), remote, link, now)
-    const tcb = new Tcb(false, local, remote, link, options, this.settings, this.budgets)
+    const tcb = new Tcb(false, local, remote, link, options, this.settings.current, this.budgets)
     this.open(tcb, now)
     tcb.state = 'SYN-SENT'
     if (options.fastOpen > 0) tcb.fastOpen = this.fastOpens.begin(tcb, now)
@@ -137,14 +139,14 @@ export class Connections implements ConnectionOwner {
 
   /** Why no further handshake can begin, if so. */
   get limit(): DropReason | undefined {
-    return this.handshakes >= this.settings.maxSynReceived ? 'synQueueFull' : this.tableLimit
+    return this.handshakes >= this.settings.current.maxSynReceived ? 'synQueueFull' : this.tableLimit
   }
 
   /** Why there can be no further connection, if so. */
   get tableLimit(): DropReason | undefined {
     // Those that are over but for what nobody has read count, too: a peer could have us keep any number of them.
     const count = this.table.size + this.unreads.size
-    return count >= this.settings.maxConnections ? 'connectionLimit' : undefined
+    return count >= this.settings.current.maxConnections ? 'connectionLimit' : undefined
   }
 
   /** A SYN that somebody wants: SYN-RECEIVED. */
@@ -205,7 +207,7 @@ export class Connections implements ConnectionOwner {
   /** A TCB in SYN-RECEIVED. @param iss by default a new one. */
   private received(seg: Segment, flow: Flow, link: number, options: Readonly<ConnectionOptions>, iss?: number): Tcb {
     const now = this.outlet.now()
-    const tcb = new Tcb(true, flow.local, flow.remote, link, options, this.settings, this.budgets)
+    const tcb = new Tcb(true, flow.local, flow.remote, link, options, this.settings.current, this.budgets)
     this.open(tcb, now, iss)
     acceptSyn(tcb, seg, now)
     tcb.state = 'SYN-RECEIVED'
@@ -288,7 +290,7 @@ export class Connections implements ConnectionOwner {
   }
 
   orphan(connection: TcpConnection): boolean {
-    if (this.orphans >= this.settings.maxOrphans) {
+    if (this.orphans >= this.settings.current.maxOrphans) {
       this.outlet.count('orphanLimit')
       return false
     }

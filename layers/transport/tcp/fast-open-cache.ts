@@ -35,14 +35,14 @@ class Server {
 }
 
 export class FastOpenCache {
-  private readonly settings: FastOpenSettings
+  private readonly settings: { readonly fastOpen: FastOpenSettings }
   /** By address, the one used longest ago first. */
   private readonly servers = new Map<string, Server>()
   private pausedUntil: Instant = Number.NEGATIVE_INFINITY
   /** Pauses since a connection last worked. */
   private pauses = 0
 
-  constructor(settings: FastOpenSettings) {
+  constructor(settings: { readonly fastOpen: FastOpenSettings }) {
     this.settings = settings
   }
 
@@ -54,8 +54,8 @@ export class FastOpenCache {
       if (now - server.lostAt < SPARED * 2 ** Math.min(server.losses, MOST_SHIFTS)) return null
     }
     const cookie = server?.cookie ?? null
-    const room = cookie !== null || !this.settings.requireCookie ? synRoom(tcb, server?.mss ?? 0) : 0
-    const option = cookie ?? (this.settings.requireCookie ? ASK : null)
+    const room = cookie !== null || !this.settings.fastOpen.requireCookie ? synRoom(tcb, server?.mss ?? 0) : 0
+    const option = cookie ?? (this.settings.fastOpen.requireCookie ? ASK : null)
     return new FastOpen(option, server?.experimental === true, room, false, this)
   }
 
@@ -87,8 +87,8 @@ export class FastOpenCache {
 
   /** @param nth timeouts in a row. */
   timedOut(nth: number, now: Instant): void {
-    if (nth !== BLACK_HOLE_TIMEOUTS || this.settings.blackHolePause === 0) return
-    this.pausedUntil = now + this.settings.blackHolePause * 2 ** Math.min(this.pauses, MOST_SHIFTS)
+    if (nth !== BLACK_HOLE_TIMEOUTS || this.settings.fastOpen.blackHolePause === 0) return
+    this.pausedUntil = now + this.settings.fastOpen.blackHolePause * 2 ** Math.min(this.pauses, MOST_SHIFTS)
     this.pauses++
   }
 
@@ -99,7 +99,7 @@ export class FastOpenCache {
     this.servers.delete(key)
     this.servers.set(key, server)
     for (const oldest of this.servers.keys()) {
-      if (this.servers.size <= this.settings.servers) break
+      if (this.servers.size <= this.settings.fastOpen.servers) break
       this.servers.delete(oldest)
     }
     return server

@@ -18,16 +18,18 @@ const COOKIE_OCTETS = 8
 export type CookieVerdict = 'current' | 'previous' | 'none'
 
 export class FastOpenKeys {
-  private readonly settings: FastOpenSettings
+  private readonly settings: { readonly fastOpen: FastOpenSettings }
   private readonly random: Random
   private current: HashKey | null = null
   private previous: HashKey | null = null
+  /** The setting that `current` and `previous` follow. */
+  private given: readonly Uint8Array[] | null = null
   /** When `current` was made; given keys last. */
   private since: Instant = 0
   private readonly ipv4 = new Int32Array(2)
   private readonly ipv6 = new Int32Array(8)
 
-  constructor(settings: FastOpenSettings, random: Random) {
+  constructor(settings: { readonly fastOpen: FastOpenSettings }, random: Random) {
     this.settings = settings
     this.random = random
   }
@@ -65,8 +67,9 @@ export class FastOpenKeys {
 
   /** The key that makes cookies now. The first is made with the first cookie: a node without Fast Open has none. */
   private key(now: Instant): HashKey {
-    const { keys, keyLifetime } = this.settings
-    if (this.current === null) {
+    const { keys, keyLifetime } = this.settings.fastOpen
+    if (this.current === null || (keys !== this.given && keys.length > 0)) {
+      this.given = keys
       this.current = hashKey(keys[0] ?? this.random.octets(16))
       this.previous = keys[1] === undefined ? null : hashKey(keys[1])
       this.since = now

@@ -10,6 +10,7 @@ import { Timer } from '../../../src/kernel/timers.ts'
 import { NetworkAddressing, type NetworkService, type NoPath, PROTOCOL } from '../../network/service.ts'
 import type { TcpConnection } from './connection.ts'
 import type { TcpListener } from './listener.ts'
+import type { LiveSettings } from './live-settings.ts'
 import { updateMss } from './path-mtu.ts'
 import type { DropReason } from './reasons.ts'
 import { ECN_FIELD, ECT_0 } from './segment.ts'
@@ -27,7 +28,7 @@ export class Outlet {
   readonly network: NetworkService
   readonly env: Env
   private readonly boundary: Boundary<NetworkAddressing, DropReason>
-  private readonly defaultTtl: number
+  private readonly settings: LiveSettings
   /** Connections with something to do once the batch at hand is done, and those of the batch being done. */
   private dirty: TcpConnection[] = []
   private pumping: TcpConnection[] = []
@@ -40,17 +41,17 @@ export class Outlet {
   /** Whose addresses are in it; null: those of a segment that no connection stands behind. */
   private addressed: Tcb | null = null
 
-  /** @param defaultTtl of segments that no connection stands behind. */
+  /** @param settings say the TTL of segments that no connection stands behind. */
   constructor(
     network: NetworkService,
     env: Env,
     boundary: Boundary<NetworkAddressing, DropReason>,
-    defaultTtl: number,
+    settings: LiveSettings,
   ) {
     this.network = network
     this.env = env
     this.boundary = boundary
-    this.defaultTtl = defaultTtl
+    this.settings = settings
   }
 
   /** Counts what a limit has ended, where no packet of the peer is dropped for it. */
@@ -182,7 +183,7 @@ export class Outlet {
     addressing.source.set(from.destination)
     addressing.destination.set(from.source)
     addressing.protocol = PROTOCOL.tcp
-    addressing.ttl = this.defaultTtl
+    addressing.ttl = this.settings.connection.ttl
     addressing.trafficClass = 0
     addressing.dontFragment = true
     addressing.link = from.source.isScoped ? from.link : 0

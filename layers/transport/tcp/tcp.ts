@@ -28,7 +28,7 @@ import { type Duration, seconds } from '../../../src/kernel/clock.ts'
 import type { Env } from '../../../src/kernel/env.ts'
 import { integer } from '../../../src/kernel/errors.ts'
 import { hashKey } from '../../../src/kernel/keyed-hash.ts'
-import type { Layer, User } from '../../../src/kernel/layer.ts'
+import type { User } from '../../../src/kernel/layer.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { slab } from '../../../src/kernel/slab.ts'
 import { Timer, type Timers } from '../../../src/kernel/timers.ts'
@@ -44,11 +44,12 @@ import { input } from './input.ts'
 import { Interception, type InterceptOwner, type PendingRequest } from './intercept.ts'
 import { type ListenerOwner, TcpListener } from './listener.ts'
 import { Listeners } from './listeners.ts'
+import { LiveSettings, type TcpChanges, type TcpLayer } from './live-settings.ts'
 import { Outlet } from './outlet.ts'
 import { type DropReason, REASONS } from './reasons.ts'
 import { ackReply, resetReply } from './reply.ts'
 import { ACK, checksumHolds, decode, ECN_FIELD, FIN, RST, Segment, SYN } from './segment.ts'
-import { type TcpOptions, type TcpSettings, tcpSettings, withOptions } from './settings.ts'
+import { type TcpOptions, withOptions } from './settings.ts'
 import type { Flow } from './table.ts'
 import { endpoint, type Tcb } from './tcb.ts'
 import { inTimeWait, isAnswered, type TimeWaitRecord } from './time-wait.ts'
@@ -63,9 +64,10 @@ const NO_HANDLER: ConnectionHandler = Object.freeze({})
  * @param options defaults of connections, and limits of the node.
  * @throws TypeError or RangeError — an option makes no sense.
  */
-export function tcp(options: TcpOptions = {}): Layer<NetworkService, StreamSockets> {
-  const settings = tcpSettings(options)
-  return (network, env) => new Tcp(network, env, settings)
+export function tcp(options: TcpOptions = {}): TcpLayer {
+  const settings = new LiveSettings(options)
+  const layer = (network: NetworkService, env: Env): StreamSockets => new Tcp(network, env, settings)
+  return Object.assign(layer, { set: (changes: TcpChanges) => settings.set(changes) })
 }
 
 class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, InterceptOwner {
@@ -73,7 +75,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
   readonly stream: StreamSockets['stream']
   private readonly network: NetworkService
   private readonly env: Env
-  private readonly settings: TcpSettings
+  private readonly settings: LiveSettings
   private readonly boundary: Boundary<NetworkAddressing, DropReason>
   private readonly outlet: Outlet
   private readonly connections: Connections
@@ -84,14 +86,14 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
   private readonly change = new Timer({ expire: () => this.followNetwork() })
   private readonly seg = new Segment()
 
-  constructor(network: NetworkService, env: Env, settings: TcpSettings) {
+  constructor(network: NetworkService, env: Env, settings: LiveSettings) {
     this.network = network
     this.env = env
     this.settings = settings
     this.timers = env.timers
     this.boundary = env.boundary('tcp', 'transport', REASONS)
-    this.outlet = new Outlet(network, env, this.boundary, settings.connection.ttl)
-    this.resets = new TokenBucket(settings.maxResets, Math.ceil(settings.maxResets / 10))
+    this.outlet = new Outlet(network, env, this.boundary, settings)
+    this.resets = new TokenBucket(settings.current.maxResets, Math.ceil(settings.current.maxResets / 10))
     this.listeners = new Listeners(network)
     const random = env.random('tcp')
     this.connections = new Connections(this.outlet, this.listeners, settings, random)
@@ -272,7 +274,7 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
       return
     }
     const full = listener.full ? 'backlogFull' : this.connections.limit
-    if (full === 'synQueueFull' && this.settings.synCookies) {
+    if (full === 'synQueueFull' && this.settings.current.synCookies) {
       const answer = this.connections.cookieFor(seg, flow, listener.link || flow.scope, listener.options)
       if (answer !== null) this.outlet.reply(answer, this.outlet.back(from))
       this.boundary.count(full)

@@ -153,32 +153,25 @@ function oneOf<Meaning>(
 
 const number = (value: string, index: number): number => Number(value.trim().split(/\s+/)[index])
 
-/** The settings a node boots with. They are fixed then: set to what they are, they may be said again. */
+/** Where Linux's defaults are not ours; and the queue of a tun device does not pace, unless a socket asks for it. */
+const DEFAULTS: TcpOptions = { pacing: false, mtuProbing: 'off', requireTimestamps: false }
+
+/** The settings of a node, when it boots and while it runs. */
 export class Sysctls {
   private readonly values = new Map<string, string>()
-  /** Where Linux's defaults are not ours; and the queue of a tun device does not pace, unless a socket asks for it. */
-  private readonly settings: Settings = {
-    tcp: { pacing: false, mtuProbing: 'off', requireTimestamps: false },
-    connection: {},
-  }
-  private booted = false
+  private readonly settings: Settings = { tcp: { ...DEFAULTS }, connection: {} }
+  private change: ((changes: TcpOptions) => void) | undefined
 
-  /** @param name what follows `net.ipv4.`. @throws Unsupported — no such setting or value, or the node runs. */
+  /** @param name what follows `net.ipv4.`. @throws Unsupported — no such setting or value. */
   set(name: string, value: string, line: number): void {
     const apply = APPLY[name]
-    if (!this.booted && apply !== undefined) apply(this.settings, value, line)
-    else if (this.booted && this.values.get(name) !== value && !IGNORED.includes(name) && !this.isSwitch(name, value)) {
-      throw new Unsupported(line, `net.ipv4.${name} changed while the node runs`)
-    } else if (apply === undefined && !IGNORED.includes(name) && FIXED[name]?.includes(value) !== true) {
+    if (apply !== undefined) {
+      apply(this.settings, value, line)
+      this.change?.(this.options)
+    } else if (!IGNORED.includes(name) && FIXED[name]?.includes(value) !== true) {
       throw new Unsupported(line, `net.ipv4.${name}=${value}`)
     }
     this.values.set(name, value)
-  }
-
-  /** May it change while the node runs? Who takes part in Fast Open is said by each call. */
-  private isSwitch(name: string, value: string): boolean {
-    const cookies = FAST_OPEN.clientWithoutCookie | FAST_OPEN.serverWithoutCookie
-    return name === 'tcp_fastopen' && ((Number(value) ^ this.fastOpen) & cookies) === 0
   }
 
   /** The bits of net.ipv4.tcp_fastopen; those of Linux before they are set. */
@@ -186,9 +179,13 @@ export class Sysctls {
     return Number(this.values.get('tcp_fastopen') ?? FAST_OPEN.client)
   }
 
-  /** For `tcp()`; from now on nothing changes. */
-  boot(): TcpOptions {
-    this.booted = true
+  /** For `tcp()`, before it boots. */
+  get options(): TcpOptions {
     return { ...this.settings.tcp, connection: this.settings.connection }
+  }
+
+  /** From now on changes are told. */
+  follow(change: (changes: TcpOptions) => void): void {
+    this.change = change
   }
 }

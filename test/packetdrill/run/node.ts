@@ -13,6 +13,7 @@ import {
   seconds,
   sockets,
   stack,
+  type TcpLayer,
   type TcpOptions,
   tcp,
   udp,
@@ -31,6 +32,7 @@ export class NodeUnderTest {
   readonly sockets: Sockets
   private readonly sim = new Simulation({ seed: 1 })
   private readonly node: Node<Sockets>
+  private readonly tcp: TcpLayer
   /** When the script began. */
   private begin: Instant = 0
 
@@ -43,7 +45,8 @@ export class NodeUnderTest {
     this.link = new ScriptLink(where.mtu)
     const gateway = IpAddress.ipv4(local.w3 ^ 0xff00).toString()
     const network = ip(ipv4({ address: `${local}/16`, gateway }))
-    this.node = this.sim.boot('A', stack(this.link.blueprint, direct(), network, sockets(tcp(options), udp())))
+    this.tcp = tcp(options)
+    this.node = this.sim.boot('A', stack(this.link.blueprint, direct(), network, sockets(this.tcp, udp())))
     this.sockets = this.node.top
   }
 
@@ -51,6 +54,11 @@ export class NodeUnderTest {
   async start(): Promise<void> {
     await this.sim.run(seconds(1))
     this.begin = this.sim.now()
+  }
+
+  /** What is so from now on. */
+  set(changes: TcpOptions): void {
+    this.tcp.set(changes)
   }
 
   /** Microseconds since the script began. */

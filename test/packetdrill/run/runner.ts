@@ -62,7 +62,8 @@ async function execute(script: Script, options: RunOptions, trace: Trace): Promi
   for (const { action, line } of script.events.slice(0, Math.max(first, 0))) {
     if (action.kind === 'shell') runShell(action.text, line, sysctls)
   }
-  const node = new NodeUnderTest(config, sysctls.boot())
+  const node = new NodeUnderTest(config, sysctls.options)
+  sysctls.follow((changes) => node.set(changes))
   try {
     await node.start()
     await new Run(node, config, sysctls, options, trace).run(script.events.slice(first))

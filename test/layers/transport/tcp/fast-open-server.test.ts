@@ -15,7 +15,7 @@ const CLIENT = parseAddress('10.0.0.2')
 const SERVER = parseAddress('10.0.0.1')
 
 const cookieOf = (key: Uint8Array, client = CLIENT, server = SERVER): string => {
-  const keys = new FastOpenKeys(fastOpenSettings({ keys: [key] }), new SeededRandom([1, 2, 3, 4]))
+  const keys = new FastOpenKeys({ fastOpen: fastOpenSettings({ keys: [key] }) }, new SeededRandom([1, 2, 3, 4]))
   return Buffer.from(keys.make(server, client, 0)).toString('hex')
 }
 const COOKIE = cookieOf(KEY)
@@ -37,7 +37,10 @@ t.test('cookies are those of Linux', async (t) => {
 })
 
 t.test('random keys are exchanged; the one before is good for as long again', async (t) => {
-  const keys = new FastOpenKeys(fastOpenSettings({ keyLifetime: seconds(10) }), new SeededRandom([1, 2, 3, 4]))
+  const keys = new FastOpenKeys(
+    { fastOpen: fastOpenSettings({ keyLifetime: seconds(10) }) },
+    new SeededRandom([1, 2, 3, 4]),
+  )
   const cookie = keys.make(SERVER, CLIENT, 0)
   const view = new DataView(cookie.buffer)
   const judge = (at: number) => keys.judge(view, 0, 8, SERVER, CLIENT, seconds(at))

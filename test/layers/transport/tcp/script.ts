@@ -12,6 +12,7 @@
  */
 
 import { type ErrorReport, NetworkAddressing, PROTOCOL } from '../../../../layers/network/service.ts'
+import type { TcpLayer } from '../../../../layers/transport/tcp/live-settings.ts'
 import type { TcpOptions } from '../../../../layers/transport/tcp/settings.ts'
 import { tcp } from '../../../../layers/transport/tcp/tcp.ts'
 import type {
@@ -53,6 +54,7 @@ export interface ScriptOptions {
 
 export class Script {
   readonly net: NetworkDouble
+  readonly layer: TcpLayer
   readonly sockets: StreamSockets['stream']
   readonly timers: Timers = new Timers()
   readonly peer: IpAddress = parseAddress('10.0.0.2')
@@ -107,7 +109,8 @@ export class Script {
     this.net.mtu = options.mtu ?? 1500
     this.net.segment = options.segment ?? 0
     this.net.checksum = options.checksum ?? false
-    this.sockets = tcp(options.tcp)(this.net, env).stream
+    this.layer = tcp(options.tcp)
+    this.sockets = this.layer(this.net, env).stream
     this.net.sent = (packet, to) => this.record(packet, to)
   }
 
