@@ -79,5 +79,8 @@ t.test('errors name file, line and column, all at once', async (t) => {
     [`${LINK}hosts: { a: [] }`, /2:13: hosts\.a: a name needs an address/],
   ]
   for (const [text, message] of wrong) t.throws(() => read(text), { exitCode: 3, code: 'ERR_CONFIG', message }, text)
-  t.throws(() => readConfig(join(directory, 'absent.yaml')), { exitCode: 3, message: /absent\.yaml' cannot be read: there is no such file/ })
+  t.throws(() => readConfig(join(directory, 'absent.yaml')), {
+    exitCode: 3,
+    message: /absent\.yaml' cannot be read: there is no such file/,
+  })
 })
