@@ -147,7 +147,7 @@ export function releaseData(tcb: Tcb): void {
   const data = buffer.length - kept
   if (data <= 0) return
   buffer.release(data)
-  if (kept === 0) tcb.sendBuffer = null
+  if (kept === 0) tcb.sendBuffer = buffer.end()
   // With a low-water mark it is known only once something has been sent (`noteUnsent`).
   if (tcb.wantsWritable && kept * 2 <= tcb.sendLimit && tcb.options.notSentLowWater === 0) {
     tcb.wantsWritable = false

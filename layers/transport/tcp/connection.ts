@@ -19,6 +19,7 @@ import { integer, invalidType, invalidValue } from '../../../src/kernel/errors.t
 import type { Timed } from '../../../src/kernel/machine.ts'
 import { resetSegment } from './build.ts'
 import { congestion } from './congestion.ts'
+import type { Acceptor, ConnectionOwner } from './connection-owner.ts'
 import { ABORTED, TOO_MANY_ORPHANS } from './failures.ts'
 import type { PendingFastOpens } from './fast-open-server.ts'
 import { failureError, infoOf, notWritable } from './figures.ts'
@@ -47,31 +48,6 @@ import { canWrite, writeRoom } from './writing.ts'
 /** What a connection may send before others get their turn, and before its data leaves the caches: segments, and octets. */
 const PUMP_SEGMENTS = 64
 const PUMP_OCTETS = 262_144
-
-/** What a connection needs of those who know all connections. */
-export interface ConnectionOwner {
-  /** The connection no longer receives segments. */
-  unlink(connection: TcpConnection): void
-  /** The same, and a record of it stays for 2 MSL. */
-  enterTimeWait(connection: TcpConnection, now: Instant): void
-  /** A connection in SYN-RECEIVED is so no longer. */
-  handshakeOver(): void
-  /** The protocol is done, but the application has not read everything: it is not over until `unlink` is called once more. */
-  unread(connection: TcpConnection): void
-  /** The application has closed the connection. @returns false when there are too many such: reset it. */
-  orphan(connection: TcpConnection): boolean
-}
-
-/** Who takes connections that are complete: a listener. */
-export interface Acceptor {
-  /** It takes no further ones now. */
-  readonly full: boolean
-  /** A segment came for it; that may have completed its handshake. */
-  progressed(connection: TcpConnection): void
-  completed(connection: TcpConnection): void
-  /** It ended before it was accepted. */
-  lost(connection: TcpConnection): void
-}
 
 /** Not for those above: the API gives it out as `Connection`. */
 export class TcpConnection implements Connection, Timed, Pump {
@@ -129,10 +105,24 @@ export class TcpConnection implements Connection, Timed, Pump {
       this.fastOpens?.over(this.tcb.failure?.reason === 'reset', now)
     }
     if ((this.tcb.events & UNANSWERED) !== 0) this.outlet.network.doubt(this.tcb.remote.address, this.tcb.link)
-    if (this.tcb.events !== 0) this.tell()
+    if (this.tcb.events !== 0) this.tellBeforeSending()
     this.send(now)
     this.settle(now)
     if (this.tcb.events !== 0) this.tell()
+  }
+
+  /** What the application does now needs no turn of its own: it is sent right afterwards, unless a handler throws. */
+  private tellBeforeSending(): void {
+    const { scheduled } = this
+    let told = false
+    this.scheduled = true
+    try {
+      this.tell()
+      told = true
+    } finally {
+      this.scheduled = scheduled
+      if (!told) this.outlet.schedule(this)
+    }
   }
 
   /** Sends now what must not wait for the end of the batch. */
@@ -295,7 +285,7 @@ export class TcpConnection implements Connection, Timed, Pump {
     this.outlet.env.touched()
     if (length > tcb.sendLimit - tcb.queuedOctets) tcb.growSending()
     const room = Math.min(length, writeRoom(tcb))
-    if (room > 0) tcb.sendBuffer ??= new SendBuffer()
+    if (room > 0) tcb.sendBuffer ??= SendBuffer.take()
     const taken = room === 0 ? 0 : (tcb.sendBuffer as SendBuffer).write(octets, start, room)
     if (taken < length) tcb.wantsWritable = true
     if (taken === 0) return 0
@@ -319,7 +309,7 @@ export class TcpConnection implements Connection, Timed, Pump {
     }
     const n = queue.read(into, start, length)
     if (queue.length === 0) {
-      tcb.receiveQueue = null
+      tcb.receiveQueue = queue.end()
       tcb.readableTold = false
       tcb.events &= ~READABLE
       if (tcb.finReceived || tcb.state === 'CLOSED') this.outlet.schedule(this)

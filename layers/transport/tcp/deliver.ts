@@ -78,7 +78,7 @@ function append(tcb: Tcb, packet: Packet, length: number): Verdict {
     return 'readShut'
   }
   tcb.rcv.wnd -= length
-  tcb.receiveQueue ??= new ReceiveQueue()
+  tcb.receiveQueue ??= ReceiveQueue.take()
   tcb.receiveQueue.append(rightSized(packet))
   tellReadable(tcb)
   return 'kept'

@@ -95,7 +95,7 @@ export class Outlet {
     } finally {
       // Where a handler of the application threw, those behind it get their turn in the next batch.
       while (done < batch.length) this.dirty.push(batch[done++] as TcpConnection)
-      batch.length = 0
+      while (batch.length > 0) batch.pop()
       const left = this.dirty.length > 0 || this.announced.length > 0
       if (left && !this.flush.armed) this.env.timers.arm(this.flush, now)
     }

@@ -23,11 +23,22 @@ export function mayQueue(queue: ReceiveQueue | null): boolean {
 /** A queue of packets is compacted when this many at its front are gone. */
 const COMPACT_AT = 64
 
+/** Empty ones, for who receives something next: most connections hold data for a moment only. */
+const spares: ReceiveQueue[] = []
+const MOST_SPARES = 64
+/** So few octets are copied one by one: a view of them costs more. */
+const FEW_OCTETS = 64
+
 export class ReceiveQueue {
   /** Octets that can be read. */
   length = 0
   private readonly packets: Packet[] = []
   private first = 0
+
+  /** An empty one. */
+  static take(): ReceiveQueue {
+    return spares.pop() ?? new ReceiveQueue()
+  }
 
   /** Appends the data of `packet`. Takes ownership. */
   append(packet: Packet): void {
@@ -50,7 +61,9 @@ export class ReceiveQueue {
       const packet = this.packets[this.first] as Packet
       const n = Math.min(packet.end - packet.start, length - done)
       const whole = n === packet.end - packet.start
-      into.set(whole ? packet.bytes() : packet.octets.subarray(packet.start, packet.start + n), start + done)
+      const { octets, start: from } = packet
+      if (n <= FEW_OCTETS) for (let i = 0; i < n; i++) into[start + done + i] = octets[from + i] as number
+      else into.set(whole ? packet.bytes() : octets.subarray(from, from + n), start + done)
       done += n
       if (whole) this.shift()
       else packet.pull(n)
@@ -59,10 +72,12 @@ export class ReceiveQueue {
     return done
   }
 
-  /** Forgets everything. */
-  clear(): void {
+  /** Ends its life, with what it holds. @returns what takes its place. */
+  end(): null {
     while (this.first < this.packets.length) this.shift()
     this.length = 0
+    if (spares.length < MOST_SPARES) spares.push(this)
+    return null
   }
 
   private shift(): void {
@@ -71,7 +86,9 @@ export class ReceiveQueue {
     packet.release()
     this.first++
     if (this.first === this.packets.length) {
-      this.packets.length = this.first = 0
+      // One by one: to set the length of an array is a call into the engine.
+      while (this.packets.length > 0) this.packets.pop()
+      this.first = 0
     } else if (this.first >= COMPACT_AT && this.first * 2 >= this.packets.length) {
       this.packets.splice(0, this.first)
       this.first = 0

@@ -11,6 +11,12 @@ import { CHUNK_OCTETS, slab } from '../../../src/kernel/slab.ts'
 
 const CHUNK_BITS = 31 - Math.clz32(CHUNK_OCTETS)
 
+/** Empty ones, for who has something to send next: most connections hold data for a moment only. */
+const spares: SendBuffer[] = []
+const MOST_SPARES = 64
+/** So few octets are copied one by one: a view of them costs more. */
+const FEW_OCTETS = 64
+
 export class SendBuffer {
   /** Octets held. */
   length = 0
@@ -18,6 +24,11 @@ export class SendBuffer {
   private readonly chunks: number[] = []
   /** Offset of the first octet held in the first chunk. */
   private head = 0
+
+  /** An empty one. */
+  static take(): SendBuffer {
+    return spares.pop() ?? new SendBuffer()
+  }
 
   /**
    * Copies octets in, behind those that are there. The caller sees to the limit.
@@ -37,8 +48,9 @@ export class SendBuffer {
       }
       const offset = at & (CHUNK_OCTETS - 1)
       const n = Math.min(left, CHUNK_OCTETS - offset)
-      const whole = from === 0 && n === octets.length
-      target.set(whole ? octets : octets.subarray(from, from + n), (this.chunks[index] as number) + offset)
+      const to = (this.chunks[index] as number) + offset
+      if (n <= FEW_OCTETS) for (let k = 0; k < n; k++) target[to + k] = octets[from + k] as number
+      else target.set(from === 0 && n === octets.length ? octets : octets.subarray(from, from + n), to)
       this.length += n
       from += n
       left -= n
@@ -86,10 +98,16 @@ export class SendBuffer {
     if (this.length === 0) this.clear()
   }
 
-  /** Forgets everything. */
-  clear(): void {
-    for (const chunk of this.chunks) slab().giveChunk(chunk)
-    this.chunks.length = 0
+  /** Ends its life, with what it holds. @returns what takes its place. */
+  end(): null {
+    this.clear()
+    if (spares.length < MOST_SPARES) spares.push(this)
+    return null
+  }
+
+  private clear(): void {
+    // One by one: to set the length of an array is a call into the engine.
+    while (this.chunks.length > 0) slab().giveChunk(this.chunks.pop() as number)
     this.length = 0
     this.head = 0
   }

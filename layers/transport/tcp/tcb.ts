@@ -420,8 +420,7 @@ export class Tcb {
 
   /** Nothing more will be sent. */
   releaseSending(): void {
-    this.sendBuffer?.clear()
-    this.sendBuffer = null
+    this.sendBuffer = this.sendBuffer?.end() ?? null
     this.sendSpace?.release()
     this.sendSpace = null
     const { deadlines } = this
@@ -432,8 +431,7 @@ export class Tcb {
 
   /** Nothing more will be read. */
   releaseReceiving(): void {
-    this.receiveQueue?.clear()
-    this.receiveQueue = null
+    this.receiveQueue = this.receiveQueue?.end() ?? null
     this.reassembly?.clear()
     this.reassembly = null
     this.receiveSpace?.release()

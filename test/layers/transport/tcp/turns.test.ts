@@ -37,3 +37,24 @@ t.test('a turn is bounded, in segments and in octets', async (t) => {
     )
   }
 })
+
+t.test('what a handler writes goes in the turn that calls it; when it throws, in the next', async (t) => {
+  const s = new Script()
+  const c = s.established()
+  let broken = false
+  c.handler = {
+    readable(connection) {
+      s.read(connection)
+      connection.write(Uint8Array.of(0, 1, 2))
+      if (broken) throw new Error('of the application')
+    },
+  }
+  s.in('P. 1:11 ack 1')
+  s.timers.advance(s.now, s.timers.nextAge)
+  t.ok(s.timers.next() > s.now, 'nothing is left to do now')
+  s.out('P. 1:4 ack 11')
+  broken = true
+  s.in('P. 11:21 ack 4')
+  t.throws(() => s.run(0), /of the application/)
+  s.out('P. 4:7 ack 21')
+})
