@@ -152,6 +152,7 @@ t.test('SYN-SENT: RST without ACK or with a wrong one is nothing; a wrong ACK is
   s.skip()
   s.in('R 0:0', 'R. 0:0 ack 5', 'F 0:3', '. 0:3 ack 1')
   s.out()
+  t.same([s.drops('unexpectedInSynSent'), s.drops('unacceptableAck')], [3, 1])
   s.in('. 0:0 ack 5')
   s.out('R 5:5')
   s.in('S. 0:0 ack 0')

@@ -44,6 +44,7 @@ t.test('data beyond a FIN that waits for its turn is none, and the FIN comes in'
     s.in(...(late ? [beyond, fin] : [fin, beyond]), '. 1:11 ack 1')
     s.run(0)
     t.equal(s.read(c), 20, 'what lies before the FIN')
+    t.equal(s.drops('beyondFin'), late ? 0 : 1)
     t.ok(c.ended)
     t.equal(c.state, 'CLOSE-WAIT')
     s.skip()
