@@ -4,6 +4,7 @@
  */
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { slab } from '../../../src/kernel/slab.ts'
+import { FEW_OCTETS, Spares } from './spares.ts'
 
 /** Octets of slots that the queues of this thread hold. */
 let held = 0
@@ -23,11 +24,7 @@ export function mayQueue(queue: ReceiveQueue | null): boolean {
 /** A queue of packets is compacted when this many at its front are gone. */
 const COMPACT_AT = 64
 
-/** Empty ones, for who receives something next: most connections hold data for a moment only. */
-const spares: ReceiveQueue[] = []
-const MOST_SPARES = 64
-/** So few octets are copied one by one: a view of them costs more. */
-const FEW_OCTETS = 64
+const spares = new Spares<ReceiveQueue>()
 
 export class ReceiveQueue {
   /** Octets that can be read. */
@@ -37,7 +34,7 @@ export class ReceiveQueue {
 
   /** An empty one. */
   static take(): ReceiveQueue {
-    return spares.pop() ?? new ReceiveQueue()
+    return spares.take() ?? new ReceiveQueue()
   }
 
   /** Appends the data of `packet`. Takes ownership. */
@@ -76,7 +73,7 @@ export class ReceiveQueue {
   end(): null {
     while (this.first < this.packets.length) this.shift()
     this.length = 0
-    if (spares.length < MOST_SPARES) spares.push(this)
+    spares.give(this)
     return null
   }
 

@@ -8,14 +8,11 @@
  */
 import { copyAndSum, fold } from '../../../src/kernel/checksum.ts'
 import { CHUNK_OCTETS, slab } from '../../../src/kernel/slab.ts'
+import { FEW_OCTETS, Spares } from './spares.ts'
 
 const CHUNK_BITS = 31 - Math.clz32(CHUNK_OCTETS)
 
-/** Empty ones, for who has something to send next: most connections hold data for a moment only. */
-const spares: SendBuffer[] = []
-const MOST_SPARES = 64
-/** So few octets are copied one by one: a view of them costs more. */
-const FEW_OCTETS = 64
+const spares = new Spares<SendBuffer>()
 
 export class SendBuffer {
   /** Octets held. */
@@ -27,7 +24,7 @@ export class SendBuffer {
 
   /** An empty one. */
   static take(): SendBuffer {
-    return spares.pop() ?? new SendBuffer()
+    return spares.take() ?? new SendBuffer()
   }
 
   /**
@@ -101,7 +98,7 @@ export class SendBuffer {
   /** Ends its life, with what it holds. @returns what takes its place. */
   end(): null {
     this.clear()
-    if (spares.length < MOST_SPARES) spares.push(this)
+    spares.give(this)
     return null
   }
 
