@@ -1,6 +1,6 @@
 /**
  * How a module of this project is found and read, as hooks of Node's. What a file becomes is kept in `node_modules/.cache`,
- * one entry a file, which ends with the hash of what it was made from.
+ * one entry a file, which ends with the hash of what it was made from, and how.
  */
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
@@ -14,6 +14,15 @@ const kept = join(root, 'node_modules/.cache/netstrata')
 /** The source of what `imports` in package.json names as it is built. */
 const CRC32 = new URL('../layers/datalink/crc32/node.ts', import.meta.url).href
 
+/** How a file becomes a module. */
+const OPTIONS = {
+  loader: 'ts',
+  target: 'node20',
+  sourcemap: 'inline',
+  sourcesContent: false,
+  tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
+}
+
 /** A path that names its file needs no search; the name of a package does. */
 export function resolve(specifier, context, nextResolve) {
   if (specifier === '#crc32') return { url: CRC32, shortCircuit: true }
@@ -26,7 +35,7 @@ export function load(url, context, nextLoad) {
   if (!url.endsWith('.ts')) return nextLoad(url, context)
   const path = fileURLToPath(url)
   const typed = readFileSync(path, 'utf8')
-  const hash = `//${createHash('sha1').update(typed).digest('hex')}`
+  const hash = `//${createHash('sha1').update(JSON.stringify(OPTIONS)).update(typed).digest('hex')}`
   const entry = join(kept, relative(root, path).replaceAll('/', '+'))
   const before = read(entry)
   if (before.endsWith(hash)) return asModule(before)
@@ -41,14 +50,7 @@ export function load(url, context, nextLoad) {
   }
   // Loaded here, as most processes find all they need.
   const { transform, transformSync } = createRequire(import.meta.url)('esbuild')
-  const options = {
-    loader: 'ts',
-    target: 'node20',
-    sourcemap: 'inline',
-    sourcesContent: false,
-    sourcefile: basename(path),
-    tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
-  }
+  const options = { ...OPTIONS, sourcefile: basename(path) }
   if (module.registerHooks === undefined) return transform(typed, options).then(keep)
   return keep(transformSync(typed, options))
 }
