@@ -116,7 +116,12 @@ t.test('between babeld and bird', { skip, buffered: true }, async (t) => {
     [],
     'nothing is wrong',
   )
-  t.ok(text.includes(`${' '.repeat(20)}${right.linkLocal}  right  96`), 'a way below a prefix that takes the line')
+  // Link-local addresses differ in length: the column is as wide as the longer of the two.
+  const way = new RegExp(`^ {20}${right.linkLocal} +right +96$`)
+  t.ok(
+    text.some((line) => way.test(line)),
+    'a way below a prefix that takes the line',
+  )
   t.strictSame(
     text.filter((line) => line.length > 80),
     [],
