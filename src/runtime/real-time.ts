@@ -9,7 +9,10 @@
  *
  * The pause costs a tenth of a round of the event loop, which asks the system for events.
  */
+
 import { randomFillSync } from 'node:crypto'
+import { performance } from 'node:perf_hooks'
+import process from 'node:process'
 import type { Clock, Instant } from '../kernel/clock.ts'
 import type { Blueprint } from '../kernel/layer.ts'
 import type { Random } from '../kernel/random.ts'

@@ -14,6 +14,7 @@
  * whose heap is small that exceeds it, and every other collection is a full one, at twice the processor time for all that
  * is received. So once blocks are in demand, a small heap gets heavier by numbers that the collector need not look into.
  */
+import { Buffer } from 'node:buffer'
 import { getHeapStatistics } from 'node:v8'
 
 const BLOCK_OCTETS = 262_144

@@ -1,5 +1,7 @@
 /** The `dgram.Socket` of a node. */
+
 import type { AsyncResource } from 'node:async_hooks'
+import { Buffer } from 'node:buffer'
 import type dgram from 'node:dgram'
 import { EventEmitter } from 'node:events'
 import type net from 'node:net'
