@@ -45,8 +45,11 @@ import { expireTimers, nextDeadline, startKeepAlive } from './timers.ts'
 import { windowUpdateDue } from './window.ts'
 import { canWrite, writeRoom } from './writing.ts'
 
-/** What a connection may send before others get their turn, and before its data leaves the caches: segments, and octets. */
-const PUMP_SEGMENTS = 64
+/**
+ * What a connection may send before others get their turn, and before its data leaves the caches: segments, as many of 1500
+ * octets as a receiver merges into one packet of 64 KB; and octets, where segments are larger.
+ */
+const PUMP_SEGMENTS = 45
 const PUMP_OCTETS = 262_144
 
 /** Not for those above: the API gives it out as `Connection`. */
