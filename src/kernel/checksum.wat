@@ -6,9 +6,9 @@
 ;; words are added as they are loaded, and only the folded result has its octets swapped. Every reduction rests on
 ;; 2^16 = 1 (mod 2^16 - 1): halves, 32-bit words and lanes may be added in any order.
 ;;
-;; A vector of 8 words widens to 4 lanes of 32 bits, each the sum of two words, at most 2 * 65535. A lane overflows
-;; after 2^32 / 131070 > 32768 vectors. Before each run of 8192 vectors (128 KiB) but the last they are emptied into a
-;; 64-bit total, so they never hold more than two such runs and the octets behind them.
+;; A vector is two lanes of 64 bits. Two sums are kept of them: of the lanes, modulo 2^64 ($whole), and of their upper
+;; halves ($upper), which no run can make overflow. The sum of the lower halves is what is left of the first when the
+;; second is taken out of it where it belongs, 32 bits higher: below 2^64, so exact. Three additions or shifts for 16 octets.
 ;;
 ;; Engines call these functions, they do not inline them: what happens for each segment is written out.
 (module
@@ -16,41 +16,44 @@
 
   ;; The folded sum of the run [at, at + length), carried on from `partial`: 0 to 0xffff.
   (func (export "sum") (param $at i32) (param $length i32) (param $partial i32) (result i32)
-    (local $lanes v128) (local $total i64) (local $run i32) (local $stop i32) (local $end i32)
+    (local $whole v128) (local $upper v128) (local $total i64) (local $stop i32) (local $end i32)
+    (local $a v128) (local $b v128) (local $c v128) (local $d v128)
     (local.set $end (i32.add (local.get $at) (local.get $length)))
+    ;; Whole runs of 64 octets.
+    (local.set $stop (i32.add (local.get $at) (i32.and (local.get $length) (i32.const -64))))
     (block $vectorsDone
-      (loop $block
-        ;; Whole runs of 64 octets.
-        (local.set $run (i32.and (i32.sub (local.get $end) (local.get $at)) (i32.const -64)))
-        (br_if $vectorsDone (i32.eqz (local.get $run)))
-        (if (i32.gt_u (local.get $run) (i32.const 0x20000))
-          (then
-            (local.set $total (i64.add (local.get $total) (call $across (local.get $lanes))))
-            (local.set $lanes (v128.const i32x4 0 0 0 0))
-            (local.set $run (i32.const 0x20000))))
-        (local.set $stop (i32.add (local.get $at) (local.get $run)))
-        (loop $next
-          (local.set $lanes
-            (i32x4.add (local.get $lanes)
-              (i32x4.add
-                (i32x4.add
-                  (i32x4.extadd_pairwise_i16x8_u (v128.load offset=0 (local.get $at)))
-                  (i32x4.extadd_pairwise_i16x8_u (v128.load offset=16 (local.get $at))))
-                (i32x4.add
-                  (i32x4.extadd_pairwise_i16x8_u (v128.load offset=32 (local.get $at)))
-                  (i32x4.extadd_pairwise_i16x8_u (v128.load offset=48 (local.get $at)))))))
-          (local.set $at (i32.add (local.get $at) (i32.const 64)))
-          (br_if $next (i32.ne (local.get $at) (local.get $stop))))
-        (br $block)))
+      (br_if $vectorsDone (i32.eq (local.get $at) (local.get $stop)))
+      (loop $next
+        (local.set $a (v128.load offset=0 (local.get $at)))
+        (local.set $b (v128.load offset=16 (local.get $at)))
+        (local.set $c (v128.load offset=32 (local.get $at)))
+        (local.set $d (v128.load offset=48 (local.get $at)))
+        (local.set $whole
+          (i64x2.add (local.get $whole)
+            (i64x2.add
+              (i64x2.add (local.get $a) (local.get $b))
+              (i64x2.add (local.get $c) (local.get $d)))))
+        (local.set $upper
+          (i64x2.add (local.get $upper)
+            (i64x2.add
+              (i64x2.add
+                (i64x2.shr_u (local.get $a) (i32.const 32))
+                (i64x2.shr_u (local.get $b) (i32.const 32)))
+              (i64x2.add
+                (i64x2.shr_u (local.get $c) (i32.const 32))
+                (i64x2.shr_u (local.get $d) (i32.const 32))))))
+        (local.set $at (i32.add (local.get $at) (i32.const 64)))
+        (br_if $next (i32.ne (local.get $at) (local.get $stop)))))
     ;; Fewer than 64 octets are left: 16 at a time, then 8, 4, 2 and 1.
     (block $sixteensDone
       (loop $next
         (br_if $sixteensDone (i32.lt_u (i32.sub (local.get $end) (local.get $at)) (i32.const 16)))
-        (local.set $lanes
-          (i32x4.add (local.get $lanes) (i32x4.extadd_pairwise_i16x8_u (v128.load (local.get $at)))))
+        (local.set $a (v128.load (local.get $at)))
+        (local.set $whole (i64x2.add (local.get $whole) (local.get $a)))
+        (local.set $upper (i64x2.add (local.get $upper) (i64x2.shr_u (local.get $a) (i32.const 32))))
         (local.set $at (i32.add (local.get $at) (i32.const 16)))
         (br $next)))
-    (local.set $total (i64.add (local.get $total) (call $across (local.get $lanes))))
+    (local.set $total (call $across (local.get $whole) (local.get $upper)))
     (if (i32.and (local.get $length) (i32.const 8))
       (then
         (local.set $total
@@ -72,46 +75,44 @@
   ;; The same for [from, from + length), copied to [to, to + length) on the way. The runs do not overlap.
   (func (export "copyAndSum")
     (param $from i32) (param $to i32) (param $length i32) (param $partial i32) (result i32)
-    (local $lanes v128) (local $total i64) (local $run i32) (local $stop i32) (local $end i32)
+    (local $whole v128) (local $upper v128) (local $total i64) (local $stop i32) (local $end i32)
     (local $a v128) (local $b v128) (local $c v128) (local $d v128) (local $word i64)
     (local.set $end (i32.add (local.get $from) (local.get $length)))
+    (local.set $stop (i32.add (local.get $from) (i32.and (local.get $length) (i32.const -64))))
     (block $vectorsDone
-      (loop $block
-        (local.set $run (i32.and (i32.sub (local.get $end) (local.get $from)) (i32.const -64)))
-        (br_if $vectorsDone (i32.eqz (local.get $run)))
-        (if (i32.gt_u (local.get $run) (i32.const 0x20000))
-          (then
-            (local.set $total (i64.add (local.get $total) (call $across (local.get $lanes))))
-            (local.set $lanes (v128.const i32x4 0 0 0 0))
-            (local.set $run (i32.const 0x20000))))
-        (local.set $stop (i32.add (local.get $from) (local.get $run)))
-        (loop $next
-          (v128.store offset=0 (local.get $to) (local.tee $a (v128.load offset=0 (local.get $from))))
-          (v128.store offset=16 (local.get $to) (local.tee $b (v128.load offset=16 (local.get $from))))
-          (v128.store offset=32 (local.get $to) (local.tee $c (v128.load offset=32 (local.get $from))))
-          (v128.store offset=48 (local.get $to) (local.tee $d (v128.load offset=48 (local.get $from))))
-          (local.set $lanes
-            (i32x4.add (local.get $lanes)
-              (i32x4.add
-                (i32x4.add
-                  (i32x4.extadd_pairwise_i16x8_u (local.get $a))
-                  (i32x4.extadd_pairwise_i16x8_u (local.get $b)))
-                (i32x4.add
-                  (i32x4.extadd_pairwise_i16x8_u (local.get $c))
-                  (i32x4.extadd_pairwise_i16x8_u (local.get $d))))))
-          (local.set $from (i32.add (local.get $from) (i32.const 64)))
-          (local.set $to (i32.add (local.get $to) (i32.const 64)))
-          (br_if $next (i32.ne (local.get $from) (local.get $stop))))
-        (br $block)))
+      (br_if $vectorsDone (i32.eq (local.get $from) (local.get $stop)))
+      (loop $next
+        (v128.store offset=0 (local.get $to) (local.tee $a (v128.load offset=0 (local.get $from))))
+        (v128.store offset=16 (local.get $to) (local.tee $b (v128.load offset=16 (local.get $from))))
+        (v128.store offset=32 (local.get $to) (local.tee $c (v128.load offset=32 (local.get $from))))
+        (v128.store offset=48 (local.get $to) (local.tee $d (v128.load offset=48 (local.get $from))))
+        (local.set $whole
+          (i64x2.add (local.get $whole)
+            (i64x2.add
+              (i64x2.add (local.get $a) (local.get $b))
+              (i64x2.add (local.get $c) (local.get $d)))))
+        (local.set $upper
+          (i64x2.add (local.get $upper)
+            (i64x2.add
+              (i64x2.add
+                (i64x2.shr_u (local.get $a) (i32.const 32))
+                (i64x2.shr_u (local.get $b) (i32.const 32)))
+              (i64x2.add
+                (i64x2.shr_u (local.get $c) (i32.const 32))
+                (i64x2.shr_u (local.get $d) (i32.const 32))))))
+        (local.set $from (i32.add (local.get $from) (i32.const 64)))
+        (local.set $to (i32.add (local.get $to) (i32.const 64)))
+        (br_if $next (i32.ne (local.get $from) (local.get $stop)))))
     (block $sixteensDone
       (loop $next
         (br_if $sixteensDone (i32.lt_u (i32.sub (local.get $end) (local.get $from)) (i32.const 16)))
         (v128.store (local.get $to) (local.tee $a (v128.load (local.get $from))))
-        (local.set $lanes (i32x4.add (local.get $lanes) (i32x4.extadd_pairwise_i16x8_u (local.get $a))))
+        (local.set $whole (i64x2.add (local.get $whole) (local.get $a)))
+        (local.set $upper (i64x2.add (local.get $upper) (i64x2.shr_u (local.get $a) (i32.const 32))))
         (local.set $from (i32.add (local.get $from) (i32.const 16)))
         (local.set $to (i32.add (local.get $to) (i32.const 16)))
         (br $next)))
-    (local.set $total (i64.add (local.get $total) (call $across (local.get $lanes))))
+    (local.set $total (call $across (local.get $whole) (local.get $upper)))
     (if (i32.and (local.get $length) (i32.const 8))
       (then
         (i64.store (local.get $to) (local.tee $word (i64.load (local.get $from))))
@@ -140,15 +141,13 @@
         (local.set $total (i64.add (local.get $total) (local.get $word)))))
     (call $finish (local.get $total) (local.get $partial)))
 
-  ;; The sum of the four lanes.
-  (func $across (param $lanes v128) (result i64)
-    (i64.add
-      (i64.add
-        (i64.extend_i32_u (i32x4.extract_lane 0 (local.get $lanes)))
-        (i64.extend_i32_u (i32x4.extract_lane 1 (local.get $lanes))))
-      (i64.add
-        (i64.extend_i32_u (i32x4.extract_lane 2 (local.get $lanes)))
-        (i64.extend_i32_u (i32x4.extract_lane 3 (local.get $lanes))))))
+  ;; The sum of all words of 32 bits: the upper halves, and the lower ones. Below 2^62 for any run there is memory for.
+  (func $across (param $whole v128) (param $upper v128) (result i64)
+    (local.set $whole
+      (i64x2.add
+        (local.get $upper)
+        (i64x2.sub (local.get $whole) (i64x2.shl (local.get $upper) (i32.const 32)))))
+    (i64.add (i64x2.extract_lane 0 (local.get $whole)) (i64x2.extract_lane 1 (local.get $whole))))
 
   ;; Folds a total of little-endian words, swaps it to big-endian, adds the partial sum and folds again: by halves, each
   ;; time with the carry that the halving leaves.
