@@ -139,11 +139,9 @@ class RealTime implements Host, Clock {
     const touches = this.touches
     let due = true
     try {
-      for (
-        this.turn = this.read();
-        due && this.turn < this.turnEnds && touches === this.touches;
+      while (due && touches === this.touches) {
         this.turn = this.read()
-      ) {
+        if (this.turn >= this.turnEnds) break
         due = this.timers.advance(this.turn, this.timers.nextAge) || this.timers.wakeAt() <= this.turn
       }
     } finally {
