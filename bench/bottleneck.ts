@@ -18,7 +18,7 @@ import { boot } from '../src/runtime/real-time.ts'
 import { type Flow, flow } from './bottleneck-flow.ts'
 import { host } from './hosts.ts'
 import { type Namespace, namespace, script, tapMissing } from './processes.ts'
-import type { NetLike } from './streams.ts'
+import { netOf } from './streams.ts'
 
 /** What the link does to packets towards the receiver. */
 export interface LinkSettings {
@@ -145,7 +145,7 @@ function joined(near: Namespace, far: Namespace): void {
 }
 
 // Ours is meant to be used in place of Node's; its types say so of the parts, not of the module.
-const ours = (node: Node<Sockets>): Promise<Flow> => flow(node.net as unknown as NetLike, PORT, FAR)
+const ours = (node: Node<Sockets>): Promise<Flow> => flow(netOf(node), PORT, FAR)
 
 async function kernels(sender: Remote): Promise<{ port: number; stop(): Promise<void> }> {
   const port = (await sender.ask({ do: 'send', host: FAR, port: PORT } satisfies EndCommand)) as number

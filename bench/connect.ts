@@ -4,25 +4,23 @@
  */
 import net from 'node:net'
 import type { Connection, Listener } from '../src/api/sockets.ts'
-import { alternate, type Bench, figure, type Subject } from './harness.ts'
-import { cablePair, type Pair } from './hosts.ts'
-import { listen, type NetLike } from './streams.ts'
+import { alternateApart, type Subjects } from './apart.ts'
+import { type Bench, figure, type Subject } from './harness.ts'
+import { cablePair } from './hosts.ts'
+import { listen, type NetLike, netOf } from './streams.ts'
 
 const CONCURRENT = 32
 /** Ports that are connected to in turn: a port in TIME-WAIT with one of them can be used for the next. */
 const PORTS = 16
 
+export const SUBJECTS: Subjects<'net' | 'small' | 'peer'> = {
+  net: throughOurs,
+  small: throughSmall,
+  peer: () => throughNet(net, net, '127.0.0.1'),
+}
+
 export const connectBench: Bench = async (effort, tell) => {
-  const pair = await cablePair()
-  const rates = await alternate(
-    {
-      net: await throughNet(pair.b.net as unknown as NetLike, pair.a.net as unknown as NetLike, pair.address),
-      small: throughSmall(pair),
-      peer: await throughNet(net, net, '127.0.0.1'),
-    },
-    effort,
-  )
-  await pair.close()
+  const rates = await alternateApart(import.meta.url, SUBJECTS, effort)
   const gate = { bench: 'connect', unit: 'connections/s', peer: 'node:net, one process', target: 2 }
   tell(figure({ ...gate, metric: 'set up and closed, node.net' }, rates.net, rates.peer, effort))
   tell(figure({ ...gate, metric: 'set up and closed, small API' }, rates.small, rates.peer, effort))
@@ -51,6 +49,11 @@ function cycles(one: (closed: (error?: Error | null) => void) => void, close: ()
   }
 }
 
+async function throughOurs(): Promise<Subject> {
+  const { a, b, address } = await cablePair()
+  return throughNet(netOf(b), netOf(a), address)
+}
+
 async function throughNet(server: NetLike, client: NetLike, host: string): Promise<Subject> {
   // It ends when the client has: the default without allowHalfOpen.
   const servers = Array.from({ length: PORTS }, () => server.createServer((socket) => socket.resume()))
@@ -70,7 +73,8 @@ async function throughNet(server: NetLike, client: NetLike, host: string): Promi
   )
 }
 
-function throughSmall({ a, b, ip }: Pair): Subject {
+async function throughSmall(): Promise<Subject> {
+  const { a, b, ip } = await cablePair()
   const ended = (connection: Connection): void => {
     if (connection.ended) connection.close()
   }

@@ -17,7 +17,7 @@ export interface Gate {
   readonly unit: string
   /** What it is compared with. */
   readonly peer: string
-  /** The ratio to reach. */
+  /** The ratio to reach; 0: none, it stands beside the others. */
   readonly target: number
   /** Smaller is better: the ratio is not to exceed the target. */
   readonly atMost?: true
@@ -47,11 +47,15 @@ export interface Effort {
   readonly runs: number
   /** Milliseconds of each. */
   readonly ms: number
+  /** Milliseconds before the first: compilers and caches settle, and connections grow their windows. */
+  readonly warmUp: number
+  /** All subjects are to be in this process, for a profiler. */
+  readonly here?: boolean
 }
 
 /** What the issue asks for, and what is enough to see whether something has changed. */
-export const FULL: Effort = { runs: 5, ms: 2000 }
-export const QUICK: Effort = { runs: 3, ms: 500 }
+export const FULL: Effort = { runs: 5, ms: 2000, warmUp: 3000 }
+export const QUICK: Effort = { runs: 3, ms: 500, warmUp: 1500 }
 
 /** Measures a bench and tells each figure as soon as it is known. */
 export type Bench = (effort: Effort, tell: (line: Line) => void) => Promise<void>
@@ -59,18 +63,25 @@ export type Bench = (effort: Effort, tell: (line: Line) => void) => Promise<void
 /** Lets the subjects take turns. @returns the median of each, under its name. The subjects are closed, in the end. */
 export async function alternate<Name extends string>(
   subjects: Readonly<Record<Name, Subject>>,
-  { runs, ms }: Effort,
+  effort: Effort,
 ): Promise<Record<Name, number>> {
-  const all = Object.entries<Subject>(subjects).map(([name, subject]) => ({ name, subject, values: [] as number[] }))
+  const names = Object.keys(subjects) as Name[]
+  const all = names.map((name) => ({ name, subject: subjects[name], values: [] as number[] }))
   try {
-    // Compilers and caches settle, and connections grow their windows.
-    for (const { subject } of all) await subject.measure(Math.min(ms, 1000))
-    for (let run = 0; run < runs; run++) {
-      for (const { subject, values } of all) values.push(await subject.measure(ms))
+    for (const { subject } of all) await subject.measure(effort.warmUp)
+    for (let run = 0; run < effort.runs; run++) {
+      for (const { subject, values } of all) values.push(await subject.measure(effort.ms))
     }
   } finally {
     for (const { subject } of all) await subject.close()
   }
+  return medians(all)
+}
+
+/** The median of each, under its name. */
+export function medians<Name extends string>(
+  all: readonly { readonly name: Name; readonly values: readonly number[] }[],
+): Record<Name, number> {
   return Object.fromEntries(all.map(({ name, values }) => [name, median(values)])) as Record<Name, number>
 }
 
@@ -83,7 +94,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** The figure of a gate. */
-export function figure(gate: Gate, value: number, peerValue: number, { runs }: Effort): Figure {
+export function figure(gate: Gate, value: number, peerValue: number, { runs }: Pick<Effort, 'runs'>): Figure {
   const { bench, metric, unit, peer, target, atMost } = gate
   return {
     bench,

@@ -1,16 +1,17 @@
 /** Node's `http` on our sockets, both ends in this process, against itself on `node:net`: 64 connections kept alive. */
 import http from 'node:http'
 import type net from 'node:net'
-import { alternate, type Bench, figure, type Subject } from './harness.ts'
-import { cablePair, type Pair } from './hosts.ts'
+import { alternateApart, type Subjects } from './apart.ts'
+import { type Bench, figure, type Subject } from './harness.ts'
+import { cablePair } from './hosts.ts'
 
 const CONNECTIONS = 64
 const BODY = 'Hello from the other end.\n'
 
+export const SUBJECTS: Subjects<'ours' | 'peer'> = { ours: onOurs, peer: onNodes }
+
 export const httpBench: Bench = async (effort, tell) => {
-  const pair = await cablePair()
-  const rates = await alternate({ ours: await onOurs(pair), peer: await onNodes() }, effort)
-  await pair.close()
+  const rates = await alternateApart(import.meta.url, SUBJECTS, effort)
   const gate = { bench: 'http', unit: 'requests/s', peer: 'node:http on node:net', target: 1 }
   tell(figure({ ...gate, metric: 'keep-alive, 64 connections' }, rates.ours, rates.peer, effort))
 }
@@ -21,7 +22,8 @@ const server = (): http.Server =>
     response.end(BODY)
   })
 
-async function onOurs({ a, b, address }: Pair): Promise<Subject> {
+async function onOurs(): Promise<Subject> {
+  const { a, b, address } = await cablePair()
   const listening = b.net.attach(server())
   await new Promise<void>((resolve) => listening.listen(80, () => resolve()))
   const agent = a.httpAgent({ keepAlive: true, maxSockets: CONNECTIONS })

@@ -2,13 +2,13 @@
 import { execFile } from 'node:child_process'
 import dgram from 'node:dgram'
 import { promisify } from 'node:util'
-import { type Bench, type Effort, figure, median } from './harness.ts'
+import { type Bench, figure, median } from './harness.ts'
 import { script, start } from './processes.ts'
 
 const run = promisify(execFile)
 
-export const memory: Bench = async ({ runs, ms }, tell) => {
-  const effort: Effort = { runs, ms }
+export const memory: Bench = async (effort, tell) => {
+  const { runs } = effort
   const gate = { bench: 'memory', unit: 'KB', peer: 'one KB', atMost: true } as const
   const small = await repeated(runs, () => connections('small'))
   tell(figure({ ...gate, metric: 'idle connection, small API', target: 2 }, small, 1, effort))

@@ -37,9 +37,11 @@ export async function start(program: string, args: readonly string[]): Promise<C
 
 /** What it takes to run a TypeScript file of this folder in a process of its own. */
 export function script(name: string, ...args: readonly string[]): string[] {
-  const file = fileURLToPath(new URL(name, import.meta.url))
-  return [...process.execArgv.filter((flag) => !flag.startsWith('--cpu-prof')), file, ...args]
+  return [...flags(), fileURLToPath(new URL(name, import.meta.url)), ...args]
 }
+
+/** The flags this process was started with, as others are to have them. */
+export const flags = (): string[] => process.execArgv.filter((flag) => !flag.startsWith('--cpu-prof'))
 
 /** Starts `peer.ts`, in a namespace or our own. @returns the process, and the port it listens on. */
 export async function peer(mode: 'sink' | 'echo', host: string, netns?: string): Promise<Child & { port: number }> {

@@ -2,11 +2,19 @@
 import net from 'node:net'
 import type { Sockets } from '../src/api/sockets.ts'
 import { type IpAddress, parseAddress } from '../src/kernel/address.ts'
+import { alternateApart, type Subjects } from './apart.ts'
 import { alternate, type Bench, type Effort, figure, type Line, type Subject } from './harness.ts'
-import { cablePair, type Pair } from './hosts.ts'
+import { cablePair } from './hosts.ts'
 import { peer, tapMissing } from './processes.ts'
-import { listen, type NetLike } from './streams.ts'
+import { listen, type NetLike, netOf } from './streams.ts'
 import { KERNEL, tapHost } from './tap.ts'
+
+/** Over a cable. */
+export const SUBJECTS: Subjects<'net' | 'small' | 'peer'> = {
+  net: echoedByOurs,
+  small: smallBoth,
+  peer: () => echoed(net, net, '127.0.0.1'),
+}
 
 export const rtt: Bench = async (effort, tell) => {
   await overCable(effort, tell)
@@ -14,17 +22,7 @@ export const rtt: Bench = async (effort, tell) => {
 }
 
 async function overCable(effort: Effort, tell: (line: Line) => void): Promise<void> {
-  const pair = await cablePair()
-  const { a, b, address } = pair
-  const times = await alternate(
-    {
-      net: await echoed(b.net as unknown as NetLike, a.net as unknown as NetLike, address),
-      small: smallBoth(pair),
-      peer: await echoed(net, net, '127.0.0.1'),
-    },
-    effort,
-  )
-  await pair.close()
+  const times = await alternateApart(import.meta.url, SUBJECTS, effort)
   const gate = { bench: 'rtt', unit: 'µs', peer: 'node:net, one process', target: 0.3, atMost: true } as const
   tell(figure({ ...gate, metric: 'cable, node.net' }, times.net, times.peer, effort))
   tell(figure({ ...gate, metric: 'cable, small API' }, times.small, times.peer, effort))
@@ -41,7 +39,7 @@ async function throughTap(effort: Effort, tell: (line: Line) => void): Promise<v
   const here = await peer('echo', '127.0.0.1')
   const times = await alternate(
     {
-      net: await netRoundTrips(tap.node.net as unknown as NetLike, KERNEL, there.port),
+      net: await netRoundTrips(netOf(tap.node), KERNEL, there.port),
       small: smallRoundTrips(tap.node.top, parseAddress(KERNEL, 'address'), there.port),
       peer: await netRoundTrips(net, '127.0.0.1', here.port),
     },
@@ -53,6 +51,11 @@ async function throughTap(effort: Effort, tell: (line: Line) => void): Promise<v
   const gate = { bench: 'rtt', unit: 'µs', peer: 'node:net, two processes', target: 1.5, atMost: true } as const
   tell(figure({ ...gate, metric: 'TAP to the kernel, node.net' }, times.net, times.peer, effort))
   tell(figure({ ...gate, metric: 'TAP to the kernel, small API' }, times.small, times.peer, effort))
+}
+
+async function echoedByOurs(): Promise<Subject> {
+  const { a, b, address } = await cablePair()
+  return echoed(netOf(b), netOf(a), address)
 }
 
 async function echoed(server: NetLike, client: NetLike, host: string): Promise<Subject> {
@@ -118,7 +121,8 @@ class Trips {
   }
 }
 
-function smallBoth({ a, b, ip }: Pair): Subject {
+async function smallBoth(): Promise<Subject> {
+  const { a, b, ip } = await cablePair()
   const buffer = new Uint8Array(64)
   const listener = b.top.stream.listen(
     { port: 0, options: { noDelay: true } },

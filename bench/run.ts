@@ -15,8 +15,10 @@ const { values, positionals } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
-    /** In this process, for a profiler. */
+    /** In this process, all subjects of it, for a profiler. */
     here: { type: 'boolean', default: false },
+    /** What each bench is started with, in its process. */
+    one: { type: 'boolean', default: false },
   },
 })
 
@@ -27,9 +29,10 @@ if (unknown.length > 0) {
 }
 
 const names = positionals.length > 0 ? positionals : Object.keys(BENCHES).filter((name) => !LONG.has(name))
+const effort = values.quick ? QUICK : FULL
 if (!values.json) console.log(HEAD)
 for (const name of names) {
-  if (values.here) await (BENCHES[name] as Bench)(values.quick ? QUICK : FULL, tell)
+  if (values.here || values.one) await (BENCHES[name] as Bench)({ ...effort, here: values.here }, tell)
   else await inProcess(name)
 }
 
@@ -40,7 +43,7 @@ function tell(line: Line): void {
 /** Runs one bench in a process and passes its lines on. A bench that fails is told of, and the next one runs. */
 async function inProcess(name: string): Promise<void> {
   const flags = ['--expose-gc', '--import', import.meta.resolve('tsx')]
-  const args = [fileURLToPath(import.meta.url), name, '--here', '--json', ...(values.quick ? ['--quick'] : [])]
+  const args = [fileURLToPath(import.meta.url), name, '--one', '--json', ...(values.quick ? ['--quick'] : [])]
   const child = spawn(process.execPath, [...flags, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   const exited = new Promise<number | null>((resolve) => child.once('close', resolve))
   for await (const text of createInterface({ input: child.stdout })) tell(JSON.parse(text) as Line)

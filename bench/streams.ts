@@ -3,6 +3,7 @@ import type net from 'node:net'
 import type { Connection, Sockets } from '../src/api/sockets.ts'
 import type { IpAddress } from '../src/kernel/address.ts'
 import { type Subject, sleep } from './harness.ts'
+import type { Pair } from './hosts.ts'
 
 /** What is written at a time. */
 export const CHUNK_OCTETS = 65_536
@@ -13,6 +14,9 @@ export interface NetLike {
   connect(port: number, host: string): net.Socket
   connect(options: net.NetConnectOpts): net.Socket
 }
+
+/** Ours is meant to be used in place of Node's; its types say so of the parts, not of the module. */
+export const netOf = ({ net }: Pair['a']): NetLike => net as unknown as NetLike
 
 /** Writes without end, as long as it is let. */
 export interface Source {

@@ -12,7 +12,8 @@ export const HEAD: string = columns('bench', 'metric', 'ours', 'unit', 'peer', '
 export function row(line: Line): string {
   if ('skipped' in line) return `${columns(line.bench, line.metric)} skipped: ${line.skipped}`
   const { bench, metric, value, unit, peerValue, ratio, target, atMost, peer, spread } = line
-  const gate = `${atMost ? '≤' : '≥'} ${target}`
+  const gate = target === 0 ? '' : `${atMost ? '≤' : '≥'} ${target}`
   const values = columns(bench, metric, String(value), unit, String(peerValue), String(ratio), gate)
-  return `${values} ${reached(line) ? 'reached' : 'MISSED '} (${peer}${spread === undefined ? '' : `; ${spread.join(' to ')}`})`
+  const verdict = target === 0 ? '' : reached(line) ? 'reached' : 'MISSED'
+  return `${values} ${verdict.padEnd(7)} (${peer}${spread === undefined ? '' : `; ${spread.join(' to ')}`})`
 }

@@ -7,7 +7,7 @@ import { alternate, type Bench, figure, type Subject, sleep } from './harness.ts
 import { type DataConnection, iperf3 } from './iperf3.ts'
 import { type Child, start, tapMissing } from './processes.ts'
 import { connected, netInTwoProcesses } from './sinks.ts'
-import { CHUNK, type NetLike, netSource, smallSource } from './streams.ts'
+import { CHUNK, type NetLike, netOf, netSource, smallSource } from './streams.ts'
 import { KERNEL, type TapHost, tapHost } from './tap.ts'
 
 const PEER = 'node:net, two processes'
@@ -61,7 +61,7 @@ async function withServer(tap: TapHost): Promise<Stand> {
 }
 
 function throughNet(stand: Stand, reverse: boolean): Subject {
-  const api = stand.tap.node.net as unknown as NetLike
+  const api = netOf(stand.tap.node)
   return subject(api, reverse, async (port, cookie) => {
     const socket = await connected(api, KERNEL, port)
     socket.write(cookie)
@@ -83,7 +83,7 @@ function throughNet(stand: Stand, reverse: boolean): Subject {
 
 function throughSmall(stand: Stand, reverse: boolean): Subject {
   const { node } = stand.tap
-  return subject(node.net as unknown as NetLike, reverse, async (port, cookie) => {
+  return subject(netOf(node), reverse, async (port, cookie) => {
     const buffer = new Uint8Array(CHUNK.length)
     let received = 0
     const source = await smallSource(node.top, parseAddress(KERNEL, 'address'), port, cookie, (connection) => {

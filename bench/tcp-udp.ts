@@ -6,7 +6,7 @@ import { alternate, type Bench, figure, type Subject } from './harness.ts'
 import { host } from './hosts.ts'
 import { script, start } from './processes.ts'
 import { netInTwoProcesses, toSink, toSmallSink } from './sinks.ts'
-import type { NetLike } from './streams.ts'
+import { netOf } from './streams.ts'
 
 const NET = 'node:net, two processes'
 const DGRAM = 'the same on the dgram engine'
@@ -49,7 +49,7 @@ async function tunnelled(engine: EngineKind, near: string, far: string): Promise
   const [port = 0, smallPort = 0] = end.line.split(' ').map(Number)
   const nothing = async (): Promise<void> => {}
   return {
-    net: toSink(node.net as unknown as NetLike, END, port, nothing),
+    net: toSink(netOf(node), END, port, nothing),
     small: toSmallSink(node.top, parseAddress(END, 'address'), smallPort, nothing),
     async close() {
       await node.close()

@@ -1,22 +1,20 @@
 /** Our UDP sockets over a cable in this process, 64 octets, against `node:dgram` in one process. */
 import dgram from 'node:dgram'
+import { alternateApart, type Subjects } from './apart.ts'
 import { Counter, type Flow, perSecond } from './datagrams.ts'
-import { alternate, type Bench, figure, type Subject } from './harness.ts'
-import { cablePair, type Pair } from './hosts.ts'
+import { type Bench, figure, type Subject } from './harness.ts'
+import { cablePair } from './hosts.ts'
 
 const PAYLOAD = new Uint8Array(64).fill(7)
 
+export const SUBJECTS: Subjects<'net' | 'small' | 'peer'> = {
+  net: throughOurs,
+  small: throughSmall,
+  peer: () => throughDgram(dgram, dgram, '127.0.0.1'),
+}
+
 export const udpPps: Bench = async (effort, tell) => {
-  const pair = await cablePair()
-  const rates = await alternate(
-    {
-      net: await throughDgram(pair.a.dgram as unknown as DgramLike, pair.b.dgram as unknown as DgramLike, pair.address),
-      small: throughSmall(pair),
-      peer: await throughDgram(dgram, dgram, '127.0.0.1'),
-    },
-    effort,
-  )
-  await pair.close()
+  const rates = await alternateApart(import.meta.url, SUBJECTS, effort)
   const gate = { bench: 'udp-pps', unit: 'datagrams/s', peer: 'node:dgram, one process', target: 8 }
   tell(figure({ ...gate, metric: '64 octets, node.dgram' }, rates.net, rates.peer, effort))
   tell(figure({ ...gate, metric: '64 octets, small API' }, rates.small, rates.peer, effort))
@@ -25,6 +23,11 @@ export const udpPps: Bench = async (effort, tell) => {
 /** A part of `node:dgram` that ours has, too. */
 interface DgramLike {
   createSocket(type: 'udp4'): dgram.Socket
+}
+
+async function throughOurs(): Promise<Subject> {
+  const { a, b, address } = await cablePair()
+  return throughDgram(a.dgram as unknown as DgramLike, b.dgram as unknown as DgramLike, address)
 }
 
 async function throughDgram(from: DgramLike, to: DgramLike, host: string): Promise<Subject> {
@@ -48,7 +51,8 @@ async function throughDgram(from: DgramLike, to: DgramLike, host: string): Promi
   return perSecond(flow, counter)
 }
 
-function throughSmall({ a, b, ip }: Pair): Subject {
+async function throughSmall(): Promise<Subject> {
+  const { a, b, ip } = await cablePair()
   const counter = new Counter()
   const receiver = b.top.datagram.bind(
     {},
