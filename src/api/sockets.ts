@@ -149,7 +149,10 @@ export interface Connection {
   shutdown(direction: 'read' | 'write'): void
   /** Closes both directions (RFC 9293 §3.10.4); unread data turns it into a reset (RFC 2525 §2.17). */
   close(): void
-  /** Resets the connection (RFC 9293 §3.10.5). `closed` follows, with ECONNABORTED. */
+  /**
+   * Resets the connection (RFC 9293 §3.10.5). What was written goes before the reset as far as the windows let it now; the
+   * rest is lost, and nothing goes again. `closed` follows, with ECONNABORTED.
+   */
   abort(): void
   set<Name extends keyof ConnectionOptions>(name: Name, value: ConnectionOptions[Name]): void
   get<Name extends keyof ConnectionOptions>(name: Name): ConnectionOptions[Name]

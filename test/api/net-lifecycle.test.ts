@@ -149,6 +149,25 @@ check('resetAndDestroy: the other side sees ECONNRESET', async (t, subject) => {
   server.close()
 })
 
+check('resetAndDestroy: what was written has gone before it', async (t, subject) => {
+  const { server, near, far } = await pair(subject, {}, { noDelay: true })
+  const log: string[] = []
+  let read = 0
+  far.on('data', (chunk: Uint8Array) => {
+    read += chunk.length
+  })
+  record(near, 'near', log, LIFE)
+  far.on('error', () => {})
+  const closed = once(far, 'close')
+  near.write('first')
+  near.write('and second')
+  near.resetAndDestroy()
+  await closed
+  t.equal(read, 15)
+  t.strictSame(log, ['near close false'])
+  server.close()
+})
+
 check('resetAndDestroy of what was never connected', async (t, subject) => {
   const near = new subject.client.Socket()
   const failed = once<Error & { code: string }>(near, 'error')

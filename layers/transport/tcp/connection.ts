@@ -230,9 +230,11 @@ export class TcpConnection implements Connection, Timed, Pump {
     this.outlet.schedule(this)
   }
 
-  /** Resets the peer and ends. */
+  /** Resets the peer and ends. What was written goes first, as far as it may: a host's kernel would have sent it by then. */
   reset(failure: Failure | null): void {
-    this.sendReset(this.outlet.now())
+    const now = this.outlet.now()
+    if (this.tcb.established && this.tcb.hasUnsent) this.send(now)
+    this.sendReset(now)
     this.tcb.end(failure)
     this.outlet.schedule(this)
   }

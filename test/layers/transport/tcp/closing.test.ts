@@ -139,9 +139,42 @@ t.test('linger 0 resets', async (t) => {
   const c = s.established({ linger: 0 })
   s.write(c, 10)
   s.call(() => c.close())
-  s.out('R. 1:1 ack 1')
+  s.out('P. 1:11 ack 1', 'R. 11:11 ack 1')
   s.tells('closed')
   t.equal(s.chunks, 0)
+})
+
+t.test('a reset comes after what was written before it, as far as the windows let that go', async (t) => {
+  const ends: Readonly<Record<string, (c: Connection) => void>> = {
+    abort: (c) => c.abort(),
+    'close with unread data': (c) => c.close(),
+  }
+  for (const [name, end] of Object.entries(ends)) {
+    const s = new Script()
+    const c = s.established()
+    s.in('P. 1:11 ack 1 win 2500')
+    s.tells('readable')
+    s.out('. 1:1 ack 11')
+    s.call(() => {
+      c.write(new Uint8Array(4000))
+      end(c)
+    })
+    s.out('. 1:1001 ack 11', 'P. 1001:2001 ack 11', 'R. 2001:2001 ack 11')
+    t.equal(s.packets, 0, name)
+    t.equal(s.timers.size, 0, name)
+    s.close()
+  }
+})
+
+t.test('what has been sent does not go again with a reset', async (t) => {
+  const s = new Script()
+  const c = s.established()
+  s.write(c, 10)
+  s.run(0)
+  s.out('P. 1:11 ack 1')
+  s.call(() => c.abort())
+  s.out('R. 11:11 ack 1')
+  t.equal(s.timers.size, 0)
 })
 
 t.test('linger for a time, then reset', async (t) => {
@@ -162,7 +195,7 @@ t.test('abort resets, and tells ECONNABORTED on a later turn', async (t) => {
   s.write(c, 10)
   s.call(() => c.abort())
   t.same(s.told, [])
-  s.out('R. 1:1 ack 1')
+  s.out('P. 1:11 ack 1', 'R. 11:11 ack 1')
   s.tells('closed ECONNABORTED aborted')
   s.call(() => c.abort())
   s.call(() => c.close())
