@@ -207,7 +207,7 @@ class Network implements NetworkService, FamilyContext {
     this.following.get(port)?.()
     this.following.delete(port)
     for (const family of this.families) family.detach(port)
-    this.routes.removeWhere((route) => route.link === port.index)
+    this.routes.removeLink(port.index)
     this.routes.setLink(port.index, true)
     this.ports[port.index] = undefined
     this.indices.give(name, port.index)
@@ -263,7 +263,7 @@ class Network implements NetworkService, FamilyContext {
       const before = known.get(family)
       if (before !== undefined) {
         if (!before.local.equals(local)) family.removeAddress(port, before.local)
-        this.routes.removeWhere((route) => route === before.route)
+        if (before.route !== undefined) this.routes.remove(before.route)
       }
       const route = peer === null ? undefined : new Route(peer, HOST_BITS, null, port.index, 0, 'link', 'forward')
       if (route !== undefined) this.routes.add(route)

@@ -115,6 +115,8 @@ export class RouteTable {
   private readonly down = new Set<number>()
   private readonly way: number[] = []
   private count = 0
+  /** How many routes lead by a link. */
+  private readonly byLink = new Map<number, number>()
   private watchers: readonly ((route: Route) => void)[] = []
 
   /** @param indexFrom for tests: see `PrefixTrie`. */
@@ -183,21 +185,23 @@ export class RouteTable {
       const at = routes.findIndex((other) => other.metric > route.metric)
       this.replace(value, at < 0 ? [...routes, route] : routes.toSpliced(at, 0, route))
     }
-    this.count++
+    this.counted(route, 1)
     for (const watcher of this.watchers) watcher(route)
     return true
   }
 
-  /** Removes the routes `matches` says yes to. @returns how many. */
-  removeWhere(matches: (route: Route) => boolean): number {
-    const doomed: Route[] = []
-    for (const best of this.best) {
-      if (best === null) continue
-      if (best.siblings !== null) doomed.push(...best.siblings.all.filter(matches))
-      else if (matches(best)) doomed.push(best)
-    }
+  /** Removes those routes of exactly this prefix that `matches` says yes to. @param length as a route has it. @returns how many. */
+  removeAt(prefix: IpAddress, length: number, matches: (route: Route) => boolean): number {
+    const doomed = this.at(prefix, length).filter(matches)
     for (const route of doomed) this.remove(route)
     return doomed.length
+  }
+
+  /** Removes all routes by a link. What came last, as links that come and go do, is looked at first. */
+  removeLink(link: number): void {
+    for (let value = this.best.length - 1; (this.byLink.get(link) ?? 0) > 0; value--) {
+      for (const route of this.routesOf(value)) if (route.link === link) this.remove(route)
+    }
   }
 
   /** Removes this very route. @returns whether it was there. */
@@ -214,7 +218,7 @@ export class RouteTable {
       trie.delete(prefix, bitsOf(route))
       this.unused.push(value)
     }
-    this.count--
+    this.counted(route, -1)
     for (const watcher of this.watchers) watcher(route)
     return true
   }
@@ -252,6 +256,13 @@ export class RouteTable {
   private routesOf(value: number): Route[] {
     const best = this.best[value] as Route | null
     return best === null ? [] : (best.siblings?.all ?? [best])
+  }
+
+  private counted({ link }: Route, change: 1 | -1): void {
+    this.count += change
+    const left = (this.byLink.get(link) ?? 0) + change
+    if (left === 0) this.byLink.delete(link)
+    else this.byLink.set(link, left)
   }
 
   /** Gives a prefix other routes than it has. */

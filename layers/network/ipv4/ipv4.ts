@@ -210,15 +210,8 @@ class Ipv4 implements Family, PortOwner {
       const its = this.connected(joined, other)
       return its.length === route.length && its.prefix.equals(route.prefix)
     })
-    if (!kept) {
-      this.context.routes.removeWhere(
-        (other) =>
-          other.origin === 'link' &&
-          other.link === port.index &&
-          other.length === route.length &&
-          other.prefix.equals(route.prefix),
-      )
-    }
+    const isIts = (other: Route) => other.origin === 'link' && other.link === port.index
+    if (!kept) this.context.routes.removeAt(route.prefix, route.length, isIts)
     this.addressesChanged()
     return true
   }

@@ -222,8 +222,8 @@ class Ipv6 implements Family, PortOwner, OwnerFamily {
     if (hasRoute(gone)) {
       const route = connected(gone)
       const kept = joined.addresses.some((other) => hasRoute(other) && isSameNetwork(connected(other), route))
-      const isIts = (other: Route) => other.origin === 'link' && other.link === gone.link && isSameNetwork(other, route)
-      if (!kept) this.context.routes.removeWhere(isIts)
+      const isIts = (other: Route) => other.origin === 'link' && other.link === gone.link
+      if (!kept) this.context.routes.removeAt(route.prefix, route.length, isIts)
     }
     this.addressesChanged()
     return true

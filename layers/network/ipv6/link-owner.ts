@@ -150,10 +150,8 @@ export class LinkOwner implements DiscoveryOwner {
     const isIt = (route: Route): boolean =>
       route.origin === 'ra' &&
       route.link === index &&
-      route.length === length &&
-      route.prefix.equals(prefix) &&
       (via === null ? route.via === null : route.via?.equals(via) === true)
-    return this.family.context.routes.removeWhere(isIt) > 0
+    return this.family.context.routes.removeAt(prefix, length, isIt) > 0
   }
 
   private takeLinkLocal(): void {

@@ -59,9 +59,11 @@ t.test('metric, links that are down, and duplicates', async (t) => {
   t.equal(table.remove(far), true)
   t.equal(table.remove(far), false)
   t.equal(
-    table.removeWhere((other) => other.length === IPV4_BITS_BEFORE + 8),
-    2,
+    table.removeAt(near.prefix, near.length, (other) => other.metric > 5),
+    1,
   )
+  t.equal(at('10.0.0.1'), near)
+  table.removeLink(1)
   t.equal(at('10.0.0.1')?.link, 3)
 })
 
@@ -125,6 +127,11 @@ t.test('against the linear model', async (t) => {
       for (const index of removed) {
         const [gone] = model.splice(index, 1)
         if (gone !== undefined) assert.ok(table.remove(gone))
+      }
+      check()
+      for (const link of down) {
+        table.removeLink(link)
+        model.splice(0, model.length, ...model.filter((other) => other.link !== link))
       }
       check()
     }),
