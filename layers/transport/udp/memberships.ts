@@ -16,6 +16,8 @@ const ALL_NODES = [new IpAddress(0xff01_0000, 0, 0, 1), new IpAddress(0xff02_000
 interface Membership {
   readonly group: IpAddress
   readonly member: GroupMember
+  /** How `join` named the link. */
+  readonly named: string | undefined
   filter: SourceFilter
 }
 
@@ -27,8 +29,12 @@ export class Memberships {
     this.network = network
   }
 
-  /** @throws TypeError, RangeError, NetError — see `DatagramSocket.join`. */
-  join(group: IpAddress, link: number, filter: SourceFilter = EVERYBODY): void {
+  /**
+   * @param named the link; undefined: the one with the index `bound`, where that is not 0, else the one that leads to the group.
+   * @throws TypeError, RangeError, NetError — see `DatagramSocket.join`.
+   */
+  join(group: IpAddress, named: string | undefined, bound: number, filter: SourceFilter = EVERYBODY): void {
+    const link = this.linkOf(named, bound)
     if (!this.network.isMulticast(group)) throw invalidValue('group', 'the address of a group', group.toString())
     if (filter.sources.length > MOST_SOURCES) throw refused('ENOBUFS', `more than ${MOST_SOURCES} sources`)
     const own = { mode: filter.mode, sources: filter.sources.map((source) => source.clone()) }
@@ -41,12 +47,13 @@ export class Memberships {
     if (this.list.length >= MOST_GROUPS) throw refused('ENOBUFS', `more than ${MOST_GROUPS} groups`)
     const member = this.network.joinGroup(group, link, own)
     if (member === undefined) throw refused('ENODEV', `no link leads to ${group}`)
-    this.list = [...this.list, { group: group.clone(), member, filter: own }]
+    this.list = [...this.list, { group: group.clone(), member, named, filter: own }]
   }
 
-  /** @throws NetError EADDRNOTAVAIL */
-  leave(group: IpAddress, link: number): void {
-    const known = this.find(group, link)
+  /** Named as for `join`, a link may also have gone since. @throws NetError EADDRNOTAVAIL, ENODEV */
+  leave(group: IpAddress, named: string | undefined, bound: number): void {
+    const asJoined = this.list.find((one) => one.group.equals(group) && one.named === named)
+    const known = asJoined ?? this.find(group, this.linkOf(named, bound))
     if (known === undefined) throw refused('EADDRNOTAVAIL', `${group} was not joined`)
     known.member.leave()
     this.list = this.list.filter((other) => other !== known)
@@ -65,6 +72,10 @@ export class Memberships {
       if (filter.sources.some((one) => one.equals(source)) === (filter.mode === 'include')) return true
     }
     return false
+  }
+
+  private linkOf(named: string | undefined, bound: number): number {
+    return named === undefined ? bound : linkBy(this.network, named)
   }
 
   private find(group: IpAddress, link: number): Membership | undefined {

@@ -170,12 +170,12 @@ export class UdpSocket implements DatagramSocket {
     if (!(group instanceof IpAddress)) throw invalidType('group', 'an IpAddress', group)
     if (this.isClosed) throw this.failure('EBADF', 'setsockopt', 'the socket is closed')
     this.owner.touched()
-    this.memberships.join(group, this.linkNamed(link), filter)
+    this.memberships.join(group, link, this.link, filter)
   }
 
   leave(group: IpAddress, link?: string): void {
     this.owner.touched()
-    this.memberships.leave(group, this.linkNamed(link))
+    this.memberships.leave(group, link, this.link)
   }
 
   sendGroupsBy(link: string | undefined): void {
@@ -247,10 +247,6 @@ export class UdpSocket implements DatagramSocket {
     if (this.link !== 0) return this.link
     if (name !== undefined && address.isScoped) return this.owner.linkIndex(name)
     return this.groupLink !== 0 && this.owner.network.isMulticast(address) ? this.groupLink : 0
-  }
-
-  private linkNamed(name: string | undefined): number {
-    return name === undefined ? this.link : this.owner.linkIndex(name)
   }
 
   /** @throws NetError EMSGSIZE — the datagram would have to be fragmented. */

@@ -180,12 +180,18 @@ for (const kind of KINDS) {
     const member = network.joinGroup(parseAddress(third), network.linkIndex('x'), EVERYBODY)
     await detach()
     member?.leave()
+    const elsewhere = type === 'udp4' ? '10.0.0.77' : '::%z'
+    t.throws(() => socket.dropMembership(other, elsewhere), { code: 'EADDRNOTAVAIL' }, 'not joined there')
+    socket.dropMembership(other, type === 'udp4' ? address : '::%x')
     ;({ wire, detach } = await attach())
     await sim.run(seconds(5))
-    t.notOk(
-      kind.reports(wire).some((record) => record.includes(third)),
-      'what was left while the link was away is',
-    )
+    for (const left of [third, other]) {
+      t.notOk(
+        kind.reports(wire).some((record) => record.includes(left)),
+        `${left}, which was left while the link was away, is`,
+      )
+    }
+    t.strictSame(await hear(), ['wanted'], 'of the others nothing is left out')
     await detach()
     socket.close()
     ;({ wire, detach } = await attach())
