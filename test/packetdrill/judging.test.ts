@@ -272,7 +272,7 @@ t.test('what is out of scope is no pass', async (t) => {
     ['`tc qdisc add dev tun0 root netem loss 1%`\n0 close(3) = 0', /unsupported: the shell line tc/],
     ['`sysctl -q net.mptcp.x=1`\n0 close(3) = 0', /unsupported: the sysctl net\.mptcp\.x/],
     [`${ACCEPTED}+0 \`sysctl -w net.ipv4.tcp_fack=1\``, /^line 8: unsupported: net\.ipv4\.tcp_fack=1/],
-    ['--ip_version=ipv6\n0 close(3) = 0', /^line 1: unsupported: --ip_version=ipv6/],
+    ['--ip_version=ipv5\n0 close(3) = 0', /^line 1: unsupported: --ip_version=ipv5/],
     ['0 close(3) = ', /^line 2: syntax: /],
   ]
   for (const [script, expected] of cases) t.match(await why(`${script}\n`), expected, script)

@@ -51,6 +51,7 @@ t.test('packets, and the same packets as text', async (t) => {
   t.match(packet('< (tos 0x20, ttl 9) . 1:1(0) ack 1 win 1'), { ip: { tos: { check: 'all', value: 32 }, ttl: 9 } })
   t.strictSame(packet('< icmp unreachable frag_needed mtu 1200 [1:1461(1460)]').body, {
     kind: 'icmp',
+    wire: 4,
     type: 3,
     code: 4,
     mtu: 1200,

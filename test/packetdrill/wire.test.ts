@@ -1,12 +1,21 @@
 /** Packets as octets: what is written is read again, and nothing damaged passes. */
 import t from 'tap'
+import { parseAddress } from '../../src/index.ts'
 import type { TcpBody, TcpOption } from './language/script.ts'
 import { Outbox } from './run/outbox.ts'
 import { merged, unmergeable } from './wire/compare.ts'
+import type { IpHeader } from './wire/ip.ts'
 import { decodePacket, encodeIcmpError, encodeTcpPacket, type TcpPacket } from './wire/packet.ts'
 import { FLAG, formatFlags } from './wire/tcp-flags.ts'
 
-const IP = { source: 0xc0a80001, destination: 0xc0000201, tos: 3, ttl: 9, dontFragment: true }
+const IP: IpHeader = {
+  source: parseAddress('192.168.0.1'),
+  destination: parseAddress('192.0.2.1'),
+  tos: 3,
+  ttl: 9,
+  dontFragment: true,
+  flowLabel: 0,
+}
 const OPTIONS: TcpOption[] = [
   { name: 'mss', value: 1460 },
   { name: 'sackOK' },

@@ -10,12 +10,6 @@ const OCTETS: Readonly<Record<string, readonly [kind: number, ...magic: number[]
   md5: [19],
 }
 
-/** What the original calls the cookies of its own addresses under the key of `defaults.sh`. */
-const COOKIES: Readonly<Record<string, string>> = {
-  TFO_COOKIE: '3021b9d889017eeb',
-  TFO_COOKIE_ZERO: 'b7c12350a90dc8f5',
-}
-
 export function parseTcpOptions(cursor: Cursor): TcpBody['options'] {
   if (!cursor.skip('<')) return []
   if (cursor.is('ellipsis')) {
@@ -69,8 +63,7 @@ function parseSack(cursor: Cursor): TcpOption {
 }
 
 function parseOctets(cursor: Cursor, [option, ...magic]: (typeof OCTETS)[string]): TcpOption {
-  const text = cursor.is('word') || cursor.is('integer') ? cursor.next().text : ''
-  const hex = COOKIES[text] ?? text
+  const hex = cursor.is('word') || cursor.is('integer') ? cursor.next().text : ''
   if (!/^(?:[0-9a-fA-F]{2})*$/.test(hex)) throw cursor.error('octets in hexadecimal', hex)
   return { name: 'octets', option, octets: Uint8Array.from([...magic, ...Buffer.from(hex, 'hex')]) }
 }

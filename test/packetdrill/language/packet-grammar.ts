@@ -11,6 +11,7 @@ import { Unsupported } from '../failure.ts'
 import { icmpNumbers } from '../wire/icmp.ts'
 import { FLAG } from '../wire/tcp-flags.ts'
 import type { Cursor } from './cursor.ts'
+import type { Wire } from './ip-version.ts'
 import { parseTcpOptions } from './option-grammar.ts'
 import type { IcmpBody, IpFields, PacketAction, TcpBody } from './script.ts'
 
@@ -29,14 +30,14 @@ const LETTERS: Readonly<Record<string, number>> = {
 const ECN: Readonly<Record<string, number>> = { noecn: 0, ect1: 1, ect0: 2, ce: 3 }
 const OTHER_PROTOCOLS = ['udp', 'ipv4', 'ipv6', 'gre', 'GREv0', 'mpls', 'raw', 'psp', 'sctp']
 
-export function parsePacket(cursor: Cursor): PacketAction {
+export function parsePacket(cursor: Cursor, wire: Wire): PacketAction {
   const direction = cursor.next().text === '<' ? 'in' : 'out'
-  const ip = parseIp(cursor)
+  const ip = parseIp(cursor, wire)
   const { text, line } = cursor.peek()
   if (OTHER_PROTOCOLS.includes(text)) throw new Unsupported(line, `packets of ${text}`)
   const quote = parseQuote(cursor)
   if (quote !== undefined) cursor.expect('icmp')
-  const body = quote !== undefined || cursor.skip('icmp') ? parseIcmp(cursor, quote) : parseTcp(cursor)
+  const body = quote !== undefined || cursor.skip('icmp') ? parseIcmp(cursor, wire, quote) : parseTcp(cursor)
   if (cursor.sees('{')) throw new Unsupported(line, 'mutated packets')
   const incomplete = direction === 'in' && body.kind === 'tcp'
   if (incomplete && body.window === undefined) throw cursor.error('win, in a packet to be sent')
@@ -44,22 +45,30 @@ export function parsePacket(cursor: Cursor): PacketAction {
   return { kind: 'packet', direction, ip, body }
 }
 
-function parseIp(cursor: Cursor): IpFields {
+function parseIp(cursor: Cursor, wire: Wire): IpFields {
   let tos: IpFields['tos']
   let ttl: number | undefined
-  if (quotes(cursor)) return { tos, ttl }
+  let flowLabel: number | undefined
+  if (quotes(cursor)) return { tos, ttl, flowLabel }
   const close = cursor.skip('[') ? ']' : cursor.skip('(') ? ')' : undefined
-  if (close === undefined) return { tos, ttl }
+  if (close === undefined) return { tos, ttl, flowLabel }
   do {
     const { text, line } = cursor.next()
     if (text === 'ttl') ttl = cursor.integer('a TTL', 0, 255)
     else if (text === 'tos') tos = { check: 'all', value: Number(cursor.take('hex', 'a hexadecimal TOS').text) }
     else if (text === 'ect01') tos = { check: 'ect01', value: 0 }
     else if (Object.hasOwn(ECN, text)) tos = { check: 'ecn', value: ECN[text] as number }
+    else if (text === 'flowlabel' && wire === 6) flowLabel = parseFlowLabel(cursor)
     else throw new Unsupported(line, `the IP field ${text}`)
   } while (cursor.skip(','))
   cursor.expect(close)
-  return { tos, ttl }
+  return { tos, ttl, flowLabel }
+}
+
+function parseFlowLabel(cursor: Cursor): number {
+  const { text } = cursor.take('hex', 'a hexadecimal flow label')
+  if (Number(text) > 0xfffff) throw cursor.error('a flow label of 20 bits', text)
+  return Number(text)
 }
 
 function parseTcp(cursor: Cursor): TcpBody {
@@ -121,14 +130,14 @@ function parseQuote(cursor: Cursor): IcmpBody['quote'] {
   return quote
 }
 
-function parseIcmp(cursor: Cursor, before: IcmpBody['quote']): IcmpBody {
+function parseIcmp(cursor: Cursor, wire: Wire, before: IcmpBody['quote']): IcmpBody {
   const { text: typeName, line } = cursor.take('word', 'a type of ICMP')
   const codeName = cursor.is('word') && !cursor.sees('mtu') && !cursor.sees('id') ? cursor.next().text : undefined
-  const numbers = icmpNumbers(typeName, codeName)
+  const numbers = icmpNumbers(wire, typeName, codeName)
   if (numbers === undefined) throw new Unsupported(line, `ICMP ${typeName} ${codeName ?? ''}`)
-  const mtu = cursor.skip('mtu') ? cursor.integer('an MTU', 0, 0xffff) : 0
+  const mtu = cursor.skip('mtu') ? cursor.integer('an MTU', 0, wire === 4 ? 0xffff : 0xffff_ffff) : 0
   if (cursor.skip('id')) cursor.integer('an identifier', 0, 0xffff)
   const quote = before ?? parseQuote(cursor)
   if (cursor.sees('[')) throw new Unsupported(line, `ICMP that quotes ${cursor.peek(1).text}`)
-  return { kind: 'icmp', ...numbers, mtu, quote }
+  return { kind: 'icmp', wire, ...numbers, mtu, quote }
 }

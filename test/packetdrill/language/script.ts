@@ -1,6 +1,8 @@
 /** What a script says, once it is parsed. Times are microseconds. */
+import type { IpVersion, Wire } from './ip-version.ts'
 
 export interface Script {
+  readonly ipVersion: IpVersion
   /** `--name=value` lines. */
   readonly options: readonly { readonly name: string; readonly value: string; readonly line: number }[]
   readonly events: readonly Event[]
@@ -64,7 +66,10 @@ export interface PacketAction {
 export interface IpFields {
   /** What of the TOS octet matters: its ECN bits, whether they say ECT, all of it. */
   readonly tos: { readonly check: 'ecn' | 'ect01' | 'all'; readonly value: number } | undefined
+  /** IPv6's hop limit. */
   readonly ttl: number | undefined
+  /** Of IPv6; in packets we expect, a name for the one that is there. */
+  readonly flowLabel: number | undefined
 }
 
 export interface TcpBody {
@@ -93,6 +98,7 @@ export type TcpOption =
 
 export interface IcmpBody {
   readonly kind: 'icmp'
+  readonly wire: Wire
   readonly type: number
   readonly code: number
   readonly mtu: number

@@ -1,7 +1,8 @@
 /** Packets of a script that arrive: their numbers turned into those of the wire. */
 import { Failure } from '../failure.ts'
 import type { IcmpBody, PacketAction, TcpBody } from '../language/script.ts'
-import { encodeIcmpError, encodeTcpPacket, type IpHeader } from '../wire/packet.ts'
+import type { IpHeader } from '../wire/ip.ts'
+import { encodeIcmpError, encodeTcpPacket } from '../wire/packet.ts'
 import type { Config } from './config.ts'
 import type { Conversations } from './conversations.ts'
 import type { NodeUnderTest } from './node.ts'
@@ -26,9 +27,9 @@ export class Arrivals {
   }
 
   /** @throws Failure — it has a timestamp to echo that was never sent, or is about no conversation. */
-  arrive({ body, ip: { tos, ttl = DEFAULT_TTL } }: PacketAction, line: number): void {
+  arrive({ body, ip: { tos, ttl = DEFAULT_TTL, flowLabel = 0 } }: PacketAction, line: number): void {
     const { remote: source, local: destination } = this.node
-    const ip = { source, destination, tos: tos?.value ?? 0, ttl, dontFragment: false }
+    const ip = { source, destination, tos: tos?.value ?? 0, ttl, dontFragment: false, flowLabel }
     if (body.kind === 'icmp') this.node.link.inject(this.error(body, ip, line), 0)
     else this.node.link.inject(this.segment(body, ip, line), body.length > this.mss ? this.mss : 0)
   }
@@ -60,6 +61,7 @@ export class Arrivals {
       tos: 0,
       ttl: DEFAULT_TTL,
       dontFragment: this.outbox.dontFragment,
+      flowLabel: 0,
       sourcePort: flow.localPort,
       destinationPort: flow.remotePort,
       seq: flow.wireSeq(seq),

@@ -1,8 +1,10 @@
 /** What `--name=value` at the head of a script sets. */
 import { Unsupported } from '../failure.ts'
+import type { IpVersion } from '../language/ip-version.ts'
 import type { Script } from '../language/script.ts'
 
 export interface Config {
+  readonly ipVersion: IpVersion
   /** Microseconds that a packet may come early or late, … */
   readonly toleranceUs: number
   /** … or so much of the time since the event before it, whichever is longer. */
@@ -23,7 +25,7 @@ export interface Config {
   readonly remoteIp: string
 }
 
-const DEFAULTS: Config = {
+const DEFAULTS: Omit<Config, 'ipVersion'> = {
   toleranceUs: 4000,
   tolerancePercent: 12.5,
   timestampUs: 0,
@@ -51,8 +53,9 @@ const FLAGS: Readonly<Record<string, keyof Config>> = {
   strict_segments: 'strictSegments',
 }
 const ADDRESSES: Readonly<Record<string, keyof Config>> = { local_ip: 'localIp', remote_ip: 'remoteIp' }
-/** They name addresses, which scripts do not see, or how the original is run. */
+/** They are heeded elsewhere, name addresses, which scripts do not see, or tell how the original is run. */
 const IGNORED: readonly string[] = [
+  'ip_version',
   'gateway_ip',
   'netmask_ip',
   'speed',
@@ -64,16 +67,18 @@ const IGNORED: readonly string[] = [
   'debug',
 ]
 
-/** @throws Unsupported — an option, or value of one, that this interpreter does not follow. */
-export function configOf(options: Script['options']): Config {
-  const config: Record<string, unknown> = { ...DEFAULTS }
+/**
+ * @param mtu of scripts that do not say over which IP they run, nor with which MTU.
+ * @throws Unsupported — an option that this interpreter does not follow.
+ */
+export function configOf({ ipVersion, options }: Script, mtu: number = DEFAULTS.mtu): Config {
+  const saysVersion = options.some(({ name }) => name === 'ip_version')
+  const config: Record<string, unknown> = { ...DEFAULTS, ipVersion, mtu: saysVersion ? DEFAULTS.mtu : mtu }
   for (const { name, value, line } of options) {
     if (NUMBERS[name] !== undefined) config[NUMBERS[name]] = Number(value)
-    else if (ADDRESSES[name] !== undefined) config[ADDRESSES[name]] = value
+    else if (ADDRESSES[name] !== undefined) config[ADDRESSES[name]] = value.replace(/\/\d+$/, '')
     else if (FLAGS[name] !== undefined) config[FLAGS[name]] = true
-    else if (name === 'ip_version' ? !value.startsWith('ipv4') : !IGNORED.includes(name)) {
-      throw new Unsupported(line, `--${name}${value === '' ? '' : `=${value}`}`)
-    }
+    else if (!IGNORED.includes(name)) throw new Unsupported(line, `--${name}${value === '' ? '' : `=${value}`}`)
   }
   return config as unknown as Config
 }

@@ -121,7 +121,8 @@ export class Departures {
 }
 
 function kindOf(packet: TcpPacket | IcmpPacket): string {
-  return packet.kind === 'icmp' ? formatIcmp(packet.type, packet.code) : 'a segment of TCP'
+  if (packet.kind === 'tcp') return 'a segment of TCP'
+  return formatIcmp(packet.source.isIpv4 ? 4 : 6, packet.type, packet.code)
 }
 
 function segmentOf({ packet }: Sent, { body, line }: Expected): TcpPacket {

@@ -1,7 +1,7 @@
 /** The link double: keeps what the node sends, with the instant, and hands in what the script says arrives. */
 import type { Blueprint, Boundary, Env, Instant, Offload, Packet, PhysicalService } from '../../../src/index.ts'
 
-const IP_OCTETS = 20
+const IP_OCTETS: Readonly<Record<number, number>> = { 4: 20, 6: 40 }
 
 export interface Captured {
   readonly at: Instant
@@ -61,11 +61,11 @@ class LinkDouble implements PhysicalService<'ip'> {
   }
 }
 
-/** Makes it a super-segment, as links hand them in that merge: our packets have no options of IP. */
+/** Makes it a super-segment, as links hand them in that merge: our packets have no options of IP, and no extension headers. */
 function merged(packet: Packet, segmentOctets: number): void {
   packet.segmentOctets = segmentOctets
   packet.checksum = 'verified'
-  packet.checksumStart = packet.start + IP_OCTETS
+  packet.checksumStart = packet.start + (IP_OCTETS[packet.view.getUint8(packet.start) >> 4] ?? 0)
   packet.checksumOffset = 16
   packet.headerOctets = (packet.view.getUint8(packet.checksumStart + 12) >> 4) * 4
 }

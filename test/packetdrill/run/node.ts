@@ -6,6 +6,7 @@ import {
   IpAddress,
   ip,
   ipv4,
+  ipv6,
   type Node,
   parseAddress,
   Simulation,
@@ -18,16 +19,26 @@ import {
   tcp,
   udp,
 } from '../../../src/index.ts'
+import type { IpVersion } from '../language/ip-version.ts'
 import { ScriptLink } from './link.ts'
 
-/** A private network on our side, documentation addresses on the other (RFC 5737). */
-const LOCAL = '192.168.0.1'
-const REMOTE = '192.0.2.1'
+/** Those of the original's runners: private on our side. */
+const IPV4 = { local: '192.168.0.1', remote: '192.0.2.1' } as const
+const IPV6 = { local: 'fd3d:a0b:17d6::1', remote: 'fd3d:fa7b:d17d::1' } as const
+const ADDRESSES = { ipv4: IPV4, 'ipv4-mapped-ipv6': IPV4, ipv6: IPV6 } as const
+
+/** What a script asks of the node it runs on. */
+export interface Where {
+  readonly ipVersion: IpVersion
+  readonly mtu: number
+  /** Empty: any. */
+  readonly localIp: string
+  readonly remoteIp: string
+}
 
 export class NodeUnderTest {
-  readonly local: number
-  readonly remote: number
-  readonly remoteAddress: IpAddress
+  readonly local: IpAddress
+  readonly remote: IpAddress
   readonly link: ScriptLink
   readonly sockets: Sockets
   private readonly sim = new Simulation({ seed: 1 })
@@ -36,15 +47,12 @@ export class NodeUnderTest {
   /** When the script began. */
   private begin: Instant = 0
 
-  /** @param where addresses other than these, and the MTU. */
-  constructor(where: { mtu: number; localIp: string; remoteIp: string }, options: TcpOptions) {
-    const local = parseAddress(where.localIp === '' ? LOCAL : where.localIp)
-    this.remoteAddress = parseAddress(where.remoteIp === '' ? REMOTE : where.remoteIp)
-    this.local = local.w3 >>> 0
-    this.remote = this.remoteAddress.w3 >>> 0
-    this.link = new ScriptLink(where.mtu)
-    const gateway = IpAddress.ipv4(local.w3 ^ 0xff00).toString()
-    const network = ip(ipv4({ address: `${local}/16`, gateway }))
+  constructor({ ipVersion, mtu, localIp, remoteIp }: Where, options: TcpOptions) {
+    const { local, remote } = ADDRESSES[ipVersion]
+    this.local = parseAddress(localIp === '' ? local : localIp)
+    this.remote = parseAddress(remoteIp === '' ? remote : remoteIp)
+    this.link = new ScriptLink(mtu)
+    const network = networkOf(ipVersion, this.local)
     this.tcp = tcp(options)
     this.node = this.sim.boot('A', stack(this.link.blueprint, direct(), network, sockets(this.tcp, udp())))
     this.sockets = this.node.top
@@ -87,4 +95,15 @@ export class NodeUnderTest {
   close(): Promise<void> {
     return this.sim.close()
   }
+}
+
+/** The network under a script's sockets: they are IPv6's, too, where addresses are mapped into it. */
+function networkOf(ipVersion: IpVersion, local: IpAddress): ReturnType<typeof ip> {
+  const { w0, w1, w2, w3 } = local
+  if (ipVersion === 'ipv6') {
+    const gateway = new IpAddress(w0, w1 ^ 0xff00, w2, w3).toString()
+    return ip(ipv6({ address: `${local}/48`, gateway, autoconfigure: false }))
+  }
+  const family = ipv4({ address: `${local}/16`, gateway: IpAddress.ipv4(w3 ^ 0xff00).toString() })
+  return ipVersion === 'ipv4' ? ip(family) : ip(family, ipv6({ autoconfigure: false }))
 }

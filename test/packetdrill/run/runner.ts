@@ -7,6 +7,7 @@
  */
 import type { Connection, Duration } from '../../../src/index.ts'
 import { Failure } from '../failure.ts'
+import type { IpVersion } from '../language/ip-version.ts'
 import { parseScript } from '../language/parser.ts'
 import type { Event, Script } from '../language/script.ts'
 import { type CallListener, Calls } from '../linux/calls.ts'
@@ -36,13 +37,20 @@ export interface Verdict {
 export interface RunOptions {
   /** Do not compare PSH. Default false. */
   readonly ignorePsh?: boolean | undefined
+  /** For scripts that do not say over which IP they run; its MTU, if they do not say that either. Default IPv4, 1500. */
+  readonly otherwise?: Otherwise | undefined
+}
+
+interface Otherwise {
+  readonly ipVersion: IpVersion
+  readonly mtu?: number
 }
 
 /** Runs the text of a script. It never throws: what goes wrong is the verdict. */
 export async function runScript(text: string, options: RunOptions = {}): Promise<Verdict> {
   const trace = new Trace()
   try {
-    await execute(parseScript(text), options, trace)
+    await execute(parseScript(text, options.otherwise?.ipVersion), options, trace)
     return { ok: true, why: '', trace: '' }
   } catch (error) {
     return { ok: false, why: reason(error), trace: trace.toString() }
@@ -56,7 +64,7 @@ function reason(error: unknown): string {
 }
 
 async function execute(script: Script, options: RunOptions, trace: Trace): Promise<void> {
-  const config = configOf(script.options)
+  const config = configOf(script, options.otherwise?.mtu)
   const sysctls = new Sysctls()
   const first = script.events.findIndex(({ action }) => action.kind !== 'shell')
   for (const { action, line } of script.events.slice(0, Math.max(first, 0))) {
@@ -99,7 +107,7 @@ class Run implements CallListener, Time {
     const comparison = { ignorePsh: options.ignorePsh ?? false, timestampTolerance }
     this.departures = new Departures(this, this.outbox, this.conversations, comparison, strictSegments, trace)
     const place = {
-      remote: node.remoteAddress,
+      remote: node.remote,
       bindPort,
       connectPort,
       get fastOpen() {

@@ -7,8 +7,3 @@ export function internetChecksum(octets: Uint8Array, initial = 0): number {
   while (sum > 0xffff) sum = (sum & 0xffff) + Math.floor(sum / 0x10000)
   return ~sum & 0xffff
 }
-
-/** The sum of TCP's pseudo-header over IPv4 (RFC 9293 §3.1). */
-export function pseudoHeaderSum(source: number, destination: number, protocol: number, length: number): number {
-  return (source >>> 16) + (source & 0xffff) + (destination >>> 16) + (destination & 0xffff) + protocol + length
-}

@@ -3,7 +3,7 @@
  * order, the window counts where the script gives one, the payload is zeros; unlike there, checksums always count.
  */
 import type { IpFields, TcpBody, TcpOption } from '../language/script.ts'
-import type { IpHeader } from './packet.ts'
+import type { IpHeader } from './ip.ts'
 import { FLAG, formatFlags } from './tcp-flags.ts'
 import { formatTcpOption } from './tcp-options.ts'
 

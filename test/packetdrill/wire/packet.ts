@@ -1,23 +1,12 @@
-/** Packets of IPv4 with TCP or ICMP inside (RFC 791, RFC 9293 §3.1, RFC 792): values to octets, and back. */
+/** Packets of TCP or ICMP (RFC 9293 §3.1, RFC 792, RFC 4443): values to octets, and back. */
 import type { TcpOption } from '../language/script.ts'
-import { internetChecksum, pseudoHeaderSum } from './checksum.ts'
+import { internetChecksum } from './checksum.ts'
+import { decodeIp, encodeIp, type IpHeader, type IpPacket, pseudoHeaderSum } from './ip.ts'
 import { decodeTcpOptions, encodeTcpOptions } from './tcp-options.ts'
 
-export const PROTOCOL_ICMP = 1
-export const PROTOCOL_TCP = 6
-const IP_OCTETS = 20
+export const PROTOCOL = { icmp: 1, tcp: 6, icmpv6: 58 } as const
 const TCP_OCTETS = 20
 const ICMP_OCTETS = 8
-const DONT_FRAGMENT = 0x4000
-
-export interface IpHeader {
-  /** Addresses as uint32. */
-  readonly source: number
-  readonly destination: number
-  readonly tos: number
-  readonly ttl: number
-  readonly dontFragment: boolean
-}
 
 /** Numbers as they stand in the header. */
 export interface TcpHeader {
@@ -50,15 +39,14 @@ export interface BadPacket {
 
 export type DecodedPacket = TcpPacket | IcmpPacket | BadPacket
 
-/** A TCP packet, complete with both checksums. */
+/** A TCP packet, complete with all checksums. */
 export function encodeTcpPacket(packet: Omit<TcpPacket, 'kind'>): Uint8Array {
-  const { source, destination, payload } = packet
-  const segment = new Uint8Array(TCP_OCTETS + encodeTcpOptions(packet.options).length + payload.length)
+  const segment = new Uint8Array(TCP_OCTETS + encodeTcpOptions(packet.options).length + packet.payload.length)
   writeTcpHeader(segment, packet)
-  segment.set(payload, segment.length - payload.length)
-  const sum = internetChecksum(segment, pseudoHeaderSum(source, destination, PROTOCOL_TCP, segment.length))
+  segment.set(packet.payload, segment.length - packet.payload.length)
+  const sum = internetChecksum(segment, pseudoHeaderSum(packet, PROTOCOL.tcp, segment.length))
   new DataView(segment.buffer).setUint16(16, sum)
-  return encodeIp(packet, PROTOCOL_TCP, segment)
+  return encodeIp({ ip: packet, protocol: PROTOCOL.tcp, payload: segment })
 }
 
 function writeTcpHeader(octets: Uint8Array, header: TcpHeader): void {
@@ -85,57 +73,40 @@ export function encodeIcmpError(
   tcpView.setUint16(0, quote.sourcePort)
   tcpView.setUint16(2, quote.destinationPort)
   tcpView.setUint32(4, quote.seq)
-  const quoted = encodeIp(quote, PROTOCOL_TCP, tcp, IP_OCTETS + TCP_OCTETS + quote.length)
-  const icmp = new Uint8Array(ICMP_OCTETS + quoted.length)
-  const view = new DataView(icmp.buffer)
-  icmp[0] = message.type
-  icmp[1] = message.code
-  view.setUint16(6, message.mtu)
-  icmp.set(quoted, ICMP_OCTETS)
-  view.setUint16(2, internetChecksum(icmp))
-  return encodeIp(ip, PROTOCOL_ICMP, icmp)
+  const quoted = encodeIp({ ip: quote, protocol: PROTOCOL.tcp, payload: tcp }, TCP_OCTETS + quote.length)
+  const payload = new Uint8Array(ICMP_OCTETS + quoted.length)
+  const view = new DataView(payload.buffer)
+  payload[0] = message.type
+  payload[1] = message.code
+  // Of IPv4 the lower half, all of IPv6's (RFC 1191 §4, RFC 4443 §3.2).
+  view.setUint32(4, message.mtu)
+  payload.set(quoted, ICMP_OCTETS)
+  const protocol = ip.source.isIpv4 ? PROTOCOL.icmp : PROTOCOL.icmpv6
+  view.setUint16(2, icmpChecksum({ ip, protocol, payload }))
+  return encodeIp({ ip, protocol, payload })
 }
 
-function encodeIp(ip: IpHeader, protocol: number, payload: Uint8Array, total = IP_OCTETS + payload.length): Uint8Array {
-  const octets = new Uint8Array(IP_OCTETS + payload.length)
-  const view = new DataView(octets.buffer)
-  octets[0] = 0x45
-  octets[1] = ip.tos
-  view.setUint16(2, total)
-  view.setUint16(6, ip.dontFragment ? DONT_FRAGMENT : 0)
-  octets[8] = ip.ttl
-  octets[9] = protocol
-  view.setUint32(12, ip.source)
-  view.setUint32(16, ip.destination)
-  view.setUint16(10, internetChecksum(octets.subarray(0, IP_OCTETS)))
-  octets.set(payload, IP_OCTETS)
-  return octets
+/** ICMPv6's covers the addresses, too (RFC 4443 §2.3). */
+function icmpChecksum({ ip, protocol, payload }: IpPacket): number {
+  const initial = protocol === PROTOCOL.icmp ? 0 : pseudoHeaderSum(ip, protocol, payload.length)
+  return internetChecksum(payload, initial)
 }
 
-/** What a packet says, once its lengths and both checksums are found right. */
+/** What a packet says, once its lengths and checksums are found right. */
 export function decodePacket(octets: Uint8Array): DecodedPacket {
-  const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength)
-  const header = octets.length >= IP_OCTETS ? ((octets[0] as number) & 15) * 4 : 0
-  if (header < IP_OCTETS || (octets[0] as number) >> 4 !== 4 || header > octets.length) return bad('not an IPv4 packet')
-  if (view.getUint16(2) !== octets.length) return bad(`total length ${view.getUint16(2)} of ${octets.length} octets`)
-  if (internetChecksum(octets.subarray(0, header)) !== 0) return bad('wrong IP checksum')
-  const ip = {
-    source: view.getUint32(12),
-    destination: view.getUint32(16),
-    tos: octets[1] as number,
-    ttl: octets[8] as number,
-    dontFragment: (view.getUint16(6) & DONT_FRAGMENT) !== 0,
-  }
-  const payload = octets.subarray(header)
-  if (octets[9] === PROTOCOL_TCP) return decodeTcp(ip, payload)
-  return octets[9] === PROTOCOL_ICMP ? decodeIcmp(ip, payload) : bad(`protocol ${octets[9]}`)
+  const packet = decodeIp(octets)
+  if (typeof packet === 'string') return bad(packet)
+  const { ip, protocol } = packet
+  if (protocol === PROTOCOL.tcp) return decodeTcp(packet)
+  const isIcmp = protocol === (ip.source.isIpv4 ? PROTOCOL.icmp : PROTOCOL.icmpv6)
+  return isIcmp ? decodeIcmp(packet) : bad(`protocol ${protocol}`)
 }
 
-function decodeTcp(ip: IpHeader, octets: Uint8Array): DecodedPacket {
+function decodeTcp({ ip, payload: octets }: IpPacket): DecodedPacket {
   const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength)
   const header = octets.length >= TCP_OCTETS ? (view.getUint16(12) >> 12) * 4 : 0
   if (header < TCP_OCTETS || header > octets.length) return bad('a TCP header longer or shorter than can be')
-  const pseudo = pseudoHeaderSum(ip.source, ip.destination, PROTOCOL_TCP, octets.length)
+  const pseudo = pseudoHeaderSum(ip, PROTOCOL.tcp, octets.length)
   if (internetChecksum(octets, pseudo) !== 0) return bad('wrong TCP checksum')
   const options = decodeTcpOptions(octets.subarray(TCP_OCTETS, header))
   if (options === undefined) return bad('TCP options of impossible length')
@@ -154,10 +125,11 @@ function decodeTcp(ip: IpHeader, octets: Uint8Array): DecodedPacket {
   }
 }
 
-function decodeIcmp(ip: IpHeader, octets: Uint8Array): DecodedPacket {
-  if (octets.length < ICMP_OCTETS) return bad('an ICMP message too short')
-  if (internetChecksum(octets) !== 0) return bad('wrong ICMP checksum')
-  return { kind: 'icmp', ...ip, type: octets[0] as number, code: octets[1] as number }
+function decodeIcmp(packet: IpPacket): DecodedPacket {
+  const { ip, payload } = packet
+  if (payload.length < ICMP_OCTETS) return bad('an ICMP message too short')
+  if (icmpChecksum(packet) !== 0) return bad('wrong ICMP checksum')
+  return { kind: 'icmp', ...ip, type: payload[0] as number, code: payload[1] as number }
 }
 
 const bad = (fault: string): BadPacket => ({ kind: 'bad', fault })

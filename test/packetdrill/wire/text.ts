@@ -19,8 +19,8 @@ function formatTcp({ ports, flags, seq, length, ack, window, urgent, options }: 
   return parts.join(' ')
 }
 
-function formatQuoting({ type, code, mtu, quote }: IcmpBody): string {
-  const parts = [formatIcmp(type, code)]
+function formatQuoting({ wire, type, code, mtu, quote }: IcmpBody): string {
+  const parts = [formatIcmp(wire, type, code)]
   if (mtu > 0) parts.push(`mtu ${mtu}`)
   if (quote !== undefined) parts.push(`[${quote.seq}:${(quote.seq + quote.length) >>> 0}(${quote.length})]`)
   return parts.join(' ')
