@@ -41,7 +41,7 @@ export interface RunOptions {
   readonly otherwise?: Otherwise | undefined
 }
 
-interface Otherwise {
+export interface Otherwise {
   readonly ipVersion: IpVersion
   readonly mtu?: number
 }
