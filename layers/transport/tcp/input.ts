@@ -228,22 +228,28 @@ function sequenceFault(tcb: Tcb, seg: Segment, now: Instant): Verdict | undefine
   // A window of zero closes the data out, never ACK, RST and URG (RFC 9293 §3.10.7.4 MUST-66)
   if (rcv.wnd === 0 && seg.seq === rcv.nxt) return undefined
   if ((seg.flags & RST) !== 0) return 'resetOutsideWindow'
-  // Who has filled the window acknowledges from right behind it. Table 6 would not hear him, nor what he says of holes, while
-  // one segment of his is missing; Linux and BSD do, too.
-  if (seg.len === 0 && seg.seq === ((rcv.nxt + rcv.wnd) | 0)) return undefined
-  // The last segment again, because our ACK was lost: its time is echoed, or the sender measures from the first time.
-  // Only this one: of others nothing says that they are not a guess, and TS.Recent is what PAWS stands on.
-  if (seg.hasTimestamps && tcb.timestamps && seg.len > 0 && ((seg.seq + seg.len) | 0) === rcv.nxt) {
-    rememberTimestamp(tcb, seg, now)
+  if ((seg.flags & SYN) !== 0) {
+    challenge(tcb, now)
+    return 'synInWindow'
   }
+  if (isHeardBeside(seg, rcv.nxt, rcv.wnd)) return undefined
   const again = isOld(rcv.nxt, seg)
   if (again) {
     tcb.sackDuplicate(seg.seq, (seg.seq + seg.length) | 0)
     beQuickAfterTrouble(tcb)
   }
   answer(tcb, seg, now)
-  if ((seg.flags & SYN) !== 0) return 'synInWindow'
   return again ? 'duplicateData' : 'outsideWindow'
+}
+
+/** Right beside the window there is nothing to receive, but an ACK and a time that are news (RFC 9293 §A.2); as on Linux and BSD. */
+function isHeardBeside(seg: Segment, nxt: number, wnd: number): boolean {
+  // Who has filled the window acknowledges from right behind it. Table 6 would not hear him, nor what he says of holes, while
+  // one segment of his is missing.
+  if (seg.len === 0) return seg.seq === ((nxt + wnd) | 0)
+  // The last segment again, because our ACK was lost: it acknowledges what has arrived since it was sent first. Only this one: of
+  // others nothing says that they are not a guess, and TS.Recent is what PAWS stands on.
+  return ((seg.seq + seg.len) | 0) === nxt
 }
 
 /** Does it hold nothing but data that has been received, and lies no further back than a window reaches? */
@@ -336,13 +342,18 @@ function ackArrives(tcb: Tcb, seg: Segment, now: Instant): Verdict | undefined {
     return undefined
   }
   // What was never sent, or is older than any window, is a blind guess (RFC 5961 §5.2)
-  if (after(seg.ack, snd.nxt) || ((seg.ack - snd.una) | 0) < -snd.maxWnd) {
+  if (after(seg.ack, snd.nxt) || ((snd.una - seg.ack) | 0) > Math.min(snd.maxWnd, acknowledgedOctets(tcb))) {
     challenge(tcb, now)
     return 'unacceptableAck'
   }
   acknowledge(tcb, seg, now)
   if (tcb.finAcked) finAcknowledged(tcb, now)
   return undefined
+}
+
+/** All that the peer has acknowledged, FIN included. */
+function acknowledgedOctets(tcb: Tcb): number {
+  return tcb.octetsSent + (tcb.finSent ? 1 : 0) - tcb.outstanding
 }
 
 /** What was sent before the handshake was complete (RFC 7413 §4.2.2) is outstanding from now on, or acknowledged. */
@@ -372,33 +383,32 @@ function finAcknowledged(tcb: Tcb, now: Instant): void {
 function text(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Verdict {
   const fin = (seg.flags & FIN) !== 0
   if (seg.length === 0 && !fin) return 'done'
+  const { rcv } = tcb
+  const cut = Math.min(Math.max((rcv.nxt - seg.seq) | 0, 0), seg.length)
+  if (cut > 0) {
+    // Some of it is old: the peer did not hear our ACK.
+    tcb.ackNow = true
+    tcb.sackDuplicate(seg.seq, (seg.seq + cut) | 0)
+    if (cut === seg.length) beQuickAfterTrouble(tcb)
+  }
   const receiving = tcb.state === 'ESTABLISHED' || tcb.state === 'FIN-WAIT-1' || tcb.state === 'FIN-WAIT-2'
   if (!receiving) {
     tcb.ackNow = true
     return seg.length === 0 ? 'done' : 'duplicateData'
   }
-  packet.pull(seg.headerOctets)
-  const { rcv } = tcb
-  const cut = (rcv.nxt - seg.seq) | 0
   const finSeq = (seg.seq + seg.length) | 0
+  packet.pull(seg.headerOctets + cut)
+  seg.seq = (seg.seq + cut) | 0
   let verdict: Verdict = 'done'
-  if (seg.length > 0) {
-    if (cut > 0) {
-      // Some of it is old: the peer did not hear our ACK.
-      tcb.ackNow = true
-      tcb.sackDuplicate(seg.seq, (seg.seq + Math.min(cut, seg.length)) | 0)
-      if (cut >= seg.length) verdict = 'duplicateData'
-      else packet.pull(cut)
-      seg.seq = rcv.nxt
-    }
+  if (seg.length > cut) {
     const room = (rcv.nxt + rcv.wnd - seg.seq) | 0
-    if (verdict === 'done' && packet.length > room) {
+    if (packet.length > room) {
       tcb.ackNow = true
       if (room <= 0) return 'outsideWindow'
       packet.trim(room)
     }
-    if (verdict === 'done') verdict = deliver(tcb, seg, packet, now)
-  }
+    verdict = deliver(tcb, seg, packet, now)
+  } else if (cut > 0) verdict = 'duplicateData'
   if (fin && tcb.state !== 'CLOSED' && beforeOrAt(finSeq, (rcv.nxt + rcv.wnd) | 0)) finArrives(tcb, finSeq)
   return verdict
 }
