@@ -61,7 +61,7 @@ t.test('a device, a package, an MTU or a port that cannot be had', { skip: oracl
   const ended = await ns.run(first[0] as string, ...first.slice(1))
   t.match(ended, {
     code: 1,
-    output: `UDP port 127.0.0.1:${port} is in use by another program: stop that one, or choose another local port\n`,
+    output: `UDP port 127.0.0.1:${port} is in use, by another program or link: free it, or choose another local port\n`,
   })
   t.same(readdirSync(join(place, 'netstrata')), ['serve.sock'], 'that of the first alone')
 })

@@ -53,7 +53,7 @@ t.test('what is in the way is said in a sentence', async (t) => {
   await first.said(/listening/)
   const taken = await run('ping', '10.0.0.2', ...at(a))
   t.equal(taken.code, 1)
-  t.match(taken.err, new RegExp(`UDP port 127.0.0.1:${a} is in use by another program: stop that one, or choose`))
+  t.match(taken.err, new RegExp(`UDP port 127.0.0.1:${a} is in use, by another program or link: free it, or choose`))
   const same = await run('nc', '-l', '9', '--name', 'first', ...at(b))
   t.equal(same.code, 1)
   t.match(same.err, /a node named 'first' is running/)

@@ -2,9 +2,10 @@
 
 import { ipv4, ipv6 } from '../../src/index.ts'
 import { parseAddress, parsePrefix } from '../../src/kernel/address.ts'
+import { hostPortText } from '../host-port.ts'
 import { linkBlueprint } from '../stack/boot.ts'
 import { linksOf } from '../stack/config.ts'
-import { type LinkSpec, parseLinkSpec } from '../stack/link-spec.ts'
+import { type HostPort, type LinkSpec, parseLinkSpec } from '../stack/link-spec.ts'
 import type { Problem } from '../stack/yaml.ts'
 import { advertiseFault } from './advertise.ts'
 import { babelFault } from './babel.ts'
@@ -43,38 +44,59 @@ function wrongLinks({ links }: RouterFile): Problem[] {
   })
 }
 
+/** What a link takes for itself. */
+interface Medium {
+  readonly name: string
+  /** One that has this in it. */
+  readonly within?: string
+}
+
+const medium = (name: string): Medium => ({ name })
+
 /** A port or a device serves one link. */
 function mediaTwice({ links }: RouterFile): Problem[] {
   const problems: Problem[] = []
-  const users = new Map<string, string>()
+  const taken: { readonly medium: Medium; readonly by: string }[] = []
   for (const [name, { link }] of Object.entries(links)) {
     for (const medium of mediaOf(parseLinkSpec(link))) {
-      const other = users.get(medium)
-      if (other === undefined) users.set(medium, name)
-      else problems.push({ path: ['links', name, 'link'], message: `${medium} is taken by the link '${other}'` })
+      const other = taken.find((one) => overlap(one.medium, medium))
+      if (other === undefined) taken.push({ medium, by: name })
+      else {
+        const message = `${other.medium.name} is taken by the link '${other.by}'`
+        problems.push({ path: ['links', name, 'link'], message })
+      }
     }
   }
   return problems
 }
 
-function mediaOf(spec: LinkSpec): string[] {
-  if (spec.type === 'udp') return spec.local.port === 0 ? [] : [`UDP port ${spec.local.host}:${spec.local.port}`]
+const overlap = (a: Medium, b: Medium): boolean => a.name === b.name || a.name === b.within || a.within === b.name
+
+function mediaOf(spec: LinkSpec): Medium[] {
   switch (spec.type) {
+    case 'udp':
+      return spec.local.port === 0 ? [] : [udpPort(spec.local)]
     case 'ppp':
     case 'lapb':
-      return typeof spec.line === 'string' ? [`the line ${spec.line}`] : []
+      return typeof spec.line === 'string' ? [medium(`the line ${spec.line}`)] : []
     case 'tap':
     case 'tun':
-      return [`the device ${spec.device}${spec.netns === undefined ? '' : ` of ${spec.netns}`}`]
+      return [medium(`the device ${spec.device}${spec.netns === undefined ? '' : ` of ${spec.netns}`}`)]
     case 'stream':
-      return [`the stream ${typeof spec.at === 'string' ? spec.at : `${spec.at.host}:${spec.at.port}`}`]
+      return [medium(`the stream ${typeof spec.at === 'string' ? spec.at : hostPortText(spec.at.host, spec.at.port)}`)]
     case 'etherip':
-      return [`EtherIP with ${spec.peer}`]
+      return [medium(`EtherIP with ${spec.peer}`)]
     case 'bridge':
       return Object.values(spec.ports).flatMap(mediaOf)
     case 'vde':
       return []
   }
+}
+
+/** A port of all addresses has those of each. */
+function udpPort({ host, port }: HostPort): Medium {
+  const name = (host: string): string => `UDP port ${hostPortText(host, port)}`
+  return { name: name(host), within: name(host.includes(':') ? '::' : '0.0.0.0') }
 }
 
 /** What every link of IPv6 must carry (RFC 8200 §5). */

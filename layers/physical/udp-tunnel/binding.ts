@@ -44,7 +44,7 @@ export function bindError(code: string, at: Endpoint, cause?: unknown): NetError
 function sentence(code: string, at: Endpoint): string {
   switch (code) {
     case 'EADDRINUSE':
-      return `UDP port ${formatEndpoint(at)} is in use by another program: stop that one, or choose another local port`
+      return `UDP port ${formatEndpoint(at)} is in use, by another program or link: free it, or choose another local port`
     case 'EADDRNOTAVAIL':
       return `${at.host} is not an address of this machine: choose one that is as the local address, or 0.0.0.0 for all`
     case 'EACCES':

@@ -380,7 +380,7 @@ async function suite(t: Test, engine: EngineKind): Promise<void> {
     t.equal(error.port, taken.port)
     t.equal(
       error.message,
-      `EADDRINUSE: UDP port 127.0.0.1:${taken.port} is in use by another program: stop that one, or choose another local port`,
+      `EADDRINUSE: UDP port 127.0.0.1:${taken.port} is in use, by another program or link: free it, or choose another local port`,
     )
     await until(() => process.getActiveResourcesInfo().length <= before, 'no socket is left')
     await t.rejects(boot(udpTunnel({ engine, local: { host: '192.0.2.77', port: 0 } })), { code: 'EADDRNOTAVAIL' })

@@ -19,6 +19,9 @@ t.test('a medium serves one link', async (t) => {
   for (const [a, b, taken] of [
     ['udp:127.0.0.1:7000', 'udp:127.0.0.1:7000', 'UDP port 127.0.0.1:7000'],
     ['udp:7000', 'bridge:(tap:t0)(udp:7000)', 'UDP port 0.0.0.0:7000'],
+    ['udp:7000', 'udp:127.0.0.1:7000', 'UDP port 0.0.0.0:7000'],
+    ['udp:127.0.0.1:7000', 'udp:7000', 'UDP port 127.0.0.1:7000'],
+    ['udp:[::1]:7000', 'udp:[::]:7000', 'UDP port [::1]:7000'],
     ['ppp:/dev/ttyS0', 'ppp:/dev/ttyS0', 'the line /dev/ttyS0'],
     ['lapb:/dev/ttyS0,role=dte', 'ppp:/dev/ttyS0', 'the line /dev/ttyS0'],
     ['tap:t0,netns=n', 'tun:t0,netns=n', 'the device t0 of n'],
@@ -31,6 +34,9 @@ t.test('a medium serves one link', async (t) => {
   for (const [a, b] of [
     ['udp:127.0.0.1:0', 'udp:127.0.0.1:0'],
     ['udp:127.0.0.1:7000', 'udp:127.0.0.2:7000'],
+    ['udp:7000', 'udp:127.0.0.1:7001'],
+    ['udp:7000', 'udp:[::1]:7000'],
+    ['udp:[::]:7000', 'udp:7000'],
     ['tap:t0,netns=n', 'tap:t0,netns=m'],
     ['tap:t0,netns=n', 'tap:t0'],
     ['etherip:192.0.2.1', 'etherip:192.0.2.2'],
