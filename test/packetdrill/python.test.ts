@@ -63,6 +63,13 @@ t.test('what does not hold says what, and where', async (t) => {
   t.throws(() => run('assert cwnd == 10; assert state == 4'), { message: /state == 4/ })
 })
 
+t.test('division by zero is no number', async (t) => {
+  for (const operator of ['/', '//', '%']) {
+    t.throws(() => run(`assert cwnd ${operator} 0 != 1`), { line: 7, message: 'division by zero in a snippet of code' })
+    run(`assert cwnd == 10 or cwnd ${operator} missing`)
+  }
+})
+
 t.test('several statements, comments and lasting names', async (t) => {
   const names = new Names()
   run('\n# a comment\nx = cwnd  # ten\nx += 5\nassert (x ==\n  15)\nprint(x, "done"); pass\n', names)

@@ -10,6 +10,7 @@ import { BINARY, FUNCTIONS, type PythonValue, pythonText, type Scope, truth } fr
 
 /** Binary operators by how tightly they bind, loosest first; comparisons chain, the rest group to the left. */
 const LEVELS: readonly (readonly string[])[] = [['|'], ['^'], ['&'], ['<<', '>>'], ['+', '-'], ['*', '/', '//', '%']]
+const DIVISIONS: readonly string[] = ['/', '//', '%']
 const COMPARISONS = ['==', '!=', '<', '<=', '>', '>=', 'in', 'not', 'is']
 const CONSTANTS: Readonly<Record<string, PythonValue>> = { True: true, False: false, None: null }
 const STATEMENTS = ['if', 'for', 'while', 'def', 'import', 'from', 'class', 'try', 'with', 'return', 'del', 'global']
@@ -196,6 +197,10 @@ class Snippet {
   private binary(operator: string, left: PythonValue, right: PythonValue): PythonValue {
     const apply = BINARY[operator]
     if (apply === undefined) throw this.error('an operator', operator)
+    const divides = DIVISIONS.includes(operator) && typeof left !== 'string'
+    if (divides && Number(right) === 0 && this.idle === 0) {
+      throw new Failure(this.line, 'division by zero in a snippet of code')
+    }
     return apply(left, right)
   }
 
