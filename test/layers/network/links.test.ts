@@ -182,6 +182,26 @@ t.test('one prefix on two links: an address of it on one of them', async (t) => 
   await sim.close()
 })
 
+t.test('the last address of a network takes the route of it along, and no other', async (t) => {
+  const sim = new Simulation()
+  const families = ip(ipv4({ addresses: { x: '10.1.0.1/24' } }), ipv6({ addresses: { x: 'fd01::1/64' } }))
+  const { top } = sim.boot('A', stack(beside({ x: link, y: link }), families))
+  const { control } = top
+  const networks = [['10.1.0.0/24', '10.1.0.2/24'] as const, ['fd01::/64', 'fd01::2/64'] as const]
+  for (const [prefix, second] of networks) {
+    const shown = () => control.routes.list(prefix).map(({ link, origin }) => `${link} ${origin}`)
+    const leave = (address: string) => control.removeAddress('x', address.split('/')[0] as string)
+    control.routes.add({ prefix, link: 'x', metric: 9 })
+    control.routes.add({ prefix, link: 'y', metric: 9, origin: 'link' })
+    control.addAddress('x', second)
+    leave(prefix.replace(/0?\/.*/, '1'))
+    t.same(shown(), ['x link', 'x static', 'y link'], `${prefix}: the other address is of it`)
+    leave(second)
+    t.same(shown(), ['x static', 'y link'])
+  }
+  await sim.close()
+})
+
 t.test('a link that comes to carry less than a family needs is sent what it drops', async (t) => {
   const sim = new Simulation()
   const wire = cable()

@@ -11,11 +11,11 @@ import * as octets from './nd/octets.ts'
 
 const PREFIX = '2001:db8:77::'
 
-/** A router speaks: it is one of default, and has a prefix. */
-function hear(wire: TestLink | undefined): void {
-  const message = octets.ra(1800, 0, 64, octets.prefix(PREFIX, 64, 0xc0, 1000, 1000))
+/** A router speaks: it is one of default for this many seconds, and has a prefix. */
+function hear(wire: TestLink | undefined, lifetime = 1800): void {
+  const message = octets.ra(lifetime, 0, 64, octets.prefix(PREFIX, 64, 0xc0, 1000, 1000))
   const from = { source: 'fe80::9', destination: 'ff02::1', hopLimit: 255 }
-  wire?.inject(icmp(134, 0, (64 << 24) | 1800, message.slice(8), from), 'multicast')
+  wire?.inject(icmp(134, 0, (64 << 24) | lifetime, message.slice(8), from), 'multicast')
 }
 
 /** How many messages of a type of ICMPv6 were sent. */
@@ -57,10 +57,14 @@ for (const [name, options] of uplinks) {
       .map((link) => link.addresses.filter((own) => own.startsWith('2001:')).length)
     t.same(addresses, [1, 0])
     const way = { prefix: '::/0', via: 'fe80::9', link: 'a', origin: 'ra' }
-    t.match(
-      network.control.routes.list().filter(({ prefix }) => prefix === '::/0'),
-      [way],
-    )
+    const ways = () => network.control.routes.list().filter(({ prefix }) => prefix === '::/0')
+    t.match(ways(), [way])
+    hear(a, 0)
+    await sim.run(seconds(1))
+    t.same(ways(), [], 'the way of a router that says goodbye goes')
+    hear(a)
+    await sim.run(seconds(1))
+    t.match(ways(), [way])
 
     for (const wire of wires) wire.sent.length = 0
     b?.inject(packet({ source: 'fd00:b::9', destination: '2001:db8:1::1' }))
