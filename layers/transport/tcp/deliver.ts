@@ -90,13 +90,12 @@ function outOfOrder(tcb: Tcb, seg: Segment, packet: Packet): Verdict {
   if (tcb.readShut) return 'readShut'
   const end = (seg.seq + packet.length) | 0
   const outcome = tcb.reassemble().insert(packet, seg.seq, SLOTS_PER_WINDOW * tcb.receiveLimit)
-  if (outcome === 'kept') {
-    if (tcb.settings.dsack) tcb.sackBlocks?.overlap(seg.seq, end)
-    tcb.sackOutOfOrder(seg.seq, end)
-    return 'kept'
-  }
+  if (outcome === 'full') return 'reassemblyFull'
   if (outcome === 'duplicate') tcb.sackDuplicate(seg.seq, end)
-  return outcome === 'full' ? 'reassemblyFull' : 'duplicateData'
+  else if (tcb.settings.dsack) tcb.sackBlocks?.overlap(seg.seq, end)
+  // Its block comes first, or behind what it repeats (RFC 2018 §4, RFC 2883 §4).
+  tcb.sackOutOfOrder(seg.seq, end)
+  return outcome === 'kept' ? 'kept' : 'duplicateData'
 }
 
 function drainReassembly(tcb: Tcb): void {

@@ -82,6 +82,22 @@ t.test('what came twice is the first block, once (RFC 2883 §4.1)', async (t) =>
   t.equal(off.lastPacket?.options, '')
 })
 
+t.test('the block that holds what came twice is the next (RFC 2883 §4 (4))', async (t) => {
+  const s = receiver()
+  s.in('. 1001:2001 ack 1', '. 2001:3001 ack 1', '. 4001:5001 ack 1')
+  s.skip()
+  s.in('. 2001:3001 ack 1')
+  s.out('. 1:1 ack 1 <nop,nop,sack 2001:3001 1001:3001 4001:5001>')
+  s.in('. 4001:5001 ack 1')
+  s.out('. 1:1 ack 1 <nop,nop,sack 4001:5001 4001:5001 1001:3001>')
+  const off = receiver('mss 1000,sackOK', { dsack: false })
+  off.in('. 1001:2001 ack 1', '. 3001:4001 ack 1')
+  off.skip()
+  off.in('. 1001:2001 ack 1')
+  off.out('. 1:1 ack 1 <nop,nop,sack 1001:2001 3001:4001>')
+  t.equal(off.drops('duplicateData'), 1)
+})
+
 t.test('of a segment that was received in part, the first such part is a duplicate (RFC 2883 §4.2.2)', async (t) => {
   const s = receiver('mss 8000,sackOK')
   for (const range of ['1001:2001', '2001:3001', '4001:5001', '7001:8001']) s.in(`. ${range} ack 1`)
