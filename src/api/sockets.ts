@@ -272,6 +272,8 @@ export interface DatagramHandler {
    * @param from the router or host that says so; scratch, and undefined where the host's network does not tell.
    */
   error?(socket: DatagramSocket, error: NetError, remote: Endpoint, from?: IpAddress): void
+  /** The same of one that may pass: no way there for now, too many hops (RFC 1122 §4.2.3.9). The host's network does not tell. */
+  softError?(socket: DatagramSocket, error: NetError, remote: Endpoint, from?: IpAddress): void
 }
 
 export interface DatagramOptions {

@@ -43,6 +43,7 @@ export function udpProbe({ top }: Node<Sockets>, hosts: Hosts): UdpProbe {
           // That nobody listens there is what a host answers.
           error: (_socket, { reason = '' }, remote, from = remote.address) =>
             answered(`${from}`, reason === 'portUnreachable' ? 'reply' : reason),
+          softError: (_socket, { reason = '' }, remote, from = remote.address) => answered(`${from}`, reason),
         },
       )
       const timer = setTimeout(stop, timeout)

@@ -54,22 +54,25 @@ export function isQuery(type: number): boolean {
   return type === TYPE.echoReply || type === TYPE.echo || type === 9 || type === 10 || (type >= 13 && type <= 18)
 }
 
-/** By code of `unreachable`; which of them are final: RFC 1122 §4.2.3.9, and as Linux has it for codes above 5. */
+/**
+ * By code of `unreachable`, as Linux has it; which of them are final: RFC 1122 §4.2.3.9. That an administrator prohibits it is
+ * unreachable, too: EACCES is what our own routes prohibit.
+ */
 const UNREACHABLE: readonly Meaning[] = [
   { code: 'ENETUNREACH', reason: 'netUnreachable', hard: false },
   { code: 'EHOSTUNREACH', reason: 'hostUnreachable', hard: false },
   { code: 'ENOPROTOOPT', reason: 'protocolUnreachable', hard: true },
   { code: 'ECONNREFUSED', reason: 'portUnreachable', hard: true },
-  { code: 'EMSGSIZE', reason: 'fragmentationNeeded', hard: false },
-  { code: 'EOPNOTSUPP', reason: 'sourceRouteFailed', hard: false },
+  { code: 'EMSGSIZE', reason: 'fragmentationNeeded', hard: true },
+  { code: 'ENOTSUP', reason: 'sourceRouteFailed', hard: false },
   { code: 'ENETUNREACH', reason: 'netUnknown', hard: true },
-  { code: 'EHOSTUNREACH', reason: 'hostUnknown', hard: true },
-  { code: 'ENETUNREACH', reason: 'hostIsolated', hard: true },
-  { code: 'EACCES', reason: 'netProhibited', hard: true },
-  { code: 'EACCES', reason: 'hostProhibited', hard: true },
+  { code: 'EHOSTDOWN', reason: 'hostUnknown', hard: true },
+  { code: 'ENONET', reason: 'hostIsolated', hard: true },
+  { code: 'ENETUNREACH', reason: 'netProhibited', hard: true },
+  { code: 'EHOSTUNREACH', reason: 'hostProhibited', hard: true },
   { code: 'ENETUNREACH', reason: 'netUnreachableForService', hard: false },
   { code: 'EHOSTUNREACH', reason: 'hostUnreachableForService', hard: false },
-  { code: 'EACCES', reason: 'prohibited', hard: true },
+  { code: 'EHOSTUNREACH', reason: 'prohibited', hard: true },
   { code: 'EHOSTUNREACH', reason: 'precedenceViolation', hard: true },
   { code: 'EHOSTUNREACH', reason: 'precedenceCutoff', hard: true },
 ]

@@ -78,7 +78,7 @@ const UNREACHABLE: readonly Meaning[] = [
   { code: 'EACCES', reason: 'sourcePolicy', hard: true },
   { code: 'EACCES', reason: 'routeRejected', hard: true },
 ]
-const TOO_BIG: Meaning = { code: 'EMSGSIZE', reason: 'packetTooBig', hard: false }
+const TOO_BIG: Meaning = { code: 'EMSGSIZE', reason: 'packetTooBig', hard: true }
 const TIME_EXCEEDED: readonly Meaning[] = [
   { code: 'EHOSTUNREACH', reason: 'timeExceeded', hard: false },
   { code: 'EHOSTUNREACH', reason: 'reassemblyTimeExceeded', hard: false },

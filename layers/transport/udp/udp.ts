@@ -375,7 +375,8 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
     const socket = this.bindings.find(source, port, destination, remotePort, by)
     if (socket === undefined) return
     report.foreign = false
-    if (socket.handler.error === undefined) return
+    const tell = report.hard ? socket.handler.error : socket.handler.softError
+    if (tell === undefined) return
     this.concerned.set(destination, remotePort)
     const error = new NetError(report.code, `${report.from} says ${report.reason}`, {
       syscall: 'recvmsg',
@@ -386,7 +387,7 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
       rfc: 'RFC 1122 §4.1.3.3',
     })
     this.env.touched()
-    socket.handler.error(socket, error, this.concerned, report.from)
+    tell.call(socket.handler, socket, error, this.concerned, report.from)
   }
 
   // ── interception

@@ -5,7 +5,6 @@ import { Buffer } from 'node:buffer'
 import type dgram from 'node:dgram'
 import { EventEmitter } from 'node:events'
 import type net from 'node:net'
-import { IpAddress } from '../../kernel/address.ts'
 import { NetError } from '../../kernel/errors.ts'
 import type { DatagramHandler, DatagramOptions, DatagramSocket, Endpoint } from '../sockets.ts'
 import { scopeOf, tell, throwLater } from './async-scope.ts'
@@ -24,15 +23,16 @@ import { attempt, DgramMemberships } from './dgram-memberships.ts'
 import { DgramSender, type NetDatagrams } from './dgram-sender.ts'
 import { asCall, coded, invalidArgType, requireFunction, validPort } from './errors.ts'
 import { type Found, familyOf, reachable, textOf } from './names.ts'
-import { type Place, placeOf } from './place.ts'
+import { PeerText, type Place, placeOf } from './place.ts'
 
 /** What `bind` takes: Node's options. */
 export type BindOptions = dgram.BindOptions
 
 /**
  * A UDP socket in the shape of Node's. What `dgram.Socket`'s documentation says holds, except for: descriptors; and
- * the size of the send buffer, which is kept but without effect, since datagrams wait in the network's queue, not in the socket. It also emits 'icmp' (error) for every ICMP error about something it sent;
- * 'error' comes with one only on a connected socket, as on Linux.
+ * the size of the send buffer, which is kept but without effect, since datagrams wait in the network's queue, not in the socket.
+ * It also emits 'icmp' (error) for every ICMP error about something it sent; 'error' comes with one on a connected socket alone,
+ * unless it may pass (no way there for now, too many hops), as on Linux.
  */
 export class DgramSocket extends EventEmitter implements dgram.Socket {
   readonly type: 'udp4' | 'udp6'
@@ -52,10 +52,7 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
   readonly #memberships = new DgramMemberships()
   #wantsHold = true
   #held = false
-  /** The peer last heard of, and its text. */
-  readonly #from: IpAddress = new IpAddress()
-  #fromZone = ''
-  #fromText = ''
+  readonly #from = new PeerText()
 
   /** Applications use `node.dgram.createSocket(options, listener)`. */
   constructor(context: Context<NetDatagrams>, options: DatagramSocketOptions) {
@@ -370,6 +367,7 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
       this.#sender.outbox.empty()
     },
     error: (_socket, error, remote) => tell(this.#scope, this.#failed, this, error, remote),
+    softError: (_socket, error, remote) => tell(this.#scope, this.#told, this, error, remote),
   }
 
   #arrived(octets: Uint8Array, start: number, length: number, from: Endpoint): void {
@@ -377,7 +375,7 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
     const message = Buffer.allocUnsafe(length)
     message.set(octets.subarray(start, start + length))
     this.emit('message', message, {
-      address: this.#textOf(from),
+      address: this.#from.of(from, this.type === 'udp6'),
       family: this.type === 'udp4' ? 'IPv4' : 'IPv6',
       port: from.port,
       size: length,
@@ -385,21 +383,15 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
   }
 
   #failed(error: NetError, remote: Endpoint): void {
-    this.#context.host.touched()
-    const told = asCall(error, error.syscall ?? 'recvmsg', this.#place(remote))
-    this.emit('icmp', told)
+    const told = this.#told(error, remote)
     if (this.#connection === 'connected') this.emit('error', told)
   }
 
-  /** Senders repeat themselves: their text is made once. */
-  #textOf(from: Endpoint): string {
-    const { address, zone = '' } = from
-    if (!this.#from.equals(address) || this.#fromZone !== zone) {
-      this.#from.set(address)
-      this.#fromZone = zone
-      this.#fromText = this.#place(from).address
-    }
-    return this.#fromText
+  #told(error: NetError, remote: Endpoint): Error {
+    this.#context.host.touched()
+    const told = asCall(error, error.syscall ?? 'recvmsg', this.#place(remote))
+    this.emit('icmp', told)
+    return told
   }
 
   /** As a socket of this type shows it. */

@@ -1,11 +1,10 @@
 /** Errors as Node's users know them: codes of misuse, and numbers, calls and places of what the network did. */
-import { constants } from 'node:os'
-import { inspect } from 'node:util'
+import { getSystemErrorMap, inspect } from 'node:util'
 import { NetError } from '../../kernel/errors.ts'
 import type { Where } from './place.ts'
 
-/** Platforms number them differently; libuv and Node negate them. */
-const NUMBERS: Readonly<Record<string, number | undefined>> = constants.errno
+/** Platforms number them differently; libuv and Node have them negative. */
+const NUMBERS: ReadonlyMap<string, number> = new Map([...getSystemErrorMap()].map(([number, [code]]) => [code, number]))
 
 /** Adds Node's code to an error about wrong usage. */
 export function coded<E extends Error>(error: E, code: string): E & { code: string } {
@@ -29,8 +28,7 @@ export function netError(code: string, syscall: string, detail: string, place: W
     rfc: from?.rfc,
     cause: from?.cause,
   })
-  const number = NUMBERS[code]
-  error.errno = number === undefined ? undefined : -number
+  error.errno = NUMBERS.get(code)
   if (local !== undefined) Object.assign(error, { localAddress: local.address, localPort: local.port })
   return error
 }

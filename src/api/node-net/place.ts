@@ -1,5 +1,5 @@
 /** Ends of connections and datagrams as Node shows them. */
-import { formatScoped } from '../../kernel/address.ts'
+import { formatScoped, IpAddress } from '../../kernel/address.ts'
 import type { Endpoint } from '../sockets.ts'
 
 /** One end as text and number, as Node shows it. */
@@ -29,4 +29,22 @@ export function placeOf({ address, port, zone = '' }: Endpoint, mapped = false):
   if (!address.isIpv4) return { address: formatScoped(address, zone), family: 'IPv6', port }
   if (mapped) return { address: `::ffff:${address}`, family: 'IPv6', port }
   return { address: address.toString(), family: 'IPv4', port }
+}
+
+/** The address of a peer as Node shows it. Peers repeat themselves: the text of the last one is kept. */
+export class PeerText {
+  readonly #address: IpAddress = new IpAddress()
+  #zone = ''
+  #text = ''
+
+  /** @param mapped as of `placeOf`; the same with each call. */
+  of(peer: Endpoint, mapped: boolean): string {
+    const { address, zone = '' } = peer
+    if (this.#text === '' || !this.#address.equals(address) || this.#zone !== zone) {
+      this.#address.set(address)
+      this.#zone = zone
+      this.#text = placeOf(peer, mapped).address
+    }
+    return this.#text
+  }
 }

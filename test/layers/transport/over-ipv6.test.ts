@@ -240,7 +240,7 @@ t.test('datagrams are intercepted by prefix: accepted, refused, unreachable', as
   t.same(ears.heard.toSorted(), [
     '2001:db8:7::1:80 to fd00::1: echo',
     'ECONNREFUSED portUnreachable about 2001:db8:7::1:81',
-    'EHOSTUNREACH hostUnreachable about 2001:db8:7::1:82',
+    'soft EHOSTUNREACH hostUnreachable about 2001:db8:7::1:82',
   ])
   await sim.close()
   t.equal(packetsInUse(), 0)

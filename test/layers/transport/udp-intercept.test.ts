@@ -48,7 +48,7 @@ t.test('interception: a flow is shown once, and goes on in a socket of its own',
   await sim.run(seconds(1))
   requests[2]?.unreachable()
   await sim.run(seconds(1))
-  t.equal(client.heard[1], 'EHOSTUNREACH hostUnreachable about 198.51.100.9:54')
+  t.equal(client.heard[1], 'soft EHOSTUNREACH hostUnreachable about 198.51.100.9:54')
   say(socket, 'x', far, 54)
   await sim.run(seconds(31))
   t.equal(

@@ -37,6 +37,11 @@ export function pair(
   return { sim, a, b, link: ends.link }
 }
 
+interface Told {
+  readonly code: string
+  readonly reason: string | undefined
+}
+
 /** A handler that notes what it is told, one line each. */
 export class Ears implements DatagramHandler {
   readonly heard: string[] = []
@@ -57,8 +62,12 @@ export class Ears implements DatagramHandler {
     this.heard.push('writable')
   }
 
-  error(_socket: DatagramSocket, error: { code: string; reason: string | undefined }, remote: Endpoint): void {
+  error(_socket: DatagramSocket, error: Told, remote: Endpoint): void {
     this.heard.push(`${error.code} ${error.reason} about ${remote.address}:${remote.port}`)
+  }
+
+  softError(_socket: DatagramSocket, error: Told, remote: Endpoint): void {
+    this.heard.push(`soft ${error.code} ${error.reason} about ${remote.address}:${remote.port}`)
   }
 }
 

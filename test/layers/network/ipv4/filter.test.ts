@@ -74,7 +74,7 @@ scenario(
     }
     t.equal(await tried(on, 'A', SERVER, 80), '80')
     t.equal(await tried(on, 'S', INSIDE, 80), 'nothing', 'by the other link')
-    t.equal(await tried(on, 'A', SERVER, 25), 'EACCES', 'the sender is told')
+    t.equal(await tried(on, 'A', SERVER, 25), 'EHOSTUNREACH', 'the sender is told')
     t.equal(await tried(on, 'A', SERVER, 22), 'nothing')
     t.equal(await tried(on, 'A', '192.168.0.1', 22), '22', 'to the router')
     t.equal(await tried(on, 'S', '203.0.113.1', 22), 'nothing')
@@ -93,7 +93,7 @@ scenario(
   { policy: { rules: [{ hook: 'output', destination: '203.0.113.0/24', action: 'reject' }] } },
   async (t, on) => {
     on.S.net.createServer((socket) => socket.end('served')).listen(80)
-    t.equal(await tried(on, 'R', SERVER, 80), 'EACCES')
+    t.equal(await tried(on, 'R', SERVER, 80), 'EHOSTUNREACH')
     t.equal(await tried(on, 'A', SERVER, 80), 'served', 'what passes through is another matter')
   },
 )
@@ -174,7 +174,7 @@ scenario(
   async (t, on) => {
     on.S.net.createServer((socket) => socket.end('served')).listen(80)
     on.S.net.createServer((socket) => socket.end('served')).listen(81)
-    t.equal(await tried(on, 'A', SERVER, 80), 'EACCES')
+    t.equal(await tried(on, 'A', SERVER, 80), 'EHOSTUNREACH')
     t.equal(await tried(on, 'A', SERVER, 81), 'served')
   },
 )

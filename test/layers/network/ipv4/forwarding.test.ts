@@ -150,7 +150,7 @@ scenario('routes that lead nowhere answer as their action says', async (t, sim) 
     from.reports.map(({ code, reason, from }) => `${code} ${reason} ${from}`),
     [
       'EHOSTUNREACH hostUnreachable 10.0.1.254',
-      'EACCES prohibited 10.0.1.254',
+      'EHOSTUNREACH prohibited 10.0.1.254',
       'ENETUNREACH netUnreachable 10.0.1.254',
     ],
   )

@@ -70,6 +70,41 @@ bare(
   { errors: { perSecond: 2, burst: 3 } },
 )
 
+bare('what errors mean is what Linux has its sockets told', async (t, { wire, sink }) => {
+  sink.send('192.0.2.7', pattern(1))
+  const quoted = datagram({ source: '10.0.0.1', destination: '192.0.2.7', flags: 0x4000, payload: pattern(8) })
+  const meaning = (type: number, code: number) => {
+    sink.reports.length = 0
+    wire.inject(datagram({ source: '192.0.2.254', protocol: ICMP, payload: icmp(type, code, 0, quoted) }))
+    return sink.reports.map((report) => `${report.code}${report.hard ? '' : ', may pass'}`).join()
+  }
+  const expected = [
+    'ENETUNREACH, may pass',
+    'EHOSTUNREACH, may pass',
+    'ENOPROTOOPT',
+    'ECONNREFUSED',
+    'EMSGSIZE',
+    'ENOTSUP, may pass',
+    'ENETUNREACH',
+    'EHOSTDOWN',
+    'ENONET',
+    'ENETUNREACH',
+    'EHOSTUNREACH',
+    'ENETUNREACH, may pass',
+    'EHOSTUNREACH, may pass',
+    'EHOSTUNREACH',
+    'EHOSTUNREACH',
+    'EHOSTUNREACH',
+  ]
+  t.strictSame(
+    expected.map((_, code) => meaning(3, code)),
+    expected,
+  )
+  t.equal(meaning(11, 0), 'EHOSTUNREACH, may pass')
+  t.equal(meaning(11, 1), 'EHOSTUNREACH, may pass')
+  t.equal(meaning(12, 0), 'EPROTO, may pass')
+})
+
 bare('errors of others are believed as far as they can be true', async (t, { wire, network, sink, sim }) => {
   const report = (payload: Uint8Array) => {
     sink.reports.length = 0

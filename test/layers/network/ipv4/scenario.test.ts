@@ -190,7 +190,7 @@ scenario('nobody is there: host, protocol, route, prohibition', async (t, sim) =
   t.strictSame(await says('10.0.2.77'), ['EHOSTUNREACH hostUnreachable 10.0.1.254'], 'beyond the router')
   t.strictSame(await says('10.0.1.77'), ['EHOSTUNREACH hostUnreachable 10.0.1.1'], 'on our own link')
   t.strictSame(await says('192.0.2.1'), ['ENETUNREACH netUnreachable 10.0.1.254'])
-  t.strictSame(await says('10.9.1.1'), ['EACCES prohibited 10.0.1.254'])
+  t.strictSame(await says('10.9.1.1'), ['EHOSTUNREACH prohibited 10.0.1.254'])
   t.strictSame(await says('10.8.1.1'), ['EHOSTUNREACH hostUnreachable 10.0.1.254'])
   t.strictSame(await says('10.7.1.1'), [])
   t.strictSame(drops(r), { hostUnreachable: 1, noRoute: 1, prohibited: 1, unreachableRoute: 1, blackhole: 1 })

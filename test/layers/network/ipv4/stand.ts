@@ -21,7 +21,7 @@ export interface Got {
 /** A transport that keeps what it gets. */
 export class Sink implements User<NetworkAddressing> {
   readonly got: Got[] = []
-  readonly reports: { code: string; reason: string; mtu: number; from: string; quote: Uint8Array }[] = []
+  readonly reports: { code: string; hard: boolean; reason: string; mtu: number; from: string; quote: Uint8Array }[] = []
   readies = 0
   readonly network: NetworkService
   private readonly protocol: number
@@ -76,6 +76,7 @@ export class Sink implements User<NetworkAddressing> {
       reason: report.reason,
       mtu: report.mtu,
       from: report.from.toString(),
+      hard: report.hard,
       quote: slab().octets.slice(report.quoteStart, report.quoteEnd),
     })
   }
