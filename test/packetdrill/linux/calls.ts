@@ -374,11 +374,12 @@ function isUnspecified(args: Arguments, index: number): boolean {
   return address.kind === 'word' && address.name === 'AF_UNSPEC'
 }
 
-/** The port of `{sa_family = AF_INET, sin_port = htons(80), …}`; undefined for `...`. */
+/** The port of `{sa_family = AF_INET, sin_port = htons(80), …}`, or of AF_INET6's; undefined for `...`. */
 function portOf(args: Arguments, index: number): number | undefined {
   const address = args.at(index)
   if (address.kind === 'any') return undefined
   const family = args.field(address, 'sa_family')
-  if (family.kind === 'word' && family.name !== 'AF_INET') throw args.unsupported(family.name)
-  return numberOf(args.field(address, 'sin_port'), args.line)
+  if (family.kind === 'word' && !/^AF_INET6?$/.test(family.name)) throw args.unsupported(family.name)
+  const port = args.field(address, 'sin6_port')
+  return numberOf(port.kind === 'any' ? args.field(address, 'sin_port') : port, args.line)
 }

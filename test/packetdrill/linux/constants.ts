@@ -76,6 +76,9 @@ const NUMBERS: Readonly<Record<string, number>> = {
   IP_PMTUDISC_DONT: 0,
   IP_PMTUDISC_WANT: 1,
   IP_PMTUDISC_DO: 2,
+  IPV6_PMTUDISC_DONT: 0,
+  IPV6_PMTUDISC_WANT: 1,
+  IPV6_PMTUDISC_DO: 2,
 }
 
 const ERRNO: ReadonlyMap<string, number> = new Map(Object.entries(constants.errno))

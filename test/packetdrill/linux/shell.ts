@@ -41,6 +41,9 @@ const HARMLESS: readonly RegExp[] = [
   /sysctl_restore_/,
 ]
 
+/** Bounds of the machine, and what IPv6 does about links, routers and neighbours, which a script does not see. */
+const ELSEWHERE = /^net\.(?:core|ipv6\.(?:conf\.\w+\.(?!hop_limit)|neigh|route|ip6frag_|icmp))/
+
 const SETTINGS = /^(?:sysctl|\S*set_sysctls\.py)\s/
 
 /** @throws Unsupported — a line that would have an effect we cannot give it. */
@@ -70,7 +73,7 @@ const computed = (value: string): string =>
 function setAll(command: string, line: number, sysctls: Sysctls): void {
   for (const [, key = '', quoted, plain] of command.matchAll(/([\w./]+)\s?=\s?(?:"([^"]*)"|(\S+))/g)) {
     const name = key.replace(/^\/proc\/sys\//, '').replaceAll('/', '.')
-    if (/^net\.(?:ipv6|core)\./.test(name)) continue // Bounds of the machine, and what no script here speaks.
+    if (ELSEWHERE.test(name)) continue
     if (!name.startsWith('net.ipv4.')) throw new Unsupported(line, `the sysctl ${name}`)
     sysctls.set(name.slice('net.ipv4.'.length), computed(quoted ?? plain ?? ''), line)
   }

@@ -74,11 +74,11 @@ const OPTIONS: Readonly<Record<string, SocketOption>> = {
   TCP_KEEPINTVL: time('keepAliveInterval', seconds),
   TCP_KEEPCNT: count('keepAliveCount'),
   IP_TOS: count('trafficClass'),
+  IPV6_TCLASS: count('trafficClass'),
   IP_TTL: count('ttl'),
-  IP_MTU_DISCOVER: {
-    set: (socket, value) => socket.set('pathMtuDiscovery', value !== 0),
-    get: (socket) => (current(socket, 'pathMtuDiscovery') ? 1 : 0),
-  },
+  IPV6_UNICAST_HOPS: count('ttl'),
+  IP_MTU_DISCOVER: flag('pathMtuDiscovery'),
+  IPV6_MTU_DISCOVER: flag('pathMtuDiscovery'),
 }
 
 function flag(name: NameOf<boolean>): SocketOption {

@@ -6,6 +6,7 @@ import { formatIcmp } from '../wire/icmp.ts'
 import type { IcmpPacket, TcpPacket } from '../wire/packet.ts'
 import { formatBody } from '../wire/text.ts'
 import type { Conversations } from './conversations.ts'
+import type { Flow } from './flow.ts'
 import { seconds } from './format.ts'
 import type { Outbox, Sent } from './outbox.ts'
 import type { Trace } from './trace.ts'
@@ -94,6 +95,7 @@ export class Departures {
       parts.push(part)
       if (length < body.length && !this.strictSegments) continue
       this.mustBe(expected, parts)
+      mustBeLabelled(flow, segment, expected)
       return sent
     }
   }
@@ -137,6 +139,11 @@ function mustFollow(before: TcpBody | undefined, part: TcpBody, isLast: boolean,
   if (before === undefined || fault === undefined) return
   const got = `${formatBody(before)} and ${formatBody(part)}`
   throw new Failure(line, `${fault}: expected ${formatBody(body)}, got ${got}, which are not one packet cut in pieces`)
+}
+
+function mustBeLabelled(flow: Flow, { flowLabel }: TcpPacket, { body, ip, line }: Expected): void {
+  const fault = ip.flowLabel === undefined ? undefined : flow.flowLabelFault(ip.flowLabel, flowLabel)
+  if (fault !== undefined) throw new Failure(line, `${fault}, in ${formatBody(body)}`)
 }
 
 function mistimed(at: number, { earliest, latest, tolerance }: Window): string | undefined {

@@ -18,6 +18,9 @@ export class Flow {
   private readonly timestamps = new Map<number, number>()
   private firstTimestamp: { readonly script: number; readonly wire: number } | undefined
 
+  /** The last flow label, as the script calls it and as it is. */
+  private flowLabel: { readonly script: number; readonly wire: number } | undefined
+
   constructor(localPort: number, remotePort: number, like?: Flow) {
     this.localPort = localPort
     this.remotePort = remotePort
@@ -100,6 +103,20 @@ export class Flow {
     if (option.name === 'sack') return moved(option, ackOffset)
     if (option.name !== 'TS' || this.firstTimestamp === undefined) return option
     return { ...option, value: (option.value - this.firstTimestamp.wire + this.firstTimestamp.script) >>> 0 }
+  }
+
+  /**
+   * What is wrong with the flow label of a segment we sent; undefined: nothing. As in the original, the script's is a name
+   * for the one that is there: the same means that it is as before, another that it has changed.
+   */
+  flowLabelFault(script: number, wire: number): string | undefined {
+    const before = this.flowLabel
+    this.flowLabel = { script, wire }
+    if (wire === 0) return 'flowlabel: expected one, got none'
+    if (before === undefined || (script === before.script) === (wire === before.wire)) return undefined
+    const hex = `0x${before.wire.toString(16)}`
+    if (script !== before.script) return `flowlabel: expected another than ${hex}, got the same`
+    return `flowlabel: expected ${hex} as before, got 0x${wire.toString(16)}`
   }
 
   /** Learns from a segment we sent, as expected, which of our timestamps the script's is. */
