@@ -26,6 +26,7 @@ import type { Part } from '../../src/runtime/part.ts'
 import { linkBlueprint } from '../stack/boot.ts'
 import { Bridges } from '../stack/bridges.ts'
 import { applyPlan, ReloadError } from './apply.ts'
+import { takeKeysStep } from './babel.ts'
 import {
   NOTHING,
   type RouterConfig,
@@ -205,6 +206,7 @@ export class Router implements AsyncDisposable {
   }
 
   private perform(step: Step): void | Promise<void> {
+    if (step.what === 'keys') return takeKeysStep(this.babel, step)
     if (step.verb === 'change') return takeRulesStep(this.network.control, step)
     const { control } = this.network
     const adds = step.verb === 'add'

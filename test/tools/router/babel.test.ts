@@ -82,6 +82,39 @@ t.test('between two routers', { timeout: 30_000 }, async (t) => {
   )
 })
 
+t.test('keys are exchanged by reloads, and no way is gone meanwhile', { timeout: 30_000 }, async (t) => {
+  const keyed = (name: string, number: number, ...keys: string[]): RouterConfig => {
+    const plain = config(name, number)
+    const services = plain.state.services.map((service) => {
+      if (service.kind !== 'Babel') return service
+      const all = keys.map((key) => ({ algorithm: 'blake2s', key }) as const)
+      return { ...service, babel: { ...service.babel, keys: all } }
+    })
+    return { ...plain, state: { ...plain.state, services } }
+  }
+  await using near = await Router.start(keyed('near', 1, '11'))
+  await using far = await Router.start(keyed('far', 2, '11'))
+  await comes(() => way(near, '10.2.0.9')?.via === '10.0.0.2' && way(far, '10.1.0.9') !== undefined)
+  const { babel } = near
+  let changes = 0
+  near.node.top.network.routes.follow(() => changes++)
+  for (const keys of [['11', '22'], ['22']]) {
+    for (const [router, name, number] of [
+      [near, 'near', 1],
+      [far, 'far', 2],
+    ] as const) {
+      t.same((await router.reload(keyed(name, number, ...keys).state)).map(describeStep), ['~ keys of Babel on way'])
+      const heard = babel?.traffic()[0]?.rxPackets ?? 0
+      await comes(() => (babel?.traffic()[0]?.rxPackets ?? 0) > heard + 1)
+    }
+  }
+  t.equal(near.babel, babel)
+  t.equal(changes, 0)
+  t.notOk(babel?.drops.has('wrongMac'))
+  await near.reload(keyed('near', 1, '33').state)
+  await comes(() => babel?.drops.has('wrongMac') === true)
+})
+
 t.test('a link that is exchanged for another has Babel begin anew; one that comes or goes does not', async (t) => {
   const { state } = config('near', 1)
   const [lan, wayLink] = state.links

@@ -49,6 +49,32 @@ t.test('services end before what they stand on goes', async (t) => {
   )
 })
 
+t.test('keys of Babel are exchanged, but where a link gets its first ones or loses its last', async (t) => {
+  const key = (key: string) => ({ algorithm: 'blake2s', key }) as const
+  const of = (more: object, wan: object) =>
+    stateOf({ lan, wan: { link: 'udp:2', addresses: [] } }, { babel: { interfaces: { lan: {}, wan }, ...more } })
+  const old = of({ keys: [key('11')] }, { keys: [key('22')] })
+  const anew = ['- Babel on lan, wan', '+ Babel on lan, wan']
+  for (const [wanted, expected] of [
+    [of({ keys: [key('11'), key('33')] }, { keys: [key('22')] }), ['~ keys of Babel on lan']],
+    [of({ keys: [key('11')] }, { keys: [key('33')] }), ['~ keys of Babel on wan']],
+    [of({ keys: [key('44')] }, {}), ['~ keys of Babel on lan, wan']],
+    [of({ keys: [key('11')] }, { keys: [] }), anew],
+    [of({}, { keys: [key('22')] }), anew],
+    [of({ keys: [key('33')], metric: 9 }, { keys: [key('22')] }), anew],
+  ] as const) {
+    t.strictSame(steps(old, wanted), expected)
+    t.strictSame(steps(wanted, old), expected, 'and back')
+  }
+  const moved = of({ keys: [key('33')] }, { keys: [key('22')] })
+  const links = moved.links.map((link) => (link.name === 'wan' ? { ...link, faults: true } : link))
+  t.match(
+    steps(old, { ...moved, links }),
+    [anew[0], /^- link wan/, /^\+ link wan/, anew[1]],
+    'with its link it begins anew',
+  )
+})
+
 t.test('a link cannot be made one of faults, nor PPP be told another address', async (t) => {
   t.strictSame(steps(stateOf({ lan }), stateOf({ lan }, { faults: true })), [
     '- address 10.0.1.1/24 on lan',

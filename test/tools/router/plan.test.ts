@@ -54,6 +54,12 @@ t.test('what is shown has no secrets in it', async (t) => {
     { route: { prefix: '0.0.0.0/0' } },
     { service: { babel: { interfaces: { far: { rxcost: 9, keys: [{ algorithm: 'blake2s', key: '…' }] } } } } },
   ])
+  const [babel] = state.services
+  if (babel?.kind !== 'Babel') throw new Error('no Babel')
+  const next = { ...babel, babel: { interfaces: { far: { rxcost: 9, keys: [...keys, ...keys] } }, keys } }
+  t.same(planned(state, { ...state, services: [next] }).map(shownStep), [
+    { verb: 'change', what: 'keys', links: ['far'] },
+  ])
 })
 
 /** Another MTU on the link 'lan' alone. */

@@ -41,6 +41,7 @@ const babel = fc.record({
     .subarray([...NAMES], { minLength: 1 })
     .map((names) => Object.fromEntries(names.map((name) => [name, { helloInterval: '1s' }]))),
   announce: fc.constantFrom(undefined, ['10.99.0.0/16']),
+  keys: fc.constantFrom(undefined, [], ...['11', '22'].map((key) => [{ algorithm: 'blake2s' as const, key }])),
 })
 
 const rip = fc.record({

@@ -16,7 +16,7 @@ import { type LinkTraffic, prefixText, TrafficCount } from '../service.ts'
 import { Authenticator, type BabelKey, checkKey } from './authenticator.ts'
 import type { Interface } from './interface.ts'
 import { type DropReason, Babel as Machine } from './machine.ts'
-import { type BabelOptions, routerIdOf, type Settings, settingsOf } from './options.ts'
+import { type BabelOptions, type InterfaceDefaults, routerIdOf, type Settings, settingsOf } from './options.ts'
 import { type BabelNeighbour, type BabelRoute, formatRouter, listNeighbours, listRoutes } from './status.ts'
 import type { Destination } from './tables.ts'
 import { GROUP, INFINITY, PORT } from './tlv.ts'
@@ -36,7 +36,8 @@ export interface BabelControl {
   /** Packets that were heard and said, by link. */
   traffic(): LinkTraffic[]
   /**
-   * Exchanges a link's keys while it is in use: first both the old and the new one everywhere, then the new one alone.
+   * Exchanges a link's keys while it is in use: first both the old and the new one everywhere, then the new one alone. They are
+   * also those of a link that is away, when it comes.
    * @throws TypeError ERR_INVALID_ARG_VALUE — no such link, a key that cannot be, or none where there were some.
    */
   rekey(link: string, keys: readonly BabelKey[]): void
@@ -69,7 +70,8 @@ class Router implements BabelControl, Resident<BabelSpeaking> {
   readonly routerId: string
   readonly drops: Map<BabelDrop, number>
   private readonly env: Env
-  private readonly settings: Settings
+  /** By link, with the keys of now. */
+  private readonly interfaces: Map<string, InterfaceDefaults>
   private readonly random: Random
   private readonly machine: Machine
   private readonly drive: Drive
@@ -78,7 +80,7 @@ class Router implements BabelControl, Resident<BabelSpeaking> {
 
   constructor(sockets: Sockets, env: Env, options: BabelOptions, settings: Settings) {
     this.env = env
-    this.settings = settings
+    this.interfaces = new Map(settings.interfaces)
     this.random = env.random('babel')
     const [routerHigh, routerLow] = routerIdOf(options.routerId, this.random)
     this.routerId = formatRouter(routerHigh, routerLow)
@@ -116,10 +118,11 @@ class Router implements BabelControl, Resident<BabelSpeaking> {
 
   rekey(link: string, keys: readonly BabelKey[]): void {
     for (const key of keys) checkKey(key)
-    const authenticator = this.residence.on(link)?.authenticator
-    if (authenticator == null) throw invalidValue('link', 'the name of a link that has keys', link)
+    const how = this.interfaces.get(link)
+    if (how === undefined || how.keys.length === 0) throw invalidValue('link', 'the name of a link that has keys', link)
     if (keys.length === 0) throw invalidValue('keys', 'one or more', '[]')
-    authenticator.rekey(keys)
+    this.interfaces.set(link, { ...how, keys })
+    this.residence.on(link)?.authenticator?.rekey(keys)
   }
 
   /** Moves what the machine has to say, and what it has found out. */
@@ -141,7 +144,7 @@ class Router implements BabelControl, Resident<BabelSpeaking> {
   }
 
   speak({ name, mtu, addresses }: LinkEntry, now: Instant): BabelSpeaking | undefined {
-    const how = this.settings.interfaces.get(name)
+    const how = this.interfaces.get(name)
     const own = addresses.map((text) => parsePrefix(text).address)
     const address = own.find(({ isScoped }) => isScoped)
     if (how === undefined || address === undefined) return undefined

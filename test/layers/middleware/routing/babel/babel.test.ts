@@ -170,6 +170,45 @@ t.test('a node without IPv4 takes none of its routes, and passes none on', async
   await sim.close()
 })
 
+t.test('keys are exchanged while it runs, and are those of a link that comes again', async (t) => {
+  const sim = new Simulation({ seed: 3 })
+  const { a, b } = chain(sim)
+  const [babelA, babelB] = [a.top.babel, b.top.babel]
+  await sim.run(seconds(20))
+  const next = { ...KEY, key: new Uint8Array(32).fill(8) }
+  let gaps = 0
+  a.top.network.routes.follow((prefix) => {
+    if (prefix === '10.99.3.0/24') gaps++
+  })
+  for (const keys of [[KEY, next], [next]]) {
+    babelA.rekey('toB', keys)
+    babelB.rekey('toA', keys)
+    await sim.run(seconds(30))
+  }
+  t.equal(gaps, 0, 'no way was gone meanwhile')
+  t.notOk(babelA.drops.has('wrongMac') || babelB.drops.has('wrongMac'))
+  a.top.network.addAddress('toB', '10.0.9.1/24')
+  await sim.run(seconds(30))
+  t.match(a.top.network.routes.lookup('10.99.3.1'), { origin: 'babel', action: 'forward' })
+  t.notOk(babelB.drops.has('wrongMac'), 'with another address it speaks anew, with the keys of now')
+  t.same(
+    b.top.babel
+      .neighbours()
+      .map(({ link }) => link)
+      .sort(),
+    ['toA', 'toC'],
+    'and the other link has its own',
+  )
+  for (const [link, keys] of [
+    ['eth9', [KEY]],
+    ['toB', []],
+    ['toB', [{ ...KEY, key: new Uint8Array(0) }]],
+  ] as const) {
+    t.throws(() => babelA.rekey(link, keys), { code: 'ERR_INVALID_ARG_VALUE' })
+  }
+  await sim.close()
+})
+
 t.test('options that make no sense', async (t) => {
   const throws = (options: Partial<BabelOptions>, code: string) =>
     t.throws(() => babel({ interfaces: {}, ...options }), { code })
