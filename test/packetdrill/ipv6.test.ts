@@ -62,6 +62,12 @@ t.test('sockets are those of IPv6, addresses too', async (t) => {
   t.equal(await why(IPV6 + named(1440)), 'ok')
   t.equal(await why(`--ip_version=ipv4-mapped-ipv6\n${named(1460)}`), 'ok')
   t.equal(await why(`${IPV6}--local_ip=fd::1\n--gateway_ip=fd::2\n--remote_ip=2001:DB8::1/32\n${accepted(1440)}`), 'ok')
+  t.match(
+    await why(`--local_ip=192.168.0.2\n${accepted(1460)}`, { otherwise: { ipVersion: 'ipv6' } }),
+    /^line 1: unsupported: --local_ip=192\.168\.0\.2, which is no address of IPv6/,
+  )
+  t.match(await why(`--remote_ip=fd::2\n${accepted(1460)}`), /^line 1: unsupported: .* no address of IPv4/)
+  t.match(await why(`--remote_ip=nowhere\n${accepted(1460)}`), /^line 1: unsupported: .* no address of IPv4/)
   const connecting = `0 socket(AF_INET6, SOCK_STREAM, IPPROTO_TCP) = 3
 +0 fcntl(3, F_SETFL, O_NONBLOCK) = 0
 +0 connect(3, ..., ...) = -1 EINPROGRESS (Operation now in progress)

@@ -1,6 +1,7 @@
 /** What `--name=value` at the head of a script sets. */
+import { type IpAddress, parseAddress } from '../../../src/index.ts'
 import { Unsupported } from '../failure.ts'
-import type { IpVersion } from '../language/ip-version.ts'
+import { type IpVersion, type Wire, wireOf } from '../language/ip-version.ts'
 import type { Script } from '../language/script.ts'
 
 export interface Config {
@@ -20,12 +21,12 @@ export interface Config {
   readonly mss: number
   readonly bindPort: number
   readonly connectPort: number
-  /** Addresses of the node and its peer; empty: any. */
-  readonly localIp: string
-  readonly remoteIp: string
+  /** Addresses of the node and its peer, of the version that packets have. */
+  readonly localIp: IpAddress
+  readonly remoteIp: IpAddress
 }
 
-const DEFAULTS: Omit<Config, 'ipVersion'> = {
+const DEFAULTS: Omit<Config, 'ipVersion' | 'localIp' | 'remoteIp'> = {
   toleranceUs: 4000,
   tolerancePercent: 12.5,
   timestampUs: 0,
@@ -35,8 +36,12 @@ const DEFAULTS: Omit<Config, 'ipVersion'> = {
   mss: 0,
   bindPort: 8080,
   connectPort: 8080,
-  localIp: '',
-  remoteIp: '',
+}
+
+/** Addresses of the original's runners: private on our side. */
+const PLACES: Readonly<Record<Wire, Pick<Config, 'localIp' | 'remoteIp'>>> = {
+  4: { localIp: parseAddress('192.168.0.1'), remoteIp: parseAddress('192.0.2.1') },
+  6: { localIp: parseAddress('fd3d:a0b:17d6::1'), remoteIp: parseAddress('fd3d:fa7b:d17d::1') },
 }
 
 const NUMBERS: Readonly<Record<string, keyof Config>> = {
@@ -69,16 +74,27 @@ const IGNORED: readonly string[] = [
 
 /**
  * @param mtu of scripts that do not say over which IP they run, nor with which MTU.
- * @throws Unsupported — an option that this interpreter does not follow.
+ * @throws Unsupported — an option, or value of one, that this interpreter does not follow.
  */
 export function configOf({ ipVersion, options }: Script, mtu: number = DEFAULTS.mtu): Config {
   const saysVersion = options.some(({ name }) => name === 'ip_version')
-  const config: Record<string, unknown> = { ...DEFAULTS, ipVersion, mtu: saysVersion ? DEFAULTS.mtu : mtu }
+  const wire = wireOf(ipVersion)
+  const given = { ...PLACES[wire], ipVersion, mtu: saysVersion ? DEFAULTS.mtu : mtu }
+  const config: Record<string, unknown> = { ...DEFAULTS, ...given }
   for (const { name, value, line } of options) {
     if (NUMBERS[name] !== undefined) config[NUMBERS[name]] = Number(value)
-    else if (ADDRESSES[name] !== undefined) config[ADDRESSES[name]] = value.replace(/\/\d+$/, '')
+    else if (ADDRESSES[name] !== undefined) config[ADDRESSES[name]] = addressOf(name, value, wire, line)
     else if (FLAGS[name] !== undefined) config[FLAGS[name]] = true
     else if (!IGNORED.includes(name)) throw new Unsupported(line, `--${name}${value === '' ? '' : `=${value}`}`)
   }
   return config as unknown as Config
+}
+
+/** An address, with or without the length of a prefix. */
+function addressOf(name: string, value: string, wire: Wire, line: number): IpAddress {
+  try {
+    const address = parseAddress(value.replace(/\/\d+$/, ''))
+    if (address.isIpv4 === (wire === 4)) return address
+  } catch {}
+  throw new Unsupported(line, `--${name}=${value}, which is no address of IPv${wire},`)
 }

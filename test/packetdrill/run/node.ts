@@ -8,7 +8,6 @@ import {
   ipv4,
   ipv6,
   type Node,
-  parseAddress,
   Simulation,
   type Sockets,
   seconds,
@@ -20,21 +19,8 @@ import {
   udp,
 } from '../../../src/index.ts'
 import type { IpVersion } from '../language/ip-version.ts'
+import type { Config } from './config.ts'
 import { ScriptLink } from './link.ts'
-
-/** Those of the original's runners: private on our side. */
-const IPV4 = { local: '192.168.0.1', remote: '192.0.2.1' } as const
-const IPV6 = { local: 'fd3d:a0b:17d6::1', remote: 'fd3d:fa7b:d17d::1' } as const
-const ADDRESSES = { ipv4: IPV4, 'ipv4-mapped-ipv6': IPV4, ipv6: IPV6 } as const
-
-/** What a script asks of the node it runs on. */
-export interface Where {
-  readonly ipVersion: IpVersion
-  readonly mtu: number
-  /** Empty: any. */
-  readonly localIp: string
-  readonly remoteIp: string
-}
 
 export class NodeUnderTest {
   readonly local: IpAddress
@@ -47,10 +33,9 @@ export class NodeUnderTest {
   /** When the script began. */
   private begin: Instant = 0
 
-  constructor({ ipVersion, mtu, localIp, remoteIp }: Where, options: TcpOptions) {
-    const { local, remote } = ADDRESSES[ipVersion]
-    this.local = parseAddress(localIp === '' ? local : localIp)
-    this.remote = parseAddress(remoteIp === '' ? remote : remoteIp)
+  constructor({ ipVersion, mtu, localIp, remoteIp }: Config, options: TcpOptions) {
+    this.local = localIp
+    this.remote = remoteIp
     this.link = new ScriptLink(mtu)
     const network = networkOf(ipVersion, this.local)
     this.tcp = tcp(options)
