@@ -9,7 +9,7 @@ import { endPersist } from './output.ts'
 import { Progress } from './progress.ts'
 import { DUP_THRESHOLD } from './rack.ts'
 import { reduceWindow } from './reduction.ts'
-import { ECE, FIN, type Segment, SYN } from './segment.ts'
+import { CWR, ECE, FIN, type Segment, SYN } from './segment.ts'
 import type { Sender } from './sender.ts'
 import { DRAINED, SOFT_ERROR, type Tcb, WRITABLE } from './tcb.ts'
 
@@ -20,6 +20,8 @@ export function acknowledge(tcb: Tcb, seg: Segment, now: Instant): void {
   tcb.probes = 0
   // It has been told; whatever fails later on, the way was open in between.
   if ((tcb.events & SOFT_ERROR) === 0) tcb.softFailure = null
+  // The sender has slowed down (RFC 3168 §6.1.3). He should say so with data; who does not would see the echo for ever.
+  if (tcb.ecnEcho && (seg.flags & CWR) !== 0) tcb.ecnEcho = false
   const acked = (seg.ack - tcb.snd.una) | 0
   const { sender } = tcb
   if (sender === null) {

@@ -59,11 +59,8 @@ function measureArrival(tcb: Tcb, space: ReceiveSpace, seg: Segment, length: num
 
 /** A router's mark is echoed in every ACK until the sender says that it has slowed down (RFC 3168 §6.1.3). */
 function heedMarks(tcb: Tcb, seg: Segment): void {
-  if ((seg.flags & CWR) !== 0) {
-    tcb.ecnEcho = false
-    // Its window may be very small now: it must not wait for us.
-    tcb.ackNow = true
-  }
+  // The sender has slowed down: its window may be very small now, and must not wait for us.
+  if ((seg.flags & CWR) !== 0) tcb.ackNow = true
   if (seg.ecn === CE && !tcb.ecnEcho) {
     tcb.ecnEcho = tcb.ackNow = true
     beQuickAfterTrouble(tcb)
