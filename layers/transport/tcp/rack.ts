@@ -26,6 +26,8 @@ export class Rack {
   /** What that was measured by: what left with it but behind it may still come. */
   private rttAt: Instant = 0
   private rttEnd = 0
+  /** What was sent last had been sent before. */
+  private repeated = false
   /** Something has been delivered since losses were last looked for. */
   advanced = false
   /** RACK.reo_wnd_mult, and recoveries until it is 1 again. */
@@ -48,6 +50,7 @@ export class Rack {
     if (!sentAfter(told.newestAt, told.newestEnd, this.xmitAt, this.endSeq)) return
     this.xmitAt = told.newestAt
     this.endSeq = told.newestEnd
+    this.repeated = (told.newestFlags & REPEATED) !== 0
   }
 
   /** (RFC 8985 §6.2 step 3) @param distance octets between what arrived late and what had overtaken it. */
@@ -98,6 +101,14 @@ export class Rack {
   }
 
   /**
+   * Did what was sent last leave since the repair began? Where that was in the instant of its flight, sequence numbers do not tell
+   * what goes again from what had gone before.
+   */
+  private isSince(recover: number): boolean {
+    return this.repeated || after(this.endSeq, recover)
+  }
+
+  /**
    * RACK_detect_loss (RFC 8985 §6.2 step 5).
    * @returns when to look again, or 0.
    */
@@ -113,12 +124,14 @@ export class Rack {
       newer = r.newer[i] as number
       const sentAt = r.sentAt[i] as number
       if (!sentAfter(this.xmitAt, this.endSeq, sentAt, r.end[i] as number)) break
+      const again = ((r.flags[i] as number) & REPEATED) !== 0
+      if (again && sentAt === this.xmitAt && !this.isSince(sender.recover)) continue
       const remaining = sentAt + limit - told.now
       if (remaining > 0 || (remaining === 0 && this.isBehind(sentAt, r.end[i] as number))) {
         wait = Math.max(wait, remaining, 1)
         continue
       }
-      if (((r.flags[i] as number) & REPEATED) !== 0) told.lostAgain = true
+      if (again) told.lostAgain = true
       told.lost += board.markLost(i)
     }
     return wait === 0 ? 0 : wait + REO_TIMER_SLACK

@@ -56,6 +56,26 @@ t.test('fewer than three: RACK gives what is missing a quarter of the round trip
   t.equal(c.info().congestionState, 'recovery')
 })
 
+t.test('what goes again in the instant of its flight goes once: the rest left before (RFC 8985 §6.2)', async (t) => {
+  const s = new Script()
+  const c = s.connect()
+  s.skip()
+  s.in('S. 0:0 ack 1 win 65535 <mss 1000,sackOK>')
+  s.skip()
+  s.write(c, 5000)
+  s.skip()
+  for (const last of [2001, 3001, 4001]) s.in(sack(1, `1001:${last}`))
+  s.out('. 1:1001 ack 1')
+  s.in(sack(1, '1001:5001'))
+  s.out()
+  t.match(c.info(), { lost: 1000, resent: 1000, sacked: 4000, retransmits: 1 })
+  // What leaves later shows that it is lost all the same.
+  s.write(c, 1000)
+  s.out('P. 5001:6001 ack 1')
+  s.in(sack(1, '1001:6001'))
+  s.out('. 1:1001 ack 1')
+})
+
 t.test('what was only late is not sent again, and the patience grows with it', async (t) => {
   const { s, c } = flight(4000)
   s.run(ms(100))
@@ -344,5 +364,26 @@ t.test('ECN: a mark is echoed until the sender says that it has slowed down (RFC
   s.out('E. 1:1 ack 2001')
   s.in('W. 2001:3001 ack 1')
   s.out('. 1:1 ack 3001')
+  t.equal(s.withinCall, 0)
+})
+
+t.test('ECN: that the sender has slowed down is believed without data, too, as on Linux and BSD', async (t) => {
+  const s = new Script()
+  s.listen()
+  s.in('SEW 0:0 <mss 1000>')
+  s.skip()
+  s.in('. 1:1 ack 1')
+  s.arriveMarked('. 1:1001 ack 1')
+  s.out('E. 1:1 ack 1001')
+  s.in('W. 1001:1001 ack 1')
+  s.out()
+  s.in('. 1001:2001 ack 1')
+  s.out('. 1:1 ack 2001')
+  s.arriveMarked('. 2001:3001 ack 1')
+  s.out('E. 1:1 ack 3001')
+  // The same between segments that are out of the ordinary
+  s.in('W. 3001:3001 ack 1 <nop,nop,sack 5:6>')
+  s.in('. 3001:4001 ack 1')
+  s.out('. 1:1 ack 4001')
   t.equal(s.withinCall, 0)
 })
