@@ -62,7 +62,7 @@ export type TimeWaitVerdict = 'ignore' | 'ignoreReset' | 'acknowledge' | 'restar
 /**
  * Decides; changes nothing.
  * @param wanted somebody would accept a new connection. Else a SYN is answered as any that is not expected, and the peer
- * finds out by itself whether it is old.
+ * finds out by itself whether it is old; so is one with a FIN, which listeners do not take.
  */
 export function inTimeWait(record: TimeWaitRecord, seg: Segment, wanted: boolean): TimeWaitVerdict {
   // A RST must not end TIME-WAIT early (RFC 1337 §3 fix F1)
@@ -70,7 +70,7 @@ export function inTimeWait(record: TimeWaitRecord, seg: Segment, wanted: boolean
   if ((seg.flags & SYN) !== 0) {
     const newer = record.timestamps && seg.hasTimestamps && after(seg.tsval, record.tsRecent)
     const older = record.timestamps && seg.hasTimestamps && before(seg.tsval, record.tsRecent)
-    const opens = wanted && (seg.flags & ACK) === 0 && (newer || (!older && after(seg.seq, record.rcvNxt)))
+    const opens = wanted && (seg.flags & (ACK | FIN)) === 0 && (newer || (!older && after(seg.seq, record.rcvNxt)))
     return opens ? 'reopen' : 'acknowledge'
   }
   if (record.timestamps && seg.hasTimestamps && before(seg.tsval, record.tsRecent)) return 'acknowledge'
