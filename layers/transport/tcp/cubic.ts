@@ -17,6 +17,15 @@ const ALPHA = (3 * (1 - BETA)) / (1 + BETA)
 const MOST_GROWTH = 1.5
 const NONE = -1
 
+/** What the curve follows from. */
+interface Before {
+  readonly wMax: number
+  readonly k: number
+  readonly epochAt: Instant
+  readonly wEst: number
+  readonly cwndPrior: number
+}
+
 export class Cubic implements Congestion {
   readonly name = 'cubic'
   private wMax = 0
@@ -28,13 +37,14 @@ export class Cubic implements Congestion {
   private cwndPrior = 0
   /** Parts of a segment that the window is to grow by. */
   private credit = 0
-  /** Before the last reduction, should it have been wrong. */
-  private wMaxBefore = 0
+  /** What these were before the last reduction, should it have been wrong. */
+  private before: Before = { wMax: 0, k: 0, epochAt: NONE, wEst: 0, cwndPrior: 0 }
   private hystart: HyStart | null = new HyStart()
 
   reduce(window: CongestionWindow): number {
     const cwnd = window.cwnd / window.mss
-    this.wMaxBefore = this.wMax
+    const { wMax, k, epochAt, wEst, cwndPrior } = this
+    this.before = { wMax, k, epochAt, wEst, cwndPrior }
     // Fast convergence (RFC 9438 §4.7): a flow that did not get back to where it was makes room for others.
     this.wMax = cwnd < this.wMax ? (cwnd * (1 + BETA)) / 2 : cwnd
     this.cwndPrior = cwnd
@@ -105,8 +115,13 @@ export class Cubic implements Congestion {
     this.endEpoch()
   }
 
+  /** The curve goes on as if nothing had happened (RFC 9438 §4.9). */
   undone(): void {
-    this.wMax = this.wMaxBefore
-    this.endEpoch()
+    const { wMax, k, epochAt, wEst, cwndPrior } = this.before
+    this.wMax = wMax
+    this.k = k
+    this.epochAt = epochAt
+    this.wEst = wEst
+    this.cwndPrior = cwndPrior
   }
 }

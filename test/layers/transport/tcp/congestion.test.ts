@@ -117,9 +117,11 @@ t.test('CUBIC: time in which nothing was sent does not count; what was undone ne
   const undone = congestion('cubic')
   const w = window(100, 100)
   undone.reduce(w)
+  w.cwnd = 70 * MSS
+  // W_max would be 59.5.
   undone.reduce(w)
   undone.undone()
-  w.cwnd = w.ssthresh = 70 * MSS
+  w.ssthresh = w.cwnd
   const k = Math.cbrt(30 / 0.4)
   const seen = rounds(undone, w, ms(100), 43)
   t.ok(Math.abs((seen[Math.round(k * 10) - 1] as number) - 100) < 6, 'W_max is still 100')
