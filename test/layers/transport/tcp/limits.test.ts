@@ -64,6 +64,24 @@ t.test('an orphan is given up sooner than who waits for it would give up', async
   t.equal(s.chunks, 0)
 })
 
+t.test('so is an orphan whose peer answers, but reads nothing', async () => {
+  for (const orphan of [true, false]) {
+    const s = new Script()
+    const c = s.established({}, 1000, 0)
+    s.write(c, 10)
+    if (orphan) s.call(() => c.close())
+    for (let probes = 0; probes < 8; probes++) {
+      while (s.skip() === 0) s.run(ms(100))
+      s.tells()
+      s.in('. 1:1 ack 1 win 0')
+    }
+    s.run(seconds(130))
+    if (orphan) s.tells('closed ETIMEDOUT retransmissionTimeout')
+    else s.tells()
+    s.skip()
+  }
+})
+
 t.test('a whole window of small segments may wait for the first', async (t) => {
   const s = new Script()
   const c = s.established({ receiveBuffer: 65_536 }, 536)

@@ -88,3 +88,15 @@ t.test('an ACK that was overtaken moves the window with SND.UNA, not beyond what
   t.equal(c.info().sndWnd, 1000)
   t.equal(c.info().outstanding, 1000)
 })
+
+t.test('of segments with the same ACK, the one sent last says the window, in whatever order they come', async (t) => {
+  const s = new Script()
+  const c = s.established({}, 1000, 4000)
+  s.in('. 101:201 ack 1 win 2000')
+  s.in('. 1:101 ack 1 win 3000')
+  s.skip()
+  t.equal(c.info().sndWnd, 2000)
+  s.in('. 201:201 ack 1 win 5000')
+  s.run(0)
+  t.equal(c.info().sndWnd, 5000)
+})
