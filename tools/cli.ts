@@ -20,7 +20,7 @@ function fail(error: unknown, program: Command, argv: readonly string[]): void {
   process.exitCode = exitCodeOf(error)
   if (error instanceof Interrupted) return
   const output = new Output(argv.includes('--json'))
-  const used = program.commands.find((command) => command.name() === argv[2]) ?? program
+  const used = commandOf(program, argv.slice(2))
   if (error instanceof CommanderError) {
     // What was asked for, help or version, has been printed.
     process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage
@@ -32,6 +32,12 @@ function fail(error: unknown, program: Command, argv: readonly string[]): void {
   } else {
     output.error(error)
   }
+}
+
+/** The command that the words name: `policy test` is of `policy`. */
+function commandOf(command: Command, [word, ...rest]: readonly string[]): Command {
+  const next = command.commands.find((each) => each.name() === word)
+  return next === undefined ? command : commandOf(next, rest)
 }
 
 void main(process.argv)

@@ -14,6 +14,7 @@ t.setTimeout(110_000)
 t.test('wrong usage leaves with 2 and says what would be right', async (t) => {
   const wrong: [string[], RegExp][] = [
     [['frobnicate'], /unknown command[\s\S]*usage: netstrata/],
+    [['policy', 'test'], /--from and --to\nusage: netstrata policy test [\s\S]*'netstrata policy test --help'/],
     [['ping', '10.0.0.1'], /no link is given[\s\S]*--link/],
     [['ping', '10.0.0.1', '--link', 'foo:x'], /of type 'udp', 'tap', .* not 'foo'/],
     [['ping', '10.0.0.1', '--address', '10.0.0.1/24'], /--link/],

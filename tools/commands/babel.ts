@@ -7,14 +7,16 @@ import type { BabelStatus } from '../router/methods.ts'
 import { registerQuestion } from './question.ts'
 
 export function registerBabel(program: Command): void {
-  registerQuestion(program, 'babel', "show a router's neighbours and routes by Babel", async (node, output) => {
-    const status = (await ask(node, 'babel')) as BabelStatus
-    if (output.json) return output.data(status, () => '')
-    neighbours(status.neighbours, output)
-    routes(status.routes, output)
-    const drops = Object.entries(status.drops).map(([reason, count]) => `${reason} ${count}`)
-    output.data(status, () => `router ${status.routerId}${drops.length === 0 ? '' : `, dropped: ${drops.join(', ')}`}`)
-  })
+  registerQuestion(program, 'babel', "show a router's neighbours and routes by Babel", show, '@router')
+}
+
+async function show(node: string, output: Output): Promise<void> {
+  const status = (await ask(node, 'babel')) as BabelStatus
+  if (output.json) return output.data(status, () => '')
+  neighbours(status.neighbours, output)
+  routes(status.routes, output)
+  const drops = Object.entries(status.drops).map(([reason, count]) => `${reason} ${count}`)
+  output.data(status, () => `router ${status.routerId}${drops.length === 0 ? '' : `, dropped: ${drops.join(', ')}`}`)
 }
 
 const INFINITE = 'infinite'

@@ -7,16 +7,18 @@ import type { RipStatus } from '../router/methods.ts'
 import { registerQuestion } from './question.ts'
 
 export function registerRip(program: Command): void {
-  registerQuestion(program, 'rip', "show a router's neighbours and routes by RIP", async (node, output) => {
-    const status = (await ask(node, 'rip')) as RipStatus
-    if (output.json) return output.data(status, () => '')
-    neighbours(status.neighbours, output)
-    routes(status.routes, output)
-    for (const [version, drops] of Object.entries(status.drops)) {
-      const reasons = Object.entries(drops).map(([reason, count]) => `${reason} ${count}`)
-      if (reasons.length > 0) output.data(status, () => `${version} dropped: ${reasons.join(', ')}`)
-    }
-  })
+  registerQuestion(program, 'rip', "show a router's neighbours and routes by RIP", show, '@router')
+}
+
+async function show(node: string, output: Output): Promise<void> {
+  const status = (await ask(node, 'rip')) as RipStatus
+  if (output.json) return output.data(status, () => '')
+  neighbours(status.neighbours, output)
+  routes(status.routes, output)
+  for (const [version, drops] of Object.entries(status.drops)) {
+    const reasons = Object.entries(drops).map(([reason, count]) => `${reason} ${count}`)
+    if (reasons.length > 0) output.data(status, () => `${version} dropped: ${reasons.join(', ')}`)
+  }
 }
 
 function neighbours(all: readonly RipNeighbour[], output: Output): void {

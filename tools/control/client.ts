@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { CommandError, EXIT, exitCodeFor } from '../exit.ts'
 import { controlPath, runningNames } from './path.ts'
+import { NO_METHOD } from './server.ts'
 
 interface Answer {
   readonly result?: unknown
@@ -61,7 +62,7 @@ async function* request(
     socket.write(`${JSON.stringify({ id: 1, method, params })}\n`)
     for await (const line of lines) {
       const answer = JSON.parse(line) as Answer
-      if (answer.error !== undefined) throw refused(answer.error)
+      if (answer.error !== undefined) throw refused(node, answer.error)
       yield answer
     }
   } finally {
@@ -77,8 +78,10 @@ function dial(node: string): Promise<Socket> {
   })
 }
 
-const refused = ({ code, message }: { readonly code: string; readonly message: string }): CommandError =>
-  new CommandError(message, exitCodeFor(code), code)
+function refused(node: string, { code, message }: NonNullable<Answer['error']>): CommandError {
+  const hint = `'${node}' cannot do this: it is no router, or of another version, as 'netstrata doctor @${node}' tells`
+  return new CommandError(code === NO_METHOD ? hint : message, exitCodeFor(code), code)
+}
 
 /** There is no such node, or none any more: exit 4. */
 export class NodeGone extends CommandError {}

@@ -13,6 +13,9 @@ import { createInterface } from 'node:readline'
 import { CommandError, EXIT } from '../exit.ts'
 import { answers, controlFolder, controlPath, tidyControlFolder } from './path.ts'
 
+/** Code of the error for a method that this node does not have. */
+export const NO_METHOD = 'ERR_NO_METHOD'
+
 /** A request that is answered once. @param params anything, as the client sent it. */
 export type Method = (params: unknown) => unknown | Promise<unknown>
 /** A request that is answered by events, until `stop` (its result) is called. */
@@ -142,7 +145,7 @@ async function answer(
       send({ id, result: await (methods.calls[name] as Method)('params' in request ? request.params : undefined) })
     } else {
       const known = [...Object.keys(methods.calls), ...Object.keys(methods.streams)].join(', ')
-      throw new TypeError(`no method '${name}'; there are: ${known}`)
+      send({ id, error: { code: NO_METHOD, message: `no method '${name}'; there are: ${known}` } })
     }
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : 'ERR_REQUEST'
