@@ -77,6 +77,17 @@ t.test('sockets are those of IPv6, addresses too', async (t) => {
   t.equal(await why(`--ip_version=ipv4-mapped-ipv6\n${connecting}+0 > S 0:0(0) <...>\n${answered}`), 'ok')
 })
 
+t.test('options of IPv6, and settings of the machine', async (t) => {
+  const set = '+0 setsockopt(4, SOL_IPV6, IPV6_MTU_DISCOVER, [IPV6_PMTUDISC_DONT], 4) = 0\n'
+  const get = '+0 getsockopt(4, SOL_IPV6, IPV6_MTU_DISCOVER, [0], [4]) = 0\n'
+  t.equal(await why(IPV6 + accepted(1440) + set + get), 'ok')
+  t.match(await why(IPV6 + accepted(1440) + get), /IPV6_MTU_DISCOVER: expected 0, got 1/)
+  const sysctl = (setting: string) => `${IPV6}\`sysctl -q net.ipv6.${setting}\`\n${accepted(1440)}`
+  t.equal(await why(sysctl('conf.all.accept_ra=0')), 'ok', 'a matter of links')
+  t.match(await why(sysctl('conf.all.hop_limit=9')), /^line 2: unsupported: the sysctl net\.ipv6\.conf\.all\.hop_limit/)
+  t.match(await why(sysctl('auto_flowlabels=0')), /unsupported: the sysctl net\.ipv6\.auto_flowlabels/)
+})
+
 t.test('merged segments have a longer header before them', async (t) => {
   const merged = `${IPV6}--mss=1000
 ${accepted(1440)}+0 < . 1:10001(10000) ack 1 win 20000

@@ -240,20 +240,32 @@ t.test('figures of the connection', async (t) => {
   t.equal(await why(`${ACCEPTED}+0 %{ x = tcpi_snd_cwnd }%\n+1 %{ x += 1; assert x == 11 }%\n`), 'ok')
 })
 
+t.test('a socket has a state before it has a connection', async (t) => {
+  const bound = '0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n'
+  const listening = `${bound}+0 %{ assert tcpi_state == TCP_CLOSE }%\n+0 listen(3, 1) = 0\n`
+  t.equal(await why(`${listening}+0 %{ assert tcpi_state == TCP_LISTEN }%\n`), 'ok')
+  t.match(await why(`${listening}+0 %{ assert tcpi_snd_cwnd == 10 }%\n`), /^line 5: .*there is no connection to ask/)
+})
+
 t.test('timestamps', async (t) => {
-  const script = (echoed: number, sent: number) => `--tcp_ts_tick_usecs=1000
+  const script = (echoed: number, sent: number | '...', echo = 700) => `--tcp_ts_tick_usecs=1000
 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
 +0 fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0
 +0 connect(3, ..., ...) = -1 EINPROGRESS (Operation now in progress)
 +0 > S 0:0(0) <mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 8>
 +.1 < S. 0:0(0) ack 1 win 20000 <mss 1000,nop,nop,TS val 700 ecr ${echoed}>
-+0 > . 1:1(0) ack 1 <nop,nop,TS val ${sent} ecr 700>
++0 > . 1:1(0) ack 1 <nop,nop,TS val ${sent} ecr ${echo}>
 `
   t.equal(await why(script(100, 200)), 'ok')
   t.match(
     await why(script(100, 300)),
     /options: expected <nop,nop,TS val 300 ecr 700>, got <nop,nop,TS val 200 ecr 700>/,
   )
+  t.equal(await why(script(100, '...')), 'ok')
+  for (const sent of [200, '...'] as const) {
+    t.match(await why(script(100, sent, 701)), /ecr 701>, got <nop,nop,TS val 200 ecr 700>/)
+  }
+  t.match(await why(script(100, 200).replace('TS val 700', 'TS val ...')), /^line 6: syntax: expected options/)
   t.match(await why(script(99, 200)), /^line 6: no timestamp was sent/)
   t.equal(await why(`--tcp_ts_ecr_scaled\n${script(99, 200)}`), 'ok')
 })

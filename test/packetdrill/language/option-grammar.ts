@@ -47,9 +47,16 @@ function parseTcpOption(cursor: Cursor): TcpOption {
 
 function parseTimestamps(cursor: Cursor): TcpOption {
   cursor.expect('val')
-  const value = cursor.integer('a timestamp')
+  if (cursor.is('ellipsis')) {
+    cursor.next()
+    return { name: 'anyTS', echo: parseEcho(cursor) }
+  }
+  return { name: 'TS', value: cursor.integer('a timestamp'), echo: parseEcho(cursor) }
+}
+
+function parseEcho(cursor: Cursor): number {
   cursor.expect('ecr')
-  return { name: 'TS', value, echo: cursor.integer('a timestamp') }
+  return cursor.integer('a timestamp')
 }
 
 function parseSack(cursor: Cursor): TcpOption {

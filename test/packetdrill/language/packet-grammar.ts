@@ -39,11 +39,16 @@ export function parsePacket(cursor: Cursor, wire: Wire): PacketAction {
   if (quote !== undefined) cursor.expect('icmp')
   const body = quote !== undefined || cursor.skip('icmp') ? parseIcmp(cursor, wire, quote) : parseTcp(cursor)
   if (cursor.sees('{')) throw new Unsupported(line, 'mutated packets')
-  const incomplete = direction === 'in' && body.kind === 'tcp'
-  if (incomplete && body.window === undefined) throw cursor.error('win, in a packet to be sent')
-  if (incomplete && body.options === 'any') throw cursor.error('options, in a packet to be sent', '<...>')
+  if (direction === 'in' && body.kind === 'tcp') {
+    if (body.window === undefined) throw cursor.error('win, in a packet to be sent')
+    if (isOpen(body.options)) throw cursor.error('options, in a packet to be sent', '...')
+  }
   return { kind: 'packet', direction, ip, body }
 }
+
+/** Do they leave something open? */
+const isOpen = (options: TcpBody['options']): boolean =>
+  options === 'any' || options.some(({ name }) => name === 'anyTS')
 
 function parseIp(cursor: Cursor, wire: Wire): IpFields {
   let tos: IpFields['tos']

@@ -92,6 +92,8 @@ export type TcpOption =
   | { readonly name: 'nop' | 'eol' | 'sackOK' }
   | { readonly name: 'mss' | 'wscale'; readonly value: number }
   | { readonly name: 'TS'; readonly value: number; readonly echo: number }
+  /** `TS val ...`: any value, in packets we expect. */
+  | { readonly name: 'anyTS'; readonly echo: number }
   | { readonly name: 'sack'; readonly blocks: readonly (readonly [left: number, right: number])[] }
   /** Fast Open, with its experimental form, MD5, and whatever else has octets. */
   | { readonly name: 'octets'; readonly option: number; readonly octets: Uint8Array }

@@ -1,5 +1,6 @@
 /** TCP_INFO: the figures of a connection under Linux's names and in its units. */
-import type { CongestionState, Connection, ConnectionInfo, ConnectionState } from '../../../src/index.ts'
+import type { CongestionState, ConnectionInfo, ConnectionState } from '../../../src/index.ts'
+import type { LinuxSocket } from './socket.ts'
 
 /** TCP states and those of congestion control, by their numbers in Linux. */
 export const TCP_INFO_CONSTANTS: ReadonlyMap<string, number> = new Map([
@@ -107,7 +108,8 @@ const FIGURES: Readonly<Record<string, Figure>> = {
   tcpi_notsent_bytes: ({ sendQueue, outstanding }) => Math.max(sendQueue - outstanding, 0),
 }
 
-/** A figure by its name in Linux; undefined when the connection does not tell it. */
-export function tcpInfo(connection: Connection, name: string): number | undefined {
-  return Object.hasOwn(FIGURES, name) ? FIGURES[name]?.(connection.info()) : undefined
+/** A figure by its name in Linux; undefined when the socket does not tell it. Without a connection it has a state alone. */
+export function tcpInfo({ connection, listener }: LinuxSocket, name: string): number | undefined {
+  if (connection !== undefined) return Object.hasOwn(FIGURES, name) ? FIGURES[name]?.(connection.info()) : undefined
+  return name === 'tcpi_state' ? STATES[listener === undefined ? 'CLOSED' : 'LISTEN'] : undefined
 }

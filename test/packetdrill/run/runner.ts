@@ -122,7 +122,7 @@ class Run implements CallListener, Time {
     const calls = new Calls(node.sockets.stream, place, this, timing)
     this.calls = new CallEvents(calls, this, trace)
     this.snippets = new Snippets(
-      () => this.underTest?.connection,
+      () => this.underTest,
       (text) => trace.add(this.now(), `print: ${text}`),
     )
   }

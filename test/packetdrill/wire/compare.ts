@@ -45,8 +45,10 @@ function optionDifference(expected: TcpBody['options'], got: TcpBody['options'],
 }
 
 function matches(expected: TcpOption, got: TcpOption | undefined, { timestampTolerance }: Comparison): boolean {
-  if (expected.name === 'TS' && got?.name === 'TS') {
-    return timestampTolerance === undefined || Math.abs((expected.value - got.value) | 0) <= timestampTolerance
+  if (got?.name === 'TS' && (expected.name === 'TS' || expected.name === 'anyTS')) {
+    if (expected.echo !== got.echo) return false
+    if (expected.name === 'anyTS' || timestampTolerance === undefined) return true
+    return Math.abs((expected.value - got.value) | 0) <= timestampTolerance
   }
   return got !== undefined && formatTcpOption(expected) === formatTcpOption(got)
 }

@@ -21,6 +21,8 @@ function encode(option: TcpOption): number[] {
       return [KIND.wscale, 3, option.value]
     case 'TS':
       return [KIND.TS, 10, ...word(option.value), ...word(option.echo)]
+    case 'anyTS':
+      throw new Error('a timestamp of any value is only expected')
     case 'sack':
       return [KIND.sack, 2 + 8 * option.blocks.length, ...option.blocks.flat().flatMap(word)]
     case 'octets':
@@ -73,6 +75,8 @@ export function formatTcpOption(option: TcpOption): string {
       return `${option.name} ${option.value}`
     case 'TS':
       return `TS val ${option.value} ecr ${option.echo}`
+    case 'anyTS':
+      return `TS val ... ecr ${option.echo}`
     case 'sack':
       return `sack ${option.blocks.map(([left, right]) => `${left}:${right}`).join(' ')}`
     case 'octets':
