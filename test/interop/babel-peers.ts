@@ -57,9 +57,33 @@ export async function bird(
   inside: Namespace,
   folder: string,
   device: string,
-  algorithm: 'hmac sha256' | 'blake2s128',
+  algorithm: BirdAlgorithm,
 ): Promise<string> {
+  const control = join(folder, 'bird.ctl')
+  const file = birdFile(folder, device, algorithm, [KEY])
+  await begin(inside, 'bird', '-f', '-c', file, '-s', control, '-P', join(folder, 'bird.pid'))
+  return control
+}
+
+/** Exchanges the keys of a bird that runs. @param control what `bird` returned. */
+export async function rekeyBird(
+  inside: Namespace,
+  folder: string,
+  device: string,
+  algorithm: BirdAlgorithm,
+  keys: readonly string[],
+  control: string,
+): Promise<void> {
+  birdFile(folder, device, algorithm, keys)
+  await inside.run('birdc', '-s', control, 'configure')
+}
+
+type BirdAlgorithm = 'hmac sha256' | 'blake2s128'
+
+/** @param keys in hexadecimal digits. @returns the path of bird's file. */
+function birdFile(folder: string, device: string, algorithm: BirdAlgorithm, keys: readonly string[]): string {
   const file = join(folder, 'bird.conf')
+  const passwords = keys.map((key) => `password ${key.replace(/(..)(?!$)/g, '$1:')} { algorithm ${algorithm}; };`)
   writeFileSync(
     file,
     `router id 10.255.0.3;
@@ -70,15 +94,13 @@ export async function bird(
      protocol babel {
        interface "${device}" {
          type wired; hello interval 1 s; update interval 4 s;
-         authentication mac; password ${KEY.replace(/(..)(?!$)/g, '$1:')} { algorithm ${algorithm}; };
+         authentication mac; ${passwords.join(' ')}
        };
        ipv4 { import all; export all; };
        ipv6 { import all; export all; };
      }`,
   )
-  const control = join(folder, 'bird.ctl')
-  await begin(inside, 'bird', '-f', '-c', file, '-s', control, '-P', join(folder, 'bird.pid'))
-  return control
+  return file
 }
 
 /** A router of the kernel's, with addresses of its own that are to be found by others: 10.255.0.N and fd00:255::N. */

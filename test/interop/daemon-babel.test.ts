@@ -6,8 +6,9 @@
  *    a: babeld ── r1: ours ── r2: ours ══ c: bird     r1 and r2 by a tunnel over UDP
  */
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { babeld, babelIn, bird, comes, KEY, kernelRouter, pings } from './babel-peers.ts'
+import { babeld, babelIn, bird, comes, KEY, kernelRouter, pings, rekeyBird } from './babel-peers.ts'
 import { Daemons, type Told } from './daemons.ts'
 import { type Namespace, namespace, oracle } from './helpers.ts'
 
@@ -38,7 +39,7 @@ function heal({ ip }: Namespace): void {
 t.test('between babeld and bird', { skip, buffered: true }, async (t) => {
   const daemons = new Daemons(t)
   const [a, r, c] = [await kernelRouter(t, 1), namespace(t), await kernelRouter(t, 3)]
-  const router = await daemons.start(r, 'r', {
+  const signedBy = (...keys: string[]) => ({
     links: {
       left: {
         link: `tap:x0,netns=${a.name}`,
@@ -46,8 +47,12 @@ t.test('between babeld and bird', { skip, buffered: true }, async (t) => {
       },
       right: { link: `tap:x0,netns=${c.name}`, addresses: ['10.2.3.1/24'] },
     },
-    babel: { interfaces: { left: HOW, right: SIGNED }, announce: ['10.255.0.2/32', 'fd00:255::2/128'] },
+    babel: {
+      interfaces: { left: HOW, right: { ...HOW, keys: keys.map((key) => ({ algorithm: 'hmac-sha256', key })) } },
+      announce: ['10.255.0.2/32', 'fd00:255::2/128'],
+    },
   })
+  const router = await daemons.start(r, 'r', signedBy(KEY))
   a.ip('addr', 'add', '10.1.2.1/24', 'dev', 'x0')
   c.ip('addr', 'add', '10.2.3.2/24', 'dev', 'x0')
   // As long as an address can be in text.
@@ -56,7 +61,7 @@ t.test('between babeld and bird', { skip, buffered: true }, async (t) => {
   await a.start(/listening/, 'tcpdump', '-U', '-i', 'x0', '-w', captures[0], 'udp', 'port', '6696')
   await c.start(/listening/, 'tcpdump', '-U', '-i', 'x0', '-w', captures[1], 'udp', 'port', '6696')
   await babeld(a, daemons.folder, 'x0')
-  await bird(c, daemons.folder, 'x0', 'hmac sha256')
+  const control = await bird(c, daemons.folder, 'x0', 'hmac sha256')
 
   t.ok(await comes(pings(a, '10.255.0.1', '10.255.0.3'), 20_000), 'IPv4 from end to end')
   t.ok(await comes(pings(a, 'fd00:255::1', 'fd00:255::3'), 10_000), 'IPv6 from end to end')
@@ -129,6 +134,21 @@ t.test('between babeld and bird', { skip, buffered: true }, async (t) => {
   )
   const { output: hops } = await a.run('traceroute', '-n', '-w', '2', '-q', '1', '-s', '10.255.0.1', '10.255.0.3')
   t.match(hops, /^ 1 {2}10\.1\.2\.2 [\s\S]*^ 2 {2}10\.255\.0\.3 /m, 'the router is on the way')
+
+  const next = KEY.replace(/^00/, 'ff')
+  const rekey = async (...keys: string[]): Promise<void> => {
+    daemons.write('r', signedBy(...keys))
+    t.match(await daemons.ask(['reload', '@r']), [{ steps: ['~ keys of Babel on right'] }])
+  }
+  await rekey(KEY, next)
+  await rekeyBird(c, daemons.folder, 'x0', 'hmac sha256', [next], control)
+  await rekey(next)
+  // More than three of bird's hellos: those that are not believed would end it.
+  await sleep(4000)
+  const [exchanged = {}] = await daemons.ask(['babel', '@r'])
+  t.match(exchanged.neighbours, [{ link: 'left' }, { link: 'right', address: right.linkLocal, hellos: /^111/ }])
+  t.equal(exchanged.routerId, spoken.routerId, 'Babel did not begin anew for another key')
+  t.ok(await pings(a, '10.255.0.1', '10.255.0.3')(), 'and the way is there')
 
   a.ip('link', 'set', 'x0', 'down')
   t.ok(await comes(noRouteIn(c, '10.255.0.1'), 20_000), 'bird hears that the cut link leads nowhere')
