@@ -66,7 +66,17 @@ t.test('errors name file, line and column, all at once', async (t) => {
   const wrong: [string, RegExp][] = [
     ['links: {', /node\.yaml:1:\d+: /],
     ['links: {}', /node\.yaml:1:8: links: a node needs at least one link/],
-    ['{}', /node\.yaml:1:1: links: /],
+    ['{}', /node\.yaml:1:1: links: missing: it is a map such as \{ key: value \}$/],
+    ['', /node\.yaml:1:1: not a map such as /],
+    ['links:\n  a: {}', /2:6: links\.a\.link: missing: it is text$/],
+    [
+      'links:\n  a: { link: "tap:t0", addresses: 10.0.0.1/8 }',
+      /2:35: links\.a\.addresses: not a list such as \[a, b\]$/,
+    ],
+    [
+      `${LINK}gateway: 5\nforwarding: maybe`,
+      /2:10: gateway: not text, or a list such as \[a, b\]\n.*3:13: forwarding: not true or false$/,
+    ],
     ['links:\n  a: { link: "tap:" }', /node\.yaml:2:14: links\.a\.link: 'tap:' is not a link/],
     ['links:\n  a:\n    link: tap:t0\n    adresses: []', /node\.yaml:4:15: links\.a: .*adresses/],
     [

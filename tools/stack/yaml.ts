@@ -51,7 +51,7 @@ function misshapen<Schema extends z.ZodType>(
   schema: Schema,
   check: (value: z.output<Schema>) => readonly Problem[],
 ): readonly Problem[] {
-  const problems = issues.flatMap(problemsOf)
+  const problems = issues.flatMap((issue) => problemsOf(issue, value))
   for (const issue of issues) if (issue.code !== 'unrecognized_keys' || !removeKeys(value, issue)) return problems
   const known = schema.safeParse(value)
   return known.success ? [...problems, ...check(known.data)] : problems
@@ -59,11 +59,17 @@ function misshapen<Schema extends z.ZodType>(
 
 /** @returns whether the map was found. */
 function removeKeys(value: unknown, { path, keys }: z.core.$ZodIssueUnrecognizedKeys): boolean {
-  let map: unknown = value
-  for (const key of path) map = isMap(map) ? map[key] : undefined
+  const map = valueAt(value, path)
   if (!isMap(map)) return false
   for (const key of keys) delete map[key]
   return true
+}
+
+/** @returns undefined — nothing leads there. */
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let found = value
+  for (const key of path) found = isMap(found) ? found[key] : undefined
+  return found
 }
 
 const isMap = (value: unknown): value is Record<PropertyKey, unknown> => typeof value === 'object' && value !== null
@@ -75,9 +81,28 @@ function meant(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   return own === undefined ? issue : meant({ ...own, path: [...issue.path, ...own.path] })
 }
 
+/** Types of values as a file has them. */
+const TYPES: Readonly<Record<string, string>> = {
+  array: 'a list such as [a, b]',
+  boolean: 'true or false',
+  number: 'a number',
+  object: 'a map such as { key: value }',
+  record: 'a map such as { key: value }',
+  string: 'text',
+}
+
+/** Of which type the value should be, where that is the trouble. */
+function typesOf(issue: z.core.$ZodIssue): string[] {
+  if (issue.code === 'invalid_type') return [TYPES[issue.expected] ?? issue.expected]
+  return issue.code === 'invalid_union' ? issue.errors.flatMap(([first]) => (first ? typesOf(first) : [])) : []
+}
+
 /** An unknown key stands at the key itself, not at the map that should not have it. */
-function problemsOf(issue: z.core.$ZodIssue): Problem[] {
+function problemsOf(issue: z.core.$ZodIssue, whole: unknown): Problem[] {
   const { path, message } = issue
+  const type = typesOf(issue).join(', or ')
+  if (type !== '')
+    return [{ path, message: `${valueAt(whole, path) === undefined ? 'missing: it is' : 'not'} ${type}` }]
   if (issue.code !== 'unrecognized_keys') return [{ path, message }]
   return issue.keys.map((key) => ({ path, at: [...path, key], message: `unknown key "${key}"` }))
 }
