@@ -374,6 +374,7 @@ export interface EchoReply {
   readonly octets: number
   /** Of the reply's own header. */
   readonly ttl: number
+  /** Microseconds from the request to the answer. */
   readonly roundTrip: Duration
 }
 
