@@ -265,7 +265,10 @@ t.test('timestamps', async (t) => {
   for (const sent of [200, '...'] as const) {
     t.match(await why(script(100, sent, 701)), /ecr 701>, got <nop,nop,TS val 200 ecr 700>/)
   }
-  t.match(await why(script(100, 200).replace('TS val 700', 'TS val ...')), /syntax: expected options, in a packet to be sent/)
+  t.match(
+    await why(script(100, 200).replace('TS val 700', 'TS val ...')),
+    /syntax: expected options, in a packet to be sent/,
+  )
   t.match(await why(script(99, 200)), /^line 6: no timestamp was sent/)
   t.equal(await why(`--tcp_ts_ecr_scaled\n${script(99, 200)}`), 'ok')
 })
