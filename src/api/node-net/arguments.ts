@@ -198,6 +198,8 @@ export interface SocketOptions extends Omit<net.SocketConstructorOpts, 'fd'>, ne
   readonly keepAlive?: boolean | undefined
   /** Milliseconds. */
   readonly keepAliveInitialDelay?: number | undefined
+  /** Where it does not connect to: ERR_IP_BLOCKED. */
+  readonly blockList?: net.BlockList | undefined
 }
 
 /** What a server is made with. */
@@ -211,4 +213,6 @@ export interface ServerOptions {
   /** Milliseconds. */
   readonly keepAliveInitialDelay?: number | undefined
   readonly highWaterMark?: number | undefined
+  /** Whose connections are closed without a word. */
+  readonly blockList?: net.BlockList | undefined
 }

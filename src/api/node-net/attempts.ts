@@ -6,6 +6,7 @@
 import type { NetError } from '../../kernel/errors.ts'
 import { type Expiring, Timer } from '../../kernel/timers.ts'
 import type { Connection, ConnectionHandler } from '../sockets.ts'
+import { refusal } from './block-list.ts'
 import { attempt, type Dialling, placeOfAttempt } from './dial.ts'
 import { asCall, coded, netError } from './errors.ts'
 import { UNHEARD } from './lingering.ts'
@@ -39,7 +40,8 @@ export class Attempts implements ConnectionHandler, Expiring {
         return
       }
       this.attempted.push(`${textOf(place)}:${plan.port}`)
-      const failure = attempt(call, place, this)
+      const refused = refusal(socket.blockList, place)
+      const failure = refused === undefined ? attempt(call, place, this) : { error: refused }
       if (failure === undefined) {
         this.connection = channel.below
         const isLast = this.current === found.length - 1

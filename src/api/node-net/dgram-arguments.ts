@@ -1,6 +1,8 @@
 /** The many ways to call `send`, `bind` and `createSocket`, brought into one form, and checked as Node checks them. */
 import type dgram from 'node:dgram'
+import type net from 'node:net'
 import { outOfRange } from '../../kernel/errors.ts'
+import { requireBlockList } from './block-list.ts'
 import {
   coded,
   invalidArgType,
@@ -31,6 +33,9 @@ export interface SendPlan {
 export interface DatagramSocketOptions extends Omit<dgram.SocketOptions, 'lookup'> {
   readonly lookup?: LookupFunction | undefined
   readonly reusePort?: boolean | undefined
+  /** From where nothing is heard, and where nothing is sent to: ERR_IP_BLOCKED. */
+  readonly receiveBlockList?: net.BlockList | undefined
+  readonly sendBlockList?: net.BlockList | undefined
   /** Name of the link to send and receive by, exclusively; default: all, by route. */
   readonly link?: string | undefined
 }
@@ -76,6 +81,7 @@ export function socketOptions(type: unknown): DatagramSocketOptions {
     requireNumber(size, `options.${name}`)
     if (!isSize(size)) throw outOfRange(`options.${name}`, '>= 0 && <= 4294967295', size)
   }
+  for (const name of ['receiveBlockList', 'sendBlockList'] as const) requireBlockList(options[name], `options.${name}`)
   if (options.signal !== undefined) requireSignal(options.signal, 'options.signal')
   return options
 }

@@ -1,6 +1,7 @@
 /** The sending side of a datagram socket: names to addresses, and datagrams to the transport. */
 import { NetError } from '../../kernel/errors.ts'
 import type { DatagramSocket, PlainSockets } from '../sockets.ts'
+import { refusal } from './block-list.ts'
 import type { Context } from './context.ts'
 import type { DatagramSocketOptions, SendPlan } from './dgram-arguments.ts'
 import { Outbox } from './dgram-outbox.ts'
@@ -97,6 +98,8 @@ export class DgramSender {
       if (to === undefined) {
         if (!below.send(octets, 0, octets.length)) this.outbox.full = true
       } else {
+        const refused = refusal(this.options.sendBlockList, to)
+        if (refused !== undefined) throw refused
         if (familyOf(to) !== this.family) throw otherFamily(to, port)
         const address = reachable(to.address)
         if (!below.send(octets, 0, octets.length, address, port, to.zone || undefined)) this.outbox.full = true

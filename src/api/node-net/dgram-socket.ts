@@ -8,6 +8,7 @@ import type net from 'node:net'
 import { NetError } from '../../kernel/errors.ts'
 import type { DatagramHandler, DatagramOptions, DatagramSocket, Endpoint } from '../sockets.ts'
 import { scopeOf, tell, throwLater } from './async-scope.ts'
+import { isBlocked, refusal } from './block-list.ts'
 import type { Context } from './context.ts'
 import {
   bindPlan,
@@ -316,6 +317,8 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
     let failure = error
     if (to !== undefined) {
       try {
+        const refused = refusal(this.#options.sendBlockList, to)
+        if (refused !== undefined) throw refused
         if (familyOf(to) !== this.#sender.family) throw new NetError('EINVAL', 'an address of the other family')
         this.#below.connect(reachable(to.address), port, to.zone || undefined)
       } catch (thrown) {
@@ -372,14 +375,12 @@ export class DgramSocket extends EventEmitter implements dgram.Socket {
 
   #arrived(octets: Uint8Array, start: number, length: number, from: Endpoint): void {
     this.#context.host.touched()
+    const address = this.#from.of(from, this.type === 'udp6')
+    const family = this.type === 'udp4' ? 'IPv4' : 'IPv6'
+    if (isBlocked(this.#options.receiveBlockList, { address, family })) return
     const message = Buffer.allocUnsafe(length)
     message.set(octets.subarray(start, start + length))
-    this.emit('message', message, {
-      address: this.#from.of(from, this.type === 'udp6'),
-      family: this.type === 'udp4' ? 'IPv4' : 'IPv6',
-      port: from.port,
-      size: length,
-    })
+    this.emit('message', message, { address, family, port: from.port, size: length })
   }
 
   #failed(error: NetError, remote: Endpoint): void {

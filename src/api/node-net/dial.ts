@@ -4,6 +4,7 @@ import type { ConnectionHandler } from '../sockets.ts'
 import type { ConnectPlan } from './arguments.ts'
 import type { ScopedHandler } from './async-scope.ts'
 import { Attempts } from './attempts.ts'
+import { refusal } from './block-list.ts'
 import type { Channel } from './channel.ts'
 import type { Context, NetStreams } from './context.ts'
 import { asCall, coded, netError } from './errors.ts'
@@ -126,6 +127,8 @@ export function attempt(
   const place = placeOfAttempt(found, plan)
   socket.emit('connectionAttempt', place.address, place.port, familyOf(found))
   if (!channel.connecting) return undefined
+  const refused = refusal(socket.blockList, found)
+  if (refused !== undefined) return { error: refused, tried: false }
   if (plan.port === 0) {
     return { error: netError('ECONNREFUSED', 'connect', 'nobody can listen on port 0', place), tried: false }
   }

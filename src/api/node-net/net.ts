@@ -76,7 +76,7 @@ export interface Net {
   readonly isIPv6: typeof net.isIPv6
   readonly BlockList: typeof net.BlockList
   readonly SocketAddress: typeof net.SocketAddress
-  /** Node's own: a name leads to one address here, so that these have no effect. */
+  /** Node's own: what is set there counts here, and the other way round. */
   readonly getDefaultAutoSelectFamily: typeof net.getDefaultAutoSelectFamily
   readonly setDefaultAutoSelectFamily: typeof net.setDefaultAutoSelectFamily
   readonly getDefaultAutoSelectFamilyAttemptTimeout: typeof net.getDefaultAutoSelectFamilyAttemptTimeout

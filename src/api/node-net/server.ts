@@ -13,6 +13,7 @@ import {
   splitArguments,
 } from './arguments.ts'
 import { scopeOf, tell, throwLater } from './async-scope.ts'
+import { isBlocked, requireBlockList } from './block-list.ts'
 import type { Context, NetStreams } from './context.ts'
 import { NET_EVENTS, NODE_EVENTS } from './diagnostics.ts'
 import { asCall, coded, invalidArgType, requireNumber, requireSignal } from './errors.ts'
@@ -43,6 +44,7 @@ export class Server extends EventEmitter implements net.Server {
   /** Milliseconds. */
   readonly keepAliveInitialDelay: number
   readonly highWaterMark: number | undefined
+  readonly blockList: net.BlockList | undefined
   readonly #context: Context<NetStreams>
   readonly #SocketClass: SocketClass
   readonly #socketOptions: SocketOptions
@@ -79,6 +81,7 @@ export class Server extends EventEmitter implements net.Server {
     this.keepAlive = Boolean(settings.keepAlive)
     this.keepAliveInitialDelay = Math.max(0, settings.keepAliveInitialDelay ?? 0)
     this.highWaterMark = settings.highWaterMark
+    this.blockList = settings.blockList
     this.#socketOptions = {
       allowHalfOpen: this.allowHalfOpen,
       noDelay: this.noDelay,
@@ -216,6 +219,7 @@ export class Server extends EventEmitter implements net.Server {
     for (let connection = listener.accept(); connection !== undefined; connection = listener.accept()) {
       const mapped = !listener.local.address.isIpv4
       if (this.maxConnections > 0 && this.#connections >= this.maxConnections) this.#drop(connection, mapped)
+      else if (isBlocked(this.blockList, placeOf(connection.remote, mapped))) connection.close()
       else this.#welcome(connection, mapped)
       // A listener of 'connection' may have closed the server.
       if (this.#listener !== listener) return
@@ -309,6 +313,7 @@ function serverOptions(options: ServerOptions | ((socket: Socket) => void) | und
   for (const name of ['keepAliveInitialDelay', 'highWaterMark'] as const) {
     if (options[name] !== undefined) requireNumber(options[name], `options.${name}`)
   }
+  requireBlockList(options.blockList, 'options.blockList')
   return options
 }
 

@@ -5,6 +5,7 @@ import { outOfRange } from '../../kernel/errors.ts'
 import type { Connection, ConnectionHandler, ConnectionInfo } from '../sockets.ts'
 import { type ConnectExtras, type ConnectPlan, connectPlan, type SocketOptions, splitArguments } from './arguments.ts'
 import { ScopedHandler } from './async-scope.ts'
+import { requireBlockList } from './block-list.ts'
 import { Channel, type Chunk } from './channel.ts'
 import type { Context, NetStreams } from './context.ts'
 import { NET_EVENTS } from './diagnostics.ts'
@@ -29,6 +30,8 @@ export class Socket extends Duplex implements net.Socket {
   server: unknown = null
   /** 'address:port' of each attempt of `connect`, once a name had several addresses. */
   declare autoSelectFamilyAttemptedAddresses: string[]
+  /** Where it does not connect to. */
+  readonly blockList: net.BlockList | undefined
   readonly #context: Context<NetStreams>
   readonly #channel: Channel
   /** Of the newest connection. */
@@ -43,6 +46,8 @@ export class Socket extends Duplex implements net.Socket {
     super(duplexOptions(options))
     this.#context = context
     this.#channel = new Channel(context, this)
+    requireBlockList(options.blockList, 'options.blockList')
+    this.blockList = options.blockList
     this.on('end', refuseWritesAfterEnd)
     if (options.noDelay === true) this.#channel.tuning.noDelay = true
     if (options.keepAlive === true) this.#channel.tuning.keepAlive = true
