@@ -34,6 +34,7 @@ const REASONS: Readonly<Record<string, string>> = {
     diagnostics-channel-http http-autoselectfamily http-correct-hostname https-autoselectfamily`,
   'what is sent just before close is sent; Node forgets it': 'dgram-oob-buffer',
   'it counts what waits in a queue of the host': 'dgram-send-queue-info',
+  'a port has one server; the host has several, for several processes': 'net-reuseport',
   'it compares buffer sizes with those of the Linux kernel, which doubles them': 'dgram-socket-buffer-size',
   'it counts how often a buffer is asked for': 'net-onread-static-buffer',
   "a TLS socket that is made before there is a socket, and connects later, is the host's": `
@@ -45,7 +46,7 @@ const REASONS: Readonly<Record<string, string>> = {
   "Node's HTTP/2 does the same over its own socket, where that is no stream of libuv's": `
     http2-buffersize http2-client-destroy http2-client-onconnect-errors http2-client-request-options-errors
     http2-client-setLocalWindowSize http2-client-setNextStreamID-errors http2-client-stream-destroy-before-connect
-    http2-compat-errors http2-close-while-writing http2-connect http2-compat-socket-destroy-delayed
+    http2-compat-errors http2-close-while-writing? http2-connect http2-compat-socket-destroy-delayed
     http2-destroy-after-write http2-empty-frame-without-eof? http2-goaway-delayed-request http2-invalidheaderfield
     http2-misbehaving-flow-control http2-options-max-headers-block-length http2-propagate-session-destroy-code
     http2-respond-file-fd-invalid? http2-server-errors http2-session-settings http2-session-stream-state
