@@ -84,6 +84,7 @@ t.test('options of IPv6, and settings of the machine', async (t) => {
   t.match(await why(IPV6 + accepted(1440) + get), /IPV6_MTU_DISCOVER: expected 0, got 1/)
   const sysctl = (setting: string) => `${IPV6}\`sysctl -q net.ipv6.${setting}\`\n${accepted(1440)}`
   t.equal(await why(sysctl('conf.all.accept_ra=0')), 'ok', 'a matter of links')
+  t.equal(await why(`${IPV6}\`ip -6 route show\`\n${accepted(1440)}`), 'ok', 'looking is not judged')
   t.match(await why(sysctl('conf.all.hop_limit=9')), /^line 2: unsupported: the sysctl net\.ipv6\.conf\.all\.hop_limit/)
   t.match(await why(sysctl('auto_flowlabels=0')), /unsupported: the sysctl net\.ipv6\.auto_flowlabels/)
 })

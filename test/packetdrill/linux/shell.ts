@@ -33,7 +33,7 @@ const HARMLESS: readonly RegExp[] = [
   /^$/,
   /^(?:true|:|echo|modprobe|ethtool)(?: [^>|]*)?$/,
   // Looking at the machine is not judged: packets and calls are.
-  /^(?:nstat|grep|cat|ss|netstat|ip (?:route|link|addr) show)\b[^>]*$/,
+  /^(?:nstat|grep|cat|ss|netstat|ip (?:-[46] )?(?:route|link|addr) show)\b[^>]*$/,
   /^tc qdisc (?:add|replace|del|delete) dev tun0 root(?: (?:p?fifo|fq))?$/,
   /^ip tcp_metrics flush\b/,
   // Both ways of Linux's HyStart to leave slow start, which is its default.
