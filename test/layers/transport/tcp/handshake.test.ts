@@ -304,6 +304,29 @@ t.test('backlog: when it is full, SYNs are dropped and ACKs wait (MUST-41)', asy
   s.out('R 1:1')
 })
 
+t.test('an ACK that finds the backlog full is as good as lost: the SYN-ACK goes again', async (t) => {
+  const s = new Script()
+  const listener = s.call(() => s.sockets.listen({ port: 80, backlog: 1 }, { acceptable: () => {} }))
+  for (const port of [40_001, 40_000]) {
+    s.ports[1] = port
+    s.in('S 0:0')
+    s.out('S. 0:0 ack 1')
+  }
+  s.in('. 1:1 ack 1')
+  s.run(seconds(1))
+  s.out('S. 0:0 ack 1')
+  s.ports[1] = 40_001
+  s.in('. 1:1 ack 1')
+  s.out()
+  t.equal(s.drops('backlogFull'), 1)
+  t.equal(s.call(() => listener.accept())?.remote.port, 40_000)
+  s.run(seconds(2))
+  s.out('S. 0:0 ack 1')
+  s.in('. 1:1 ack 1')
+  s.run(0)
+  t.equal(s.call(() => listener.accept())?.remote.port, 40_001)
+})
+
 t.test('SYN-RECEIVED is bounded', async (t) => {
   const s = new Script({ tcp: { maxSynReceived: 10, synCookies: false } })
   s.listen()
