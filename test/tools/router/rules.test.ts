@@ -243,7 +243,7 @@ links:
   const outside = await host('S', s, wan, '203.0.113.2/24', '203.0.113.1')
   t.teardown(() => Promise.all([inside.close(), outside.close()]))
   outside.net.createServer((socket) => socket.on('data', (data) => socket.write(data))).listen(80)
-  return { inside, text: `${text}${more}` }
+  return { inside, outside, text: `${text}${more}` }
 }
 
 const RULES = `policy:
@@ -310,7 +310,7 @@ t.test(
 t.test('the commands', async (t) => {
   const commands = new Commands(t)
   process.env.XDG_RUNTIME_DIR = commands.folder
-  const { inside, text } = await world(`${RULES}groups: [{ group: 239.1.2.3, from: wan, to: [lan] }]\n`)
+  const { inside, outside, text } = await world(`${RULES}groups: [{ group: 239.1.2.3, from: wan, to: [lan] }]\n`)
   const file = join(commands.folder, 'held.yaml')
   writeFileSync(file, text)
   await using daemon = await Daemon.start(file, daemonLog('silent', true))
@@ -347,6 +347,12 @@ t.test('the commands', async (t) => {
     'allow: rule out\n  forward in lan out wan tcp from 192.168.0.2 to 203.0.113.9 port 25\n' +
       '    1    not this answer\n  * out  allow',
   )
+  const stranger = outside.dgram.createSocket('udp4')
+  const drops = async () => ((await ask('held', 'nat', { limit: 0 })) as NatAnswer).drops
+  stranger.send('unasked', 9, '192.168.0.2')
+  while ((await drops()).natUnsolicited === undefined) await sleep(10)
+  t.strictSame(await drops(), { natUnsolicited: 1 }, 'and nothing else')
+  stranger.close()
   const own = (await ask('held', 'policyTest', { ...PACKET, destination: '192.168.0.1' })) as SampleAnswer
   t.match(own, { verdict: 'allow', rule: 'own', packet: { hook: 'input', in: 'lan' } })
   const few = (await ask('held', 'nat', { limit: 1, host: '192.168.0.2' })) as NatAnswer
