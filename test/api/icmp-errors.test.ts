@@ -30,6 +30,19 @@ t.test('an ICMP error that may pass is an event of a connected socket, not an er
   await subject.close()
 })
 
+t.test('a connection to a neighbour who is not there says so, and not that this node said it', async (t) => {
+  const sim = new Simulation()
+  const [end] = cable()
+  const a = sim.boot('A', stack(end, ethernet(), ip(ipv4({ address: '10.0.0.1/24' })), sockets(tcp(), udp())))
+  const failure = a.net.promises.connect({ host: '10.0.0.77', port: 9 }).catch((error: NetError) => error)
+  await sim.run(seconds(10))
+  t.match(await failure, {
+    code: 'EHOSTUNREACH',
+    message: /10\.0\.0\.77:9 \(on the link nobody answers to this address/,
+  })
+  await sim.close()
+})
+
 t.test('what a router prohibits, and what the node itself does', async (t) => {
   const sim = new Simulation()
   const [left, right] = cable()

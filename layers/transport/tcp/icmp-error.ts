@@ -13,6 +13,9 @@ import { type Failure, SOFT_ERROR, type Tcb } from './tcb.ts'
 /** Smallest MTU that IPv4 allows a link (RFC 791); a report of less is not believed. */
 const MIN_MTU = 68
 
+/** What this node itself finds, so that it does not seem to be a stranger's word. */
+const NO_NEIGHBOUR = 'on the link nobody answers to this address, or to that of the router on the way'
+
 /**
  * @param report `foreign` is cleared when the segment is one of ours.
  * @param seq the sequence number of the quoted segment.
@@ -32,7 +35,7 @@ export function errorArrives(tcb: Tcb, report: ErrorReport, seq: number, own: bo
   }
   const failure: Failure = {
     code: report.code,
-    message: `${report.from} says ${report.reason}`,
+    message: own && report.reason === 'hostUnreachable' ? NO_NEIGHBOUR : `${report.from} says ${report.reason}`,
     reason: report.reason,
     rfc: 'RFC 9293 §3.9.2.2',
   }
