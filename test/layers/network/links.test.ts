@@ -1,7 +1,12 @@
 /** Links that come, go and change under the network tier. */
 import t from 'tap'
 import { ethernet } from '../../../layers/datalink/ethernet/ethernet.ts'
-import { ETHERTYPE, type LinkService } from '../../../layers/datalink/service.ts'
+import {
+  ETHERTYPE,
+  type LinkService,
+  type Negotiated,
+  type NegotiatedListener,
+} from '../../../layers/datalink/service.ts'
 import { babel } from '../../../layers/middleware/routing/babel/babel.ts'
 import { ip } from '../../../layers/network/ip.ts'
 import { ipv4 } from '../../../layers/network/ipv4/ipv4.ts'
@@ -199,6 +204,32 @@ t.test('the last address of a network takes the route of it along, and no other'
     leave(second)
     t.same(shown(), ['x static', 'y link'])
   }
+  await sim.close()
+})
+
+t.test('what a link agrees on takes the place of what it had agreed on, each family for itself', async (t) => {
+  const sim = new Simulation()
+  let agree: NegotiatedListener = () => {}
+  const negotiated: Negotiated = {
+    follow: (listener) => {
+      agree = listener
+      return () => {}
+    },
+  }
+  const dialled = (env: Env) => Object.assign(link(env), { negotiated })
+  const { top } = sim.boot('A', stack(beside({ x: dialled }), ip(ipv4(), ipv6({ autoconfigure: false }))))
+  const { control } = top
+  const told = (own: string, peer: string | null) => agree(parseAddress(own), peer === null ? null : parseAddress(peer))
+  const prefixes = () => control.routes.list().map(({ prefix }) => prefix)
+  const addresses = () => control.links()[0]?.addresses
+  told('10.0.0.1', '10.0.0.2')
+  told('fe80::1', 'fe80::2')
+  t.same(prefixes(), ['10.0.0.2/32', 'fe80::2/128'])
+  told('10.0.0.1', '10.0.0.9')
+  t.same(prefixes(), ['10.0.0.9/32', 'fe80::2/128'], 'another peer')
+  told('10.0.0.3', null)
+  t.same(prefixes(), ['fe80::2/128'], 'a peer that does not say who it is')
+  t.same(addresses(), ['10.0.0.3/32', 'fe80::1/128'])
   await sim.close()
 })
 
