@@ -153,6 +153,7 @@ t.test('calls', async (t) => {
     ['+0...0.100 read(4, ..., 10) = 0', /read\(\): expected to return at 0\.200000 s, but it still waits/],
     ['+0...0.100 close(4) = 0', /close\(\): expected to return at 0\.200000 s, returned at 0\.100000 s/],
     ['+0 recv(4, ..., 10, MSG_DONTWAIT) = -1 EAGAIN (Resource temporarily unavailable)', 'ok'],
+    ['+0 recv(4, ..., 10, MSG_DONTWAIT) = -1 EWOULDBLOCK (Operation would block)', 'ok'],
     ['+0 recv(4, ..., 10, MSG_DONTWAIT) = -1 EPIPE (Broken pipe)', /expected -1 EPIPE, got -1 EAGAIN/],
     ['+0 read(3, ..., 10) = -1 ENOTCONN (Transport endpoint is not connected)', 'ok'],
     ['+0 write(7, ..., 10) = 10', /no file descriptor 7/],

@@ -3,6 +3,7 @@ import { Failure } from '../failure.ts'
 import type { CallAction } from '../language/script.ts'
 import { numberOf } from '../linux/arguments.ts'
 import type { Calls } from '../linux/calls.ts'
+import { errnoOf } from '../linux/constants.ts'
 import type { Attempt, Outcome } from '../linux/outcome.ts'
 import type { Time } from './departures.ts'
 import { seconds } from './format.ts'
@@ -72,7 +73,8 @@ export class CallEvents {
 function judge(call: CallAction, outcome: Outcome, line: number): void {
   const { result, errno, differs } = outcome
   const expected = call.result.kind === 'any' ? result : numberOf(call.result, line)
-  const wrongError = expected === -1 && call.errno !== undefined && call.errno !== errno
+  // Some have two names.
+  const wrongError = expected === -1 && call.errno !== undefined && errnoOf(call.errno) !== errnoOf(errno)
   if (expected !== result || wrongError) {
     const wanted = `${expected}${call.errno === undefined ? '' : ` ${call.errno}`}`
     throw new Failure(line, `${call.name}(): expected ${wanted}, got ${text(outcome)}`)
