@@ -321,7 +321,7 @@ export interface DatagramSocket {
    * @throws TypeError ERR_INVALID_ARG_VALUE — no group. NetError ENODEV — no such link. ENOBUFS — more than 1024 groups, or 256 sources.
    */
   join(group: IpAddress, link?: string, filter?: SourceFilter): void
-  /** @throws NetError EADDRNOTAVAIL — it was not joined. */
+  /** @param link as for `join`; it may be away. @throws NetError EADDRNOTAVAIL — it was not joined. ENODEV — no such link. */
   leave(group: IpAddress, link?: string): void
   /** Sends to groups by this link, as `join` names it; undefined: by the routes. @throws NetError ENODEV */
   sendGroupsBy(link: string | undefined): void
