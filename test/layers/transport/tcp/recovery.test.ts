@@ -1,11 +1,12 @@
 /** Loss, congestion and round-trip times without SACK (RFC 5681, 6582, 6298, 3042, 6937, 7323 §4, 6928). */
 import t from 'tap'
+import type { TcpOptions } from '../../../../layers/transport/tcp/settings.ts'
 import { ms, seconds } from '../../../../src/kernel/clock.ts'
 import { Script } from './script.ts'
 
 /** Established with a round trip of 100 ms, by a peer without SACK, with Reno's window. */
-function slow(window = 65_535): { s: Script; c: ReturnType<Script['connect']> } {
-  const s = new Script()
+function slow(window = 65_535, tcp: TcpOptions = {}): { s: Script; c: ReturnType<Script['connect']> } {
+  const s = new Script({ tcp })
   const c = s.connect({ congestionControl: 'reno' })
   s.skip()
   s.run(ms(100))
@@ -64,6 +65,13 @@ t.test('RTO = srtt + max(4 rttvar, 200 ms); backoff doubles it (MUST-18)', async
   t.equal(c.info().cwnd, 1000)
   t.equal(c.info().ssthresh, 5000)
   t.equal(c.info().retransmits, 4)
+  const far = new Script()
+  const d = far.connect()
+  far.skip()
+  far.run(ms(400))
+  far.in('S. 0:0 ack 1 <mss 1000>')
+  far.skip()
+  t.match(d.info(), { srtt: ms(400), rttvar: ms(200), rto: ms(400 + 4 * 200) })
 })
 
 t.test('Karn: what was sent twice is not measured, and the backoff stays until something is (MUST-18)', async (t) => {
@@ -204,6 +212,28 @@ t.test('after an idle time the window begins anew (RFC 5681 §4.1), unless told 
   }
 })
 
+t.test('of a window that is not used for a timeout, half is given up (RFC 2861 §2), unless told not to', async (t) => {
+  for (const [slowStartAfterIdle, left] of [
+    [true, 15_000],
+    [false, 20_000],
+  ] as const) {
+    const { s, c } = slow(65_535, { slowStartAfterIdle })
+    s.write(c, 10_000)
+    s.skip()
+    s.run(ms(100))
+    s.in('. 1:1 ack 10001')
+    t.equal(c.info().cwnd, 20_000)
+    // A segment a round trip, so that it is never idle.
+    for (let end = 11_001; end <= 15_001; end += 1000) {
+      s.write(c, 1000, end - 1001)
+      s.skip()
+      s.run(ms(100))
+      s.in(`. 1:1 ack ${end}`)
+    }
+    t.equal(c.info().cwnd, left)
+  }
+})
+
 t.test('lost SYNs: one is forgiven, after two the initial window is one segment (RFC 6928 §2)', async (t) => {
   for (const [lost, cwnd] of [
     [1, 10],
@@ -263,6 +293,13 @@ t.test('user timeout: given up when it has passed, and not before (RFC 5482)', a
   u.run(seconds(5))
   u.tells('closed ETIMEDOUT userTimeout')
   t.equal(d.state, 'CLOSED')
+  // It takes the place of counting.
+  const v = new Script({ tcp: { retries: 2 } })
+  v.write(v.established({ userTimeout: seconds(60) }), 100)
+  v.run(seconds(60) - 1)
+  v.tells()
+  v.run(1)
+  v.tells('closed ETIMEDOUT userTimeout')
 })
 
 t.test('progress puts the user timeout off', async (t) => {
