@@ -1,5 +1,6 @@
 /** What a command says: data on stdout, messages on stderr, either for people or, with `--json`, one object a line. */
 import pc from 'picocolors'
+import { NetError } from '../src/kernel/errors.ts'
 import type { Colors } from './dump/render.ts'
 import { CommandError, exitCodeFor } from './exit.ts'
 import { Interrupted, readerGone } from './interrupt.ts'
@@ -64,8 +65,14 @@ export function exitCodeOf(error: unknown): number {
 }
 
 function describe(error: unknown): { message: string; code: string } {
-  return { message: error instanceof Error ? error.message : String(error), code: codeOf(error) ?? 'ERR_FAILED' }
+  const code = codeOf(error) ?? 'ERR_FAILED'
+  if (code === 'ENOTFOUND' && NetError.is(error)) return { message: unknownName(error.address), code }
+  return { message: error instanceof Error ? error.message : String(error), code }
 }
+
+/** The error itself says what a program could do; there is no DNS. */
+const unknownName = (name = ''): string =>
+  `'${name}' is no known name: give an IP address, or 'hosts' in a --config file`
 
 function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined

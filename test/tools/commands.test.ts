@@ -50,6 +50,8 @@ t.test('what is in the way is said in a sentence', async (t) => {
   t.match(err, /no node named 'nobody' is running/)
   const [a, b, c] = await freePorts(3)
   const at = (port: number | undefined): string[] => ['--link', `udp:127.0.0.1:${port}`, '--address', '10.0.0.1/24']
+  const unknown = await run('ping', 'nobody', ...at(a))
+  t.match(unknown, { code: 4, err: "'nobody' is no known name: give an IP address, or 'hosts' in a --config file" })
   const first = commands.start(['nc', '-l', '9', '--name', 'first', ...at(a)])
   await first.said(/listening/)
   const taken = await run('ping', '10.0.0.2', ...at(a))
