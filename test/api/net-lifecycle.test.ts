@@ -168,6 +168,46 @@ check('resetAndDestroy: what was written has gone before it', async (t, subject)
   server.close()
 })
 
+check('a reset after the end of its peer is nothing to a socket that does not write', async (t, subject) => {
+  const log: string[] = []
+  const { server, near, far } = await pair(subject, { allowHalfOpen: true })
+  record(far, 'far', log, LIFE)
+  far.resume()
+  near.end()
+  await once(far, 'end')
+  near.resetAndDestroy()
+  await subject.sleep(20)
+  t.strictSame(log, ['far end'])
+  t.equal(far.readyState, 'writeOnly')
+  far.end()
+  await once(far, 'close')
+  t.strictSame(log, ['far end', 'far finish', 'far close false'])
+  server.close()
+})
+
+check('and EPIPE to one that does', async (t, subject) => {
+  for (const before of [true, false]) {
+    const log: string[] = []
+    const { server, near, far } = await pair(subject, { allowHalfOpen: true }, { allowHalfOpen: true })
+    record(far, 'far', log, LIFE)
+    far.resume()
+    near.pause()
+    near.end()
+    await once(far, 'end')
+    if (before) far.write(Buffer.alloc(20 << 20))
+    await subject.sleep(20)
+    near.resetAndDestroy()
+    await subject.sleep(20)
+    if (!before) {
+      far.write('x')
+      far.write('y')
+    }
+    if (!far.closed) await once(far, 'close')
+    t.strictSame(log, ['far end', 'far error EPIPE', 'far close true'])
+    server.close()
+  }
+})
+
 check('resetAndDestroy of what was never connected', async (t, subject) => {
   const near = new subject.client.Socket()
   const failed = once<Error & { code: string }>(near, 'error')

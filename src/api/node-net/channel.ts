@@ -16,7 +16,7 @@ import type { Connection, ConnectionHandler } from '../sockets.ts'
 import { cutChunk } from './chunks.ts'
 import type { Context, NetStreams } from './context.ts'
 import { NET_EVENTS } from './diagnostics.ts'
-import { asCall, coded } from './errors.ts'
+import { asCall, brokenPipe, coded, neverConnected } from './errors.ts'
 import { IdleTimer } from './idle.ts'
 import { lingering, UNHEARD } from './lingering.ts'
 import { type Dialled, type Place, placeOf } from './place.ts'
@@ -43,8 +43,6 @@ export class Channel implements ConnectionHandler {
   reading = false
   /** Reset instead of closing, at the end. */
   resetting = false
-  /** A reset after the peer's end is no error. */
-  endIsEnough = false
   readonly tuning: Tuning = { noDelay: false, keepAlive: false, keepAliveDelay: 0 }
   idle: IdleTimer | null = null
   onread: OnReadOpts | null = null
@@ -247,13 +245,14 @@ export class Channel implements ConnectionHandler {
 
   closed(connection: Connection, error: NetError | null): void {
     this.context.host.touched()
-    if (error?.code === 'ECONNABORTED' || (this.endIsEnough && this.sawEnd && error?.code === 'ECONNRESET')) {
-      // Our own doing: the connection was aborted through `connection`, or the node was closed. Or of no matter.
+    if (error?.code === 'ECONNABORTED') {
+      // Our own doing: the connection was aborted through `connection`, or the node was closed.
       this.over = true
       this.socket.destroy()
       return
     }
-    if (error !== null) {
+    // A reset takes nothing from who has had all that his peer sent: as in Node, he hears of it when he writes.
+    if (error !== null && !(error.code === 'ECONNRESET' && connection.ended)) {
       const { family, ...remote } = placeOf(connection.remote, this.mapped)
       const place = this.connecting && this.dialled !== undefined ? this.dialled : remote
       const failure = asCall(error, this.connecting ? 'connect' : this.queue !== null ? 'write' : 'read', place)
@@ -267,7 +266,7 @@ export class Channel implements ConnectionHandler {
     if (this.reading) this.end()
     this.over = true
     this.letGo()
-    this.giveUpWrite()?.(coded(new Error('write EPIPE: the connection has been closed'), 'EPIPE'))
+    this.giveUpWrite()?.(brokenPipe())
   }
 
   softError(_connection: Connection, error: NetError): void {
@@ -363,7 +362,7 @@ export class Channel implements ConnectionHandler {
       // In line with what others want to do then, as Node does it: `end` and `resetAndDestroy` come behind it.
       this.socket.once('connect', () => this.flush())
       this.wait(queue, 0, callback)
-    } else callback(coded(new Error('Socket is closed'), 'ERR_SOCKET_CLOSED'))
+    } else callback(this.connection === null ? coded(new Error('Socket is closed'), 'ERR_SOCKET_CLOSED') : brokenPipe())
   }
 
   private wait(queue: readonly Uint8Array[], offset: number, callback: Callback): void {
@@ -442,8 +441,4 @@ const octetsOf = ({ chunk }: Chunk): Uint8Array => chunk
 
 function pushEnd(channel: Channel): void {
   channel.tellEnd()
-}
-
-function neverConnected(): Error {
-  return coded(new Error('Socket closed before the connection was established'), 'ERR_SOCKET_CLOSED_BEFORE_CONNECTION')
 }

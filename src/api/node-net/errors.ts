@@ -97,6 +97,16 @@ export function requireNumber(value: unknown, name: string): asserts value is nu
   if (typeof value !== 'number') throw invalidArgType(name, 'of type number', value)
 }
 
+/** Of a write to a connection that is over. */
+export function brokenPipe(): NetError {
+  return netError('EPIPE', 'write', 'the connection has been closed')
+}
+
+/** Of a write that waited for a connection, and was given up with it. */
+export function neverConnected(): Error {
+  return coded(new Error('Socket closed before the connection was established'), 'ERR_SOCKET_CLOSED_BEFORE_CONNECTION')
+}
+
 /** What a wait that was given up rejects with, as Node's own do. */
 export function abortError(signal: AbortSignal): Error {
   const error = new Error('The operation was aborted', { cause: signal.reason })

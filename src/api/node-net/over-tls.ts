@@ -31,7 +31,6 @@ export function joined(secured: TLSSocket, plain: Socket): TLSSocket {
  * the peer has ended. What becomes of it then is by the option `allowHalfOpen` that TLS has seen before.
  */
 export function leaveEnd(plain: Socket): void {
-  plain.forgiveReset()
   const { end } = plain
   plain.end = (...args: unknown[]): Socket => {
     Reflect.apply(end, plain, args)

@@ -244,11 +244,6 @@ export class Socket extends Duplex implements net.Socket {
     return this
   }
 
-  /** For TLS: what it says after its peer has ended, to nobody perhaps, may be answered by a reset; that is no error then. */
-  forgiveReset(): void {
-    this.#channel.endIsEnough = true
-  }
-
   /** For TLS, which takes twice what waits before it has begun, on the next tick. */
   holdBack(): void {
     this.#channel.holdBack()
