@@ -17,8 +17,8 @@ export function findScripts(path: string): string[] {
 }
 
 /**
- * Over what a script runs that has no line for it: what its name says, or else `chosen`. As by the original's runners, one
- * that is not made for IPv6 gets a larger MTU there.
+ * Over what a script runs that has no line for it: what its name says, or else `chosen`. As by the original's runners,
+ * one that is not made for IPv6 gets a larger MTU there.
  */
 export function otherwiseOf(path: string, chosen: IpVersion): Otherwise {
   if (path.endsWith('v6.pkt')) return { ipVersion: 'ipv6' }

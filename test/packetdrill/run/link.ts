@@ -61,7 +61,7 @@ class LinkDouble implements PhysicalService<'ip'> {
   }
 }
 
-/** Makes it a super-segment, as links hand them in that merge: our packets have no options of IP, and no extension headers. */
+/** Makes it a super-segment, as links hand them in that merge: our packets have no IP options or extension headers. */
 function merged(packet: Packet, segmentOctets: number): void {
   packet.segmentOctets = segmentOctets
   packet.checksum = 'verified'

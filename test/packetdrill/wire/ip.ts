@@ -109,7 +109,10 @@ function decodeIpv6(octets: Uint8Array): IpPacket | string {
 const readIpv6Address = (view: DataView, at: number): IpAddress =>
   new IpAddress(view.getInt32(at), view.getInt32(at + 4), view.getInt32(at + 8), view.getInt32(at + 12))
 
-/** What the checksum of TCP and of ICMPv6 begins with (RFC 9293 §3.1, RFC 8200 §8.1): an IPv4 address is ::ffff:a.b.c.d, and 0xffff adds nothing. */
+/**
+ * What the checksum of TCP and of ICMPv6 begins with (RFC 9293 §3.1, RFC 8200 §8.1). An IPv4 address is ::ffff:a.b.c.d
+ * here, and 0xffff adds nothing.
+ */
 export function pseudoHeaderSum({ source, destination }: IpHeader, protocol: number, length: number): number {
   return addressSum(source) + addressSum(destination) + protocol + length
 }
