@@ -12,10 +12,7 @@ export const isIpVersion = (text: string): text is IpVersion => IP_VERSIONS.some
 
 export const wireOf = (version: IpVersion): Wire => (version === 'ipv6' ? 6 : 4)
 
-/**
- * What the original's runners define: cookies of Fast Open for the addresses of a run, under the key of `defaults.sh` and
- * under zeros.
- */
+/** Cookies of Fast Open that the original's runners define: for their addresses, by the key of `defaults.sh` or zeros. */
 export const DEFINITIONS: Readonly<Record<Wire, readonly string[]>> = {
   4: ['TFO_COOKIE=3021b9d889017eeb', 'TFO_COOKIE_ZERO=b7c12350a90dc8f5'],
   6: ['TFO_COOKIE=c1d1e9742a47a9bc', 'TFO_COOKIE_ZERO=82af1a8f9a205c34'],

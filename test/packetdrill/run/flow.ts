@@ -106,8 +106,8 @@ export class Flow {
   }
 
   /**
-   * What is wrong with the flow label of a segment we sent; undefined: nothing. As in the original, the script's is a name
-   * for the one that is there: the same means that it is as before, another that it has changed.
+   * What is wrong with the flow label of a segment we sent; undefined: nothing. As in the original, the script's is a
+   * name for the one that is there: the same means that it is as before, another that it has changed.
    */
   flowLabelFault(script: number, wire: number): string | undefined {
     const before = this.flowLabel

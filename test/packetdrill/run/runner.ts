@@ -37,7 +37,7 @@ export interface Verdict {
 export interface RunOptions {
   /** Do not compare PSH. Default false. */
   readonly ignorePsh?: boolean | undefined
-  /** For scripts that do not say over which IP they run; its MTU, if they do not say that either. Default IPv4, 1500. */
+  /** For scripts that do not say over which IP they run; the MTU, if they do not say it either. Default IPv4, 1500. */
   readonly otherwise?: Otherwise | undefined
 }
 

@@ -1,4 +1,4 @@
-/** Headers of IPv4 (RFC 791) and IPv6 (RFC 8200): values to octets, and back. IPv6's extension headers are none of it. */
+/** Headers of IPv4 (RFC 791) and IPv6 (RFC 8200), without extension headers: values to octets, and back. */
 import { IpAddress } from '../../../src/index.ts'
 import { internetChecksum } from './checksum.ts'
 
