@@ -39,6 +39,8 @@ const REASONS: Readonly<Record<string, string>> = {
   'it counts how often a buffer is asked for': 'net-onread-static-buffer',
   "a TLS socket that is made before there is a socket, and connects later, is the host's": `
     tls-retain-handle-no-abort tls-socket-default-options`,
+  'TLS speaks before a socket of ours is connected: where that fails by itself, nobody is connected to':
+    'tls-cli-min-version-1.3',
   "Node's TLS and HTTP/2 stand on our sockets, and are of its own classes": `
     https-keep-alive-drop-requests http2-compat-serverrequest http2-compat-serverresponse-finished
     http2-compat-socket http2-socket-proxy http2-unbound-socket-proxy`,
