@@ -105,9 +105,11 @@ function inSynSent(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Verdic
   tcb.lastReceivedAt = now
   acceptSyn(tcb, seg, now)
   if (!hasAck) {
-    // Simultaneous open (RFC 9293 §3.5 figure 7): our SYN goes once more, with the ACK.
+    // Simultaneous open (RFC 9293 §3.5 figure 7): our SYN goes once more, with the ACK, and is not
+    // measured (RFC 6298 §3).
     tcb.state = 'SYN-RECEIVED'
     tcb.synDue = true
+    tcb.timedAt = -1
     return 'done'
   }
   establish(tcb, seg, now)

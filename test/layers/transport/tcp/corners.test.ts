@@ -69,6 +69,19 @@ t.test('a SYN-ACK that was sent twice is not measured (RFC 6298 §3)', async (t)
   t.equal(s.accepted[0]?.info().srtt, 0)
 })
 
+t.test('nor is a SYN that went again with the ACK of one that crossed it (RFC 6298 §3)', async (t) => {
+  const s = new Script()
+  const c = s.connect()
+  s.skip()
+  s.run(ms(500))
+  s.in('S 0:0')
+  s.out('S. 0:0 ack 1')
+  s.run(ms(100))
+  s.in('. 1:1 ack 1')
+  t.equal(c.state, 'ESTABLISHED')
+  t.equal(c.info().srtt, 0)
+})
+
 t.test('the window of a SYN-ACK is not scaled in a simultaneous open either (RFC 7323 §2.2)', async (t) => {
   const s = new Script()
   const c = s.connect()
