@@ -64,7 +64,7 @@ t.test('an orphan is given up sooner than who waits for it would give up', async
   t.equal(s.chunks, 0)
 })
 
-t.test('so is an orphan whose peer answers, but reads nothing', async () => {
+t.test('so is an orphan whose peer answers, but reads nothing', async (t) => {
   for (const orphan of [true, false]) {
     const s = new Script()
     const c = s.established({}, 1000, 0)
@@ -78,6 +78,7 @@ t.test('so is an orphan whose peer answers, but reads nothing', async () => {
     s.run(seconds(130))
     if (orphan) s.tells('closed ETIMEDOUT retransmissionTimeout')
     else s.tells()
+    t.equal(c.state, orphan ? 'CLOSED' : 'ESTABLISHED')
     s.skip()
   }
 })
