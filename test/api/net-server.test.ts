@@ -140,3 +140,19 @@ function count(server: {
     server.getConnections((error, n) => (error === null ? resolve(n) : reject(error)))
   })
 }
+
+check('maxConnections of 0 is what this version of Node makes of it', async (t, subject) => {
+  const log: string[] = []
+  const server = subject.server.createServer((socket) => {
+    log.push('connection')
+    socket.end()
+  })
+  server.maxConnections = 0
+  server.on('drop', () => log.push('drop'))
+  const port = await listen(server, subject)
+  const near = subject.client.connect(port, subject.address).on('error', () => {})
+  near.resume()
+  await once(near, 'close')
+  t.strictSame(log, [Number.parseInt(process.versions.node, 10) < 21 ? 'connection' : 'drop'])
+  server.close()
+})

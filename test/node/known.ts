@@ -21,7 +21,7 @@ const REASONS: Readonly<Record<string, string>> = {
     dgram-bind-fd net-connect-options-fd net-listen-fd0 net-server-listen-handle net-socket-constructor`,
   'a child process or worker has a node, and a network, of its own': `
     dgram-bind-socket-close-before-cluster-reply dgram-exclusive-implicit-bind dgram-bind-shared-ports
-    dgram-implicit-bind-failure net-child-process-connect-reset net-listen-shared-ports
+    dgram-implicit-bind-failure net-child-process-connect-reset net-listen-shared-ports net-listen-handle-in-cluster-1
     net-server-close-before-ipc-response net-response-size http-chunk-problem http-pipeline-flood http-server-stale-close
     https-agent-unref-socket tls-env-extra-ca tls-ticket-cluster`,
   'our errors are of their own class, and their messages say more': `
@@ -31,7 +31,7 @@ const REASONS: Readonly<Record<string, string>> = {
   'addresses and links are those of the node, and not what os.networkInterfaces() says': `
     dgram-multicast-set-interface dgram-udp6-link-local-address`,
   "names are those of the node; dns is the host's": `
-    diagnostics-channel-http http-autoselectfamily http-correct-hostname https-autoselectfamily`,
+    net-server-listen-ipv6-link-local diagnostics-channel-http http-autoselectfamily http-correct-hostname https-autoselectfamily`,
   'what is sent just before close is sent; Node forgets it': 'dgram-oob-buffer',
   'it counts what waits in a queue of the host': 'dgram-send-queue-info',
   'a port has one server; the host has several, for several processes': 'net-reuseport',

@@ -25,6 +25,9 @@ import { connectionOptions } from './tuning.ts'
 /** What `listen` takes: Node's options, and ours. */
 export type ListenOptions = net.ListenOptions & ConnectExtras
 
+/** What Node makes of `maxConnections = 0`, which has changed. */
+const NONE_IS_A_LIMIT = Number.parseInt(process.versions.node, 10) >= 21
+
 /** Makes the sockets of a node; what `node.net.Socket` is. */
 export type SocketClass = new (options?: SocketOptions) => Socket
 
@@ -33,7 +36,7 @@ export type SocketClass = new (options?: SocketOptions) => Socket
  * clusters; without a host it listens on all addresses.
  */
 export class Server extends EventEmitter implements net.Server {
-  /** More connections than this are closed at once, with 'drop'; 0 or unset: no limit. */
+  /** More connections than this are closed at once, with 'drop'. 0 is no limit on Node 20, and none to take from 21 on, as there. */
   declare maxConnections: number
   /** Close what exceeds `maxConnections`; always so here, since there are no cluster workers to hand it to. */
   declare dropMaxConnection: boolean
@@ -218,12 +221,17 @@ export class Server extends EventEmitter implements net.Server {
     this.#context.host.touched()
     for (let connection = listener.accept(); connection !== undefined; connection = listener.accept()) {
       const mapped = !listener.local.address.isIpv4
-      if (this.maxConnections > 0 && this.#connections >= this.maxConnections) this.#drop(connection, mapped)
+      if (this.#isFull) this.#drop(connection, mapped)
       else if (isBlocked(this.blockList, placeOf(connection.remote, mapped))) connection.close()
       else this.#welcome(connection, mapped)
       // A listener of 'connection' may have closed the server.
       if (this.#listener !== listener) return
     }
+  }
+
+  get #isFull(): boolean {
+    const { maxConnections: limit } = this
+    return (limit > 0 || (limit === 0 && NONE_IS_A_LIMIT)) && this.#connections >= limit
   }
 
   #welcome(connection: Connection, mapped: boolean): void {
