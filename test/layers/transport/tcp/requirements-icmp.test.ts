@@ -86,7 +86,7 @@ class Stand {
 const SOFT = [
   [3, 0, 'ENETUNREACH'],
   [3, 1, 'EHOSTUNREACH'],
-  [3, 5, 'EOPNOTSUPP'],
+  [3, 5, 'ENOTSUP'],
   [11, 0, 'EHOSTUNREACH'],
   [11, 1, 'EHOSTUNREACH'],
   [12, 0, 'EPROTO'],
