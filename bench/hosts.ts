@@ -17,7 +17,6 @@ export interface Pair {
   readonly b: Node<Sockets>
   readonly address: string
   readonly ip: IpAddress
-  close(): Promise<void>
 }
 
 /**
@@ -29,16 +28,7 @@ export async function cablePair(options: CableOptions<'ethernet'> = {}): Promise
   const a = await boot(host(left, '10.0.0.1/24'), 'A')
   const b = await boot(host(right, '10.0.0.2/24'), 'B')
   const address = '10.0.0.2'
-  return {
-    a,
-    b,
-    address,
-    ip: parseAddress(address, 'address'),
-    async close() {
-      await a.close()
-      await b.close()
-    },
-  }
+  return { a, b, address, ip: parseAddress(address, 'address') }
 }
 
 /** A host with one link. */
