@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { ask } from '../control/client.ts'
 import type { Output } from '../output.ts'
 import type { LinkLease } from '../router/router.ts'
-import { records, registerQuestion } from './question.ts'
+import { mustSpeakOf, records, registerQuestion } from './question.ts'
 
 export function registerLeases(program: Command): void {
   registerQuestion(program, 'leases', 'show the addresses a router has given away by DHCP', show, '@router')
@@ -12,6 +12,8 @@ export function registerLeases(program: Command): void {
 async function show(node: string, output: Output): Promise<void> {
   const leases = (await ask(node, 'leases')) as LinkLease[]
   if (output.json) return records(leases, output)
+  if (leases.length === 0)
+    await mustSpeakOf(node, 'a DHCP server', ({ services }) => services.some(({ kind }) => kind === 'DHCP server'))
   output.table(
     ['address', 'link', 'mac', 'state', 'left', 'name'],
     leases.map(({ address, link, hardware: mac, state, secondsLeft, hostName: name }) => ({

@@ -1,9 +1,10 @@
 /** Commands that ask a running node one question, and show the answer. */
 import type { Command } from 'commander'
-import { chooseNode } from '../control/client.ts'
-import { usageError } from '../exit.ts'
+import { ask, chooseNode } from '../control/client.ts'
+import { CommandError, EXIT, usageError } from '../exit.ts'
 import { withExamples } from '../help.ts'
 import { Output } from '../output.ts'
+import type { DaemonStatus, RunningConfiguration } from '../router/methods.ts'
 
 /** What every such command takes. */
 export interface QuestionOptions {
@@ -32,6 +33,21 @@ export function registerQuestion<Options extends QuestionOptions>(
 /** With `--json`, rows are objects, and nothing is made of them. */
 export function records(rows: readonly object[], output: Output): void {
   for (const row of rows) output.data(row, () => '')
+}
+
+/**
+ * Tells a router that has nothing to show from one that was never told to: for people, since programs take an empty list.
+ * @param section what its file would speak of. @param has whether it does.
+ * @throws CommandError exit 1 — it does not; or the node is no router.
+ */
+export async function mustSpeakOf(
+  node: string,
+  section: string,
+  has: (running: RunningConfiguration) => boolean,
+): Promise<void> {
+  if (has((await ask(node, 'configuration')) as RunningConfiguration)) return
+  const { file } = (await ask(node, 'status')) as DaemonStatus
+  throw new CommandError(`${file} says nothing of ${section}`, EXIT.failure, 'ENOPROTOOPT')
 }
 
 /**
