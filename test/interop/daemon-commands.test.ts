@@ -6,6 +6,7 @@
 import t from 'tap'
 import { comes } from './babel-peers.ts'
 import { Daemons, type Told } from './daemons.ts'
+import { answered } from './echoes.ts'
 import { type Metric, parseExposition } from './exposition.ts'
 import { type Namespace, namespace, oracle } from './helpers.ts'
 
@@ -71,8 +72,12 @@ const figure = (metrics: Map<string, Metric>, name: string, labels: Told): numbe
 t.test('a daemon that runs', { skip }, async (t) => {
   const there = await place()
   const { a, c } = there
-  t.ok(await comes(async () => (await received(a, '-c', '5', '10.2.0.1')) === 5, 10_000), 'it forwards IPv4')
-  t.ok(await comes(async () => (await received(a, '-c', '5', '-6', 'fd00:2::1')) === 5, 10_000), 'and IPv6')
+  const reached =
+    (...to: string[]) =>
+    async (): Promise<boolean> =>
+      (await answered(a, 5, '-i', '0.02', ...to)) === 5
+  t.ok(await comes(reached('10.2.0.1'), 60_000), 'it forwards IPv4')
+  t.ok(await comes(reached('-6', 'fd00:2::1'), 60_000), 'and IPv6')
   await a.run('busybox', 'udhcpc', '-f', '-q', '-n', '-i', 'x0', '-s', '/bin/true')
 
   await t.test('what there is', async (t) => {
@@ -167,7 +172,7 @@ t.test('a daemon that runs', { skip }, async (t) => {
     t.match(await set('set', 'loss=100%'), [{ link: 'right', impairment: { loss: 1 } }])
     t.equal(await received(a, '-c', '3', '10.2.0.1'), 0, 'nothing passes')
     t.match(await set('set', 'loss=0'), [{ link: 'right', impairment: { loss: 0 } }])
-    t.equal(await received(a, '-c', '5', '10.2.0.1'), 5, 'all passes again')
+    t.equal(await answered(a, 5, '-i', '0.02', '10.2.0.1'), 5, 'all passes again')
     t.match(await set('set', 'delay=60ms'), [{ impairment: { delay: 60_000 } }])
     const { output } = await a.run('ping', '-c', '1', '-W', '2', '10.2.0.1')
     t.ok(Number(/time=([\d.]+)/.exec(output)?.[1]) >= 120, 'each way')

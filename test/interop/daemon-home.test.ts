@@ -8,6 +8,7 @@ import t from 'tap'
 import { comes } from './babel-peers.ts'
 import { Daemons, type Told } from './daemons.ts'
 import { provider, udhcpc } from './dhcp-peers.ts'
+import { answered } from './echoes.ts'
 import { type Namespace, namespace, oracle } from './helpers.ts'
 
 t.setTimeout(300_000)
@@ -72,7 +73,7 @@ t.test('a home behind the daemon', { skip }, async (t) => {
   await serve(up, 25, 'echo mail')
   await serve(lan, 80, 'echo page for $SOCAT_PEERADDR')
   t.ok(await comes(async () => (await fetched(lan, '10.9.0.1', 7000)) === `from ${outside}\n`, 5000), 'translated')
-  t.match((await lan.run('ping', '-q', '-c', '3', '-i', '0.05', '-W', '2', '10.9.0.1')).output, ' 3 received')
+  t.equal(await answered(lan, 3, '-i', '0.05', '10.9.0.1'), 3)
   t.equal(await fetched(up, outside, 8080), 'page for 10.9.0.1\n', 'a forward from outside')
   t.equal(await fetched(lan, outside, 8080), `page for ${outside}\n`, 'and from inside')
   t.match(await fetched(lan, '10.9.0.1', 25), /No route to host|refused|prohibited/i, 'no mail, and that is said')

@@ -10,6 +10,7 @@ import t from 'tap'
 import { comes } from './babel-peers.ts'
 import { Daemons } from './daemons.ts'
 import { dhclient, provider, udhcpc } from './dhcp-peers.ts'
+import { answered } from './echoes.ts'
 import { type Namespace, namespace, oracle } from './helpers.ts'
 import { autoconfigured } from './ipv6-stand.ts'
 import { payloadFile, payloadHash } from './payload.ts'
@@ -83,8 +84,7 @@ t.test('hosts behind the daemon, and the daemon behind dnsmasq', { skip }, async
       ['-4', right4, '10.1.0.1'],
       ['-6', `${right6}`, 'fd00:1::1'],
     ] as const) {
-      const { output } = await left.run('ping', family, '-q', '-c', '3', '-i', '0.05', '-W', '2', to)
-      t.match(output, ' 3 received', `ping ${family}`)
+      t.equal(await answered(left, 3, family, '-i', '0.05', to), 3, `ping ${family}`)
       const { output: hops } = await left.run('traceroute', family, '-n', '-w', '2', '-q', '1', to)
       t.match(hops, new RegExp(`^ 1 {2}${hop} [^]*^ 2 {2}${to} `, 'm'), `traceroute ${family} names the router`)
     }

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { comes } from './babel-peers.ts'
 import { Daemons, type Told } from './daemons.ts'
+import { answered } from './echoes.ts'
 import { namespace, oracle } from './helpers.ts'
 import { autoconfigured } from './ipv6-stand.ts'
 
@@ -74,9 +75,8 @@ t.test('an uplink with radvd', { skip: oracle('root', 'tun', 'ip', 'ping', 'radv
   const inside = await autoconfigured(host, INSIDE)
   t.ok(inside, 'the host behind has an address of ours')
   up.ip('route', 'add', `${INSIDE}/64`, 'via', `${own}`)
-  const answered = async (to: string): Promise<boolean> =>
-    (await host.run('ping', '-6', '-q', '-c', '3', '-i', '0.05', '-W', '2', to)).output.includes(' 3 received')
-  t.ok(await comes(() => answered(BEYOND), 8000), 'and reaches what is beyond')
+  const reached = async (): Promise<boolean> => (await answered(host, 3, '-6', '-i', '0.05', BEYOND)) === 3
+  t.ok(await comes(reached, 60_000), 'and reaches what is beyond')
   const { output: hops } = await host.run('traceroute', '-6', '-n', '-w', '2', '-q', '1', BEYOND)
   t.match(hops, new RegExp(`^ 1 {2}${INSIDE}1 [^]*^ 2 {2}${BEYOND} `, 'm'))
   const { output: narrow } = await host.run('ping', '-6', '-c', '1', '-W', '2', '-M', 'do', '-s', '1400', BEYOND)

@@ -16,6 +16,7 @@ import {
   tcp,
   udp,
 } from '../../src/index.ts'
+import { answered } from './echoes.ts'
 import { type Cleaning, type Namespace, namespace, oracle } from './helpers.ts'
 import { folder } from './payload.ts'
 
@@ -72,8 +73,7 @@ t.test('dnsmasq gives us an address', { skip }, async (t) => {
   })
   t.match(node.top.network.routes.lookup('172.20.0.1'), { via: '10.9.0.9' })
   const address = lease.address.split('/')[0] as string
-  const { output } = await kernel.run('ping', '-q', '-c', '3', '-i', '0.05', '-W', '2', address)
-  t.match(output, ' 3 received')
+  t.equal(await answered(kernel, 3, '-i', '0.05', address), 3)
   const leased = await kernel.run('cat', join(home, 'leases'))
   t.match(leased.output, new RegExp(`${MAC} ${address} ours`))
   node.top.dhcp.renew()
@@ -97,18 +97,7 @@ t.test('udhcpd gives us an address', { skip }, async (t) => {
   const { node } = await client(t, kernel)
   const lease = await node.top.dhcp.bound({ signal: AbortSignal.timeout(10_000) })
   t.match(lease, { address: /^10\.9\.0\.(3\d|40)\/24$/, routers: ['10.9.0.1'] })
-  const { output } = await kernel.run(
-    'ping',
-    '-q',
-    '-c',
-    '3',
-    '-i',
-    '0.05',
-    '-W',
-    '2',
-    lease.address.split('/')[0] as string,
-  )
-  t.match(output, ' 3 received')
+  t.equal(await answered(kernel, 3, '-i', '0.05', lease.address.split('/')[0] as string), 3)
 })
 
 t.test('we give udhcpc and dhclient addresses, and tshark finds nothing wrong', { skip }, async (t) => {
@@ -147,8 +136,7 @@ t.test('we give udhcpc and dhclient addresses, and tshark finds nothing wrong', 
     /(10\.9\.0\.10\d)\/24 by 10\.9\.0\.2 router 10\.9\.0\.2 dns 10\.9\.0\.53 lease 120 routes 0\.0\.0\.0\/0 10\.9\.0\.2 172\.16\.0\.0\/12 10\.9\.0\.9 domain example\.org/
   t.match(output, said)
   const [, address = ''] = said.exec(output) ?? []
-  const pings = await kernel.run('ping', '-q', '-c', '3', '-i', '0.05', '-W', '2', '10.9.0.2')
-  t.match(pings.output, ' 3 received', 'the kernel has the address and reaches us')
+  t.equal(await answered(kernel, 3, '-i', '0.05', '10.9.0.2'), 3, 'the kernel has the address and reaches us')
   kernel.ip('addr', 'flush', 'dev', 'x0')
 
   const files = ['-lf', join(home, 'dhclient.leases'), '-pf', join(home, 'dhclient.pid')]

@@ -274,7 +274,7 @@ function removeAtExit(): void {
 }
 
 /** Asks until it holds. @throws Error — `what` did not come to be within `limitMs`. */
-export async function until(condition: () => boolean, what: string, limitMs = 5000): Promise<void> {
+export async function until(condition: () => boolean, what: string, limitMs = 60_000): Promise<void> {
   for (const end = Date.now() + limitMs; Date.now() < end; ) {
     if (condition()) return
     await new Promise((resolve) => setTimeout(resolve, 10))

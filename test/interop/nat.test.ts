@@ -8,6 +8,7 @@ import { Readable } from 'node:stream'
 import t from 'tap'
 import { beside, boot, ethernet, ip, ipv4, sockets, stack, tapDevice, tcp, udp } from '../../src/index.ts'
 import { packetsInUse, poisonReleased } from '../../src/kernel/packet.ts'
+import { answered } from './echoes.ts'
 import { addAddress, type Cleaning, type Namespace, namespace, oracle } from './helpers.ts'
 import { payloadFile, payloadHash } from './payload.ts'
 
@@ -82,10 +83,9 @@ async function seen({ lan, far }: World): Promise<string[]> {
   tell('TCP', await ask(lan, `TCP4:${FAR}:7000`, ',bind=192.168.50.2:4445'))
   tell('TCP refused', await ask(lan, `TCP4:${FAR}:7009`, ',bind=192.168.50.2:4446'))
   for (const octets of ['56', '4000']) {
-    const { output } = await lan.run('ping', '-q', '-c', '3', '-i', '0.05', '-W', '2', '-s', octets, FAR)
-    tell(`ping of ${octets}`, /\d+ received/.exec(output)?.[0] ?? output)
+    tell(`ping of ${octets}`, `${await answered(lan, 3, '-i', '0.05', '-s', octets, FAR)} received`)
   }
-  const { output: large } = await lan.run('ping', '-c', '1', '-W', '2', '-M', 'do', '-s', '1400', FAR)
+  const { output: large } = await lan.run('ping', '-c', '1', '-w', '60', '-M', 'do', '-s', '1400', FAR)
   tell('too large', /From .*mtu = \d+\)/.exec(large)?.[0] ?? large)
   for (const method of ['udp', 'icmp']) {
     const { output } = await lan.run('traceroute', '-n', '-q', '1', '-w', '2', '-M', method, FAR)

@@ -21,6 +21,7 @@ import {
   udp,
 } from '../../src/index.ts'
 import { packetsInUse, poisonReleased } from '../../src/kernel/packet.ts'
+import { answered } from './echoes.ts'
 import { type Cleaning, type Namespace, namespace, oracle } from './helpers.ts'
 import { autoconfigured, found } from './ipv6-stand.ts'
 import { folder } from './payload.ts'
@@ -79,8 +80,7 @@ t.test(
     const { output: values } = await left.run('sysctl', '-n', ...sysctls, 'net.ipv6.neigh.x0.base_reachable_time_ms')
     t.equal(values, '1400\n99\n20000\n', 'what we say of the link is heeded')
 
-    const { output: ping } = await left.run('ping', '-6', '-q', '-c', '5', '-i', '0.05', '-w', '5', `${ofRight}`)
-    t.match(ping, '5 packets transmitted, 5 received', 'from one to the other, through us')
+    t.equal(await answered(left, 5, '-6', '-i', '0.05', `${ofRight}`), 5, 'from one to the other, through us')
     t.match(await router.icmp.ping(`${ofLeft}`), { outcome: 'reply' }, 'and from us')
     t.match(
       router.top.network.neighbours().find(({ address }) => address === ofLeft),
@@ -139,11 +139,8 @@ async function learnt(t: Tap, kernel: Namespace, node: Node<Sockets>, mtu: numbe
   t.ok(own, 'an address')
   t.match(network.routes.lookup('2001:db8:9::1'), { prefix: '::/0', via: /^fe80::/, link: 'eth0', origin: 'ra' })
   t.match(network.routes.lookup(`${LEFT}77`), { prefix: `${LEFT}/64`, via: undefined, origin: 'ra' })
-  const answered = await found(async () => {
-    const { output } = await kernel.run('ping', '-6', '-q', '-c', '2', '-i', '0.05', '-w', '2', `${own}`)
-    return output.includes(' 2 received') ? true : undefined
-  })
-  t.equal(answered, true, 'the kernel reaches it')
+  const reached = async () => ((await answered(kernel, 2, '-6', '-i', '0.05', `${own}`)) === 2 ? true : undefined)
+  t.equal(await found(reached), true, 'the kernel reaches it')
   t.match(await node.icmp.ping(`${LEFT}1`, { size: mtu - 48 }), { outcome: 'reply' }, 'it reaches the kernel')
 }
 
