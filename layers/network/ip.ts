@@ -144,7 +144,7 @@ class Network implements NetworkService, FamilyContext {
   }
 
   linkName(index: number): string {
-    return this.ports[index]?.name ?? ''
+    return this.ports[index]?.name ?? this.indices.nameOf(index)
   }
 
   onError(protocol: number, listener: Listener): () => void {

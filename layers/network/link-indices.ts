@@ -33,4 +33,10 @@ export class LinkIndices {
   give(name: string, index: number): void {
     this.gone.set(name, index)
   }
+
+  /** Of a link that went. @returns '' when the number is kept for none. */
+  nameOf(index: number): string {
+    for (const [name, other] of this.gone) if (other === index) return name
+    return ''
+  }
 }

@@ -113,6 +113,7 @@ export interface NetworkService extends Service<NetworkAddressing> {
   isMulticast(address: IpAddress): boolean
   /** The index of a link by name, or 0. */
   linkIndex(name: string): number
+  /** The name of a link by its index, also of one that went and may come again; '' for 0. */
   linkName(index: number): string
   /**
    * Reports of what became of packets of `protocol` that we sent.

@@ -242,13 +242,18 @@ export interface StreamSockets {
     /** Shows `decide` every SYN to the rule's destinations; an undecided request is dropped after 30 s. @returns undo. */
     intercept(rule: InterceptRule, decide: (request: StreamRequest) => void): () => void
     /** Every connection and listener, for listings. */
-    list(): Iterable<{
-      readonly state: ConnectionState
-      readonly local: Endpoint
-      readonly remote: Endpoint | undefined
-      info(): ConnectionInfo | undefined
-    }>
+    list(): Iterable<StreamEntry>
   }
+}
+
+/** What `stream.list` tells of each. */
+export interface StreamEntry {
+  readonly state: ConnectionState
+  readonly local: Endpoint
+  readonly remote: Endpoint | undefined
+  /** The link it is bound to, or that of a link-local peer, by name; else '' or undefined. */
+  readonly link?: string | undefined
+  info(): ConnectionInfo | undefined
 }
 
 /** What arrives on a datagram socket. Called from the stack; the octets are valid only during the call. */
@@ -361,8 +366,17 @@ export interface DatagramSockets {
     /** @throws NetError EADDRINUSE, EADDRNOTAVAIL, ENODEV (no such link) */
     bind(request: BindRequest, handler: DatagramHandler): DatagramSocket
     intercept(rule: InterceptRule, decide: (request: DatagramRequest) => void): () => void
-    list(): Iterable<{ readonly local: Endpoint; readonly remote: Endpoint | undefined; readonly queuedOctets: number }>
+    list(): Iterable<DatagramEntry>
   }
+}
+
+/** What `datagram.list` tells of each socket. */
+export interface DatagramEntry {
+  readonly local: Endpoint
+  readonly remote: Endpoint | undefined
+  /** The link it is bound to, by name; else '' or undefined. */
+  readonly link?: string | undefined
+  readonly queuedOctets: number
 }
 
 /** An answer to an echo request, or the error a router or host sent instead. */

@@ -14,6 +14,8 @@ interface SocketStatus {
   readonly protocol: string
   readonly state: string
   readonly local: string
+  /** The link it is bound to. */
+  readonly link?: string
   readonly remote?: string
   readonly sendQueue: number
   readonly receiveQueue: number

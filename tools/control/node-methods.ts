@@ -166,12 +166,13 @@ function links(node: Node<Sockets>): LinkStatus[] {
 
 function streams(node: Node<Sockets>): object[] {
   return [...node.top.stream.list()].map((stream) => {
-    const { state, local, remote } = stream
+    const { state, local, remote, link } = stream
     const figures = stream.info()
     return {
       protocol: 'tcp',
       state,
-      local: endpoint(local),
+      local: endpoint(local, link),
+      link: link || undefined,
       remote: remote === undefined ? undefined : endpoint(remote),
       sendQueue: figures?.sendQueue ?? 0,
       receiveQueue: figures?.receiveQueue ?? 0,
@@ -181,14 +182,17 @@ function streams(node: Node<Sockets>): object[] {
 }
 
 function datagrams(node: Node<Sockets>): object[] {
-  return [...node.top.datagram.list()].map(({ local, remote, queuedOctets }) => ({
+  return [...node.top.datagram.list()].map(({ local, remote, link, queuedOctets }) => ({
     protocol: 'udp',
     state: remote === undefined ? 'bound' : 'connected',
-    local: endpoint(local),
+    local: endpoint(local, link),
+    link: link || undefined,
     remote: remote === undefined ? undefined : endpoint(remote),
     sendQueue: 0,
     receiveQueue: queuedOctets,
   }))
 }
 
-const endpoint = ({ address, port, zone = '' }: Endpoint): string => hostPortText(formatScoped(address, zone), port)
+/** @param link that the socket is bound to, whatever its address is: '0.0.0.0%lan:67', '[::%lan]:6696'. */
+const endpoint = ({ address, port, zone = '' }: Endpoint, link = ''): string =>
+  hostPortText(link === '' ? formatScoped(address, zone) : `${address}%${link}`, port)

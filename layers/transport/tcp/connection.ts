@@ -265,6 +265,10 @@ export class TcpConnection implements Connection, Timed, Pump {
     return this.tcb.remote
   }
 
+  get link(): string {
+    return this.outlet.network.linkName(this.tcb.link)
+  }
+
   get readableOctets(): number {
     return this.tcb.readableOctets
   }

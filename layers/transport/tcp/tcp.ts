@@ -13,13 +13,11 @@
 import type {
   Connection,
   ConnectionHandler,
-  ConnectionInfo,
   ConnectionOptions,
-  ConnectionState,
   ConnectRequest,
-  Endpoint,
   ListenHandler,
   ListenRequest,
+  StreamEntry,
   StreamSockets,
 } from '../../../src/api/sockets.ts'
 import type { IpAddress } from '../../../src/kernel/address.ts'
@@ -144,14 +142,10 @@ class Tcp implements StreamSockets, User<NetworkAddressing>, ListenerOwner, Inte
     return listener
   }
 
-  private *list(): Generator<{
-    state: ConnectionState
-    local: Endpoint
-    remote: Endpoint | undefined
-    info(): ConnectionInfo | undefined
-  }> {
-    for (const { local } of this.listeners) {
-      yield { state: 'LISTEN', local, remote: undefined, info: () => undefined }
+  private *list(): Generator<StreamEntry> {
+    for (const { local, link } of this.listeners) {
+      const by = this.network.linkName(link)
+      yield { state: 'LISTEN', local, remote: undefined, link: by, info: () => undefined }
     }
     for (const connection of this.connections.table) yield connection
     for (const { local, remote } of this.connections.timeWait)

@@ -3,8 +3,10 @@
  * closely to where it went. Connected sockets are found by a hash of both ends, as there may be thousands on one port;
  * the others by their port. Lists are replaced, never changed, so that handlers may bind and close while one is walked.
  */
+import type { DatagramEntry } from '../../../src/api/sockets.ts'
 import type { IpAddress } from '../../../src/kernel/address.ts'
 import { NetError } from '../../../src/kernel/errors.ts'
+import type { NetworkService } from '../../network/service.ts'
 import { type Bound, overlap, standsFor } from '../wildcard.ts'
 import type { UdpSocket } from './socket.ts'
 
@@ -38,6 +40,12 @@ export class Bindings {
 
   *[Symbol.iterator](): Generator<UdpSocket> {
     for (const { all } of this.ports.values()) yield* all
+  }
+
+  /** For listings. @param network whose links they are bound to. */
+  *list(network: NetworkService): Generator<DatagramEntry> {
+    for (const { local, remote, link, queuedOctets } of this)
+      yield { local, remote, link: network.linkName(link), queuedOctets }
   }
 
   /** Would a socket bound there get what another one is bound to get? */

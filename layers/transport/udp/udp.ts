@@ -94,7 +94,7 @@ class Udp implements DatagramSockets, User<NetworkAddressing>, SocketOwner, Inte
     this.datagram = {
       bind: (request, handler) => this.bind(request, handler),
       intercept: (rule, decide) => this.interception.add(rule, decide),
-      list: () => this.bindings,
+      list: () => this.bindings.list(network),
     }
     const stops = [
       network.boundary.attach(this, PROTOCOL.udp),

@@ -6,6 +6,7 @@ import { onHost } from '../../kernel/on-host.ts'
 import { setOption, withOptions } from '../datagram-options.ts'
 import type {
   BindRequest,
+  DatagramEntry,
   DatagramHandler,
   DatagramOptions,
   DatagramSocket,
@@ -30,7 +31,7 @@ export class HostDatagrams {
     return socket
   }
 
-  list(): Iterable<{ readonly local: Endpoint; readonly remote: Endpoint | undefined; readonly queuedOctets: number }> {
+  list(): Iterable<DatagramEntry> {
     return this.sockets
   }
 

@@ -4,13 +4,11 @@ import { formatScoped } from '../../kernel/address.ts'
 import { onHost } from '../../kernel/on-host.ts'
 import type {
   ConnectionHandler,
-  ConnectionInfo,
-  ConnectionState,
   ConnectRequest,
-  Endpoint,
   Listener,
   ListenHandler,
   ListenRequest,
+  StreamEntry,
 } from '../sockets.ts'
 import { HostConnection } from './connection.ts'
 import { failure, HostEndpoint, hostError, hostFailure, requireScoped } from './host.ts'
@@ -18,13 +16,6 @@ import { failure, HostEndpoint, hostError, hostFailure, requireScoped } from './
 const DEFAULT_BACKLOG = 511
 const UV_TCP_IPV6ONLY = 1
 const UNHEARD: ConnectionHandler = {}
-
-interface Row {
-  readonly state: ConnectionState
-  readonly local: Endpoint
-  readonly remote: Endpoint | undefined
-  info(): ConnectionInfo | undefined
-}
 
 /**
  * Binds synchronously, which `Server.listen` with a host does not: the small API says at once whether a port is taken.
@@ -62,7 +53,7 @@ export class HostStreams {
     return listener
   }
 
-  *list(): Iterable<Row> {
+  *list(): Iterable<StreamEntry> {
     for (const { local } of this.listeners) {
       yield { state: 'LISTEN', local, remote: undefined, info: () => undefined }
     }
