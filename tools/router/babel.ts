@@ -118,7 +118,7 @@ export const linksOfKeysStep = ({ old, wanted }: KeysStep): string[] =>
 
 /** @param babel the one that runs. */
 export function takeKeysStep(babel: BabelControl | undefined, step: KeysStep): void {
-  for (const link of linksOfKeysStep(step)) babel?.rekey(link, keysOn(step.wanted, link).map(keyOf))
+  babel?.reconfigure(babelOptions(step.wanted))
 }
 
 /** What may be shown of it: of keys, that there are some. */

@@ -35,6 +35,8 @@ export type Refusal = 'routeRefused' | 'portRefused'
 export interface Resident<Spoken extends Speaking> {
   /** Begins to speak on a link, which is up. @returns undefined when it cannot with the addresses the link has. */
   speak(link: LinkEntry, now: Instant): Spoken | undefined
+  /** Tells the neighbours of a link, which goes on to be there, that nothing leads here any more. */
+  retire(spoken: Spoken): void
   /** Ends it: the link is gone, or has become another, or its port is somebody else's. */
   silence(spoken: Spoken, now: Instant): void
   refused(why: Refusal): void
@@ -67,7 +69,7 @@ export class Residence<Spoken extends Speaking> {
   readonly routes: NodeRoutes
   private readonly sockets: Sockets
   private readonly env: Env
-  private readonly settings: ResidenceSettings
+  private settings: ResidenceSettings
   private readonly drive: Drive
   private readonly resident: Resident<Spoken>
   /** By name; `was`: what the link was when it began. */
@@ -99,7 +101,7 @@ export class Residence<Spoken extends Speaking> {
   begin(): void {
     const { env, changed, routes, settings } = this
     const { network } = this.sockets
-    for (const { prefix } of network.routes.list()) changed.add(prefix)
+    this.lookAtAll()
     for (const prefix of settings.always.keys()) changed.add(prefix)
     const unfollow = network.routes.follow((prefix) => {
       if (!routes.changing) changed.add(prefix)
@@ -116,6 +118,27 @@ export class Residence<Spoken extends Speaking> {
     if (failure !== undefined) throw failure
   }
 
+  /**
+   * Lives by other settings from now on; `origin`, `group`, `port` and `ttl` are as they were.
+   * @param settings with the very `redistribute` of before where its rules are the same.
+   * @returns why it cannot speak on one of the links that are new to it, which the next look tries again.
+   */
+  change(settings: ResidenceSettings): NetError | undefined {
+    const now = this.env.clock.now()
+    const before = this.settings
+    this.settings = settings
+    this.routes.reprice(settings.metric)
+    const wanted = new Set(settings.links)
+    const left = [...this.speaking].filter(([name]) => !wanted.has(name))
+    for (const [, { spoken }] of left) this.resident.retire(spoken)
+    this.drive.run(now)
+    for (const [name] of left) this.silence(name, now)
+    for (const prefix of [...before.always.keys(), ...settings.always.keys()]) this.changed.add(prefix)
+    // The node's table may be large: only other rules are a reason to look at all of it.
+    if (settings.redistribute !== before.redistribute) this.lookAtAll()
+    return this.look(now, new Set(before.links))
+  }
+
   /** What is spoken on a link; undefined: nothing, now. */
   on(link: string): Spoken | undefined {
     return this.speaking.get(link)?.spoken
@@ -126,8 +149,16 @@ export class Residence<Spoken extends Speaking> {
     return this.speaking.get(link)?.socket
   }
 
-  /** Looks at links and routes: which to speak on, and what to announce. @returns why one of them could not be spoken on. */
-  private look(now: Instant): NetError | undefined {
+  /** The next looks are at all of the node's routes. */
+  private lookAtAll(): void {
+    for (const { prefix } of this.sockets.network.routes.list()) this.changed.add(prefix)
+  }
+
+  /**
+   * Looks at links and routes: which to speak on, and what to announce.
+   * @returns why one of the links could not be spoken on; those of `known` do not count.
+   */
+  private look(now: Instant, known?: ReadonlySet<string>): NetError | undefined {
     let failure: NetError | undefined
     const links = new Map(this.sockets.network.links().map((link) => [link.name, link]))
     for (const name of this.settings.links) {
@@ -142,7 +173,7 @@ export class Residence<Spoken extends Speaking> {
         this.speaking.set(name, { spoken, socket, was })
         continue
       }
-      failure = socket
+      if (known?.has(name) !== true) failure = socket
       this.resident.silence(spoken, now)
       this.resident.refused('portRefused')
     }

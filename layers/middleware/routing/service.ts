@@ -52,6 +52,54 @@ export const redistributeFilter = (rules: readonly RedistributeRule[], infinity:
     infinity,
   )
 
+/** The rules that a protocol is told. */
+export interface Rules {
+  /** Which routes of the node are announced, and at what metric; the first rule that matches decides. Default: none. */
+  readonly redistribute?: readonly RedistributeRule[] | undefined
+  /** What is taken from neighbours, and what is said to them. Default: everything. */
+  readonly filters?: { readonly in?: readonly RouteRule[]; readonly out?: readonly RouteRule[] } | undefined
+}
+
+/** And what it makes of them. */
+export interface Filters {
+  /** Called with the origin of a route in place of a link's name. */
+  readonly redistribute: Filter
+  readonly accept: Filter
+  readonly announce: Filter
+}
+
+/** @throws TypeError ERR_INVALID_ARG_VALUE, RangeError ERR_OUT_OF_RANGE — a rule makes no sense. */
+export const filtersOf = ({ redistribute = [], filters = {} }: Rules, infinity: number): Filters => ({
+  redistribute: redistributeFilter(redistribute, infinity),
+  accept: filter(filters.in ?? [], 'allow', infinity),
+  announce: filter(filters.out ?? [], 'allow', infinity),
+})
+
+/** What a protocol was told, and what that means. */
+export interface Orders<Options extends Rules, Settings extends Filters> {
+  readonly options: Options
+  readonly settings: Settings
+}
+
+/** @returns the settings of the orders, but with the very filters of others where the rules say the same: what differs is seen by that. */
+export function keptFilters<Options extends Rules, Settings extends Filters>(
+  { options, settings }: Orders<Options, Settings>,
+  before: Orders<Options, Settings>,
+): Settings {
+  const { filters: rules = {}, redistribute } = options
+  const { filters: old = {}, redistribute: oldRedistribute } = before.options
+  const { accept, announce } = before.settings
+  return {
+    ...settings,
+    ...(sameRules(redistribute, oldRedistribute) ? { redistribute: before.settings.redistribute } : {}),
+    ...(sameRules(rules.in, old.in) ? { accept } : {}),
+    ...(sameRules(rules.out, old.out) ? { announce } : {}),
+  }
+}
+
+const sameRules = (some: readonly RouteRule[] = [], others: readonly RouteRule[] = []): boolean =>
+  JSON.stringify(some) === JSON.stringify(others)
+
 /** @returns the prefix as the routing table writes it. @throws TypeError ERR_INVALID_ARG_VALUE — not a prefix. */
 export function prefixText(text: string): string {
   const { address, length } = parsePrefix(text, 'announce')
@@ -67,7 +115,7 @@ export class NodeRoutes {
   changing = false
   private readonly network: NetworkControl
   private readonly origin: string
-  private readonly metric: number
+  private metric: number
   private readonly refused: () => void
   /** By prefix: 'next-hop link', or UNREACHABLE. */
   private readonly installed = new Map<string, string>()
@@ -90,6 +138,14 @@ export class NodeRoutes {
     if (way === '') this.installed.delete(prefix)
     else this.installed.set(prefix, way)
     this.exchange(prefix, way, before)
+  }
+
+  /** Gives all of them another metric: each comes before it goes, so that packets have a way. */
+  reprice(metric: number): void {
+    const before = this.metric
+    if (metric === before) return
+    this.metric = metric
+    for (const [prefix, way] of this.installed) this.exchange(prefix, way, way, before)
   }
 
   /**
@@ -123,13 +179,13 @@ export class NodeRoutes {
     return this.network.routes.list(prefix).some(({ origin }) => origin === this.origin)
   }
 
-  private exchange(prefix: string, way: string, before: string): void {
+  private exchange(prefix: string, way: string, before: string, metric = this.metric): void {
     const { routes } = this.network
     this.changing = true
     this.missing.delete(prefix)
     try {
       if (way !== '') this.add(routes, prefix, way)
-      if (before !== '') routes.remove(this.fieldsOf(prefix, before))
+      if (before !== '') routes.remove({ ...this.fieldsOf(prefix, before), metric })
     } finally {
       this.changing = false
     }
@@ -168,12 +224,13 @@ export interface LinkTraffic {
 
 /** Counts what passes on the links of a protocol, also of such that have gone meanwhile. */
 export class TrafficCount {
-  private readonly links: ReadonlyMap<string, { -readonly [Field in keyof LinkTraffic]: LinkTraffic[Field] }>
+  private readonly links = new Map<string, { -readonly [Field in keyof LinkTraffic]: LinkTraffic[Field] }>()
 
-  /** @param links the names of all there will ever be. */
-  constructor(links: Iterable<string>) {
-    const none = { rxPackets: 0, rxOctets: 0, txPackets: 0, txOctets: 0 }
-    this.links = new Map(Array.from(links, (link) => [link, { link, ...none }]))
+  /** Counts what passes on these links, too. */
+  include(links: Iterable<string>): void {
+    for (const link of links) {
+      if (!this.links.has(link)) this.links.set(link, { link, rxPackets: 0, rxOctets: 0, txPackets: 0, txOctets: 0 })
+    }
   }
 
   heard(link: string, octets: number): void {

@@ -5,6 +5,7 @@
 import { type Duration, type Instant, ms } from '../../../../src/kernel/clock.ts'
 import { fraction, type Random } from '../../../../src/kernel/random.ts'
 import { Timer, type Timers } from '../../../../src/kernel/timers.ts'
+import type { Filter } from '../service.ts'
 import type { Interface } from './interface.ts'
 import type { Neighbour } from './neighbour.ts'
 import type { WirePrefix } from './pdu.ts'
@@ -18,6 +19,7 @@ const AT_ONCE: Duration = ms(25)
 /** A retraction that is lost leaves a hole until the next update: it is said again after this time. */
 const AGAIN: Duration = ms(1000)
 const REPEATS = 1
+const RETRACTION = { routerHigh: 0, routerLow: 0, seqno: 0, metric: INFINITY }
 /** A mark of a destination that was waiting: some link has been told. */
 const SAID = 3
 
@@ -32,7 +34,13 @@ export interface Speaker {
   /** Of our own destinations. */
   readonly seqno: number
   /** @returns the metric to say on the link; INFINITY: nothing. */
-  permit(prefix: WirePrefix, metric: number, on: Interface): number
+  readonly announceFilter: Filter
+}
+
+/** What decides what a link hears of what we know. */
+export interface Manners {
+  readonly announceFilter: Filter
+  readonly splitHorizon: boolean
 }
 
 export class Announcer {
@@ -41,6 +49,8 @@ export class Announcer {
   private readonly againTimer: Timer
   private waiting: Destination[] = []
   private again: Destination[] = []
+  /** What one link alone hears of no more. */
+  private takenBack: { readonly prefix: WirePrefix; readonly on: Interface }[] = []
   private readonly said = { routerHigh: 0, routerLow: 0, seqno: 0, metric: 0 }
 
   constructor(speaker: Speaker) {
@@ -104,7 +114,7 @@ export class Announcer {
     }
     const interval = centiseconds(on.settings.updateInterval)
     if (metric !== INFINITY) {
-      metric = speaker.permit(destination, metric, on)
+      metric = speaker.announceFilter(destination, metric, on.settings.name)
       if (metric === INFINITY && !asked) return false
     } else if (!asked && (advertised < 0 || (periodic && destination.routes === null))) return false
     said.metric = metric
@@ -114,6 +124,36 @@ export class Announcer {
     on.update(to, destination, said, interval)
     if (metric !== INFINITY && route !== null) speaker.table.announced(route, metric, now)
     return true
+  }
+
+  /**
+   * What may be said on a link is something else now: says what its neighbours did not hear before, or at another metric, and takes
+   * back what they are to hear no more.
+   */
+  review(on: Interface, before: Manners, now: Instant): void {
+    const after = this.manners(on)
+    const same = after.announceFilter === before.announceFilter && after.splitHorizon === before.splitHorizon
+    if (same || on.neighbours.length === 0) return
+    for (const destination of this.speaker.table.destinations.all) {
+      const { advertised } = destination
+      const isKnown = advertised >= 0 && advertised !== INFINITY
+      const metric = heard(destination, on, after)
+      if (metric === heard(destination, on, before)) continue
+      if (metric !== INFINITY) {
+        this.say(destination, on, null, false, now)
+        if (!isKnown) destination.advertised = destination.metric
+      } else if (isKnown) {
+        this.takeBack(destination, on)
+        this.takenBack.push({ prefix: destination, on })
+      }
+    }
+    const { timers } = this.speaker
+    if (this.takenBack.length > 0 && !this.againTimer.armed) timers.arm(this.againTimer, now + AGAIN)
+  }
+
+  /** Says that nothing leads over us to a destination. @param to null: to all neighbours of the link. */
+  takeBack(prefix: WirePrefix, on: Interface, to: Neighbour | null = null): void {
+    on.update(to, prefix, RETRACTION, centiseconds(on.settings.updateInterval))
   }
 
   stop(): void {
@@ -148,5 +188,23 @@ export class Announcer {
     for (const destination of destinations) {
       if (destination.metric === INFINITY && destination.index >= 0) this.trigger(destination, 1, now)
     }
+    const takenBack = this.takenBack
+    this.takenBack = []
+    for (const { prefix, on } of takenBack) {
+      if (!this.speaker.interfaces.includes(on)) continue
+      const destination = this.speaker.table.destinations.find(prefix)
+      if (destination === null || heard(destination, on, this.manners(on)) === INFINITY) this.takeBack(prefix, on)
+    }
   }
+
+  private manners({ settings: { splitHorizon } }: Interface): Manners {
+    return { announceFilter: this.speaker.announceFilter, splitHorizon }
+  }
+}
+
+/** The metric that a link hears of a destination; INFINITY: it hears nothing, or that nothing leads there. */
+function heard(destination: Destination, on: Interface, { announceFilter, splitHorizon }: Manners): number {
+  const { metric, selected } = destination
+  if (metric === INFINITY || (splitHorizon && selected?.neighbour.interface === on)) return INFINITY
+  return announceFilter(destination, metric, on.settings.name)
 }

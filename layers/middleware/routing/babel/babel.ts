@@ -11,12 +11,12 @@ import type { Env } from '../../../../src/kernel/env.ts'
 import { invalidValue, NetError } from '../../../../src/kernel/errors.ts'
 import type { Layer } from '../../../../src/kernel/layer.ts'
 import type { Random } from '../../../../src/kernel/random.ts'
-import { type Refusal, Residence, type Resident, type Speaking } from '../residence.ts'
-import { type LinkTraffic, prefixText, TrafficCount } from '../service.ts'
-import { Authenticator, type BabelKey, checkKey } from './authenticator.ts'
-import type { Interface } from './interface.ts'
+import { type Refusal, Residence, type ResidenceSettings, type Resident, type Speaking } from '../residence.ts'
+import { type Filter, keptFilters, type LinkTraffic, type Orders, TrafficCount } from '../service.ts'
+import { Authenticator, type BabelKey } from './authenticator.ts'
+import type { Interface, InterfaceSettings } from './interface.ts'
 import { type DropReason, Babel as Machine } from './machine.ts'
-import { type BabelOptions, type InterfaceDefaults, routerIdOf, type Settings, settingsOf } from './options.ts'
+import { type BabelOptions, routerIdOf, type Settings, settingsOf } from './options.ts'
 import { type BabelNeighbour, type BabelRoute, formatRouter, listNeighbours, listRoutes } from './status.ts'
 import type { Destination } from './tables.ts'
 import { GROUP, INFINITY, PORT } from './tlv.ts'
@@ -36,11 +36,14 @@ export interface BabelControl {
   /** Packets that were heard and said, by link. */
   traffic(): LinkTraffic[]
   /**
-   * Exchanges a link's keys while it is in use: first both the old and the new one everywhere, then the new one alone. They are
-   * also those of a link that is away, when it comes.
-   * @throws TypeError ERR_INVALID_ARG_VALUE — no such link, a key that cannot be, or none where there were some.
+   * Becomes what the options say while it runs. Neighbours are told at once what differs for them, and asked for what they may have
+   * said in vain before; nothing else is lost. Keys are exchanged in two turns: first both the old and the new one everywhere,
+   * then the new one alone.
+   * @param options all of them, not only what is new; `routerId` is the same as it was, or left out.
+   * @throws TypeError ERR_INVALID_ARG_VALUE, RangeError ERR_OUT_OF_RANGE — an option makes no sense, or it is another `routerId`.
+   * NetError EADDRINUSE — another socket has the port on a link that is new to it. Nothing has changed then.
    */
-  rekey(link: string, keys: readonly BabelKey[]): void
+  reconfigure(options: BabelOptions): void
 }
 
 export const ORIGIN = 'babel'
@@ -63,44 +66,33 @@ export function babel(options: BabelOptions): Layer<Sockets, Sockets & { readonl
 /** A link that Babel speaks on. */
 interface BabelSpeaking extends Speaking {
   readonly on: Interface
-  readonly authenticator: Authenticator | null
 }
 
 class Router implements BabelControl, Resident<BabelSpeaking> {
   readonly routerId: string
   readonly drops: Map<BabelDrop, number>
   private readonly env: Env
-  /** By link, with the keys of now. */
-  private readonly interfaces: Map<string, InterfaceDefaults>
+  private orders: Orders<BabelOptions, Settings>
+  private readonly hasIpv4: boolean
   private readonly random: Random
   private readonly machine: Machine
   private readonly drive: Drive
   private readonly residence: Residence<BabelSpeaking>
-  private readonly count: TrafficCount
+  private readonly count = new TrafficCount()
 
   constructor(sockets: Sockets, env: Env, options: BabelOptions, settings: Settings) {
     this.env = env
-    this.interfaces = new Map(settings.interfaces)
+    this.orders = { options, settings }
     this.random = env.random('babel')
     const [routerHigh, routerLow] = routerIdOf(options.routerId, this.random)
     this.routerId = formatRouter(routerHigh, routerLow)
-    const { accept, announce } = settings
-    const hasIpv4 = sockets.sourceOf?.(LOOPBACK) !== undefined
-    this.machine = new Machine({
-      routerHigh,
-      routerLow,
-      random: this.random,
-      acceptFilter: (prefix, metric, on) => (hasIpv4 || !prefix.address.isIpv4 ? accept(prefix, metric, on) : INFINITY),
-      announceFilter: announce,
-    })
+    this.hasIpv4 = sockets.sourceOf?.(LOOPBACK) !== undefined
+    const filters = { accept: this.acceptBy(settings), announce: settings.announce }
+    this.machine = new Machine({ routerHigh, routerLow, random: this.random, filters })
     this.drops = this.machine.drops
     this.drive = new Drive(this.machine, env.timers, this)
-    const { interfaces, redistribute, metric } = settings
-    this.count = new TrafficCount(interfaces.keys())
-    const always = new Map((options.announce ?? []).map((prefix) => [prefixText(prefix), 0]))
-    const talk = { links: [...interfaces.keys()], group: GROUP_ADDRESS, port: PORT, ttl: 1 }
-    const living = { origin: ORIGIN, metric, ...talk, always, redistribute, infinity: INFINITY }
-    this.residence = new Residence(sockets, env, living, this.drive, this)
+    this.count.include(settings.interfaces.keys())
+    this.residence = new Residence(sockets, env, livingBy(settings), this.drive, this)
     this.residence.begin()
   }
 
@@ -116,13 +108,41 @@ class Router implements BabelControl, Resident<BabelSpeaking> {
     return this.count.list()
   }
 
-  rekey(link: string, keys: readonly BabelKey[]): void {
-    for (const key of keys) checkKey(key)
-    const how = this.interfaces.get(link)
-    if (how === undefined || how.keys.length === 0) throw invalidValue('link', 'the name of a link that has keys', link)
-    if (keys.length === 0) throw invalidValue('keys', 'one or more', '[]')
-    this.interfaces.set(link, { ...how, keys })
-    this.residence.on(link)?.authenticator?.rekey(keys)
+  reconfigure(options: BabelOptions): void {
+    const settings = settingsOf(options)
+    const { routerId = this.routerId } = options
+    if (routerId.toLowerCase() !== this.routerId)
+      throw invalidValue('routerId', `${this.routerId}, as it was`, routerId)
+    const before = this.orders
+    const failure = this.obey({ options, settings })
+    if (failure === undefined) return
+    this.obey(before)
+    throw failure
+  }
+
+  /** @returns why it cannot speak on a link that is new to it. */
+  private obey(orders: Orders<BabelOptions, Settings>): NetError | undefined {
+    const { settings: before } = this.orders
+    const settings = keptFilters(orders, this.orders)
+    this.orders = { options: orders.options, settings }
+    this.count.include(settings.interfaces.keys())
+    const uses = new Map<Interface, InterfaceSettings>()
+    for (const on of this.machine.interfaces) {
+      const how = settings.interfaces.get(on.settings.name)
+      if (how === undefined) continue
+      const { keys, ...rest } = how
+      const kept = keys.length === 0 ? null : on.settings.authenticator
+      kept?.rekey(keys)
+      const use = { ...on.settings, ...rest, authenticator: kept ?? this.authenticatorOf(keys) }
+      const fields = Object.keys(use) as (keyof typeof use)[]
+      if (fields.some((field) => use[field] !== on.settings[field])) uses.set(on, use)
+    }
+    const others = {
+      ...(settings.accept === before.accept ? {} : { accept: this.acceptBy(settings) }),
+      ...(settings.announce === before.announce ? {} : { announce: settings.announce }),
+    }
+    this.machine.reconfigure(others, uses, this.env.clock.now())
+    return this.residence.change(livingBy(settings))
   }
 
   /** Moves what the machine has to say, and what it has found out. */
@@ -144,14 +164,14 @@ class Router implements BabelControl, Resident<BabelSpeaking> {
   }
 
   speak({ name, mtu, addresses }: LinkEntry, now: Instant): BabelSpeaking | undefined {
-    const how = this.interfaces.get(name)
+    const how = this.orders.settings.interfaces.get(name)
     const own = addresses.map((text) => parsePrefix(text).address)
     const address = own.find(({ isScoped }) => isScoped)
     if (how === undefined || address === undefined) return undefined
     const maxOctets = Math.max(LEAST_MTU, mtu) - HEADER_OCTETS
     const nextHop4 = own.find(({ isIpv4 }) => isIpv4)?.w3 ?? null
     const { keys, ...rest } = how
-    const authenticator = keys.length === 0 ? null : new Authenticator(keys, this.random)
+    const authenticator = this.authenticatorOf(keys)
     const on = this.machine.attach({ ...rest, name, maxOctets, address, nextHop4, authenticator }, now)
     const heard = (octets: Uint8Array, start: number, length: number, from: Endpoint, to: Endpoint): void => {
       if (from.port !== PORT) {
@@ -164,7 +184,11 @@ class Router implements BabelControl, Resident<BabelSpeaking> {
       this.machine.input(on, octets, start, length, from.address, own, at)
       this.drive.run(at)
     }
-    return { on, authenticator, heard }
+    return { on, heard }
+  }
+
+  retire({ on }: BabelSpeaking): void {
+    this.machine.retire(on)
   }
 
   silence({ on }: BabelSpeaking, now: Instant): void {
@@ -195,9 +219,24 @@ class Router implements BabelControl, Resident<BabelSpeaking> {
     this.drop(why)
   }
 
+  /** A node without IPv4 has no use for its routes. */
+  private acceptBy({ accept }: Settings): Filter {
+    if (this.hasIpv4) return accept
+    return (prefix, metric, on) => (prefix.address.isIpv4 ? INFINITY : accept(prefix, metric, on))
+  }
+
+  private authenticatorOf(keys: readonly BabelKey[]): Authenticator | null {
+    return keys.length === 0 ? null : new Authenticator(keys, this.random)
+  }
+
   private drop(reason: BabelDrop): void {
     this.drops.set(reason, (this.drops.get(reason) ?? 0) + 1)
   }
+}
+
+const livingBy = ({ interfaces, always, redistribute, metric }: Settings): ResidenceSettings => {
+  const talk = { links: [...interfaces.keys()], group: GROUP_ADDRESS, port: PORT, ttl: 1 }
+  return { origin: ORIGIN, metric, ...talk, always, redistribute, infinity: INFINITY }
 }
 
 const MULTICAST = 0xff

@@ -49,7 +49,7 @@ export interface Outbox {
 }
 
 export class Interface {
-  readonly settings: InterfaceSettings
+  settings: InterfaceSettings
   readonly neighbours: Neighbour[] = []
   readonly helloTimer: Timer
   readonly updateTimer: Timer
@@ -86,6 +86,13 @@ export class Interface {
 
   get type(): LinkType {
     return this.settings.type
+  }
+
+  /** Is used in another way from now on; what has been begun goes as it was. Name and addresses are the same. */
+  use(settings: InterfaceSettings): void {
+    this.flush()
+    this.settings = settings
+    this.rxcost = settings.rxcost
   }
 
   neighbour(address: IpAddress): Neighbour | undefined {

@@ -17,8 +17,8 @@ import { type Duration, type Instant, ms } from '../../../../src/kernel/clock.ts
 import type { Timed } from '../../../../src/kernel/machine.ts'
 import { below, type Random } from '../../../../src/kernel/random.ts'
 import { Timer, Timers } from '../../../../src/kernel/timers.ts'
-import type { Filter } from '../service.ts'
-import { Announcer, type Speaker } from './announcer.ts'
+import type { Filter, Filters } from '../service.ts'
+import { Announcer, type Manners, type Speaker } from './announcer.ts'
 import type { Refused } from './authenticator.ts'
 import { TICK_US } from './calendar.ts'
 import { Interface, type InterfaceSettings, type Outbox, type Outgoing } from './interface.ts'
@@ -40,6 +40,9 @@ import { type Refusal, RouteTable } from './route-table.ts'
 import type { Destination, Route } from './tables.ts'
 import { centiseconds, INFINITY, seqnoDifference } from './tlv.ts'
 
+/** What is taken in, and what is passed on. */
+export type SaidFilters = Pick<Filters, 'accept' | 'announce'>
+
 /** Why a packet, or something in it, came to nothing. */
 export type DropReason =
   | Fault
@@ -56,9 +59,8 @@ export interface BabelSettings {
   readonly routerHigh: number
   readonly routerLow: number
   readonly random: Random
-  /** What is taken in, and what is passed on. Default: everything. */
-  readonly acceptFilter?: Filter | undefined
-  readonly announceFilter?: Filter | undefined
+  /** Default: everything. */
+  readonly filters?: Partial<SaidFilters> | undefined
   /** Default 100,000. */
   readonly destinations?: number | undefined
   /** Default 20,000. */
@@ -83,7 +85,7 @@ export class Babel implements Timed, TlvSink, Speaker {
   /** How often each reason occurred. */
   readonly drops: Map<DropReason, number> = new Map()
 
-  private readonly settings: BabelSettings
+  private filters: SaidFilters
   private readonly announcer: Announcer
   private readonly requests: Requests
   private readonly neighbourhood: Neighbourhood
@@ -117,7 +119,7 @@ export class Babel implements Timed, TlvSink, Speaker {
   }
 
   constructor(settings: BabelSettings) {
-    this.settings = settings
+    this.filters = { ...EVERYTHING, ...settings.filters }
     this.random = settings.random
     this.routerHigh = settings.routerHigh
     this.routerLow = settings.routerLow
@@ -132,6 +134,10 @@ export class Babel implements Timed, TlvSink, Speaker {
     this.neighbourhood = new Neighbourhood(this, settings.neighbours ?? NEIGHBOURS)
     this.reader = new Reader((fault) => this.drop(fault))
     this.ticker = new Timer({ expire: (now) => this.tick(now) })
+  }
+
+  get announceFilter(): Filter {
+    return this.filters.announce
   }
 
   get deadline(): Instant {
@@ -162,6 +168,35 @@ export class Babel implements Timed, TlvSink, Speaker {
     this.timers.cancel(removed.helloTimer)
     this.timers.cancel(removed.updateTimer)
     for (const neighbour of [...removed.neighbours]) this.neighbourhood.remove(neighbour, now)
+  }
+
+  /**
+   * Goes on by other filters, and with other uses of links. What is known stays, but for what is not to be known any more; and so
+   * does what was ever announced, which keeps all ways free of loops (§3.5.1).
+   * @param filters those that are others now. @param uses of the links that have others.
+   */
+  reconfigure(filters: Partial<SaidFilters>, uses: ReadonlyMap<Interface, InterfaceSettings>, now: Instant): void {
+    const { announceFilter } = this
+    const before = this.interfaces.map(({ settings: { splitHorizon } }) => ({ announceFilter, splitHorizon }))
+    this.filters = { ...this.filters, ...filters }
+    for (const [on, settings] of uses) {
+      on.use(settings)
+      const next = now + settings.updateInterval
+      if (next < on.updateTimer.deadline) this.timers.arm(on.updateTimer, next)
+      this.neighbourhood.reconfigured(on, now)
+    }
+    for (const on of filters.accept === undefined ? [] : this.interfaces) {
+      for (const neighbour of on.neighbours) this.table.judge(neighbour, now)
+      // What was refused is not remembered: it has to be said again (§3.8.1.1).
+      if (on.neighbours.length > 0) on.routeRequest(null, null)
+    }
+    for (const [i, on] of this.interfaces.entries()) this.announcer.review(on, before[i] as Manners, now)
+    this.keepTicking(now)
+  }
+
+  /** Takes leave of the neighbours of one link, which goes on to be there. */
+  retire(on: Interface): void {
+    on.retractAll(centiseconds(on.settings.updateInterval))
   }
 
   /** A packet of port 6696. @param to our address that it came to, or null: the group. */
@@ -223,7 +258,7 @@ export class Babel implements Timed, TlvSink, Speaker {
   /** Takes leave of all neighbours; `output` has what is to be said. Nothing is timed from now on. */
   close(): void {
     for (const on of this.interfaces) {
-      on.retractAll(centiseconds(on.settings.updateInterval))
+      this.retire(on)
       this.timers.cancel(on.helloTimer)
       this.timers.cancel(on.updateTimer)
       for (const neighbour of on.neighbours) this.neighbourhood.silence(neighbour)
@@ -285,7 +320,7 @@ export class Babel implements Timed, TlvSink, Speaker {
     }
     const destination = this.table.destinations.find(prefix)
     if (destination !== null) this.announcer.say(destination, on, from, false, now)
-    else on.update(from, prefix, RETRACTION, centiseconds(on.settings.updateInterval))
+    else this.announcer.takeBack(prefix, on, from)
   }
 
   seqnoRequest(request: SeqnoRequest): void {
@@ -337,11 +372,7 @@ export class Babel implements Timed, TlvSink, Speaker {
   }
 
   accept(prefix: WirePrefix, metric: number, from: Neighbour): number {
-    return this.settings.acceptFilter?.(prefix, metric, from.interface.settings.name) ?? metric
-  }
-
-  permit(prefix: WirePrefix, metric: number, on: Interface): number {
-    return this.settings.announceFilter?.(prefix, metric, on.settings.name) ?? metric
+    return this.filters.accept(prefix, metric, from.interface.settings.name)
   }
 
   costChanged(neighbour: Neighbour, now: Instant): void {
@@ -411,4 +442,4 @@ export class Babel implements Timed, TlvSink, Speaker {
 const SPARE_PACKETS = 64
 /** fe80::/10. */
 const LINK_LOCAL_BITS = 0xfe800000 >>> 22
-const RETRACTION = { routerHigh: 0, routerLow: 0, seqno: 0, metric: INFINITY }
+const EVERYTHING: SaidFilters = { accept: (_prefix, metric) => metric, announce: (_prefix, metric) => metric }

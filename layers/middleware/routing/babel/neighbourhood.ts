@@ -4,7 +4,7 @@
 import type { IpAddress } from '../../../../src/kernel/address.ts'
 import { type Duration, type Instant, ms } from '../../../../src/kernel/clock.ts'
 import { below, type Random } from '../../../../src/kernel/random.ts'
-import type { Timers } from '../../../../src/kernel/timers.ts'
+import type { Timer, Timers } from '../../../../src/kernel/timers.ts'
 import type { Interface } from './interface.ts'
 import { type Awaited, Neighbour } from './neighbour.ts'
 import type { Hello, Ihu } from './pdu.ts'
@@ -58,6 +58,18 @@ export class Neighbourhood {
     if (interval > 0) this.host.timers.arm(neighbour.sayTimer, now + below(this.host.random, interval))
     this.greet(on, now)
     return neighbour
+  }
+
+  /** A link is used in another way: neighbours hear of it soon, and what each costs may be something else. */
+  reconfigured(on: Interface, now: Instant): void {
+    const { helloInterval, unicastHelloInterval = 0 } = on.settings
+    this.sooner(on.helloTimer, now + helloInterval)
+    this.greet(on, now)
+    for (const neighbour of on.neighbours) {
+      if (unicastHelloInterval === 0) this.host.timers.cancel(neighbour.sayTimer)
+      else this.sooner(neighbour.sayTimer, now + below(this.host.random, unicastHelloInterval))
+      this.recost(neighbour, now, true)
+    }
   }
 
   hello(from: Neighbour, { unicast, seqno, interval }: Hello, now: Instant): void {
@@ -134,12 +146,18 @@ export class Neighbourhood {
   private greet(on: Interface, now: Instant): void {
     on.ihuCountdown = 0
     const soon = now + below(this.host.random, GREETING)
-    const at = Math.max(soon, on.lastHello + (on.settings.helloInterval >> 3))
-    if (at < on.helloTimer.deadline) this.host.timers.arm(on.helloTimer, at)
+    this.sooner(on.helloTimer, Math.max(soon, on.lastHello + (on.settings.helloInterval >> 3)))
   }
 
-  /** What is known of the link to a neighbour has changed: what does it cost now? */
-  private recost(neighbour: Neighbour, now: Instant): void {
+  private sooner(timer: Timer, at: Instant): void {
+    if (at < timer.deadline) this.host.timers.arm(timer, at)
+  }
+
+  /**
+   * What is known of the link to a neighbour has changed: what does it cost now?
+   * @param exact also what makes little difference is passed on.
+   */
+  private recost(neighbour: Neighbour, now: Instant, exact = false): void {
     const heard = neighbour.rxcost !== INFINITY
     if (heard !== neighbour.heard) {
       neighbour.heard = heard
@@ -147,7 +165,7 @@ export class Neighbourhood {
     }
     const { cost: before, presentCost: cost } = neighbour
     // A link that loses costs a little more or less with each hello: what makes no difference is not passed on.
-    const wavers = neighbour.interface.type === 'wireless' && before !== INFINITY && cost !== INFINITY
+    const wavers = !exact && neighbour.interface.type === 'wireless' && before !== INFINITY && cost !== INFINITY
     if (cost === before || (wavers && Math.abs(cost - before) * 8 < before)) return
     neighbour.cost = cost
     this.host.costChanged(neighbour, now)

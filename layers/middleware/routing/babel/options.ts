@@ -2,7 +2,7 @@
 import { type Duration, seconds } from '../../../../src/kernel/clock.ts'
 import { inRange, integer, invalidValue } from '../../../../src/kernel/errors.ts'
 import type { Random } from '../../../../src/kernel/random.ts'
-import { type Filter, filter, type RedistributeRule, type RouteRule, redistributeFilter } from '../service.ts'
+import { type Filters, filtersOf, prefixText, type Rules } from '../service.ts'
 import { type BabelKey, checkKey } from './authenticator.ts'
 import type { LinkType } from './neighbour.ts'
 import { INFINITY } from './tlv.ts'
@@ -25,17 +25,13 @@ export interface BabelInterface {
   readonly keys?: readonly BabelKey[] | undefined
 }
 
-export interface BabelOptions {
+export interface BabelOptions extends Rules {
   /** By the names of links, also of such that are attached later. */
   readonly interfaces: Readonly<Record<string, BabelInterface>>
   /** '0123456789abcdef'; default: by chance, so that nobody has old words of ours. */
   readonly routerId?: string | undefined
   /** Prefixes that are ours whatever the routing table says: '10.1.0.0/16'. */
   readonly announce?: readonly string[] | undefined
-  /** Which other routes of the node are announced, and at what metric; the first rule that matches decides. Default: none. */
-  readonly redistribute?: readonly RedistributeRule[] | undefined
-  /** What is taken from neighbours, and what is said to them. Default: everything. */
-  readonly filters?: { readonly in?: readonly RouteRule[]; readonly out?: readonly RouteRule[] } | undefined
   /** Authenticate by these on all links (RFC 8967): each signs, any of them is believed. Default: none. */
   readonly keys?: readonly BabelKey[] | undefined
   /** Of the routes that Babel gives to the node: 0 to 2^32 - 1. Default 1024. */
@@ -52,12 +48,10 @@ export interface InterfaceDefaults {
   readonly keys: readonly BabelKey[]
 }
 
-export interface Settings {
+export interface Settings extends Filters {
   readonly interfaces: ReadonlyMap<string, InterfaceDefaults>
-  /** Called with the origin of a route in place of a link's name. */
-  readonly redistribute: Filter
-  readonly accept: Filter
-  readonly announce: Filter
+  /** Prefix, and metric. */
+  readonly always: ReadonlyMap<string, number>
   readonly metric: number
 }
 
@@ -65,12 +59,11 @@ const LONGEST = 65_535 * 10_000
 
 /** @throws TypeError ERR_INVALID_ARG_VALUE, RangeError ERR_OUT_OF_RANGE — an option makes no sense. */
 export function settingsOf(options: BabelOptions): Settings {
-  const { interfaces, redistribute = [], filters = {}, keys = [], metric = 1024 } = options
+  const { interfaces, announce = [], keys = [], metric = 1024 } = options
   return {
     interfaces: new Map(Object.entries(interfaces).map(([name, one]) => [name, interfaceOf(one, keys)])),
-    redistribute: redistributeFilter(redistribute, INFINITY),
-    accept: filter(filters.in ?? [], 'allow', INFINITY),
-    announce: filter(filters.out ?? [], 'allow', INFINITY),
+    always: new Map(announce.map((prefix) => [prefixText(prefix), 0])),
+    ...filtersOf(options, INFINITY),
     metric: integer('metric', metric, 0, 2 ** 32 - 1),
   }
 }

@@ -99,12 +99,12 @@ export class RouteTable {
     let destination = guessed ? guess.destination : this.destinations.find(update.prefix)
     const route = guessed ? guess : (destination?.routeBy(from) ?? null)
     if (route !== null) from.expected = route.previousOfNeighbour
-    let { metric } = update
-    if (metric !== INFINITY && !own) {
-      metric = this.events.accept(update.prefix, metric, from)
-      if (metric === INFINITY) this.events.refused('filtered')
+    let accepted = update.metric
+    if (accepted !== INFINITY && !own) {
+      accepted = this.events.accept(update.prefix, accepted, from)
+      if (accepted === INFINITY) this.events.refused('filtered')
     }
-    if (metric === INFINITY || own) {
+    if (accepted === INFINITY || own) {
       if (route !== null) this.retract(route, now)
       return null
     }
@@ -115,8 +115,8 @@ export class RouteTable {
         return null
       }
     }
-    if (route === null) this.learn(destination, from, update, metric, now)
-    else this.relearn(route, update, metric, now)
+    if (route === null) this.learn(destination, from, update, accepted, now)
+    else this.relearn(route, update, accepted, now)
     return destination
   }
 
@@ -128,13 +128,19 @@ export class RouteTable {
   /** The cost of the link to a neighbour has changed. */
   costChanged(neighbour: Neighbour, now: Instant): void {
     for (let route = neighbour.routes; route !== null; route = route.nextOfNeighbour) {
+      if (route.refmetric !== INFINITY) this.revalue(route, now)
+    }
+  }
+
+  /** The rules for what neighbours say have changed: what one has said is held against them. What they refuse is as if retracted. */
+  judge(neighbour: Neighbour, now: Instant): void {
+    for (let route = neighbour.routes; route !== null; route = route.nextOfNeighbour) {
       if (route.refmetric === INFINITY) continue
-      smooth(route, now)
-      const before = route.metric
-      route.metric = sum(route.refmetric, neighbour.cost)
-      if (before === INFINITY || route.metric === INFINITY) route.smoothed = route.metric
-      const { selected } = route.destination
-      if (selected === route || selected === null || route.metric < selected.metric) this.select(route.destination, now)
+      const accepted = this.events.accept(route.destination, route.refmetric, neighbour)
+      if (accepted === route.accepted) continue
+      route.accepted = accepted
+      if (accepted === INFINITY) this.retract(route, now)
+      else this.revalue(route, now)
     }
   }
 
@@ -174,7 +180,7 @@ export class RouteTable {
     return this.destinations.all.length < this.limits.destinations ? this.destinations.add(prefix) : null
   }
 
-  private learn(destination: Destination, from: Neighbour, update: Update, metric: number, now: Instant): void {
+  private learn(destination: Destination, from: Neighbour, update: Update, accepted: number, now: Instant): void {
     if (from.routeCount >= this.limits.routesPerNeighbour) {
       this.events.refused('tooManyRoutes')
       return
@@ -190,12 +196,12 @@ export class RouteTable {
     from.routes = route
     from.routeCount++
     this.routes.enter(route, dueOf(update, now))
-    this.assign(route, source, update, metric, now)
+    this.assign(route, source, update, accepted, now)
     this.select(destination, now)
     if (destination.selected !== route && !route.feasible && this.wanted(route)) this.events.unfeasible(route, now)
   }
 
-  private relearn(route: Route, update: Update, metric: number, now: Instant): void {
+  private relearn(route: Route, update: Update, accepted: number, now: Instant): void {
     const { destination } = route
     const source =
       route.source.routerLow === update.routerLow && route.source.routerHigh === update.routerHigh
@@ -205,7 +211,7 @@ export class RouteTable {
     if (
       source === route.source &&
       update.seqno === route.seqno &&
-      metric === route.refmetric &&
+      update.metric === route.refmetric &&
       sameHop(route, update)
     ) {
       this.routes.move(route, dueOf(update, now))
@@ -213,7 +219,7 @@ export class RouteTable {
       if (this.wanted(route) && !route.feasible) this.events.unfeasible(route, now)
       return
     }
-    const feasible = source.feasible(update.seqno, metric)
+    const feasible = source.feasible(update.seqno, update.metric)
     if (route === destination.selected && !feasible && source === route.source) {
       // It may be ignored, and a newer sequence number asked for: the way is free of loops as it was (§3.5.3, §3.8.2.2).
       this.events.unfeasible(route, now)
@@ -224,24 +230,36 @@ export class RouteTable {
     const hop = route.nextHop
     route.nextHop = nextHopOf(route.neighbour, update)
     this.routes.move(route, dueOf(update, now))
-    this.assign(route, source, update, metric, now)
+    this.assign(route, source, update, accepted, now)
     this.reselect(destination, destination.selected, router || (selected && hop !== route.nextHop), now)
     if (destination.selected !== route && !feasible && this.wanted(route)) this.events.unfeasible(route, now)
   }
 
-  private assign(route: Route, source: Source, update: Update, metric: number, now: Instant): void {
+  private assign(route: Route, source: Source, update: Update, accepted: number, now: Instant): void {
     if (source !== route.source) {
       const old = route.source
       route.source = source
       source.users++
       this.unuse(old)
     }
+    route.seqno = update.seqno
+    route.refmetric = update.metric
+    route.accepted = accepted
+    route.asked = 0
+    this.weigh(route, now)
+  }
+
+  /** What it costs may have changed, and with it which way is the best. */
+  private revalue(route: Route, now: Instant): void {
+    this.weigh(route, now)
+    const { selected } = route.destination
+    if (selected === route || selected === null || route.metric < selected.metric) this.select(route.destination, now)
+  }
+
+  private weigh(route: Route, now: Instant): void {
     smooth(route, now)
     const before = route.metric
-    route.seqno = update.seqno
-    route.refmetric = metric
-    route.metric = sum(metric, route.neighbour.cost)
-    route.asked = 0
+    route.metric = sum(route.accepted, route.neighbour.cost)
     if (before === INFINITY || route.metric === INFINITY) route.smoothed = route.metric
   }
 
@@ -282,7 +300,7 @@ export class RouteTable {
 
   private retract(route: Route, now: Instant): void {
     if (route.refmetric === INFINITY) return
-    route.refmetric = route.metric = route.smoothed = INFINITY
+    route.refmetric = route.accepted = route.metric = route.smoothed = INFINITY
     if (route.destination.selected === route) this.select(route.destination, now)
   }
 

@@ -63,6 +63,8 @@ export class Route implements Dated {
   seqno = 0
   /** What the neighbour has announced. */
   refmetric: number = INFINITY
+  /** And what our rules make of that. */
+  accepted: number = INFINITY
   /** With the cost of the link to it. */
   metric: number = INFINITY
   /** The metric as it has been of late (appendix A.3); `smoothedAt` in milliseconds. */

@@ -128,6 +128,11 @@ export class Rip implements Timed {
     this.flush(now)
   }
 
+  /** Takes leave of the routers of one link, which goes on to be there. */
+  retire(on: Interface): void {
+    this.sayer.say(on, this.table.values(), 'nothing', null)
+  }
+
   /** A message of the protocol's port. @param from the address and port it came from. */
   input(
     on: Interface,
@@ -181,7 +186,7 @@ export class Rip implements Timed {
 
   /** Takes leave: nothing leads over us. Nothing is timed from now on. */
   close(): void {
-    for (const on of this.interfaces) this.sayer.say(on, this.table.values(), 'nothing', null)
+    for (const on of this.interfaces) this.retire(on)
     this.timers.cancel(this.regular)
     this.timers.cancel(this.rest)
     for (const { timer } of this.table.values()) this.timers.cancel(timer)

@@ -1,14 +1,7 @@
 /** What `rip` can be told, and what it takes for granted. */
 import { type Duration, seconds } from '../../../../src/kernel/clock.ts'
 import { inRange, integer, invalidValue } from '../../../../src/kernel/errors.ts'
-import {
-  type Filter,
-  filter,
-  prefixText,
-  type RedistributeRule,
-  type RouteRule,
-  redistributeFilter,
-} from '../service.ts'
+import { type Filters, filtersOf, prefixText, type Rules } from '../service.ts'
 import { INFINITY, type RipVersion } from './pdu.ts'
 import type { Times } from './route.ts'
 
@@ -20,17 +13,14 @@ export interface RipInterface {
   readonly passive?: boolean | undefined
 }
 
-export interface RipOptions {
+/** What is redistributed has a metric of 1 and what the rule adds. */
+export interface RipOptions extends Rules {
   /** By the names of links, also of such that are attached later. */
   readonly interfaces: Readonly<Record<string, RipInterface>>
   /** 'rip2' for IPv4, 'ripng' for IPv6. Default: both, of what the node has. */
   readonly versions?: readonly RipVersion[] | undefined
   /** Prefixes that are ours whatever the routing table says: '10.1.0.0/16'. */
   readonly announce?: readonly string[] | undefined
-  /** Which other routes of the node are announced, at a metric of 1 and what the rule adds; the first that matches decides. Default: none. */
-  readonly redistribute?: readonly RedistributeRule[] | undefined
-  /** What is taken from neighbours, and what is said to them. Default: everything. */
-  readonly filters?: { readonly in?: readonly RouteRule[]; readonly out?: readonly RouteRule[] } | undefined
   /** Of the routes that RIP gives to the node: 0 to 2^32 - 1. Default 2048. */
   readonly metric?: number | undefined
   /** Between updates, of 1 s to an hour. All routers of a network should agree. Default 30 s. */
@@ -41,15 +31,11 @@ export interface RipOptions {
   readonly garbage?: Duration | undefined
 }
 
-export interface Settings {
+export interface Settings extends Filters {
   readonly interfaces: ReadonlyMap<string, Required<{ [Name in keyof RipInterface]: NonNullable<RipInterface[Name]> }>>
   readonly versions: readonly RipVersion[]
   /** Prefix, and metric. */
   readonly always: ReadonlyMap<string, number>
-  /** Called with the origin of a route in place of a link's name. */
-  readonly redistribute: Filter
-  readonly accept: Filter
-  readonly announce: Filter
   readonly metric: number
   readonly times: Times
 }
@@ -59,7 +45,7 @@ const HOUR = seconds(3600)
 
 /** @throws TypeError ERR_INVALID_ARG_VALUE, RangeError ERR_OUT_OF_RANGE — an option makes no sense. */
 export function settingsOf(options: RipOptions): Settings {
-  const { interfaces, versions = VERSIONS, announce = [], redistribute = [], filters = {}, metric = 2048 } = options
+  const { interfaces, versions = VERSIONS, announce = [], metric = 2048 } = options
   for (const version of versions) {
     if (!VERSIONS.includes(version)) throw invalidValue('versions', "of 'rip2' and 'ripng'", version)
   }
@@ -69,9 +55,7 @@ export function settingsOf(options: RipOptions): Settings {
     interfaces: new Map(Object.entries(interfaces).map(([name, one]) => [name, interfaceOf(one)])),
     versions,
     always: new Map(announce.map((prefix) => [prefixText(prefix), 0])),
-    redistribute: redistributeFilter(redistribute, INFINITY),
-    accept: filter(filters.in ?? [], 'allow', INFINITY),
-    announce: filter(filters.out ?? [], 'allow', INFINITY),
+    ...filtersOf(options, INFINITY),
     metric: integer('metric', metric, 0, 2 ** 32 - 1),
     times: {
       update,

@@ -97,7 +97,7 @@ class Speaker implements Resident<RipSpeaking> {
   private readonly machine: Machine
   private readonly drive: Drive
   private readonly residence: Residence<RipSpeaking>
-  private readonly count: TrafficCount
+  private readonly count = new TrafficCount()
   /** Links that could not be spoken on lately, as with an address that is still being looked for on them; and when to try again. */
   private readonly unheard = new Set<string>()
   private readonly again: Timer
@@ -111,7 +111,7 @@ class Speaker implements Resident<RipSpeaking> {
     this.machine = new Machine({ codec, random, times, acceptFilter: accept, announceFilter: announce })
     this.drops = this.machine.drops
     this.drive = new Drive(this.machine, env.timers, this)
-    this.count = new TrafficCount(settings.interfaces.keys())
+    this.count.include(settings.interfaces.keys())
     this.again = new Timer({ expire: (now) => this.greetAgain(now) })
     env.defer(() => env.timers.cancel(this.again)) // after leave was taken
     const { interfaces, always, redistribute } = settings
@@ -206,6 +206,10 @@ class Speaker implements Resident<RipSpeaking> {
     }
     this.unheard.clear()
     this.drive.run(now)
+  }
+
+  retire({ on }: RipSpeaking): void {
+    this.machine.retire(on)
   }
 
   silence({ on }: RipSpeaking, now: Instant): void {

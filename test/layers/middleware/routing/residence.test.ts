@@ -27,6 +27,7 @@ class Listener implements Resident<Speaking> {
 
   speak(): undefined {}
   silence(): void {}
+  retire(): void {}
   refused(): void {
     this.refusals++
   }

@@ -256,8 +256,10 @@ t.test('a link that is detached takes its routes away', async (t) => {
 
 t.test('filters: what is taken in, and what is passed on', async (t) => {
   const stand = new Stand({
-    acceptFilter: filter([{ prefix: 'fd00:5::/32', maxLength: 64, action: 'allow', metric: 5 }], 'deny', INFINITY),
-    announceFilter: filter([{ prefix: 'fd00:5:1::/48', interface: 'eth1', action: 'deny' }], 'allow', INFINITY),
+    filters: {
+      accept: filter([{ prefix: 'fd00:5::/32', maxLength: 64, action: 'allow', metric: 5 }], 'deny', INFINITY),
+      announce: filter([{ prefix: 'fd00:5:1::/48', interface: 'eth1', action: 'deny' }], 'allow', INFINITY),
+    },
   })
   const near = new Peer(0, 2).meet(stand)
   new Peer(1, 3).meet(stand)
@@ -339,7 +341,7 @@ t.test('nobody leads to what is no station of the network', async (t) => {
 
 t.test('a request for a route is always answered', async (t) => {
   const stand = new Stand({
-    announceFilter: filter([{ prefix: 'fd00:6::/64', action: 'deny' }], 'allow', INFINITY),
+    filters: { announce: filter([{ prefix: 'fd00:6::/64', action: 'deny' }], 'allow', INFINITY) },
   })
   const [near, far] = [new Peer(0, 2).meet(stand), new Peer(1, 3).meet(stand)]
   near.update(stand, NET, 10)
