@@ -1,22 +1,52 @@
 #!/usr/bin/python3
 """Forges packets with scapy, as it is told by lines of JSON, one command and one answer a line (see attacker.ts).
 
-{"learn": PORT}     listens for a while and answers with the fields of the last segment from our host's PORT
-{"tcp": {...}}      sends one segment, "times" times, and answers with what came back to its port within "wait" seconds
+{"learn": PORT}     says that it listens, is told with a line when that is enough, and answers with the fields of the last
+                    segment from our host's PORT, of which there is to be one
+{"tcp": {...}}      sends one segment, "times" times, and answers with what came back to its port: "expected" segments at
+                    least, and what comes within "wait" seconds
 {"icmp": {...}}     sends one ICMP error that quotes a segment of our host, "times" times
 """
 import json
 import sys
 import time
-from threading import Event
+from select import select
 
-from scapy.all import ICMP, IP, TCP, AsyncSniffer, Ether, conf, get_if_hwaddr, getmacbyip, sniff
+from scapy.all import ICMP, IP, TCP, Ether, conf, get_if_hwaddr, getmacbyip
 
 DEVICE, THEIRS, OURS = sys.argv[1:4]
+# However busy the machine is.
+PATIENCE = 60
 conf.verb = 0
 conf.iface = DEVICE
 socket = conf.L2socket(iface=DEVICE)
 ethernet = Ether(src=get_if_hwaddr(DEVICE), dst=getmacbyip(OURS))
+
+
+class Ear:
+    """Hears from when it is made: what comes waits in the queue of its socket."""
+
+    def __init__(self, port, to=''):
+        self.socket = conf.L2listen(iface=DEVICE, filter=f'tcp and src host {OURS} and src port {port}{to}')
+        self.heard = []
+
+    def hear(self, seconds):
+        """Takes what is there, and if there is nothing, waits."""
+        while select([self.socket], [], [], seconds)[0]:
+            packet = self.socket.recv()
+            if packet is not None and TCP in packet:
+                self.heard.append(described(packet))
+            seconds = 0
+
+    def wait(self, count):
+        end = time.monotonic() + PATIENCE
+        while len(self.heard) < count and time.monotonic() < end:
+            self.hear(1)
+
+    def close(self):
+        self.hear(0)
+        self.socket.close()
+        return self.heard
 
 
 def described(packet):
@@ -33,23 +63,23 @@ def described(packet):
 
 
 def learn(port):
-    seen = sniff(iface=DEVICE, filter=f'tcp and src host {OURS} and src port {port}', timeout=0.5)
-    return described(seen[-1]) if seen else None
+    ear = Ear(port)
+    print('listening', flush=True)
+    sys.stdin.readline()
+    ear.wait(1)
+    return (ear.close() or [None])[-1]
 
 
-def tcp(sport, dport, flags, seq, ack=0, window=1000, timestamps=None, payload='', times=1, wait=0.25):
+def tcp(sport, dport, flags, seq, ack=0, window=1000, timestamps=None, payload='', times=1, expected=0, wait=0.25):
     options = [('NOP', None), ('NOP', None), ('Timestamp', tuple(timestamps))] if timestamps else []
     segment = TCP(sport=sport, dport=dport, flags=flags, seq=seq % 2**32, ack=ack % 2**32, window=window, options=options)
-    listening = Event()
-    answered = f'tcp and src host {OURS} and src port {dport} and dst port {sport}'
-    answers = AsyncSniffer(iface=DEVICE, filter=answered, started_callback=listening.set)
-    answers.start()
-    listening.wait()
+    ear = Ear(dport, f' and dst port {sport}')
     octets = bytes(ethernet / IP(src=THEIRS, dst=OURS) / segment / payload.encode())
     for _ in range(times):
         socket.outs.send(octets)
+    ear.wait(expected)
     time.sleep(wait)
-    return [described(answer) for answer in answers.stop()]
+    return ear.close()
 
 
 def icmp(type, code, sport, dport, seq, mtu=0, times=1):
@@ -62,7 +92,7 @@ def icmp(type, code, sport, dport, seq, mtu=0, times=1):
 
 
 print('ready', flush=True)
-for line in sys.stdin:
+for line in iter(sys.stdin.readline, ''):
     [(name, arguments)] = json.loads(line).items()
     if name == 'learn':
         answer = learn(arguments)

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Cleaning, Namespace } from './helpers.ts'
 import { OURS, THEIRS } from './stand.ts'
 
@@ -33,6 +34,8 @@ export interface ForgedSegment {
   readonly timestamps?: readonly [number, number]
   readonly payload?: string
   readonly times?: number
+  /** How many answers are waited for, however long they take; default 0. */
+  readonly expected?: number
 }
 
 /** An ICMP error to forge, about a segment that went from our `sport` to the kernel's `dport`. */
@@ -47,9 +50,9 @@ export interface ForgedError {
 }
 
 export interface Attacker {
-  /** Listens for half a second. @returns the last segment from a port of ours. */
-  learn(port: number): Promise<Seen>
-  /** Sends a segment. @returns what was answered. */
+  /** Listens for half a second, or while something is done. @returns the last segment from a port of ours. */
+  learn(port: number, meanwhile?: () => Promise<unknown>): Promise<Seen>
+  /** Sends a segment. @returns what was answered, also what was not expected and came within a quarter of a second. */
   tcp(segment: ForgedSegment): Promise<Seen[]>
   icmp(error: ForgedError): Promise<void>
 }
@@ -70,13 +73,16 @@ export async function attacker(t: Cleaning, { name }: Namespace): Promise<Attack
     return value
   }
   await next()
-  const ask = async (command: object): Promise<unknown> => {
+  const tell = async (command: object): Promise<string> => {
     child.stdin.write(`${JSON.stringify(command)}\n`)
-    return JSON.parse(await next())
+    return next()
   }
+  const ask = async (command: object): Promise<unknown> => JSON.parse(await tell(command))
   return {
-    async learn(port) {
-      const seen = (await ask({ learn: port })) as Seen | null
+    async learn(port, meanwhile = () => wait(500)) {
+      await tell({ learn: port })
+      await meanwhile()
+      const seen = (await ask({})) as Seen | null
       if (seen === null) throw new Error(`port ${port} has sent nothing`)
       return seen
     },

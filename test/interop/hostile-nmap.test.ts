@@ -45,7 +45,7 @@ t.test('nmap', { skip: oracle('root', 'tun', 'ip', 'curl', 'nmap') }, async (t) 
   }
   let output = ''
   // To nmap an answer that takes longer than its patience, a tenth of a second, is none: then it is asked once more.
-  for (let i = 0; i < 3 && !PROBES.every(([probe, , answer]) => answer.test(found(output, probe))); i++) {
+  for (let i = 0; i < 10 && !PROBES.every(([probe, , answer]) => answer.test(found(output, probe))); i++) {
     // It breaks long lines where it likes.
     output = (await nmap(kernel, '-O', '-d', '--max-os-tries', '2')).replaceAll('\nOS:', '')
   }
