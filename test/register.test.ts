@@ -37,7 +37,7 @@ await firstFetch()
 
 /** Runs a body between two hosts; what it registers is over by its end. */
 function check(title: string, body: (t: Test, hosts: Network<'A' | 'B'>) => Promise<void>): void {
-  tap.test(title, { timeout: 20_000 }, async (t) => {
+  tap.test(title, { timeout: 120_000 }, async (t) => {
     await using hosts = network({ hosts: { A: {}, B: {} }, links: [{ between: ['A', 'B'] }] })
     let over = false
     const done = body(t, hosts).finally(() => {
@@ -58,7 +58,7 @@ async function onB<S extends net.Server>({ nodes }: Network<'A' | 'B'>, server: 
   return server
 }
 
-tap.test('over IPv6, in brackets, by name, and on ::', { timeout: 20_000 }, async (t) => {
+tap.test('over IPv6, in brackets, by name, and on ::', { timeout: 120_000 }, async (t) => {
   const sim = new Simulation()
   const ends = cable()
   const hosts = { both: ['2001:db8::2', '10.0.0.2'] }

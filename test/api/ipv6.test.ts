@@ -73,7 +73,7 @@ const hostHasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some((
 function check(title: string, body: (t: Test, node: DualStack) => Promise<void>, subjects = SUBJECTS): void {
   for (const [name, make] of subjects) {
     const skip = !hostHasIpv6 && name !== 'our stack' ? 'this machine has no ::1' : false
-    tap.test(`${name}: ${title}`, { timeout: 10_000, skip }, async (t) => {
+    tap.test(`${name}: ${title}`, { timeout: 120_000, skip }, async (t) => {
       const node = await make()
       try {
         await node.run(() => body(t, node))

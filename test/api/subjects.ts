@@ -107,7 +107,7 @@ const SUBJECTS: readonly [name: string, make: () => Promise<Subject>][] = [
 /** A test that has to pass on every subject. */
 export function check(title: string, body: (t: Test, subject: Subject) => Promise<void>): void {
   for (const [name, make] of SUBJECTS) {
-    tap.test(`${name}: ${title}`, { timeout: 10_000 }, async (t) => {
+    tap.test(`${name}: ${title}`, { timeout: 120_000 }, async (t) => {
       const subject = await make()
       try {
         await subject.run(() => body(t, subject))

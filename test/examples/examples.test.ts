@@ -8,7 +8,7 @@ import { freePorts, LOADER } from '../tools/running.ts'
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '../../examples')
 
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 
 /** What each prints; those that need a kernel on the other side are left to the interop tests. */
 const expected: Readonly<Record<string, RegExp>> = {
@@ -58,7 +58,7 @@ for (const [file, output] of Object.entries(expected)) {
     child.stderr.on('data', (chunk: Buffer) => {
       complained += chunk
     })
-    const timer = setTimeout(() => child.kill('SIGKILL'), 60_000)
+    const timer = setTimeout(() => child.kill('SIGKILL'), 300_000)
     const code = await new Promise((resolve) => child.on('close', resolve))
     clearTimeout(timer)
     t.equal(code, 0, complained)

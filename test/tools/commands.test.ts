@@ -9,7 +9,7 @@ import { Commands, type Ended, freePorts, tunnel } from './running.ts'
 const commands = new Commands(t)
 const { folder } = commands
 const run = (...args: string[]): Promise<Ended> => commands.run(...args)
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 
 t.test('wrong usage leaves with 2 and says what would be right', async (t) => {
   const wrong: [string[], RegExp][] = [

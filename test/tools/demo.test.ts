@@ -7,7 +7,7 @@ import t from 'tap'
 import { Commands, type Running } from './running.ts'
 
 const commands = new Commands(t)
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 
 /** Processes that it said it had started, and that are still there. */
 function alive({ out }: Running): number[] {
@@ -66,7 +66,7 @@ for (const signal of ['SIGKILL', 'SIGINT'] as const) {
     await demo.interrupt(signal)
     // They notice when it has gone.
     const left = (): unknown[] => [...alive(demo), ...folders(demo), ...commands.sockets()]
-    for (const end = Date.now() + 10_000; left().length > 0 && Date.now() < end; )
+    for (const end = Date.now() + 120_000; left().length > 0 && Date.now() < end; )
       await new Promise((resolve) => setTimeout(resolve, 20))
     t.same(left(), [], 'no process, no folder, no socket')
   })

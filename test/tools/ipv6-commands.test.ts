@@ -6,7 +6,7 @@ import t from 'tap'
 import { Commands, freePorts } from './running.ts'
 
 const commands = new Commands(t)
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 const directory = mkdtempSync(join(tmpdir(), 'netstrata-ipv6-'))
 t.teardown(() => rmSync(directory, { recursive: true }))
 

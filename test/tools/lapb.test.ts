@@ -4,7 +4,7 @@ import { line } from './line.ts'
 import { Commands } from './running.ts'
 
 const commands = new Commands(t)
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 
 for (const { options, mtu } of [
   { options: '', mtu: 1498 },

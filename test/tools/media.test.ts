@@ -17,7 +17,7 @@ import { Commands, freePorts } from './running.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'netstrata-media-'))
 t.teardown(() => rmSync(folder, { recursive: true }))
-t.setTimeout(60_000)
+t.setTimeout(600_000)
 
 const commands = new Commands(t)
 process.env.XDG_RUNTIME_DIR = commands.folder

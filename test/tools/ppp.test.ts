@@ -4,7 +4,7 @@ import { line } from './line.ts'
 import { Commands } from './running.ts'
 
 const commands = new Commands(t)
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 
 t.test('ping over PPP: CHAP both ways, addresses from one end, and a default route', async (t) => {
   const at = await line(t)

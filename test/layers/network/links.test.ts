@@ -79,7 +79,7 @@ function reachable(root: object): number {
  */
 const CYCLES = Number(process.env.NETSTRATA_LINK_CYCLES ?? 240)
 const FIRST_CYCLES = 40
-const TIMEOUT_MS = Math.max(30_000, CYCLES * 100)
+const TIMEOUT_MS = Math.max(120_000, CYCLES * 100)
 t.setTimeout(TIMEOUT_MS)
 
 t.test('links that come and go leave nothing behind', { timeout: TIMEOUT_MS }, async (t) => {

@@ -35,7 +35,7 @@ async function comes(holds: () => boolean): Promise<void> {
   while (!holds()) await sleep(20)
 }
 
-t.test('between two routers', { timeout: 30_000 }, async (t) => {
+t.test('between two routers', { timeout: 120_000 }, async (t) => {
   await using near = await Router.start(config('near', 1))
   {
     const { fixture, state } = config('far', 2)
@@ -82,7 +82,7 @@ t.test('between two routers', { timeout: 30_000 }, async (t) => {
   )
 })
 
-t.test('keys are exchanged by reloads, and no way is gone meanwhile', { timeout: 30_000 }, async (t) => {
+t.test('keys are exchanged by reloads, and no way is gone meanwhile', { timeout: 120_000 }, async (t) => {
   const keyed = (name: string, number: number, ...keys: string[]): RouterConfig => {
     const plain = config(name, number)
     const services = plain.state.services.map((service) => {

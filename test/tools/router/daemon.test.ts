@@ -8,7 +8,7 @@ import { ask } from '../../../tools/control/client.ts'
 import type { PingAnswer } from '../../../tools/control/node-methods.ts'
 import { Commands, freePorts, type Running } from '../running.ts'
 
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 const commands = new Commands(t)
 const { folder } = commands
 process.env.XDG_RUNTIME_DIR = folder

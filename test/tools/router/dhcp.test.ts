@@ -35,7 +35,7 @@ async function leased(router: Router): Promise<string> {
   return address
 }
 
-t.test('a lease', { timeout: 30_000 }, async (t) => {
+t.test('a lease', { timeout: 120_000 }, async (t) => {
   await using serving = await Router.start(server(600))
   let first: string
   {

@@ -13,7 +13,7 @@ import { LeaseBook } from '../../../tools/router/lease-book.ts'
 import { type LinkLease, Router } from '../../../tools/router/router.ts'
 import { Commands, freePorts } from '../running.ts'
 
-t.setTimeout(60_000)
+t.setTimeout(600_000)
 const folder = mkdtempSync(join(tmpdir(), 'netstrata-leases-'))
 t.teardown(() => rmSync(folder, { recursive: true }))
 let count = 0

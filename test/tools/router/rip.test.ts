@@ -28,7 +28,7 @@ async function metricsOf(router: Router): Promise<string> {
   return registry.metrics()
 }
 
-t.test('between RIP and Babel', { timeout: 30_000 }, async (t) => {
+t.test('between RIP and Babel', { timeout: 120_000 }, async (t) => {
   const [a, b, c, d] = (await freePorts(4)) as [number, number, number, number]
   const link = (own: number, peer: number, address: string) => ({
     link: `udp:127.0.0.1:${own},peer=127.0.0.1:${peer},engine=dgram`,

@@ -53,7 +53,7 @@ const LINKS = `links:
 const NOTHING: RouterState = { links: [], routes: [], services: [] }
 
 /** Counting on two cores that have other things to do. */
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 
 const PACKET = { source: '192.168.0.2', destination: '203.0.113.9', destinationPort: 25 } as const
 
@@ -261,7 +261,7 @@ async function comes(holds: () => boolean): Promise<void> {
 
 t.test(
   'a reload that fails leaves policy and sessions; one that works leaves sessions',
-  { timeout: 20_000 },
+  { timeout: 120_000 },
   async (t) => {
     const { inside, text } = await world(RULES)
     const { fixture, state } = read(text)

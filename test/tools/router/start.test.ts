@@ -21,7 +21,7 @@ syncBuiltinESMExports()
 const [node = process.execPath, ...program] = PROGRAM
 const commands = new Commands(t, [node, `--import=data:text/javascript,${encodeURIComponent(GATE)}`, ...program])
 
-t.test('SIGHUP while it starts has it read the file again when it has', { timeout: 60_000 }, async (t) => {
+t.test('SIGHUP while it starts has it read the file again when it has', { timeout: 120_000 }, async (t) => {
   const file = join(commands.folder, 'slow.yaml')
   const leases = join(commands.folder, 'slow.leases')
   execFileSync('mkfifo', [`${leases}.gate`])

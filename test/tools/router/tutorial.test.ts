@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { freePorts, PROGRAM } from '../running.ts'
 
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 const root = join(dirname(fileURLToPath(import.meta.url)), '../../..')
 const folder = mkdtempSync(join(tmpdir(), 'ns-tutorial-'))
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))

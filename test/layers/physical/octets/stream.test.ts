@@ -138,7 +138,7 @@ t.test('misuse is refused, and what cannot be opened fails the boot', async (t) 
   await t.rejects(boot(stream(() => Promise.reject(new Error('no way')))), { message: /no way/ })
 })
 
-t.test('a link whose stream is made anew', { timeout: 20_000 }, async (t) => {
+t.test('a link whose stream is made anew', { timeout: 120_000 }, async (t) => {
   const path = join(dir, 'again')
   const opened: Socket[] = []
   const source = async (): Promise<Socket> => {
