@@ -1,8 +1,9 @@
 /** Commands as processes of their own, for tests: with a folder for their sockets, and an end with the test. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createSocket } from 'node:dgram'
+import { createSocket, type Socket as Datagrams } from 'node:dgram'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -115,11 +116,59 @@ export async function tunnel(): Promise<{ first: string[]; second: string[] }> {
   }
 }
 
-/** UDP ports of this machine that were free a moment ago, all different. */
+/**
+ * Ports of the loopback, all different, that nobody has and nobody else gets: whoever binds to any port is given one from
+ * 32,768 (Linux) or 49,152 (RFC 6335 §6) on, and every process that tests takes from a run of its own.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const sockets = Array.from({ length: count }, () => createSocket('udp4').bind(0, '127.0.0.1'))
-  await Promise.all(sockets.map((socket) => once(socket, 'listening')))
-  const ports = sockets.map((socket) => socket.address().port)
-  await Promise.all(sockets.map((socket) => new Promise<void>((resolve) => socket.close(resolve))))
+  run ??= ownRun()
+  const first = await run
+  const ports: number[] = []
+  for (let tried = 1; ports.length < count; tried++) {
+    if (tried === RUN_PORTS) throw new Error(`of the ports from ${first} on, ${ports.length} are free, not ${count}`)
+    const port = first + 1 + (taken++ % (RUN_PORTS - 1))
+    if (await isFree(port)) ports.push(port)
+  }
   return ports
+}
+
+const FIRST_PORT = 20_000
+const RUN_PORTS = 64
+const RUNS = 190
+let run: Promise<number> | undefined
+let taken = 0
+
+/** A run is this process's until it ends, as the socket on the first port of it is. */
+async function ownRun(): Promise<number> {
+  for (let i = 0; i < RUNS; i++) {
+    const port = FIRST_PORT + ((process.pid + i) % RUNS) * RUN_PORTS
+    const holder = await bound(port)
+    if (holder === undefined) continue
+    holder.unref()
+    return port
+  }
+  throw new Error(`no port from ${FIRST_PORT} on is free`)
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const datagrams = await bound(port)
+  if (datagrams === undefined) return false
+  const server = createServer().listen(port, '127.0.0.1')
+  const free = await once(server, 'listening').then(
+    () => true,
+    () => false,
+  )
+  await Promise.all([datagrams, server].map((socket) => new Promise<unknown>((resolve) => socket.close(resolve))))
+  return free
+}
+
+async function bound(port: number): Promise<Datagrams | undefined> {
+  const socket = createSocket('udp4').bind(port, '127.0.0.1')
+  try {
+    await once(socket, 'listening')
+    return socket
+  } catch {
+    socket.close()
+    return undefined
+  }
 }
