@@ -5,6 +5,7 @@
  * What is lost is found in three ways: the peer says so (REJ, SREJ); after each retransmission, an enquiry (RR with P)
  * has the peer tell where it stands, so that one that is lost again costs a round trip; and when T1 runs out, which also
  * starts an enquiry. Its answer (F) speaks of all that went out before the P, and of nothing after it: the checkpoint.
+ * Where a peer was so late that it was asked twice, it answers twice: then nothing is asked until T1 runs out again.
  */
 import type { Instant } from '../../../../src/kernel/clock.ts'
 import type { Packet } from '../../../../src/kernel/packet.ts'
@@ -48,6 +49,8 @@ export class Transfer {
   private polled = false
   private pollOrder = 0
   private recovering = false
+  /** The enquiry has been repeated: it may be answered twice, and the second answer looks like the next one's. */
+  private doubtful = false
   /** Something has been sent again: ask what became of it. */
   private enquire = false
   /** Something has been sent again since the last answer; and answers in a row that found it missing all the same. */
@@ -88,7 +91,7 @@ export class Transfer {
   start(heard: boolean, now: Instant): number {
     this.heard = heard
     this.failed = this.peerBusy = this.ownBusy = this.pollOwed = this.polled = this.recovering = this.enquire = false
-    this.finalOwed = this.rejectOwed = this.statusOwed = this.tried = false
+    this.doubtful = this.finalOwed = this.rejectOwed = this.statusOwed = this.tried = false
     this.retries = this.fruitless = 0
     this.t1At = this.t2At = NEVER
     this.t3At = now + this.terms.t3
@@ -183,7 +186,7 @@ export class Transfer {
     if (this.pollOwed) return this.poll(now, frame)
     if (this.peerBusy || this.recovering || !this.heard) return false
     const { sending } = this
-    const due = this.enquire && !this.polled
+    const due = this.enquire && !this.polled && !this.doubtful
     if (sending.resends > 0 && !(due && !this.selective)) return this.sendAgain(now, frame)
     if (due) return this.poll(now, frame)
     if (!sending.hasFresh) return false
@@ -314,6 +317,7 @@ export class Transfer {
   private poll(now: Instant, frame: Frame): boolean {
     this.pollOwed = this.enquire = false
     // Of an enquiry that is repeated, the answer to the first may still come: what it does not speak of stays the same.
+    this.doubtful = this.polled
     if (!this.polled) {
       this.pollOrder = this.sending.order
       if (this.retries === 0) this.timer.polled(now)

@@ -130,6 +130,55 @@ t.test('a peer that took nothing for a while, and then all without being asked, 
   }
 })
 
+t.test('a peer that is late answers each of several enquiries: the frame goes again once', async (t) => {
+  for (const [name, variant, options] of KINDS) {
+    const [near, far] = [new Station(variant, options), new Station(variant, options)]
+    let now = 0
+    const said = ({ abm }: Station): WireFrame[] => {
+      const frames: WireFrame[] = []
+      for (let frame = outputOf(abm, now); frame !== undefined; frame = outputOf(abm, now)) frames.push(frame)
+      return frames
+    }
+    const hears = ({ abm }: Station, frames: readonly WireFrame[]): void => {
+      for (const frame of frames) inputTo(abm, frame, now)
+    }
+    near.abm.connect(0)
+    near.offer(1)
+    let silent = false
+    while (!silent) {
+      const [one, other] = [said(near), said(far)]
+      hears(far, one)
+      hears(near, other)
+      silent = one.length + other.length === 0
+      now += ms(1)
+    }
+    // This one is lost. T1 runs out, twice, before the peer comes to answer.
+    near.offer(2)
+    t.equal(said(near).length, 1)
+    const enquiries: WireFrame[] = []
+    for (let i = 0; i < 2; i++) {
+      now = near.abm.deadline
+      near.abm.expire(now)
+      enquiries.push(...said(near))
+    }
+    t.equal(enquiries.length, 2)
+    let sentAgain = 0
+    for (const enquiry of enquiries) {
+      hears(far, [enquiry])
+      for (const answer of said(far)) {
+        hears(near, [answer])
+        const frames = said(near)
+        sentAgain += frames.filter(({ octets }) => isInformation(octets)).length
+        enquiries.push(...frames)
+      }
+    }
+    far.read(10)
+    t.equal(sentAgain, 1, name)
+    t.strictSame([far.got, [...far.drops]], [[0, 1], []])
+    closeAll([near, far])
+  }
+})
+
 const isInformation = ([first = 1]: Uint8Array): boolean => (first & 1) === 0
 const nsOf = ([first = 0]: Uint8Array, modulus: number): number => (first >> 1) & (modulus - 1)
 
