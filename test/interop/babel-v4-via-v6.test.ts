@@ -24,7 +24,7 @@ import {
 import { babeld, comes, kernelRouter, pings, STATE_PORT } from './babel-peers.ts'
 import { type Namespace, oracle } from './helpers.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 const skip = oracle('root', 'tun', 'ip', 'ping', 'babeld', 'socat')
 
 t.test('IPv4 over links without IPv4 addresses', { skip }, async (t) => {
@@ -59,7 +59,7 @@ t.test('IPv4 over links without IPv4 addresses', { skip }, async (t) => {
   t.match(output, /From 192\.0\.0\.8 .*Time to live exceeded/, 'an error of ours, who have no address at all')
   t.notOk(router.drops.has('routeRefused'))
   const state = async (): Promise<string> =>
-    (await a.run('sh', '-c', `echo dump | socat -t 0.2 - TCP6:[::1]:${STATE_PORT}`)).output
+    (await a.run('sh', '-c', `printf 'dump\\nquit\\n' | socat -t 60 - TCP6:[::1]:${STATE_PORT}`)).output
   t.ok(
     await comes(async () => /add neighbour .* ureach f/.test(await state()), 10_000),
     'our hellos to it alone arrive',

@@ -61,7 +61,7 @@ t.test('two kernels and we on one Ethernet', { skip }, async (t) => {
     t.equal(await answered(left, 10, '-i', '0.02', '-s', size, address), 10, `${size} octets to ${address}`)
   }
   t.equal(await answered(left, 10, '-i', '0.02', 'fd00::2'), 10, 'what the bridge need not understand')
-  const { output: hops } = await left.run('traceroute', '-n', '-w', '2', '10.1.0.2')
+  const { output: hops } = await left.run('traceroute', '-n', '-w', '30', '10.1.0.2')
   t.match(hops, /^ *1 {2}10\.1\.0\.2/m, 'there is no router in between')
 
   const file = await payloadFile(t, FILE_OCTETS)

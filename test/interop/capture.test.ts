@@ -70,8 +70,8 @@ async function datagrams(kernel: Namespace, node: Stand['node']): Promise<void> 
   socket.on('message', (message, { port, address }) => socket.send(message, port, address))
   socket.bind(7)
   await once(socket, 'listening')
-  await kernel.run('sh', '-c', `head -c 5000 /dev/zero | socat -b 5000 -t 0.2 - UDP4:${OURS}:7`)
-  await kernel.run('sh', '-c', `echo over to you | socat -t 0.2 - UDP4:${OURS}:9`) // Nobody there.
+  await kernel.run('sh', '-c', `head -c 5000 /dev/zero | socat -b 5000 -t 60 - UDP4:${OURS}:7,readbytes=5000`)
+  await kernel.run('sh', '-c', `echo over to you | socat -t 60 - UDP4:${OURS}:9`) // Nobody there.
   socket.send('hello', 9, THEIRS)
   await node.icmp.ping(THEIRS)
 }

@@ -85,7 +85,7 @@ t.test('hosts behind the daemon, and the daemon behind dnsmasq', { skip }, async
       ['-6', `${right6}`, 'fd00:1::1'],
     ] as const) {
       t.equal(await answered(left, 3, family, '-i', '0.05', to), 3, `ping ${family}`)
-      const { output: hops } = await left.run('traceroute', family, '-n', '-w', '2', '-q', '1', to)
+      const { output: hops } = await left.run('traceroute', family, '-n', '-w', '30', '-q', '1', to)
       t.match(hops, new RegExp(`^ 1 {2}${hop} [^]*^ 2 {2}${to} `, 'm'), `traceroute ${family} names the router`)
     }
   })
@@ -112,7 +112,7 @@ t.test('hosts behind the daemon, and the daemon behind dnsmasq', { skip }, async
   })
 
   await t.test('what rdisc6 is told', async (t) => {
-    const { output } = await left.run('rdisc6', '-1', '-w', '5000', 'x0')
+    const { output } = await left.run('rdisc6', '-1', '-w', '30000', 'x0')
     for (const line of [
       /Router preference +: +high/,
       /Router lifetime +: +12 /,
@@ -127,7 +127,7 @@ t.test('hosts behind the daemon, and the daemon behind dnsmasq', { skip }, async
 
   await t.test('by the address that dnsmasq gave', async (t) => {
     up.ip('route', 'add', '10.1.0.0/24', 'via', `${leaseOf(WAN)}`)
-    const { output } = await up.run('traceroute', '-n', '-w', '2', '-q', '1', '10.1.0.1')
+    const { output } = await up.run('traceroute', '-n', '-w', '30', '-q', '1', '10.1.0.1')
     t.match(output, /^ 1 {2}10\.1\.0\.1 /m)
   })
 

@@ -13,7 +13,7 @@ import { answered } from './echoes.ts'
 import { namespace, oracle } from './helpers.ts'
 import { autoconfigured } from './ipv6-stand.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 const OUTSIDE = '2001:db8:1::'
 const INSIDE = '2001:db8:2::'
 const BEYOND = '2001:db8:9::1'
@@ -77,7 +77,7 @@ t.test('an uplink with radvd', { skip: oracle('root', 'tun', 'ip', 'ping', 'radv
   up.ip('route', 'add', `${INSIDE}/64`, 'via', `${own}`)
   const reached = async (): Promise<boolean> => (await answered(host, 3, '-6', '-i', '0.05', BEYOND)) === 3
   t.ok(await comes(reached, 60_000), 'and reaches what is beyond')
-  const { output: hops } = await host.run('traceroute', '-6', '-n', '-w', '2', '-q', '1', BEYOND)
+  const { output: hops } = await host.run('traceroute', '-6', '-n', '-w', '30', '-q', '1', BEYOND)
   t.match(hops, new RegExp(`^ 1 {2}${INSIDE}1 [^]*^ 2 {2}${BEYOND} `, 'm'))
   const { output: narrow } = await host.run('ping', '-6', '-c', '1', '-W', '2', '-M', 'do', '-s', '1400', BEYOND)
   t.match(narrow, `From ${INSIDE}1 `, 'who is told')

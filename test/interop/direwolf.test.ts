@@ -20,7 +20,7 @@ import { radio } from './radio.ts'
 import { echo } from './record-echo.ts'
 import { dissect } from './tshark.ts'
 
-t.setTimeout(240_000)
+t.setTimeout(300_000)
 
 const OCTETS = 20_000
 const LIMIT_MS = 60_000

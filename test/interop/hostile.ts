@@ -3,6 +3,7 @@
  * through the same TAP device. Neither may stall or be spoilt, and what the node holds must stay bounded.
  */
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -15,7 +16,7 @@ import { type Cleaning, until } from './helpers.ts'
 import { payload, type Received, received, type Sending } from './payload.ts'
 import { OURS, type Stand, stand } from './stand.ts'
 
-/** Longest time that a transfer may make no progress. */
+/** Longest time that a transfer may make no progress, but for what the machine gives to others. */
 const STALL_MS = 2000
 /** Between two blocks of a transfer: it is to be steady, and leave the machine to the enemy. */
 const PACE_MS = 10
@@ -88,16 +89,23 @@ class Pulse {
   through(stream: Readable): Readable {
     const pulse = this
     async function* watched(): AsyncGenerator<Buffer> {
-      let last = performance.now()
+      let last = performance.now() - kept()
       for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
         yield chunk
         pulse.beats++
-        pulse.longestMs = Math.max(pulse.longestMs, Math.round(performance.now() - last))
-        last = performance.now()
+        const now = performance.now() - kept()
+        pulse.longestMs = Math.max(pulse.longestMs, Math.round(now - last))
+        last = now
       }
     }
     return Readable.from(watched(), { objectMode: false })
   }
+}
+
+/** Milliseconds for which this thread was ready to run, and had no processor. */
+function kept(): number {
+  const [, nanoseconds = 0] = readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ').map(Number)
+  return nanoseconds / 1e6
 }
 
 /** Handshakes that a node has begun and not completed. */

@@ -24,7 +24,7 @@ import { payload, payloadFile, payloadHash } from './payload.ts'
 import { dropsOf } from './stand.ts'
 
 poisonReleased(true)
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 const skip = oracle('root', 'tun', 'ip', 'ping', 'traceroute', 'socat')
 
 const BULK_OCTETS = 8 << 20
@@ -99,12 +99,12 @@ t.test('through a router of ours, by a narrow link', { skip }, async (t) => {
   const before = packetsInUse()
   const { left, right, router } = await routed(t, 1300)
   for (const method of ['udp', 'icmp', 'tcp']) {
-    const { output } = await left.run('traceroute', '-6', '-n', '-w', '2', '-q', '1', '-M', method, 'fd02::1')
+    const { output } = await left.run('traceroute', '-6', '-n', '-w', '30', '-q', '1', '-M', method, 'fd02::1')
     t.same(hops(output), ['fd01::fe', 'fd02::1'], `by ${method}`)
   }
-  const { output: nowhere } = await left.run('traceroute', '-6', '-n', '-w', '2', '-q', '1', '-m', '3', '2001:db8::1')
+  const { output: nowhere } = await left.run('traceroute', '-6', '-n', '-w', '30', '-q', '1', '-m', '3', '2001:db8::1')
   t.match(nowhere, / fd01::fe .*!N/, 'no route')
-  const { output: nobody } = await left.run('traceroute', '-6', '-n', '-w', '5', '-q', '1', '-m', '3', 'fd02::99')
+  const { output: nobody } = await left.run('traceroute', '-6', '-n', '-w', '30', '-q', '1', '-m', '3', 'fd02::99')
   t.match(nobody, / fd01::fe .*!H/, 'nobody has that address')
   const { output: refused } = await left.run('ping', '-6', '-c', '1', '-w', '60', '-M', 'do', '-s', '1400', 'fd02::1')
   t.match(refused, /[Pp]acket too big.*1300|mtu[ :=]+1300/i, 'what is too big for the narrow link')

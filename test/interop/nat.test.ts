@@ -13,14 +13,14 @@ import { addAddress, type Cleaning, type Namespace, namespace, oracle } from './
 import { payloadFile, payloadHash } from './payload.ts'
 
 poisonReleased(true)
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 const skip = oracle('root', 'tun', 'ip', 'ping', 'traceroute', 'socat', 'nft', 'python3')
 
 const FAR = '198.51.100.2'
 const OUTSIDE = '203.0.113.1'
 const FILE_OCTETS = 5 << 20
 
-/** Tells by TCP and UDP who it is asked by. */
+/** Tells by TCP and UDP who it is asked by; by UDP in 32 octets. */
 const PEER = `
 import socketserver, sys, threading
 port = int(sys.argv[1])
@@ -30,7 +30,7 @@ class Tcp(socketserver.BaseRequestHandler):
         self.request.sendall(b'%s:%d\\n' % (self.client_address[0].encode(), self.client_address[1]))
 class Udp(socketserver.BaseRequestHandler):
     def handle(self):
-        self.request[1].sendto(b'%s:%d\\n' % (self.client_address[0].encode(), self.client_address[1]), self.client_address)
+        self.request[1].sendto(b'%-31s\\n' % (b'%s:%d' % (self.client_address[0].encode(), self.client_address[1])), self.client_address)
 socketserver.TCPServer.allow_reuse_address = True
 udp = socketserver.UDPServer(('', port), Udp)
 tcp = socketserver.ThreadingTCPServer(('', port), Tcp)
@@ -71,9 +71,9 @@ async function seen({ lan, far }: World): Promise<string[]> {
   const lines: string[] = []
   const tell = (what: string, text: string) => lines.push(`${what}: ${text.trim()}`)
   const ask = async (from: Namespace, to: string, options = '') => {
-    // Of UDP the end is only a pause; TCP's is told.
-    const patience = to.startsWith('UDP') ? '-t1' : '-t10'
-    const { output } = await from.feed(Readable.from(['hello\n']), 'socat', patience, '-', `${to}${options}`)
+    // UDP does not tell its end.
+    const end = to.startsWith('UDP') ? ',readbytes=32' : ''
+    const { output } = await from.feed(Readable.from(['hello\n']), 'socat', '-t60', '-', `${to}${options}${end}`)
     return output.replace(/^.*\] [EW] .*: /m, '')
   }
   tell('UDP', await ask(lan, `UDP4:${FAR}:7000`, ',bind=192.168.50.2:4444'))
@@ -88,7 +88,7 @@ async function seen({ lan, far }: World): Promise<string[]> {
   const { output: large } = await lan.run('ping', '-c', '1', '-w', '60', '-M', 'do', '-s', '1400', FAR)
   tell('too large', /From .*mtu = \d+\)/.exec(large)?.[0] ?? large)
   for (const method of ['udp', 'icmp']) {
-    const { output } = await lan.run('traceroute', '-n', '-q', '1', '-w', '2', '-M', method, FAR)
+    const { output } = await lan.run('traceroute', '-n', '-q', '1', '-w', '30', '-M', method, FAR)
     tell(`traceroute by ${method}`, [...output.matchAll(/^ *\d+ {2}(\S+)/gm)].map(([, hop]) => hop).join(' '))
   }
   lan.ip('route', 'flush', 'cache')

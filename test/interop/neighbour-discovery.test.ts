@@ -28,7 +28,7 @@ import { folder } from './payload.ts'
 import { dissect } from './tshark.ts'
 
 poisonReleased(true)
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 const LEFT = '2001:db8:1::'
 const RIGHT = '2001:db8:2::'
@@ -87,7 +87,7 @@ t.test(
       { link: 'left', state: 'reachable' },
     )
 
-    const { output: seen } = await left.run('rdisc6', '-1', '-w', '5000', 'x0')
+    const { output: seen } = await left.run('rdisc6', '-1', '-w', '30000', 'x0')
     for (const line of [
       /Hop limit +: +99 /,
       /Router preference +: +high/,

@@ -100,7 +100,7 @@ t.test('checksums are left open both ways over vnet_hdr', { skip: skip || oracle
       top.send(packet.withRoom(top.headroom, 0), undefined)
     },
   })
-  const { output } = await ns.run('sh', '-c', 'echo over to you | socat -t 1 - UDP4:10.9.0.2:7')
+  const { output } = await ns.run('sh', '-c', 'echo over to you | socat -t 60 - UDP4:10.9.0.2:7,readbytes=12')
   t.equal(output, 'over to you\n', 'the kernel has completed and verified what we sent')
   t.equal(seen, 1)
 })

@@ -66,14 +66,14 @@ t.test('traceroute through a router of ours', { skip }, async (t) => {
   const before = packetsInUse()
   const { left, router } = await routed(t)
   for (const method of ['udp', 'icmp', 'tcp']) {
-    const { output } = await left.run('traceroute', '-n', '-w', '2', '-M', method, '10.2.0.1')
+    const { output } = await left.run('traceroute', '-n', '-w', '30', '-M', method, '10.2.0.1')
     t.same(hops(output), ['10.1.0.254', '10.2.0.1'], `by ${method}`)
   }
-  const { output: self } = await left.run('traceroute', '-n', '-w', '2', '10.2.0.254')
+  const { output: self } = await left.run('traceroute', '-n', '-w', '30', '10.2.0.254')
   t.same(hops(self), ['10.2.0.254'], 'the router itself')
-  const { output: nowhere } = await left.run('traceroute', '-n', '-w', '2', '-m', '3', '192.0.2.1')
+  const { output: nowhere } = await left.run('traceroute', '-n', '-w', '30', '-m', '3', '192.0.2.1')
   t.match(nowhere, / 10\.1\.0\.254 .*!N/, 'no route')
-  const { output: nobody } = await left.run('traceroute', '-n', '-w', '5', '-m', '3', '-q', '1', '10.2.0.99')
+  const { output: nobody } = await left.run('traceroute', '-n', '-w', '30', '-m', '3', '-q', '1', '10.2.0.99')
   t.match(nobody, / 10\.1\.0\.254 .*!H/, 'nobody has that address')
   await router.close()
   t.equal(packetsInUse(), before)

@@ -6,7 +6,7 @@ import { oracle } from './helpers.ts'
 import { MEDIA, OURS, stand, THEIRS } from './stand.ts'
 
 poisonReleased(true)
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 /** The longest is what one datagram can carry: many fragments. */
 const SIZES = [1, 1472, 1473, 9000, 65_507]
 const skip = oracle('root', 'tun', 'ip', 'ping', 'socat', 'bridge', 'ethtool')
@@ -20,7 +20,7 @@ for (const medium of MEDIA) {
     server.bind(7)
     await once(server, 'listening')
     for (const size of SIZES) {
-      const echo = `head -c ${size} /dev/zero | tr '\\0' x | socat -b 65507 -t 0.3 - UDP4:${OURS}:7 | wc -c`
+      const echo = `head -c ${size} /dev/zero | tr '\\0' x | socat -b 65507 -t 60 - UDP4:${OURS}:7,readbytes=${size} | wc -c`
       t.equal((await kernel.run('sh', '-c', echo)).output.trim(), `${size}`, `${size} octets from the kernel and back`)
     }
 
@@ -31,23 +31,23 @@ for (const medium of MEDIA) {
     for (const size of SIZES) {
       const message = Buffer.alloc(size, 'y')
       client.send(message)
-      const [answer] = await once(client, 'message', { signal: AbortSignal.timeout(5000) })
+      const [answer] = await once(client, 'message', { signal: AbortSignal.timeout(60_000) })
       t.ok(message.equals(answer), `${size} octets to the kernel and back`)
     }
 
-    const { output } = await kernel.run('sh', '-c', `echo x | socat -t 1 - UDP4:${OURS}:9`)
+    const { output } = await kernel.run('sh', '-c', `echo x | socat -t 60 - UDP4:${OURS}:9`)
     t.match(output, /Connection refused/, 'the kernel hears of our port unreachable')
     const lost = node.dgram.createSocket('udp4')
     lost.connect(9, THEIRS)
     await once(lost, 'connect')
     lost.send('x')
-    const [error] = await once(lost, 'error', { signal: AbortSignal.timeout(5000) })
+    const [error] = await once(lost, 'error', { signal: AbortSignal.timeout(60_000) })
     t.equal(error.code, 'ECONNREFUSED', "and we of the kernel's")
 
     const broadcast = node.dgram.createSocket('udp4')
     broadcast.bind(6)
     await once(broadcast, 'listening')
-    const heard = once(broadcast, 'message', { signal: AbortSignal.timeout(5000) })
+    const heard = once(broadcast, 'message', { signal: AbortSignal.timeout(60_000) })
     await kernel.run('sh', '-c', 'echo all | socat - UDP4-DATAGRAM:10.9.0.255:6,broadcast')
     const [message, { address }] = await heard
     t.same([String(message), address], ['all\n', THEIRS], 'a broadcast')
