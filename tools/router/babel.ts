@@ -1,7 +1,6 @@
 /** Babel on a router (RFC 8966): what the file says of it, and what its layer is told. */
-import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
-import { type BabelControl, type BabelInterface, type BabelKey, type BabelOptions, babel } from '../../src/index.ts'
+import { type BabelInterface, type BabelKey, type BabelOptions, babel } from '../../src/index.ts'
 import { durationField, linkNameField } from '../stack/config.ts'
 import { parseDuration } from '../stack/link-spec.ts'
 import { faultOf } from './fault-of.ts'
@@ -87,39 +86,9 @@ const keysOf = (keys: readonly FileKey[] | undefined): { readonly keys?: readonl
 
 const keyOf = ({ algorithm, key }: FileKey): BabelKey => ({ algorithm, key: Uint8Array.from(Buffer.from(key, 'hex')) })
 
-/** Keys become others, and Babel goes on. */
-export interface KeysStep {
-  readonly verb: 'change'
-  readonly what: 'keys'
-  readonly old: FileBabel
-  readonly wanted: FileBabel
-}
-
-/** The step where nothing but keys differs; undefined where it is more, or a link gets its first keys or loses its last. */
-export function changedKeys(old: FileBabel | undefined, wanted: FileBabel | undefined): KeysStep | undefined {
-  if (old === undefined || wanted === undefined || !isDeepStrictEqual(keyless(old), keyless(wanted))) return undefined
-  const links = Object.keys(wanted.interfaces)
-  if (links.some((link) => keysOn(old, link).length > 0 !== keysOn(wanted, link).length > 0)) return undefined
-  const step = { verb: 'change', what: 'keys', old, wanted } as const
-  return linksOfKeysStep(step).length > 0 ? step : undefined
-}
-
-const keyless = ({ keys: _keys, interfaces, ...rest }: FileBabel): FileBabel => ({
-  ...rest,
-  interfaces: Object.fromEntries(Object.entries(interfaces).map(([name, { keys: _keys, ...one }]) => [name, one])),
-})
-
-const keysOn = ({ interfaces, keys = [] }: FileBabel, link: string): readonly FileKey[] =>
+/** The keys of a link: its own, or those of all links. */
+export const keysOn = ({ interfaces, keys = [] }: FileBabel, link: string): readonly FileKey[] =>
   interfaces[link]?.keys ?? keys
-
-/** The links whose keys it changes. */
-export const linksOfKeysStep = ({ old, wanted }: KeysStep): string[] =>
-  Object.keys(wanted.interfaces).filter((link) => !isDeepStrictEqual(keysOn(old, link), keysOn(wanted, link)))
-
-/** @param babel the one that runs. */
-export function takeKeysStep(babel: BabelControl | undefined, step: KeysStep): void {
-  babel?.reconfigure(babelOptions(step.wanted))
-}
 
 /** What may be shown of it: of keys, that there are some. */
 export function shownBabel({ interfaces, ...rest }: FileBabel): object {

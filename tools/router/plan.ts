@@ -2,21 +2,27 @@
  * A reload as a plan: the steps from what a router has to what it is to have. Starting is the plan from nothing.
  *
  *   what may fail first, with all that stays untouched                ┊ then what does not
- *   − services   − links that go, with what is on them   ~ rules   + new links   ┊   − routes   − addresses   + addresses   + routes   ~ keys   + services
+ *   − services   − links that go, with what is on them   ~ rules   + new links   ┊   − routes   − addresses   + addresses   + routes   ~ routing   + services
  *
  * Rules (policy, translation, groups) are exchanged before new links come, so that nothing comes in by these which is not meant to.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { withoutSecrets } from '../stack/link-text.ts'
-import { changedKeys, type FileBabel, type KeysStep, linksOfKeysStep } from './babel.ts'
 import type { RouterLink, RouterRoute, RouterState } from './config.ts'
 import { changedRules, describeRulesStep, endsSessions, oppositeRulesStep, type RulesStep } from './packet-rules.ts'
+import {
+  afterRouting,
+  changedRouting,
+  describeRoutingStep,
+  type RoutingStep,
+  shownRoutingStep,
+} from './routing-step.ts'
 import { followsLinks, linksOfService, type RouterService, shownService } from './services.ts'
 
 /** One change, which its opposite undoes. A link is added and removed bare: what is on it has steps of its own. */
 export type Step =
   | RulesStep
-  | KeysStep
+  | RoutingStep
   | ({ readonly verb: 'add' | 'remove' } & (
       | { readonly what: 'link'; readonly link: RouterLink }
       | { readonly what: 'address'; readonly link: string; readonly address: string }
@@ -37,17 +43,16 @@ export function planned(old: RouterState, wanted: RouterState): Step[] {
   const lost = old.routes.filter((route) => !isKept(route.link) || !wanted.routes.some(equals(route)))
   const won = wanted.routes.filter((route) => !isKept(route.link) || !old.routes.some(equals(route)))
   const moves = [...kept].map((name) => moved(name, addressesOf(old, name), addressesOf(wanted, name)))
+  // DHCP knows the addresses of its link, so it begins anew with them.
   const isUntouched = (service: RouterService): boolean =>
-    linksOfService(service).every((link) =>
-      followsLinks(service)
-        ? // It sees by itself what becomes of links, but not that one was exchanged for another.
-          kept.has(link) || !has(old, link) || !has(wanted, link)
-        : // DHCP knows the addresses of its link, so it begins anew with them.
-          kept.has(link) && isDeepStrictEqual(addressesOf(old, link), addressesOf(wanted, link)),
+    followsLinks(service) ||
+    linksOfService(service).every(
+      (link) => kept.has(link) && isDeepStrictEqual(addressesOf(old, link), addressesOf(wanted, link)),
     )
-  const keys = changedKeys(babelOf(old.services.filter(isUntouched)), babelOf(wanted.services))
+  const routing = changedRouting(old.services, wanted.services)
   const goesOn = (service: RouterService, others: readonly RouterService[]): boolean =>
-    isUntouched(service) && (others.some(equals(service)) || (service.kind === 'Babel' && keys !== undefined))
+    (isUntouched(service) && others.some(equals(service))) ||
+    routing.some((step) => step.old === service || step.wanted === service)
   const ended = old.services.filter((one) => !goesOn(one, wanted.services))
   const begun = wanted.services.filter((one) => !goesOn(one, old.services))
   const rules = changedRules(old, wanted)
@@ -64,23 +69,20 @@ export function planned(old: RouterState, wanted: RouterState): Step[] {
     ...moves.flatMap(({ added }) => added),
     ...come.flatMap(({ name, addresses }) => addresses.map((address) => addressStep('add', name, address))),
     ...won.map((route) => routeStep('add', route)),
-    ...(keys === undefined ? [] : [keys]),
+    ...routing,
     ...begun.map((service) => serviceStep('add', service)),
   ]
 }
 
 /** What takes a step back. */
 export function opposite(step: Step): Step {
-  if (step.what === 'keys') return { ...step, old: step.wanted, wanted: step.old }
+  if (step.what === 'routing') return { ...step, old: step.wanted, wanted: step.old }
   return step.verb === 'change' ? oppositeRulesStep(step) : { ...step, verb: step.verb === 'add' ? 'remove' : 'add' }
 }
 
 /** The state after a step. */
 export function after(state: RouterState, step: Step): RouterState {
-  if (step.what === 'keys') {
-    const { wanted: babel } = step
-    return { ...state, services: state.services.map((one) => (one.kind === 'Babel' ? { ...one, babel } : one)) }
-  }
+  if (step.what === 'routing') return { ...state, services: afterRouting(state.services, step) }
   if (step.verb === 'change') return { ...state, [step.what]: step.wanted }
   const { links, routes, services } = state
   const adds = step.verb === 'add'
@@ -108,7 +110,7 @@ const without = <Item>(items: readonly Item[], item: Item): Item[] => items.filt
 
 /** A step as a line of a diff; one that exchanges rules as several. */
 export function describeStep(step: Step): string {
-  if (step.what === 'keys') return `~ keys of Babel on ${linksOfKeysStep(step).join(', ')}`
+  if (step.what === 'routing') return describeRoutingStep(step)
   if (step.verb === 'change') return describeRulesStep(step)
   const sign = step.verb === 'add' ? '+' : '-'
   if (step.what === 'link') {
@@ -123,7 +125,7 @@ export function describeStep(step: Step): string {
 
 /** A step as an object for people and their programs: nobody's secrets, and a link as its text alone. */
 export function shownStep(step: Step): object {
-  if (step.what === 'keys') return { verb: step.verb, what: step.what, links: linksOfKeysStep(step) }
+  if (step.what === 'routing') return shownRoutingStep(step)
   if (step.verb === 'change') return step
   if (step.what === 'link') {
     const { spec: _spec, text, ...link } = step.link
@@ -161,9 +163,6 @@ function moved(link: string, old: readonly string[], wanted: readonly string[]):
   return { removed, added: wanted.slice(stay).map((address) => addressStep('add', link, address)) }
 }
 
-const babelOf = (services: readonly RouterService[]): FileBabel | undefined =>
-  services.flatMap((service) => (service.kind === 'Babel' ? [service.babel] : []))[0]
-const has = ({ links }: RouterState, name: string): boolean => links.some((link) => link.name === name)
 const addressesOf = ({ links }: RouterState, name: string): readonly string[] =>
   links.find((link) => link.name === name)?.addresses ?? []
 const equals =

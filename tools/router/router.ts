@@ -26,7 +26,6 @@ import type { Part } from '../../src/runtime/part.ts'
 import { linkBlueprint } from '../stack/boot.ts'
 import { Bridges } from '../stack/bridges.ts'
 import { applyPlan, ReloadError } from './apply.ts'
-import { takeKeysStep } from './babel.ts'
 import {
   NOTHING,
   type RouterConfig,
@@ -38,6 +37,7 @@ import {
 import { LeaseBook } from './lease-book.ts'
 import { takeRulesStep } from './packet-rules.ts'
 import { planned, type Step } from './plan.ts'
+import { takeRoutingStep } from './routing-step.ts'
 import { type RouterService, type RunningService, serviceBlueprint, serviceName } from './services.ts'
 
 /** A link that runs. */
@@ -206,7 +206,7 @@ export class Router implements AsyncDisposable {
   }
 
   private perform(step: Step): void | Promise<void> {
-    if (step.what === 'keys') return takeKeysStep(this.babel, step)
+    if (step.what === 'routing') return takeRoutingStep(this, step)
     if (step.verb === 'change') return takeRulesStep(this.network.control, step)
     const { control } = this.network
     const adds = step.verb === 'add'

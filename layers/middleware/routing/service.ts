@@ -68,6 +68,11 @@ export interface Filters {
   readonly announce: Filter
 }
 
+/** Those for what is said between routers. */
+export type SaidFilters = Pick<Filters, 'accept' | 'announce'>
+
+export const EVERYTHING: SaidFilters = { accept: (_prefix, metric) => metric, announce: (_prefix, metric) => metric }
+
 /** @throws TypeError ERR_INVALID_ARG_VALUE, RangeError ERR_OUT_OF_RANGE — a rule makes no sense. */
 export const filtersOf = ({ redistribute = [], filters = {} }: Rules, infinity: number): Filters => ({
   redistribute: redistributeFilter(redistribute, infinity),

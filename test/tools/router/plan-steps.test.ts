@@ -29,50 +29,86 @@ t.test('DHCP begins anew with the addresses of its link, which it is told of', a
   )
 })
 
-t.test('services end before what they stand on goes', async (t) => {
-  const babel = { interfaces: { lan: {}, wan: {} } }
-  const route = { prefix: '10.9.0.0/16', via: '10.0.2.9', link: 'wan', metric: 0, action: 'forward' } as const
-  t.strictSame(
-    steps(
-      stateOf({ lan, wan }, { babel, routes: [route] }),
-      stateOf({ lan, wan: { ...wan, link: 'udp:3' } }, { babel }),
-    ),
-    [
-      '- Babel on lan, wan',
-      '- route 10.9.0.0/16 via 10.0.2.9 on wan',
-      '- address 10.0.2.1/24 on wan',
-      '- link wan: udp:2',
-      '+ link wan: udp:3',
-      '+ address 10.0.2.1/24 on wan',
-      '+ Babel on lan, wan',
-    ],
-  )
-})
+t.test(
+  'services end before what they stand on goes, but for those that see by themselves what becomes of it',
+  async (t) => {
+    const babel = { interfaces: { lan: {}, wan: {} } }
+    const route = { prefix: '10.9.0.0/16', via: '10.0.2.9', link: 'wan', metric: 0, action: 'forward' } as const
+    const served = { ...wan, dhcp: { pool: ['10.0.2.100', '10.0.2.199'] } }
+    t.strictSame(
+      steps(
+        stateOf({ lan, wan: served }, { babel, routes: [route] }),
+        stateOf({ lan, wan: { ...served, link: 'udp:3' } }, { babel }),
+      ),
+      [
+        '- DHCP server on wan',
+        '- route 10.9.0.0/16 via 10.0.2.9 on wan',
+        '- address 10.0.2.1/24 on wan',
+        '- link wan: udp:2',
+        '+ link wan: udp:3',
+        '+ address 10.0.2.1/24 on wan',
+        '+ DHCP server on wan',
+      ],
+    )
+  },
+)
 
-t.test('keys of Babel are exchanged, but where a link gets its first ones or loses its last', async (t) => {
+t.test('what differs of Babel is told to the one that runs', async (t) => {
   const key = (key: string) => ({ algorithm: 'blake2s', key }) as const
   const of = (more: object, wan: object) =>
-    stateOf({ lan, wan: { link: 'udp:2', addresses: [] } }, { babel: { interfaces: { lan: {}, wan }, ...more } })
-  const old = of({ keys: [key('11')] }, { keys: [key('22')] })
-  const anew = ['- Babel on lan, wan', '+ Babel on lan, wan']
-  for (const [wanted, expected] of [
-    [of({ keys: [key('11'), key('33')] }, { keys: [key('22')] }), ['~ keys of Babel on lan']],
-    [of({ keys: [key('11')] }, { keys: [key('33')] }), ['~ keys of Babel on wan']],
-    [of({ keys: [key('44')] }, {}), ['~ keys of Babel on lan, wan']],
-    [of({ keys: [key('11')] }, { keys: [] }), anew],
-    [of({}, { keys: [key('22')] }), anew],
-    [of({ keys: [key('33')], metric: 9 }, { keys: [key('22')] }), anew],
+    stateOf({ lan, wan: { ...wanLink } }, { babel: { interfaces: { lan: {}, wan }, ...more } })
+  const wanLink = { link: 'udp:2', addresses: [] }
+  const deny = [{ prefix: '10.0.0.0/8', action: 'deny' }] as const
+  const old = of({ keys: [key('11')], announce: ['10.7.0.0/16', '10.8.0.0/16'] }, { keys: [key('22')], rxcost: 96 })
+  for (const [wanted, there, back] of [
+    [
+      of({ keys: [key('11'), key('33')], announce: ['10.7.0.0/16', '10.8.0.0/16'] }, { keys: [key('22')], rxcost: 96 }),
+      'keys of lan',
+    ],
+    [of({ keys: [key('44')], announce: ['10.7.0.0/16', '10.8.0.0/16'] }, { rxcost: 96 }), 'keys of lan, wan'],
+    [
+      of({ announce: ['10.7.0.0/16', '10.9.0.0/16'] }, { keys: [], rxcost: 300, helloInterval: '1s' }),
+      'announce +10.9.0.0/16 -10.8.0.0/16; rxcost of wan 96 → 300; helloInterval of wan default → 1s; keys of lan, wan',
+      'announce +10.8.0.0/16 -10.9.0.0/16; rxcost of wan 300 → 96; helloInterval of wan 1s → default; keys of lan, wan',
+    ],
+    [
+      of(
+        {
+          keys: [key('11')],
+          announce: ['10.7.0.0/16', '10.8.0.0/16'],
+          redistribute: deny,
+          filters: { in: deny, out: [] },
+        },
+        { keys: [key('22')], rxcost: 96 },
+      ),
+      'redistribute; filters.in',
+    ],
+    [
+      of({ keys: [key('11')], announce: ['10.8.0.0/16', '10.7.0.0/16'] }, { keys: [key('22')], rxcost: 96 }),
+      'nothing but how it is written',
+    ],
   ] as const) {
-    t.strictSame(steps(old, wanted), expected)
-    t.strictSame(steps(wanted, old), expected, 'and back')
+    t.strictSame(steps(old, wanted), [`~ Babel: ${there}`])
+    t.strictSame(steps(wanted, old), [`~ Babel: ${back ?? there}`], 'and back')
   }
-  const moved = of({ keys: [key('33')] }, { keys: [key('22')] })
-  const links = moved.links.map((link) => (link.name === 'wan' ? { ...link, faults: true } : link))
-  t.match(
-    steps(old, { ...moved, links }),
-    [anew[0], /^- link wan/, /^\+ link wan/, anew[1]],
-    'with its link it begins anew',
-  )
+  const alone = stateOf({ lan, wan: wanLink }, { babel: { interfaces: { lan: {} }, metric: 9 } })
+  t.strictSame(steps(alone, stateOf({ lan }, { babel: { interfaces: { lan: {} } } })), [
+    '- link wan: udp:2',
+    '~ Babel: metric 9 → default',
+  ])
+  t.strictSame(steps(alone, stateOf({ lan, wan: wanLink }, { babel: { interfaces: { wan: {} }, metric: 9 } })), [
+    '~ Babel: links +wan -lan',
+  ])
+})
+
+t.test('Babel begins anew for another router-id alone, and RIP for other versions', async (t) => {
+  const babel = (routerId: string) => stateOf({ lan }, { babel: { interfaces: { lan: {} }, routerId } })
+  t.strictSame(steps(babel('0000000000000001'), babel('0000000000000002')), ['- Babel on lan', '+ Babel on lan'])
+  const rip = (more: object) => stateOf({ lan }, { rip: { interfaces: { lan: {} }, ...more } })
+  t.strictSame(steps(rip({}), rip({ versions: ['rip2'] })), ['- RIP on lan', '+ RIP on lan'])
+  t.strictSame(steps(rip({}), rip({ timeout: '60s', interfaces: { lan: { cost: 3, passive: true } } })), [
+    '~ RIP: timeout default → 60s; cost of lan default → 3; passive of lan default → true',
+  ])
 })
 
 t.test('a link cannot be made one of faults, nor PPP be told another address', async (t) => {

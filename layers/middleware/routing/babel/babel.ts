@@ -234,7 +234,7 @@ class Router implements BabelControl, Resident<BabelSpeaking> {
   }
 }
 
-const livingBy = ({ interfaces, always, redistribute, metric }: Settings): ResidenceSettings => {
+function livingBy({ interfaces, always, redistribute, metric }: Settings): ResidenceSettings {
   const talk = { links: [...interfaces.keys()], group: GROUP_ADDRESS, port: PORT, ttl: 1 }
   return { origin: ORIGIN, metric, ...talk, always, redistribute, infinity: INFINITY }
 }

@@ -17,7 +17,7 @@ import { type Duration, type Instant, ms } from '../../../../src/kernel/clock.ts
 import type { Timed } from '../../../../src/kernel/machine.ts'
 import { below, type Random } from '../../../../src/kernel/random.ts'
 import { Timer, Timers } from '../../../../src/kernel/timers.ts'
-import type { Filter, Filters } from '../service.ts'
+import { EVERYTHING, type Filter, type SaidFilters } from '../service.ts'
 import { Announcer, type Manners, type Speaker } from './announcer.ts'
 import type { Refused } from './authenticator.ts'
 import { TICK_US } from './calendar.ts'
@@ -39,9 +39,6 @@ import { Requests } from './requests.ts'
 import { type Refusal, RouteTable } from './route-table.ts'
 import type { Destination, Route } from './tables.ts'
 import { centiseconds, INFINITY, seqnoDifference } from './tlv.ts'
-
-/** What is taken in, and what is passed on. */
-export type SaidFilters = Pick<Filters, 'accept' | 'announce'>
 
 /** Why a packet, or something in it, came to nothing. */
 export type DropReason =
@@ -442,4 +439,3 @@ export class Babel implements Timed, TlvSink, Speaker {
 const SPARE_PACKETS = 64
 /** fe80::/10. */
 const LINK_LOCAL_BITS = 0xfe800000 >>> 22
-const EVERYTHING: SaidFilters = { accept: (_prefix, metric) => metric, announce: (_prefix, metric) => metric }

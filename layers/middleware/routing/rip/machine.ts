@@ -18,7 +18,7 @@ import { type Instant, seconds } from '../../../../src/kernel/clock.ts'
 import type { Timed } from '../../../../src/kernel/machine.ts'
 import { below, type Random } from '../../../../src/kernel/random.ts'
 import { Timer, Timers } from '../../../../src/kernel/timers.ts'
-import { covers, type Filter } from '../service.ts'
+import { covers, EVERYTHING, type SaidFilters } from '../service.ts'
 import { type Codec, ENTRY_OCTETS, Entry, type EntryFault, HEADER_OCTETS, INFINITY, REQUEST, RESPONSE } from './pdu.ts'
 import { Destination, Interface, type InterfaceSettings, type Neighbour, type Times } from './route.ts'
 import { type Outgoing, Sayer } from './sayer.ts'
@@ -42,9 +42,8 @@ export interface RipSettings {
   readonly codec: Codec
   readonly random: Random
   readonly times?: Times | undefined
-  /** What is taken in, and what is passed on. Default: everything. */
-  readonly acceptFilter?: Filter | undefined
-  readonly announceFilter?: Filter | undefined
+  /** Default: everything. */
+  readonly filters?: Partial<SaidFilters> | undefined
   /** Default 10,000. */
   readonly destinations?: number | undefined
 }
@@ -58,7 +57,8 @@ export class Rip implements Timed {
   /** How often each reason occurred. */
   readonly drops: Map<DropReason, number> = new Map()
   private readonly settings: RipSettings
-  private readonly times: Times
+  private times: Times
+  private filters: SaidFilters
   private readonly timers = new Timers()
   private readonly table = new Map<string, Destination>()
   private readonly taken: Destination[] = []
@@ -74,7 +74,8 @@ export class Rip implements Timed {
     this.settings = settings
     this.codec = codec
     this.times = times
-    this.sayer = new Sayer(codec, settings.announceFilter)
+    this.filters = { ...EVERYTHING, ...settings.filters }
+    this.sayer = new Sayer(codec, this.filters.announce)
     this.regular = new Timer({ expire: (now) => this.sayAll(now) })
     this.rest = new Timer({ expire: (now) => this.trigger(now) })
   }
@@ -131,6 +132,34 @@ export class Rip implements Timed {
   /** Takes leave of the routers of one link, which goes on to be there. */
   retire(on: Interface): void {
     this.sayer.say(on, this.table.values(), 'nothing', null)
+  }
+
+  /**
+   * Goes on by other filters and times, and with other uses of links.
+   * @param filters those that are others now. @param uses of the links that have others.
+   */
+  reconfigure(
+    filters: Partial<SaidFilters>,
+    times: Times,
+    uses: ReadonlyMap<Interface, InterfaceSettings>,
+    now: Instant,
+  ): void {
+    this.filters = { ...this.filters, ...filters }
+    this.times = times
+    if (now + times.update < this.regular.deadline) this.timers.arm(this.regular, now + times.update)
+    const begun: Interface[] = []
+    for (const [on, settings] of uses) {
+      const { passive } = on.settings
+      if (settings.passive && !passive) this.retire(on)
+      on.settings = settings
+      if (passive && !settings.passive) begun.push(on)
+    }
+    if (filters.accept !== undefined || uses.size > 0) this.judge(now)
+    if (filters.announce !== undefined) this.sayer.refilter(filters.announce, this.interfaces, this.table.values())
+    for (const on of begun) this.greet(on)
+    // What was refused is not remembered: it has to be said again.
+    if (filters.accept !== undefined) for (const on of this.interfaces) if (!on.settings.passive) this.sayer.request(on)
+    this.flush(now)
   }
 
   /** A message of the protocol's port. @param from the address and port it came from. */
@@ -244,7 +273,7 @@ export class Rip implements Timed {
 
   private learn(on: Interface, entry: Entry, from: IpAddress, now: Instant): void {
     const { name, cost } = on.settings
-    const accepted = this.settings.acceptFilter?.(entry, entry.metric, name) ?? entry.metric
+    const accepted = this.filters.accept(entry, entry.metric, name)
     const metric = Math.min(INFINITY, accepted + cost)
     const known = this.find(entry)
     if (known === undefined && metric === INFINITY) return
@@ -257,7 +286,7 @@ export class Rip implements Timed {
     destination: Destination,
     metric: number,
     on: Interface,
-    { nextHop, tag }: Entry,
+    { nextHop, tag, metric: said }: Entry,
     from: IpAddress,
     now: Instant,
   ): void {
@@ -270,8 +299,20 @@ export class Rip implements Timed {
       return
     const hop = isOn(on, nextHop) && !isOurs(on, nextHop) ? nextHop : from
     this.change(destination, metric, on, from, hop, tag)
+    destination.said = said
     destination.heardAt = now
     this.timers.arm(destination.timer, now + this.times.timeout)
+  }
+
+  /** Holds what routers have said against rules and costs that are others now. */
+  private judge(now: Instant): void {
+    for (const destination of this.table.values()) {
+      const { interface: on, from, nextHop, tag, said } = destination
+      if (on === null || destination.metric === INFINITY) continue
+      const metric = Math.min(INFINITY, this.filters.accept(destination, said, on.settings.name) + on.settings.cost)
+      if (metric === INFINITY) this.lose(destination, now)
+      else this.change(destination, metric, on, from, nextHop, tag)
+    }
   }
 
   /** An equally good way may take the place of one not heard of for half its life (RFC 2453 §3.9.2). */

@@ -8,17 +8,17 @@ import { type Prefix, parsePrefix } from '../../../../src/kernel/address.ts'
 import { type Duration, type Instant, seconds } from '../../../../src/kernel/clock.ts'
 import { Drive } from '../../../../src/kernel/drive.ts'
 import type { Env } from '../../../../src/kernel/env.ts'
-import { NetError } from '../../../../src/kernel/errors.ts'
+import { invalidValue, NetError } from '../../../../src/kernel/errors.ts'
 import type { Layer } from '../../../../src/kernel/layer.ts'
 import { Timer } from '../../../../src/kernel/timers.ts'
-import { type Refusal, Residence, type Resident, type Speaking } from '../residence.ts'
-import { type LinkTraffic, TrafficCount } from '../service.ts'
+import { type Refusal, Residence, type ResidenceSettings, type Resident, type Speaking } from '../residence.ts'
+import { keptFilters, type LinkTraffic, type Orders, TrafficCount } from '../service.ts'
 import { Rip as Machine, type DropReason as MachineDrop } from './machine.ts'
 import { type RipOptions, type Settings, settingsOf } from './options.ts'
 import { type Codec, INFINITY, type RipVersion } from './pdu.ts'
 import { rip2 } from './rip2.ts'
 import { ripng } from './ripng.ts'
-import type { Destination, Interface } from './route.ts'
+import type { Destination, Interface, InterfaceSettings } from './route.ts'
 
 /** Of `RipControl.drops`; those that the machine does not know are the node's: 'portRefused' for a link that it cannot speak on. */
 export type RipDrop = MachineDrop | 'unsent' | Refusal
@@ -54,6 +54,14 @@ export interface RipControl {
   routes(): RipRoute[]
   /** Messages that were heard and said, by link. */
   traffic(version: RipVersion): LinkTraffic[]
+  /**
+   * Becomes what the options say while it runs. Routers are told at once what differs for them, and asked for what they may have
+   * said in vain before; nothing else is lost.
+   * @param options all of them, not only what is new; `versions` are the same as they were.
+   * @throws TypeError ERR_INVALID_ARG_VALUE, RangeError ERR_OUT_OF_RANGE — an option makes no sense, or they are other `versions`.
+   * NetError EADDRINUSE — another socket has the port on a link that is new to it. Nothing has changed then.
+   */
+  reconfigure(options: RipOptions): void
 }
 
 const CODECS: Readonly<Record<RipVersion, Codec>> = { rip2, ripng }
@@ -72,12 +80,28 @@ export function rip(options: RipOptions): Layer<Sockets, Sockets & { readonly ri
   return (sockets, env) => {
     const versions = settings.versions.filter((version) => version === 'rip2' || sockets.ipv6 === true)
     const speakers = new Map(versions.map((version) => [version, new Speaker(sockets, env, settings, CODECS[version])]))
+    let orders: Orders<RipOptions, Settings> = { options, settings }
+    const obey = (next: Orders<RipOptions, Settings>): NetError | undefined => {
+      orders = { ...next, settings: keptFilters(next, orders) }
+      const failures = [...speakers.values()].map((speaker) => speaker.obey(orders.settings))
+      return failures.find((failure) => failure !== undefined)
+    }
     const control: RipControl = {
       drops: (version) => speakers.get(version)?.drops ?? new Map(),
       versions,
       neighbours: () => [...speakers.values()].flatMap((speaker) => speaker.neighbours()),
       routes: () => [...speakers.values()].flatMap((speaker) => speaker.routes()),
       traffic: (version) => speakers.get(version)?.traffic() ?? [],
+      reconfigure: (options) => {
+        const before = orders
+        const settings = settingsOf(options)
+        const [wanted, had] = [settings, before.settings].map(({ versions }) => [...versions].sort().join(', '))
+        if (wanted !== had) throw invalidValue('versions', `${had}, as they were`, wanted)
+        const failure = obey({ options, settings })
+        if (failure === undefined) return
+        obey(before)
+        throw failure
+      },
     }
     return { ...sockets, rip: control }
   }
@@ -92,7 +116,7 @@ interface RipSpeaking extends Speaking {
 class Speaker implements Resident<RipSpeaking> {
   readonly drops: Map<RipDrop, number>
   private readonly env: Env
-  private readonly settings: Settings
+  private settings: Settings
   private readonly codec: Codec
   private readonly machine: Machine
   private readonly drive: Drive
@@ -106,20 +130,36 @@ class Speaker implements Resident<RipSpeaking> {
     this.env = env
     this.settings = settings
     this.codec = codec
-    const { accept, announce, times, metric } = settings
+    const { accept, announce, times } = settings
     const random = env.random(codec.name)
-    this.machine = new Machine({ codec, random, times, acceptFilter: accept, announceFilter: announce })
+    this.machine = new Machine({ codec, random, times, filters: { accept, announce } })
     this.drops = this.machine.drops
     this.drive = new Drive(this.machine, env.timers, this)
     this.count.include(settings.interfaces.keys())
     this.again = new Timer({ expire: (now) => this.greetAgain(now) })
     env.defer(() => env.timers.cancel(this.again)) // after leave was taken
-    const { interfaces, always, redistribute } = settings
-    const { group, port, ttl } = codec
-    const talk = { links: [...interfaces.keys()], group, port, ttl }
-    const living = { origin: ORIGIN, metric, ...talk, always, redistribute, infinity: INFINITY }
-    this.residence = new Residence(sockets, env, living, this.drive, this)
+    this.residence = new Residence(sockets, env, livingBy(settings, codec), this.drive, this)
     this.residence.begin()
+  }
+
+  /** @returns why it cannot speak on a link that is new to it. */
+  obey(settings: Settings): NetError | undefined {
+    const before = this.settings
+    this.settings = settings
+    this.count.include(settings.interfaces.keys())
+    const uses = new Map<Interface, InterfaceSettings>()
+    for (const on of this.machine.interfaces) {
+      const how = settings.interfaces.get(on.settings.name)
+      if (how === undefined || (how.cost === on.settings.cost && how.passive === on.settings.passive)) continue
+      uses.set(on, { ...on.settings, ...how })
+    }
+    const { accept, announce } = settings
+    const filters = {
+      ...(accept === before.accept ? {} : { accept }),
+      ...(announce === before.announce ? {} : { announce }),
+    }
+    this.machine.reconfigure(filters, settings.times, uses, this.env.clock.now())
+    return this.residence.change(livingBy(settings, this.codec))
   }
 
   traffic(): LinkTraffic[] {
@@ -236,4 +276,12 @@ class Speaker implements Resident<RipSpeaking> {
   private drop(reason: 'unsent' | Refusal): void {
     this.drops.set(reason, (this.drops.get(reason) ?? 0) + 1)
   }
+}
+
+function livingBy(
+  { interfaces, always, redistribute, metric }: Settings,
+  { group, port, ttl }: Codec,
+): ResidenceSettings {
+  const talk = { links: [...interfaces.keys()], group, port, ttl }
+  return { origin: ORIGIN, metric, ...talk, always, redistribute, infinity: INFINITY }
 }

@@ -32,7 +32,7 @@ const ANSWERS = 10
 
 /** A link that RIP speaks on. */
 export class Interface {
-  readonly settings: InterfaceSettings
+  settings: InterfaceSettings
   readonly answers: TokenBucket = new TokenBucket(ANSWERS, ANSWERS)
   /** Those that were heard last, in no order. */
   readonly neighbours: Neighbour[] = []
@@ -61,6 +61,8 @@ export class Destination {
   readonly timer: Timer
   /** 1 to 16, our own hop included. */
   metric: number = INFINITY
+  /** As the router has it that says it, 1 to 16. */
+  said: number = INFINITY
   /** Our own announcement: 1 to 15; 16: there is none. */
   own: number = INFINITY
   tag = 0

@@ -20,7 +20,7 @@ export interface Asker {
 
 export class Sayer {
   private readonly codec: Codec
-  private readonly filter: Filter | undefined
+  private filter: Filter
   private readonly queue: Outgoing[] = []
   private on!: Interface
   private to: Asker | null = null
@@ -28,7 +28,8 @@ export class Sayer {
   private view!: DataView
   private length = 0
 
-  constructor(codec: Codec, filter: Filter | undefined) {
+  /** @param filter what is said of what is known. */
+  constructor(codec: Codec, filter: Filter) {
     this.codec = codec
     this.filter = filter
   }
@@ -57,12 +58,30 @@ export class Sayer {
     for (const destination of all) {
       if (what === 'changed' && !destination.changed) continue
       const { metric, tag } = destination
-      const permitted = this.filter?.(destination, Math.min(metric, INFINITY - 1), name) ?? metric
+      const permitted = this.filter(destination, Math.min(metric, INFINITY - 1), name)
       if (permitted === INFINITY && metric < INFINITY) continue
       const poisoned = what === 'nothing' || destination.interface === on || metric === INFINITY
       this.put(destination, poisoned ? INFINITY : permitted, tag)
     }
     this.end()
+  }
+
+  /** Goes on by another filter: says what links are to hear of others than before, and takes back what they are to hear no more. */
+  refilter(filter: Filter, links: readonly Interface[], all: Iterable<Destination>): void {
+    const before = this.filter
+    this.filter = filter
+    const known = [...all].filter(({ metric }) => metric < INFINITY)
+    for (const on of links) {
+      const { passive, name } = on.settings
+      if (passive) continue
+      this.begin(on, null)
+      for (const destination of known) {
+        if (destination.interface === on) continue
+        const metric = filter(destination, destination.metric, name)
+        if (metric !== before(destination, destination.metric, name)) this.put(destination, metric, destination.tag)
+      }
+      this.end()
+    }
   }
 
   /** Begins a response. */

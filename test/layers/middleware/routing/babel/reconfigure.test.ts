@@ -1,9 +1,8 @@
 /** What a machine that runs makes of other rules and other uses of links, and what its neighbours hear of it. */
 import t from 'tap'
 import type { Interface, InterfaceSettings } from '../../../../../layers/middleware/routing/babel/interface.ts'
-import type { SaidFilters } from '../../../../../layers/middleware/routing/babel/machine.ts'
 import { INFINITY } from '../../../../../layers/middleware/routing/babel/tlv.ts'
-import { filter, type RouteRule } from '../../../../../layers/middleware/routing/service.ts'
+import { filter, type RouteRule, type SaidFilters } from '../../../../../layers/middleware/routing/service.ts'
 import { ms, seconds } from '../../../../../src/kernel/clock.ts'
 import { Peer, prefix, Stand } from './pair.ts'
 

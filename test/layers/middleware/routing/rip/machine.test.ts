@@ -211,15 +211,17 @@ t.test('filters, cost, and a link that only listens', async (t) => {
   const stand = new Stand(
     rip2,
     {
-      acceptFilter: filter(
-        [
-          { prefix: NET, action: 'allow', metric: 2 },
-          { prefix: '10.8.0.0/16', action: 'deny' },
-        ],
-        'allow',
-        16,
-      ),
-      announceFilter: filter([{ prefix: '10.7.0.0/16', action: 'deny' }], 'allow', 16),
+      filters: {
+        accept: filter(
+          [
+            { prefix: NET, action: 'allow', metric: 2 },
+            { prefix: '10.8.0.0/16', action: 'deny' },
+          ],
+          'allow',
+          16,
+        ),
+        announce: filter([{ prefix: '10.7.0.0/16', action: 'deny' }], 'allow', 16),
+      },
     },
     { cost: 4 },
   )
