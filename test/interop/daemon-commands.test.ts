@@ -107,8 +107,8 @@ t.test('a daemon that runs', { skip }, async (t) => {
       )
     }
     t.strictSame(sockets?.map(({ protocol, local }) => `${protocol} ${local}`).sort(), [
-      'udp 0.0.0.0:67',
-      'udp [::]:6696',
+      'udp 0.0.0.0%left:67',
+      'udp [::%right]:6696',
     ])
     t.match(named(links ?? [], 'right'), {
       state: 'up',
