@@ -3,7 +3,7 @@
 import { type Command, CommanderError } from 'commander'
 import { CommandError, EXIT, usageError } from './exit.ts'
 import { usageOf } from './help.ts'
-import { Interrupted } from './interrupt.ts'
+import { endWithReaders, Interrupted } from './interrupt.ts'
 import { exitCodeOf, Output } from './output.ts'
 import { program } from './program.ts'
 
@@ -40,4 +40,5 @@ function commandOf(command: Command, [word, ...rest]: readonly string[]): Comman
   return next === undefined ? command : commandOf(next, rest)
 }
 
+endWithReaders()
 void main(process.argv)

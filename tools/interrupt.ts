@@ -1,4 +1,4 @@
-/** What ends a command before its time, as one signal: Ctrl-C and its kind, or a reader of stdout that has seen enough. */
+/** What ends a command before its time, as one signal: Ctrl-C and its kind, or a reader of its output that has seen enough. */
 import { EXIT } from './exit.ts'
 
 /** A command that was told to end. */
@@ -41,9 +41,15 @@ function leave(): void {
   controller.abort(new Interrupted('interrupted', EXIT.interrupted))
 }
 
-/** Whoever read our stdout is gone (`| head`): an orderly end, and no failure. */
-export function readerGone(): void {
-  if (!listening) process.exit(EXIT.ok)
+/** Whoever read what this process says may go (`2>&1 | head`): an orderly end, and by itself no failure. To be called once. */
+export function endWithReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', writeFailed)
+}
+
+function writeFailed(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
+  // A command that was about to say why it fails has set the code.
+  if (!listening) process.exit()
   if (!controller.signal.aborted) controller.abort(new Interrupted('nobody reads the output', EXIT.ok))
 }
 

@@ -3,7 +3,7 @@ import pc from 'picocolors'
 import { NetError } from '../src/kernel/errors.ts'
 import type { Colors } from './dump/render.ts'
 import { CommandError, exitCodeFor } from './exit.ts'
-import { Interrupted, readerGone } from './interrupt.ts'
+import { Interrupted } from './interrupt.ts'
 import { layTable, type Row } from './table.ts'
 
 export class Output {
@@ -15,7 +15,6 @@ export class Output {
   constructor(json: boolean) {
     this.json = json
     this.colors = pc.createColors(!json && pc.isColorSupported && process.stdout.isTTY === true)
-    process.stdout.removeListener('error', stdoutFailed).on('error', stdoutFailed)
   }
 
   /** One piece of data: `record` with `--json`, else `text`. */
@@ -51,11 +50,6 @@ export class Output {
       : `netstrata: ${message}${hint}`
     process.stderr.write(`${text}\n`)
   }
-}
-
-function stdoutFailed(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error
-  readerGone()
 }
 
 /** The exit code an error asks for. */

@@ -9,7 +9,7 @@ import { CaptureReader } from '../../src/index.ts'
 import { Commands, tunnel } from './running.ts'
 
 const commands = new Commands(t)
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 
 t.test('both ends of nc give all they have, whoever leaves first', async (t) => {
   const { first, second } = await tunnel()
@@ -70,6 +70,21 @@ t.test('a reader that has seen enough ends a command, and that is no failure', a
   ping.child.stdout?.destroy()
   t.equal((await ping.ended()).code, 0)
   t.equal(ping.err, 'PING 10.0.0.1, 56 octets of data\n', 'without a word')
+})
+
+t.test('so does one of its messages; why a command failed is known all the same', async (t) => {
+  const listen = commands.start(['nc', '-u', '-l', '7', ...(await tunnel()).first], '')
+  await listen.said(/listening on port 7/)
+  listen.child.stderr?.destroy()
+  listen.child.stdin?.write('nobody has been heard from yet, it would say')
+  t.match(await listen.ended(), { code: 0, out: '' })
+  const codes = [['links', '@nobody'], ['frobnicate'], ['--help']].map(async (args) => {
+    const command = commands.start(args)
+    command.child.stdout?.destroy()
+    command.child.stderr?.destroy()
+    return (await command.ended()).code
+  })
+  t.same(await Promise.all(codes), [4, 2, 0])
 })
 
 t.test('a server that is told to end leaves a whole capture, and no socket', async (t) => {

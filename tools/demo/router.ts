@@ -4,7 +4,7 @@
  */
 import { rmSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { aborted, interruption } from '../interrupt.ts'
+import { aborted, endWithReaders, interruption } from '../interrupt.ts'
 import { exitCodeOf, Output } from '../output.ts'
 import { bootNode, describeLinks } from '../stack/boot.ts'
 import { readConfig } from '../stack/config.ts'
@@ -19,6 +19,7 @@ async function main(): Promise<void> {
   if (!process.connected) rmSync(dirname(path), { recursive: true, force: true })
 }
 
+endWithReaders()
 main().catch((error: unknown) => {
   new Output(false).error(error)
   process.exitCode = exitCodeOf(error)
