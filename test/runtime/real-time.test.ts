@@ -46,10 +46,14 @@ async function program(source: string): Promise<string> {
 t.test('timers fire at their deadline or soon after, never before', async (t) => {
   const { top: env } = await boot(bare)
   for (const delay of [0, 300, ms(1), ms(1.5), ms(10), ms(40)]) {
-    const deadline = env.clock.now() + delay
-    const at = await wait(env, deadline)
-    t.ok(at >= deadline)
-    t.ok(at < deadline + ms(500), `${at - deadline} us late`)
+    const late: number[] = []
+    for (let i = 0; i < 5; i++) {
+      const deadline = env.clock.now() + delay
+      late.push((await wait(env, deadline)) - deadline)
+    }
+    t.ok(Math.min(...late) >= 0, `${late} us late`)
+    // A machine may stand still for a while, but not whenever it is looked at.
+    t.ok(Math.min(...late) < ms(500), `${late} us late`)
   }
 })
 
@@ -112,7 +116,7 @@ t.test('a turn that called the application ends, so that it gets its own', async
     },
   })
   env.timers.arm(busy, env.clock.now())
-  await sleep(30)
+  while (log.length < 6) await new Promise((resolve) => setImmediate(resolve))
   t.same(log, ['stack', 'application', 'stack', 'application', 'stack', 'application'])
 })
 
@@ -131,11 +135,13 @@ t.test('idle is idle', async (t) => {
 
 t.test('an earlier deadline overtakes the wake-up that was set', async (t) => {
   const { top: env } = await boot(bare)
+  const log: string[] = []
   const start = env.clock.now()
   const late = wait(env, start + ms(300))
-  const early = await wait(env, start + ms(20))
-  t.ok(early < start + ms(250), `${early - start} us`)
-  t.ok((await late) >= start + ms(300))
+  const early = wait(env, start + ms(20)).then(() => log.push('early'))
+  // However late the event loop is, it takes its timeouts in their order.
+  await Promise.all([early, sleep(150).then(() => log.push('between')), late])
+  t.same(log, ['early', 'between'])
 })
 
 t.test('chance is the operating system’s', async (t) => {
