@@ -1,4 +1,5 @@
 /** Wrong usage throws at once, with Node's codes; the network's failures are emitted, with Node's codes and ours. */
+import type { AddressInfo } from 'node:net'
 import { once, pair, readAll, record } from './events.ts'
 import { check } from './subjects.ts'
 
@@ -70,6 +71,17 @@ check('a port that is taken: EADDRINUSE, emitted by the server', async (t, subje
   near.destroy()
   far.destroy()
   server.close()
+})
+
+check('a port of all addresses that is taken is named with these', async (t, subject) => {
+  const first = subject.server.createServer().listen(0)
+  await once(first, 'listening')
+  const { address, port } = first.address() as AddressInfo
+  t.match(await once<Failure>(subject.server.createServer().listen(port), 'error'), {
+    ...{ code: 'EADDRINUSE', address, port },
+    message: new RegExp(`^listen EADDRINUSE.* ${address}:${port}`),
+  })
+  first.close()
 })
 
 check('an address that is not ours: EADDRNOTAVAIL', async (t, subject) => {

@@ -206,7 +206,8 @@ export class Server extends EventEmitter implements net.Server {
         this.#ears,
       )
     } catch (error) {
-      const failure = asCall(error, 'listen', { address: found === undefined ? '::' : textOf(found), port })
+      const every = this.#context.below.ipv6 === true ? '::' : '0.0.0.0'
+      const failure = asCall(error, 'listen', { address: found === undefined ? every : textOf(found), port })
       const { error: failed } = NODE_EVENTS.listen
       if (failed.hasSubscribers) failed.publish({ server: this, error: failure })
       process.nextTick(emitError, this, failure)
