@@ -5,6 +5,7 @@
  *    a: babeld ── r: ours ══ c: bird                  ══ with HMAC-SHA256
  *    a: babeld ── r1: ours ── r2: ours ══ c: bird     r1 and r2 by a tunnel over UDP
  */
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -138,7 +139,7 @@ t.test('between babeld and bird', { skip, buffered: true }, async (t) => {
   const next = KEY.replace(/^00/, 'ff')
   const rekey = async (...keys: string[]): Promise<void> => {
     daemons.write('r', signedBy(...keys))
-    t.match(await daemons.ask(['reload', '@r']), [{ steps: ['~ keys of Babel on right'] }])
+    t.match(await daemons.ask(['reload', '@r']), [{ steps: ['~ Babel: keys of right'] }])
   }
   await rekey(KEY, next)
   await rekeyBird(c, daemons.folder, 'x0', 'hmac sha256', [next], control)
@@ -176,6 +177,77 @@ t.test('between babeld and bird', { skip, buffered: true }, async (t) => {
     for (const type of ['4', '5', '6', '7', '8']) t.ok(types.has(type), `TLV ${type} was there`)
     t.equal(types.has('16'), side === c, 'authentication towards bird alone')
   }
+})
+
+t.test('told something else while packets pass', { skip, buffered: true }, async (t) => {
+  const daemons = new Daemons(t)
+  const [a, r, c] = [await kernelRouter(t, 1), namespace(t), await kernelRouter(t, 3)]
+  const told = (babel: object, right: object = {}) => ({
+    links: {
+      left: { link: `tap:x0,netns=${a.name}`, addresses: ['10.1.2.2/24'] },
+      right: { link: `tap:x0,netns=${c.name}`, addresses: ['10.2.3.1/24'] },
+    },
+    babel: { interfaces: { left: HOW, right: { ...SIGNED, ...right } }, announce: ['10.71.0.0/16'], ...babel },
+  })
+  await daemons.start(r, 'r', told({}))
+  a.ip('addr', 'add', '10.1.2.1/24', 'dev', 'x0')
+  c.ip('addr', 'add', '10.2.3.2/24', 'dev', 'x0')
+  for (const [side, address] of [[a, '10.255.0.11/32'] as const, [c, '10.255.0.33/32'] as const])
+    side.ip('addr', 'add', address, 'dev', 'lo')
+  await babeld(a, daemons.folder, 'x0')
+  const control = await bird(c, daemons.folder, 'x0', 'hmac sha256')
+  const routeIn = (kernel: Namespace, prefix: string) => async () => !(await noRouteIn(kernel, prefix)())
+  const inBird = async (what: string) => (await c.run('birdc', '-s', control, 'show', 'babel', what)).output
+  for (const way of [routeIn(a, '10.255.0.33'), routeIn(c, '10.255.0.11'), pings(a, '10.255.0.1', '10.255.0.3')])
+    t.ok(await comes(way, 20_000), 'ways are found')
+  const [{ routerId } = {}] = await daemons.ask(['babel', '@r'])
+
+  const going = join(daemons.folder, 'going')
+  writeFileSync(going, '')
+  const ping = 'ping -q -i 0.1 -c 10 -W 2 -I 10.255.0.1 10.255.0.3'
+  const flood = a.run('sh', '-c', `while [ -e "$1" ]; do ${ping}; done`, 'sh', going)
+  const reload = async (step: string, ...now: Parameters<typeof told>): Promise<void> => {
+    daemons.write('r', told(...now))
+    t.match(await daemons.ask(['router', '--config', daemons.fileOf('r'), '--dry-run']), [
+      { verb: 'change', what: 'routing', protocol: 'Babel', changes: step.split('; ') },
+    ])
+    t.strictSame(await daemons.ask(['reload', '@r']), [{ steps: [`~ Babel: ${step}`] }])
+  }
+  const announce = ['10.72.0.0/16']
+  await reload('announce +10.72.0.0/16 -10.71.0.0/16', { announce })
+  t.ok(await comes(routeIn(c, '10.72.0.0/16'), 2000), 'bird has what is announced now')
+  t.ok(await comes(routeIn(a, '10.72.0.0/16'), 2000), 'and babeld')
+  t.ok(await comes(noRouteIn(c, '10.71.0.0/16'), 2000), 'and bird not what is announced no more')
+  t.match(await inBird('entries'), /^10\.71\.0\.0\/16 .* 65535 /m, 'by a retraction')
+  t.ok(await comes(noRouteIn(a, '10.71.0.0/16'), 2000), 'nor babeld')
+
+  const filters = {
+    in: [{ prefix: '10.255.0.33/32', action: 'deny' }],
+    out: [{ prefix: '10.255.0.11/32', interface: 'right', action: 'deny' }],
+  }
+  await reload('filters.in; filters.out', { announce, filters })
+  t.ok(await comes(noRouteIn(a, '10.255.0.33'), 2000), 'babeld hears that what is refused leads nowhere')
+  t.ok(await comes(noRouteIn(c, '10.255.0.11'), 2000), 'and bird of what it is not to hear')
+  t.match(await inBird('entries'), /^10\.255\.0\.11\/32 .* 65535 /m)
+  await reload('filters.in; filters.out', { announce })
+  t.ok(await comes(routeIn(c, '10.255.0.11'), 2000), 'what may be said again is said')
+  t.ok(await comes(routeIn(a, '10.255.0.33'), 3000), 'and what was refused is asked for')
+
+  await reload(
+    'helloInterval of right 1s → 0.5s; rxcost of right default → 300',
+    { announce },
+    { rxcost: 300, helloInterval: '0.5s' },
+  )
+  const dearer = async () => /^10\.255\.0\.1\/32 .* 396 /m.test(await inBird('routes'))
+  t.ok(await comes(dearer, 3000), 'bird has another cost of the link')
+  await reload('metric default → 900', { announce, metric: 900 }, { rxcost: 300, helloInterval: '0.5s' })
+  const routes = await daemons.ask(['routes', '@r'])
+  const metrics = routes.filter(({ origin }) => origin === 'babel').map(({ metric }) => metric)
+  t.strictSame([...new Set(metrics)], [900], `${metrics.length} routes have another metric`)
+  rmSync(going)
+  const received = Array.from((await flood).output.matchAll(/ (\d+) received/g), ([, count]) => count)
+  t.strictSame([...new Set(received)], ['10'], `of ${received.length} × 10 packets meanwhile none was lost`)
+  t.match(await daemons.ask(['babel', '@r']), [{ routerId }], 'and it is the router that it was')
 })
 
 t.test('two of ours in a row', { skip, buffered: true }, async (t) => {
