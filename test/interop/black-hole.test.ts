@@ -70,11 +70,11 @@ for (const medium of ['tap', 'tap+vnet'] as const) {
     const infos: ConnectionInfo[] = []
     serve(node, infos)
     const started = performance.now()
-    const { output } = await far.run('sh', '-c', `curl -s -m 60 http://${OURS}/ | sha256sum`)
+    const { output } = await far.run('sh', '-c', `curl -s -m 100 http://${OURS}/ | sha256sum`)
     const took = performance.now() - started
     t.match(output, payloadHash(OCTETS), `${OCTETS} octets arrive`)
     // Three timeouts of 200 ms and more, and whatever else the machine is doing.
-    t.ok(took < 20_000, `in ${Math.round(took)} ms`)
+    t.ok(took < 60_000, `in ${Math.round(took)} ms`)
     const [info] = infos
     t.ok(info !== undefined && info.pathMtu > NARROW - 8 && info.pathMtu <= NARROW, `path MTU ${info?.pathMtu}`)
     t.comment(`${medium}: ${Math.round(took)} ms, path MTU ${info?.pathMtu}, ${info?.mtuProbes} probes`)

@@ -174,7 +174,7 @@ t.test('a daemon that runs', { skip }, async (t) => {
     t.match(await set('set', 'loss=0'), [{ link: 'right', impairment: { loss: 0 } }])
     t.equal(await answered(a, 5, '-i', '0.02', '10.2.0.1'), 5, 'all passes again')
     t.match(await set('set', 'delay=60ms'), [{ impairment: { delay: 60_000 } }])
-    const { output } = await a.run('ping', '-c', '1', '-W', '2', '10.2.0.1')
+    const { output } = await a.run('ping', '-c', '1', '-W', '30', '10.2.0.1')
     t.ok(Number(/time=([\d.]+)/.exec(output)?.[1]) >= 120, 'each way')
     t.match(await set('clear'), [{ link: 'right' }])
     const drops = named(await daemons.ask(['counters', '@r']), 'r/right/impair')?.drops
@@ -203,7 +203,7 @@ t.test('a daemon that runs', { skip }, async (t) => {
 
   await t.test('a link that is down', async (t) => {
     c.ip('link', 'set', 'x0', 'down')
-    t.ok(await comes(async () => (await shown(there, '/readyz')).body.includes('"right"'), 3000), 'readyz names it')
+    t.ok(await comes(async () => (await shown(there, '/readyz')).body.includes('"right"'), 60_000), 'readyz names it')
     const [links, explained, doctor] = await Promise.all([
       daemons.ask(['links', '@r']),
       daemons.ask(['explain', 'route', '10.9.1.1', '@r']),

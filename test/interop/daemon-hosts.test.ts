@@ -91,7 +91,7 @@ t.test('hosts behind the daemon, and the daemon behind dnsmasq', { skip }, async
   })
 
   await t.test('a narrow way is found', async (t) => {
-    const probe = ['-c', '1', '-W', '2', '-M', 'do', '-s', '1400']
+    const probe = ['-c', '1', '-W', '30', '-M', 'do', '-s', '1400']
     const four = await left.run('ping', '-4', ...probe, right4)
     t.match(four.output, /From 10\.1\.0\.1 .*Frag needed and DF set \(mtu = 1300\)/)
     const six = await left.run('ping', '-6', ...probe, `${right6}`)
@@ -132,8 +132,8 @@ t.test('hosts behind the daemon, and the daemon behind dnsmasq', { skip }, async
   })
 
   t.match(await router.interrupt('SIGTERM'), { code: 0 })
-  t.ok(await comes(async () => leaseOf(WAN) === undefined, 3000), 'dnsmasq has its address back')
-  t.ok(await comes(async () => left.ip('-6', 'route', 'show', 'default') === '', 3000), 'the goodbye ends the route')
+  t.ok(await comes(async () => leaseOf(WAN) === undefined, 60_000), 'dnsmasq has its address back')
+  t.ok(await comes(async () => left.ip('-6', 'route', 'show', 'default') === '', 60_000), 'the goodbye ends the route')
   const fields = ['-T', 'fields', '-e', 'dhcp.option.dhcp', '-e', 'icmpv6.type', '-e', '_ws.malformed']
   const { output } = await left.run('tshark', '-n', '-r', capture, '-Y', 'dhcp or icmpv6.type >= 133', ...fields)
   const told = output.split('\n').filter((line) => /^\d*\t\d*\t/.test(line))

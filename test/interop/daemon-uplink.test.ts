@@ -58,7 +58,7 @@ t.test('an uplink with radvd', { skip: oracle('root', 'tun', 'ip', 'ping', 'radv
   const prefix = OUTSIDE.slice(0, -1)
   const addressOf = (link: Told | undefined): string | undefined =>
     link?.addresses.find((own: string) => own.startsWith(prefix))?.replace(/\/\d+$/, '')
-  t.ok(await comes(async () => addressOf(await wan()) !== undefined, 10_000), 'an address of the prefix outside')
+  t.ok(await comes(async () => addressOf(await wan()) !== undefined, 60_000), 'an address of the prefix outside')
   const own = addressOf(await wan())
   t.match(await wan(), { nameServers: [`${OUTSIDE}53`], mtu: 1500 })
   const learnt = (await daemons.ask(['routes', '@r'])).filter(({ origin }) => origin === 'ra')
@@ -79,7 +79,7 @@ t.test('an uplink with radvd', { skip: oracle('root', 'tun', 'ip', 'ping', 'radv
   t.ok(await comes(reached, 60_000), 'and reaches what is beyond')
   const { output: hops } = await host.run('traceroute', '-6', '-n', '-w', '30', '-q', '1', BEYOND)
   t.match(hops, new RegExp(`^ 1 {2}${INSIDE}1 [^]*^ 2 {2}${BEYOND} `, 'm'))
-  const { output: narrow } = await host.run('ping', '-6', '-c', '1', '-W', '2', '-M', 'do', '-s', '1400', BEYOND)
+  const { output: narrow } = await host.run('ping', '-6', '-c', '1', '-W', '30', '-M', 'do', '-s', '1400', BEYOND)
   t.match(narrow, `From ${INSIDE}1 `, 'who is told')
   t.match(narrow, 'Packet too big: mtu=1400', 'how large packets may be outside')
 

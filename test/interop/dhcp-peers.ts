@@ -17,7 +17,7 @@ export async function udhcpc({ run }: Namespace, folder: string): Promise<string
     'ip addr add $ip/$mask dev $interface && ip route add default via $router',
     'echo "$ip/$mask router $router dns $dns domain $domain lease $lease"',
   ])
-  return (await run('busybox', 'udhcpc', '-f', '-q', '-n', '-i', 'x0', '-s', hook)).output
+  return (await run('busybox', 'udhcpc', '-f', '-q', '-n', '-t', '20', '-i', 'x0', '-s', hook)).output
 }
 
 /** Takes an address of a /24 and a default route on x0 by ISC's client. @returns what it says. */

@@ -1,5 +1,5 @@
 /** DHCP with servers and clients of others: dnsmasq and busybox's udhcpd as servers, udhcpc and dhclient as clients. */
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import {
@@ -17,7 +17,7 @@ import {
   udp,
 } from '../../src/index.ts'
 import { answered } from './echoes.ts'
-import { type Cleaning, type Namespace, namespace, oracle } from './helpers.ts'
+import { type Cleaning, type Namespace, namespace, oracle, until } from './helpers.ts'
 import { folder } from './payload.ts'
 
 const MAC = '02:00:00:00:00:42'
@@ -63,7 +63,7 @@ t.test('dnsmasq gives us an address', { skip }, async (t) => {
     ...[`--dhcp-leasefile=${join(home, 'leases')}`, '--dhcp-range=10.9.0.50,10.9.0.59,120', ...options],
   )
   const { node, told } = await client(t, kernel)
-  const lease = await node.top.dhcp.bound({ signal: AbortSignal.timeout(10_000) })
+  const lease = await node.top.dhcp.bound({ signal: AbortSignal.timeout(60_000) })
   t.match(lease, {
     address: /^10\.9\.0\.5\d\/24$/,
     server: '10.9.0.1',
@@ -77,12 +77,11 @@ t.test('dnsmasq gives us an address', { skip }, async (t) => {
   const leased = await kernel.run('cat', join(home, 'leases'))
   t.match(leased.output, new RegExp(`${MAC} ${address} ours`))
   node.top.dhcp.renew()
-  await new Promise((resolve) => setTimeout(resolve, 500))
-  t.equal(node.top.dhcp.state, 'bound', 'it confirms what we had')
+  t.equal(node.top.dhcp.state, 'renewing')
+  await until(() => node.top.dhcp.state === 'bound', 'it confirms what we had')
   await node.close()
   t.match(told, [`bound ${lease.address}`, 'released undefined'])
-  await new Promise((resolve) => setTimeout(resolve, 300))
-  t.notMatch((await kernel.run('cat', join(home, 'leases'))).output, MAC, 'and has heard that it is given back')
+  await until(() => !readFileSync(join(home, 'leases'), 'utf8').includes(MAC), 'it has heard that it is given back')
 })
 
 t.test('udhcpd gives us an address', { skip }, async (t) => {
@@ -95,7 +94,7 @@ t.test('udhcpd gives us an address', { skip }, async (t) => {
   writeFileSync(join(home, 'leases'), '')
   await kernel.start(/udhcpd: started/, 'busybox', 'udhcpd', '-f', config)
   const { node } = await client(t, kernel)
-  const lease = await node.top.dhcp.bound({ signal: AbortSignal.timeout(10_000) })
+  const lease = await node.top.dhcp.bound({ signal: AbortSignal.timeout(60_000) })
   t.match(lease, { address: /^10\.9\.0\.(3\d|40)\/24$/, routers: ['10.9.0.1'] })
   t.equal(await answered(kernel, 3, '-i', '0.05', lease.address.split('/')[0] as string), 3)
 })
@@ -131,7 +130,7 @@ t.test('we give udhcpc and dhclient addresses, and tshark finds nothing wrong', 
       '[ "$1" = bound ] && ip addr add $ip/$mask dev $interface\nexit 0\n',
   )
   chmodSync(script, 0o755)
-  const { output } = await kernel.run('busybox', 'udhcpc', '-f', '-q', '-n', '-i', 'x0', '-s', script)
+  const { output } = await kernel.run('busybox', 'udhcpc', '-f', '-q', '-n', '-t', '20', '-i', 'x0', '-s', script)
   const said =
     /(10\.9\.0\.10\d)\/24 by 10\.9\.0\.2 router 10\.9\.0\.2 dns 10\.9\.0\.53 lease 120 routes 0\.0\.0\.0\/0 10\.9\.0\.2 172\.16\.0\.0\/12 10\.9\.0\.9 domain example\.org/
   t.match(output, said)
@@ -142,7 +141,9 @@ t.test('we give udhcpc and dhclient addresses, and tshark finds nothing wrong', 
   const files = ['-lf', join(home, 'dhclient.leases'), '-pf', join(home, 'dhclient.pid')]
   const dhclient = await kernel.run('dhclient', '-1', '-v', '-sf', '/bin/true', ...files, 'x0')
   t.match(dhclient.output, /DHCPACK of 10\.9\.0\.10\d from 10\.9\.0\.2/)
-  t.strictSame(events, ['offered', 'leased', 'offered', 'leased'])
+  // Who waits long for an offer asks again.
+  const told = events.filter((event, i) => event !== events[i - 1])
+  t.strictSame(told, ['offered', 'leased', 'offered', 'leased'])
   t.ok(node.top.dhcp.leases().some((lease) => lease.address === address && lease.state !== 'free'))
 
   await capture.stop()

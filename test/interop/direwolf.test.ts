@@ -20,10 +20,10 @@ import { radio } from './radio.ts'
 import { echo } from './record-echo.ts'
 import { dissect } from './tshark.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(900_000)
 
 const OCTETS = 20_000
-const LIMIT_MS = 60_000
+const LIMIT_MS = 240_000
 /** A TNC has a queue of its own: what is sent waits there for seconds, so T1 must not follow the round trips measured. */
 const STATION = { call: 'NODEC', smack: false, t1: seconds(2), t2: ms(100), n2: 20, adaptive: false }
 

@@ -30,5 +30,8 @@ def arrived(packet):
         send(IP(src=OURS, dst=THEIRS, proto=97) / EtherIP() / Ether(src=MAC, dst=frame.src) / reply)
 
 
-print('listening', flush=True)
-sniff(iface=DEVICE, filter=f'ip proto 97 and src host {THEIRS}', prn=arrived, store=False)
+def listening():
+    print('listening', flush=True)
+
+
+sniff(iface=DEVICE, filter=f'ip proto 97 and src host {THEIRS}', prn=arrived, store=False, started_callback=listening)

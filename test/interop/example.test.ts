@@ -24,7 +24,7 @@ t.test('an HTTP server behind a TAP device', { skip: oracle('root', 'tun', 'ip',
     return { child, said, closed: once(child, 'close') }
   }
   const server = example('tap0')
-  await until(() => server.said.out !== '' || server.child.exitCode !== null, 'that it serves', 30_000)
+  await until(() => server.said.out !== '' || server.child.exitCode !== null, 'that it serves')
   t.same(server.said, { out: `http://${OURS}/\n`, err: '' })
   const { output } = await kernel.run('curl', '-sS', '-m', '30', `http://${OURS}/a/page`)
   t.equal(output, `hello, ${THEIRS}: you asked for /a/page\n`)

@@ -23,7 +23,7 @@ async function openVswitch(t: Cleaning & Parameters<typeof folder>[0], ours: Nam
   await run('ovsdb-tool', 'create', database, '/usr/share/openvswitch/vswitch.ovsschema')
   await start(/ovsdb-server \(Open vSwitch\)/, 'ovsdb-server', database, `--remote=p${socket}`)
   const configure = async (...args: string[]) => {
-    const { code, output } = await inside.run('ovs-vsctl', `--db=${socket}`, '--timeout=10', ...args)
+    const { code, output } = await inside.run('ovs-vsctl', `--db=${socket}`, '--timeout=60', ...args)
     if (code !== 0) throw new Error(output)
   }
   await configure('--no-wait', 'init')
@@ -73,16 +73,19 @@ for (const engine of ['dgram', 'native'] as const) {
     const fields = ['udp.dstport', 'geneve.vni', 'geneve.proto_type', '_ws.malformed'].flatMap((name) => ['-e', name])
     const watched = ours.run(
       'tshark',
-      ...['-Q', '-l', '-i', 'w0', '-f', 'udp dst port 6081 and src host 192.0.2.2', '-c', '40', '-a', 'duration:60'],
+      ...['-Q', '-l', '-i', 'w0', '-f', 'udp dst port 6081 and src host 192.0.2.2', '-c', '40', '-a', 'duration:110'],
       ...['-T', 'fields', ...fields],
     )
-    await inside.run('sleep', '1')
+    let seen = false
+    void watched.then(() => (seen = true))
     for (const size of ['0', '1400', '20000']) {
       t.equal(await answered(inside, 5, '-i', '0.05', '-s', size, '10.9.0.2'), 5, `pings of ${size} octets`)
     }
     await node.icmp.ping('10.9.0.1', { size: 1000 })
     const { output } = await inside.run('sh', '-c', 'curl -s http://10.9.0.2/ | sha256sum')
     t.equal(output.split(' ')[0], payloadHash(FILE_OCTETS), 'every octet arrives')
+    // tshark does not say when it has begun.
+    while (!seen) await answered(inside, 5, '-i', '0.05', '10.9.0.2')
     const lines = (await watched).output.split('\n').filter((line) => line.startsWith('6081'))
     t.equal(lines.length, 40)
     t.same([...new Set(lines.map((line) => line.trim()))], ['6081\t0xabcdef\t0x6558'], 'nothing is malformed')

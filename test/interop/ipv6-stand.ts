@@ -37,12 +37,12 @@ export async function pair(
 
 /** Ours looks for duplicates of its addresses first. */
 export async function answers({ run }: Namespace, address: string): Promise<void> {
-  await run('ping', '-6', '-q', '-c', '1', '-w', '8', address)
+  await run('ping', '-6', '-q', '-c', '1', '-w', '60', address)
 }
 
-/** Looks again until something is there, for 15 s at the most. */
+/** Looks again until something is there, for a minute at the most. */
 export async function found<T>(look: () => T | undefined | Promise<T | undefined>): Promise<T | undefined> {
-  for (let n = 0; n < 150; n++) {
+  for (let n = 0; n < 600; n++) {
     const there = await look()
     if (there !== undefined) return there
     await sleep(100)

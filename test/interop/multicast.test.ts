@@ -38,7 +38,7 @@ t.test('groups on one Ethernet with a kernel', { skip }, async (t) => {
     udp6: `UDP6-DATAGRAM:[${GROUPS.udp6}]:5001`,
   }
   for (const type of ['udp4', 'udp6'] as const) {
-    const heard = kernel.run('timeout', '10', 'socat', '-u', listening[type], '-')
+    const heard = kernel.run('timeout', '60', 'socat', '-u', listening[type], '-')
     const socket = node.dgram.createSocket({ type, reuseAddr: true })
     socket.bind(5001)
     await once(socket, 'listening')

@@ -71,7 +71,7 @@ for (const engine of ['dgram', 'native'] as const) {
     answering(node.top, 2)
     const capture = kernel.run(
       'tshark',
-      ...['-q', '-l', '-i', 'u0', '-f', 'udp dst port 4789 and src host 192.0.2.2', '-c', '20', '-a', 'duration:15'],
+      ...['-q', '-l', '-i', 'u0', '-f', 'udp dst port 4789 and src host 192.0.2.2', '-c', '20', '-a', 'duration:110'],
       ...[
         '-Q',
         '-T',

@@ -79,7 +79,7 @@ async function line(t: Test, mine: PppOptions, theirs: string): Promise<Line> {
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 600 && !condition(); i++) await sleep(50)
+  for (let i = 0; i < 2400 && !condition(); i++) await sleep(50)
 }
 
 /** Pings with many octets, which both ends cut into fragments. */

@@ -36,7 +36,7 @@ export async function host(line: Blueprint<PhysicalService<'octets'>>, options: 
 
 /** Until the peer has given us an address. */
 export async function addressed({ top }: Node<Sockets>): Promise<string | undefined> {
-  for (let i = 0; i < 600 && !top.network.links().some(({ state, addresses }) => state === 'up' && addresses[0]); i++)
+  for (let i = 0; i < 2400 && !top.network.links().some(({ state, addresses }) => state === 'up' && addresses[0]); i++)
     await sleep(50)
   return top.network.addresses().find((address) => !address.startsWith('127.'))
 }
@@ -46,7 +46,7 @@ export async function addressed({ top }: Node<Sockets>): Promise<string | undefi
  * on a busy machine for a good while.
  */
 export async function answers({ icmp }: Node<Sockets>, address: string): Promise<boolean> {
-  for (let i = 0; i < 40; i++) {
+  for (let i = 0; i < 240; i++) {
     const outcome = await icmp.ping(address, { timeout: 500 }).catch(() => undefined)
     if (outcome?.outcome === 'reply') return true
   }

@@ -24,16 +24,16 @@ import {
   udp,
   udpTunnel,
 } from '../../src/index.ts'
+import { freePorts } from '../tools/running.ts'
 import { oracle } from './helpers.ts'
 import { consoleOf, MACHINE_ORACLES, networkCard, startMachine } from './machine.ts'
 import { folder } from './payload.ts'
 
 const HOST = '127.0.0.1'
-const GUEST_PORT = 17_200
-const OUR_PORT = 17_201
+const [GUEST_PORT, OUR_PORT] = (await freePorts(2)) as [number, number]
 const OCTETS = 4_000_000
 
-t.setTimeout(360_000)
+t.setTimeout(900_000)
 
 const SESSION = {
   session: 0x11,

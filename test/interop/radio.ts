@@ -4,10 +4,10 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { fraction, SeededRandom } from '../../src/kernel/random.ts'
+import { freePorts } from '../tools/running.ts'
 import type { Cleaning } from './helpers.ts'
 import { folder } from './payload.ts'
 
@@ -124,17 +124,4 @@ function ended(modem: ChildProcess): Promise<void> {
     modem.once('exit', () => resolve())
     modem.kill('SIGKILL')
   })
-}
-
-/** Ports of TCP that were free a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => {
-      const server = createServer()
-      return new Promise<typeof server>((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)))
-    }),
-  )
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  for (const server of servers) server.close()
-  return ports
 }

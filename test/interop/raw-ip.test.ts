@@ -65,7 +65,6 @@ t.test('scapy answers', { skip }, async (t) => {
   const program = join(import.meta.dirname, 'etherip.py')
   const addresses = ['192.0.2.2', '192.0.2.1', '10.9.0.2', '02:00:00:00:00:02']
   await right.start(/listening/, '/usr/bin/python3', program, 'w0', ...addresses)
-  await right.run('sleep', '0.5')
   for (const size of [0, 56, 1400]) {
     t.match(await node.icmp.ping('10.9.0.2', { size }), { outcome: 'reply', address: '10.9.0.2' }, `${size} octets`)
   }
@@ -75,13 +74,17 @@ t.test('between two of us, with tshark as the witness', { skip }, async (t) => {
   const [left, right] = wired(t)
   const [one, two] = [await host(t, left, 1), await host(t, right, 2)]
   const fields = ['etherip.ver', '_ws.malformed', 'eth.type', 'tcp.len'].flatMap((name) => ['-e', name])
-  const which = ['-i', 'w0', '-f', 'ip proto 97', '-c', '100', '-a', 'duration:20']
+  const which = ['-i', 'w0', '-f', 'ip proto 97', '-c', '100', '-a', 'duration:110']
   const watched = left.run('tshark', '-Q', '-l', ...which, '-T', 'fields', ...fields)
-  await left.run('sleep', '1')
+  let seen = false
+  void watched.then(() => (seen = true))
   one.net.createServer((socket) => payload((n) => n < FILE_OCTETS).stream.pipe(socket)).listen(80)
-  const socket = await two.net.connect({ host: '10.9.0.1', port: 80 })
-  t.strictSame(await received(socket), { octets: FILE_OCTETS, hash: payloadHash(FILE_OCTETS) })
-  socket.destroy()
+  // tshark does not say when it has begun.
+  while (!seen) {
+    const socket = await two.net.connect({ host: '10.9.0.1', port: 80 })
+    t.strictSame(await received(socket), { octets: FILE_OCTETS, hash: payloadHash(FILE_OCTETS) })
+    socket.destroy()
+  }
   const lines = (await watched).output.split('\n').filter((line) => /\t/.test(line))
   t.ok(lines.length >= 100, 'tshark has seen it')
   t.ok(
