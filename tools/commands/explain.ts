@@ -1,41 +1,52 @@
 /** `netstrata explain route`: which route a packet takes, and why none of the others. */
 import type { Command } from 'commander'
-import { InvalidArgumentError } from 'commander'
 import type { RouteCandidate, RouteEntry, RouteExplanation } from '../../src/index.ts'
-import { tryParseAddress } from '../../src/kernel/address.ts'
 import { ask, chooseNode } from '../control/client.ts'
 import { EXIT } from '../exit.ts'
 import { withExamples } from '../help.ts'
 import { Output } from '../output.ts'
 import { integerArgument } from '../stack/options.ts'
+import {
+  addressArgument,
+  type NamedProtocol,
+  PROTOCOL_WORDS,
+  protocolArgument,
+  protocolNumber,
+} from './packet-arguments.ts'
 
 interface ExplainOptions {
   readonly from?: string
-  readonly protocol?: number
+  readonly protocol?: NamedProtocol
   readonly sport?: number
   readonly dport?: number
   readonly json?: boolean
 }
+
+const EXAMPLES = [
+  'netstrata explain route 10.0.2.2 @router',
+  'netstrata explain route 10.0.2.2 --from 10.0.1.7 --protocol tcp --dport 443',
+] as const
 
 export function registerExplain(program: Command): void {
   const explain = program.command('explain').description('say why a running node does what it does')
   const route = explain
     .command('route')
     .description('say which route a packet takes, and why')
-    .argument('<destination>', 'an address', address)
+    .argument('<destination>', 'an address', addressArgument)
     .argument('[node]', 'the node, @NAME; default: the only one that runs')
-    .option('--from <address>', 'its source, which matters where several ways are equal', address)
-    .option('--protocol <n>', 'its protocol: 6 is TCP, 17 UDP', integerArgument(0, 255))
+    .option('--from <address>', 'its source, which matters where several ways are equal', addressArgument)
+    .option('--protocol <protocol>', `its protocol: ${PROTOCOL_WORDS}`, protocolArgument)
     .option('--sport <port>', 'its source port', integerArgument(0, 65_535))
     .option('--dport <port>', 'its destination port', integerArgument(0, 65_535))
     .option('--json', 'an object')
     .action(explainRoute)
-  for (const command of [explain, route]) withExamples(command, ['netstrata explain route 10.0.2.2 @router'])
+  for (const command of [explain, route]) withExamples(command, EXAMPLES)
 }
 
 async function explainRoute(destination: string, node: string | undefined, options: ExplainOptions): Promise<void> {
   const output = new Output(options.json === true)
-  const { from: source, protocol, sport: sourcePort, dport: destinationPort } = options
+  const { from: source, sport: sourcePort, dport: destinationPort } = options
+  const protocol = options.protocol === undefined ? undefined : protocolNumber(options.protocol)
   const params = { destination, source, protocol, sourcePort, destinationPort }
   const explanation = (await ask(await chooseNode(node), 'explain', params)) as RouteExplanation
   output.data(explanation, () => explanationText(explanation))
@@ -78,9 +89,4 @@ const AGAINST: Readonly<Record<RouteCandidate['rule'], string>> = {
 function routeText({ prefix, via, link, metric, origin, action }: RouteEntry): string {
   const way = action === 'forward' ? `${via === undefined ? '' : ` via ${via}`} on ${link}` : ` (${action})`
   return `${prefix}${way}, metric ${metric}, ${origin}`
-}
-
-function address(text: string): string {
-  if (tryParseAddress(text) !== undefined) return text
-  throw new InvalidArgumentError("It is an IP address such as '10.0.0.1'.")
 }

@@ -1,7 +1,6 @@
 /** `netstrata policy`: the rules of a router with what they have met, and what would become of a packet. */
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { SamplePacket } from '../../src/index.ts'
-import { tryParseAddress } from '../../src/kernel/address.ts'
 import { ask, chooseNode } from '../control/client.ts'
 import { CommandError, EXIT, usageError } from '../exit.ts'
 import { withExamples } from '../help.ts'
@@ -9,6 +8,7 @@ import { Output } from '../output.ts'
 import { readRouterConfig } from '../router/config.ts'
 import { type PolicyRow, type SampleAnswer, sampleAnswer } from '../router/rules-methods.ts'
 import { integerArgument } from '../stack/options.ts'
+import { addressArgument, PROTOCOL_WORDS, protocolArgument } from './packet-arguments.ts'
 import { records, registerQuestion } from './question.ts'
 
 interface TestOptions {
@@ -38,14 +38,14 @@ export function registerPolicy(program: Command): void {
     .command('test')
     .description('say what the rules of a router, or of its file, do with a packet, and why')
     .argument('[node]', 'the node, @NAME; default: the only one that runs')
-    .option('--from <address>', 'its source', address)
-    .option('--to <address>', 'its destination', address)
+    .option('--from <address>', 'its source', addressArgument)
+    .option('--to <address>', 'its destination', addressArgument)
     .option('--in <link>', 'the link it comes by')
     .option('--out <link>', 'the link it leaves by')
     .addOption(
       new Option('--hook <hook>', 'on its way through, to the router, from it').choices(['forward', 'input', 'output']),
     )
-    .option('--protocol <protocol>', 'tcp (the default), udp, icmp, icmpv6, or a number', protocol)
+    .option('--protocol <protocol>', `${PROTOCOL_WORDS}; default: tcp`, protocolArgument)
     .option('--sport <port>', 'its source port', port)
     .option('--dport <port>', 'its destination port', port)
     .option('--icmp-type <n>', 'its type, of ICMP and ICMPv6', integerArgument(0, 255))
@@ -135,17 +135,6 @@ function packetText(packet: SamplePacket): string {
     `from ${source}${sourcePort === undefined ? '' : ` port ${sourcePort}`}`,
     `to ${destination}${destinationPort === undefined ? '' : ` port ${destinationPort}`}`,
   ].join(' ')
-}
-
-function address(text: string): string {
-  if (tryParseAddress(text) !== undefined) return text
-  throw new InvalidArgumentError("It is an IP address such as '10.0.0.1'.")
-}
-
-function protocol(text: string): NonNullable<SamplePacket['protocol']> {
-  if (text === 'tcp' || text === 'udp' || text === 'icmp' || text === 'icmpv6') return text
-  if (/^\d{1,3}$/.test(text) && Number(text) <= 255) return Number(text)
-  throw new InvalidArgumentError('It is tcp, udp, icmp, icmpv6, or a number from 0 to 255.')
 }
 
 function flags(text: string): string {
