@@ -78,7 +78,7 @@ t.test('NODE_DEBUG shows the layers asked for', async (t) => {
   const { stderr } = await promisify(execFile)(
     process.execPath,
     ['--import=tsx', '--input-type=module', '--eval', program],
-    { env: { ...process.env, NODE_DEBUG: 'netstrata:glue', FORCE_COLOR: '0' }, cwd: new URL('../..', import.meta.url) },
+    { env: { ...process.env, NODE_DEBUG: 'netstrata:glue' }, cwd: new URL('../..', import.meta.url) },
   )
   t.match(stderr, /NETSTRATA:GLUE \d+: N\/glue melted: heat \(RFC 1149 §3\)/)
   t.notMatch(stderr, /snow/)
