@@ -77,7 +77,7 @@ t.test('dnsmasq gives us an address', { skip }, async (t) => {
   const leased = await kernel.run('cat', join(home, 'leases'))
   t.match(leased.output, new RegExp(`${MAC} ${address} ours`))
   node.top.dhcp.renew()
-  t.equal(node.top.dhcp.state, 'renewing')
+  t.equal(node.top.dhcp.state, 'rebooting')
   await until(() => node.top.dhcp.state === 'bound', 'it confirms what we had')
   await node.close()
   t.match(told, [`bound ${lease.address}`, 'released undefined'])

@@ -1,5 +1,6 @@
 /** Ethernet over a stream with a VDE switch at the other end, which the kernel is on too. QEMU's streams are in qemu.test.ts. */
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import t from 'tap'
@@ -17,7 +18,8 @@ t.test('a VDE switch', { skip: oracle('root', 'tun', 'ip', 'ping', 'curl', 'vde_
   const home = folder(t)
   // Its console is its standard input: the switch ends with that.
   await kernel.start(/on/, 'sh', '-c', `echo on; tail -f /dev/null | vde_switch -s ${join(home, 'switch')} -t x0`)
-  await until(() => /x0/.test(kernel.ip('link')), 'the switch has made its device')
+  const ready = () => existsSync(join(home, 'switch', 'ctl')) && /x0/.test(kernel.ip('link'))
+  await until(ready, 'the switch has made its device')
   kernel.ip('addr', 'add', '10.9.0.1/24', 'dev', 'x0')
   kernel.ip('link', 'set', 'x0', 'up')
   const spec = parseLinkSpec(`vde:${join(home, 'switch')}`) as VdeSpec

@@ -123,14 +123,14 @@ for (const engine of ['dgram', 'native'] as const) {
     const node = await boot(udpTunnel({ engine, vni: VNI, peers: [{ host: '192.0.2.1' }, { host: '198.51.100.1' }] }))
     t.teardown(() => node.close())
     answering(node.top, 2)
-    t.equal(await pings(first, 2), 20)
-    t.equal(await pings(second, 2), 20)
+    t.equal(await answered(first, 200, '-i', '0.005', '10.9.0.2'), 200)
+    t.equal(await answered(second, 5, '-i', '0.05', '10.9.0.2'), 5)
     t.equal(node.top.learning.learned, 2)
     t.equal(node.top.learning.moved, 0)
     // What was for the first did not reach the second: its device has seen little more than its own traffic.
     const received = (kernel: Namespace) =>
       JSON.parse(kernel.ip('-j', '-s', 'link', 'show', 'vx0'))[0].stats64.rx.packets as number
-    t.ok(received(first) < 30 && received(second) < 30, `${received(first)} and ${received(second)} packets`)
+    t.ok(received(second) < 100, `${received(first)} and ${received(second)} packets`)
   })
 
   t.test(`${engine}: a kernel with two of our tunnels as peers learns where we are`, { skip }, async (t) => {
