@@ -53,6 +53,17 @@ export function scheduleAck(tcb: Tcb, whole: boolean, now: Instant): void {
   }
 }
 
+/** The peer has said all: who answers that by a FIN does so soon, and the acknowledgment goes with it. */
+export function scheduleAckOfFin(tcb: Tcb, now: Instant): void {
+  // Of a peer that has said nothing at all, nobody knows that it waits for an answer.
+  if (tcb.lastDataAt < 0) {
+    tcb.ackNow = true
+    return
+  }
+  tcb.interactive = true
+  scheduleAck(tcb, false, now)
+}
+
 /** An acknowledgment has waited for an answer that did not come. */
 export function ackOverdue(tcb: Tcb): void {
   tcb.deadlines.delayedAck = NEVER

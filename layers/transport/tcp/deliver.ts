@@ -2,7 +2,7 @@
 import type { Instant } from '../../../src/kernel/clock.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { before } from '../../../src/kernel/sequence.ts'
-import { beQuickAfterTrouble, noteArrival, scheduleAck } from './ack-policy.ts'
+import { beQuickAfterTrouble, noteArrival, scheduleAck, scheduleAckOfFin } from './ack-policy.ts'
 import type { Verdict } from './input.ts'
 import { mayQueue, ReceiveQueue } from './receive-queue.ts'
 import type { ReceiveSpace } from './receive-space.ts'
@@ -37,7 +37,10 @@ export function deliver(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): V
     if (tcb.settings.dsack) tcb.sackBlocks?.overlap(seg.seq, rcv.nxt)
     drainReassembly(tcb)
   }
-  if (tcb.finSeen && rcv.nxt === tcb.finSeq) finInOrder(tcb)
+  if (tcb.finSeen && rcv.nxt === tcb.finSeq) {
+    finInOrder(tcb)
+    tcb.ackNow = true
+  }
   scheduleAck(tcb, whole, now)
   return verdict
 }
@@ -109,18 +112,23 @@ function drainReassembly(tcb: Tcb): void {
 }
 
 /** A FIN at `finSeq`, in the window (RFC 9293 §3.10.7.4 eighth). */
-export function finArrives(tcb: Tcb, finSeq: number): void {
-  tcb.ackNow = true
+export function finArrives(tcb: Tcb, finSeq: number, now: Instant): void {
   // A stream ends once: another FIN elsewhere is none.
-  if (before(finSeq, tcb.rcv.nxt) || tcb.finReceived || (tcb.finSeen && finSeq !== tcb.finSeq)) return
+  if (before(finSeq, tcb.rcv.nxt) || tcb.finReceived || (tcb.finSeen && finSeq !== tcb.finSeq)) {
+    tcb.ackNow = true
+    return
+  }
   tcb.finSeen = true
   tcb.finSeq = finSeq
-  if (tcb.rcv.nxt === finSeq) {
-    finInOrder(tcb)
-  } else {
-    tcb.ackEach = true
+  if (tcb.rcv.nxt !== finSeq) {
+    tcb.ackNow = tcb.ackEach = true
     tcb.sackOutOfOrder(finSeq, (finSeq + 1) | 0)
+    return
   }
+  const open = tcb.state === 'ESTABLISHED'
+  finInOrder(tcb)
+  if (open) scheduleAckOfFin(tcb, now)
+  else tcb.ackNow = true
 }
 
 function finInOrder(tcb: Tcb): void {
@@ -133,7 +141,6 @@ function finInOrder(tcb: Tcb): void {
   }
   tcb.rcv.nxt = (tcb.rcv.nxt + 1) | 0
   tcb.sackBlocks?.advance(tcb.rcv.nxt)
-  tcb.ackNow = true
   tellReadable(tcb)
   switch (tcb.state) {
     case 'SYN-RECEIVED':

@@ -7,7 +7,7 @@
  */
 import { type Duration, type Instant, seconds } from '../../../src/kernel/clock.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
-import { after, before, beforeOrAt } from '../../../src/kernel/sequence.ts'
+import { after, beforeOrAt } from '../../../src/kernel/sequence.ts'
 import { acknowledge } from './ack.ts'
 import { beQuickAfterTrouble } from './ack-policy.ts'
 import { mayChallenge } from './challenge.ts'
@@ -18,6 +18,7 @@ import type { DropReason } from './reasons.ts'
 import { ACK, AE, CWR, ECE, FIN, RST, type Segment, SYN } from './segment.ts'
 import { ESTABLISHED, type Failure, NEVER, type Tcb, WRITABLE } from './tcb.ts'
 import { startKeepAlive } from './timers.ts'
+import { echoesOurSyn, isOldDuplicate, rememberTimestamp } from './timestamps.ts'
 import { heedUserTimeout } from './user-timeout.ts'
 import { offerFirstWindow } from './window.ts'
 
@@ -36,8 +37,6 @@ export type Verdict =
 const RTO_AFTER_LOST_SYN: Duration = seconds(3)
 /** (RFC 7323 §2.3) */
 const LARGEST_WINDOW = 0x3fff_c000
-/** TS.Recent is not believed any more after this (RFC 7323 §5.5). */
-const TS_RECENT_LIFE: Duration = seconds(24 * 86_400)
 
 const REFUSED: Failure = {
   code: 'ECONNREFUSED',
@@ -92,7 +91,7 @@ function inSynSent(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Verdic
   const { snd } = tcb
   const hasAck = (seg.flags & ACK) !== 0
   // First and second: an ACK of something never sent, or of nothing, is answered by a reset unless it is one.
-  if (hasAck && (beforeOrAt(seg.ack, snd.iss) || after(seg.ack, snd.nxt))) {
+  if (hasAck && (beforeOrAt(seg.ack, snd.iss) || after(seg.ack, snd.nxt) || !echoesOurSyn(tcb, seg, now))) {
     return (seg.flags & RST) !== 0 ? 'unacceptableAck' : 'reset'
   }
   if ((seg.flags & RST) !== 0) {
@@ -206,18 +205,9 @@ function synchronized(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Ver
 function staleTimestamp(tcb: Tcb, seg: Segment, now: Instant): Verdict | undefined {
   if (!tcb.timestamps || (seg.flags & RST) !== 0) return undefined
   if (!seg.hasTimestamps) return tcb.settings.requireTimestamps ? 'noTimestamps' : undefined
-  if (!before(seg.tsval, tcb.tsRecent)) return undefined
-  if (now - tcb.tsRecentAt > TS_RECENT_LIFE) return undefined
+  if (!isOldDuplicate(tcb, seg, now)) return undefined
   answer(tcb, seg, now)
   return 'paws'
-}
-
-/** TS.Recent follows the segments at the left edge (RFC 7323 §4.3 (2)). */
-function rememberTimestamp(tcb: Tcb, seg: Segment, now: Instant): void {
-  if (after(seg.seq, tcb.rcv.acked)) return
-  if (before(seg.tsval, tcb.tsRecent) && now - tcb.tsRecentAt <= TS_RECENT_LIFE) return
-  tcb.tsRecent = seg.tsval
-  tcb.tsRecentAt = now
 }
 
 /** First: is any of it in the window? */
@@ -411,7 +401,7 @@ function text(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Verdict {
     }
     verdict = deliver(tcb, seg, packet, now)
   } else if (cut > 0) verdict = 'duplicateData'
-  if (fin && tcb.state !== 'CLOSED' && beforeOrAt(finSeq, (rcv.nxt + rcv.wnd) | 0)) finArrives(tcb, finSeq)
+  if (fin && tcb.state !== 'CLOSED' && beforeOrAt(finSeq, (rcv.nxt + rcv.wnd) | 0)) finArrives(tcb, finSeq, now)
   return verdict
 }
 

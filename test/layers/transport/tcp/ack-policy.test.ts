@@ -80,3 +80,57 @@ t.test('a small window is acknowledged at once for a few segments only', async (
   }
   t.equal(s.withinCall, 0)
 })
+
+t.test('the end of a peer that has sent data is acknowledged with our own, or after a while', async (t) => {
+  for (const answers of [true, false]) {
+    const s = new Script()
+    const c = s.established()
+    s.in('P. 1:101 ack 1')
+    s.out('. 1:1 ack 101')
+    s.in('F. 101:101 ack 1')
+    s.out()
+    s.run(ms(40) - 1)
+    s.out()
+    t.equal(c.state, 'CLOSE-WAIT')
+    if (answers) {
+      s.read(c)
+      s.call(() => c.close())
+      s.out('F. 1:1 ack 102')
+    }
+    s.run(1)
+    s.out(...(answers ? [] : ['. 1:1 ack 102']))
+    t.equal(s.withinCall, 0)
+  }
+})
+
+t.test('the end is acknowledged at once where nothing came before it, and where we have ended too', async (t) => {
+  const silent = new Script()
+  silent.established()
+  silent.in('F. 1:1 ack 1')
+  silent.out('. 1:1 ack 2')
+  const s = new Script()
+  const c = s.established()
+  s.in('P. 1:101 ack 1')
+  s.out('. 1:1 ack 101')
+  s.read(c)
+  s.call(() => c.close())
+  s.out('F. 1:1 ack 101')
+  s.in('F. 101:101 ack 2')
+  s.out('. 2:2 ack 102')
+  // It comes again: the acknowledgment was lost.
+  s.in('F. 101:101 ack 2')
+  s.out('. 2:2 ack 102')
+  t.equal(s.withinCall + silent.withinCall, 0)
+})
+
+t.test('an end behind a hole is acknowledged at once, and so is what fills the hole', async (t) => {
+  const s = new Script()
+  const c = s.established()
+  s.in('P. 1:101 ack 1')
+  s.out('. 1:1 ack 101')
+  s.in('F. 201:201 ack 1')
+  s.out('. 1:1 ack 101')
+  s.in('. 101:201 ack 1')
+  s.out('. 1:1 ack 202')
+  t.equal(c.state, 'CLOSE-WAIT')
+})
