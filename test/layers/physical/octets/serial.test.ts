@@ -7,6 +7,7 @@ import { serial } from '../../../../layers/physical/octets/serial.ts'
 import { poisonReleased } from '../../../../src/kernel/packet.ts'
 import { boot } from '../../../../src/runtime/real-time.ts'
 import { type PhysicalPair, physicalConformance } from '../../../conformance/physical.ts'
+import { delivered } from './delivered.ts'
 
 poisonReleased(true)
 
@@ -40,13 +41,7 @@ async function overTtys(): Promise<PhysicalPair> {
   return {
     near: a.top,
     far: b.top,
-    settle: async () => {
-      let before = -1
-      while (before !== a.top.boundary.rxOctets + b.top.boundary.rxOctets) {
-        before = a.top.boundary.rxOctets + b.top.boundary.rxOctets
-        await sleep(100)
-      }
-    },
+    settle: delivered(a.top, b.top),
     close: async () => {
       closed ??= Promise.all([a.close(), b.close()]).then(() => socat.kill())
       await closed

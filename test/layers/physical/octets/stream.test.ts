@@ -11,6 +11,7 @@ import { ms } from '../../../../src/kernel/clock.ts'
 import { Packet, packetsInUse, poisonReleased } from '../../../../src/kernel/packet.ts'
 import { boot } from '../../../../src/runtime/real-time.ts'
 import { type PhysicalPair, physicalConformance, Recorder } from '../../../conformance/physical.ts'
+import { delivered } from './delivered.ts'
 
 poisonReleased(true)
 
@@ -39,13 +40,7 @@ async function overSockets(): Promise<PhysicalPair> {
   return {
     near: a.top,
     far: b.top,
-    settle: async () => {
-      let before = -1
-      while (before !== a.top.boundary.rxOctets + b.top.boundary.rxOctets) {
-        before = a.top.boundary.rxOctets + b.top.boundary.rxOctets
-        await sleep(60)
-      }
-    },
+    settle: delivered(a.top, b.top),
     close: async () => {
       closed ??= Promise.all([a.close(), b.close()])
       await closed
