@@ -37,7 +37,11 @@ const realTime = {
   address: LOCALHOST,
   clientAddress: LOCALHOST,
   run: <T>(body: () => Promise<T>): Promise<T> => body(),
-  sleep: (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms)),
+  sleep: async (ms: number): Promise<void> => {
+    await new Promise((resolve) => setTimeout(resolve, ms))
+    // On a busy machine the time may be over before the event loop has asked for what is there.
+    for (let turn = 0; turn < 8; turn++) await new Promise((resolve) => setImmediate(resolve))
+  },
 }
 
 /** Node's own modules have the shape in question: where they do not, a test fails. */
