@@ -161,6 +161,7 @@ t.test('a port that another socket has on a link', async (t) => {
   await sim.run(seconds(1))
   t.same([...a.top.rip.drops('rip2')], [['portRefused', 1]], 'nothing is spoken there')
   t.equal(a.top.rip.traffic('rip2')[0]?.txPackets, 0)
+  a.top.rip.reconfigure({ ...on, metric: 9 })
   t.throws(() => rip(on)(a.top, a.env), { code: 'EADDRINUSE' }, 'and a protocol that begins so does not begin')
   taken.close()
   network.addAddress('eth0', '10.0.1.1/24')
