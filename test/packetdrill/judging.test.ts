@@ -199,6 +199,8 @@ t.test('what is set on a listener, its connections have', async (t) => {
   for (const script of [late, early]) {
     t.equal(await why(`${script}+0 getsockopt(4, SOL_TCP, TCP_KEEPCNT, [4], [4]) = 0\n`), 'ok')
   }
+  const smaller = ACCEPTED.replace('+0 <', '+0 setsockopt(3, SOL_TCP, TCP_MAXSEG, [900], 4) = 0\n+0 <')
+  t.equal(await why(smaller.replace('mss 1460', 'mss 900')), 'ok', 'what its SYN-ACKs say')
 })
 
 t.test('calls that wait', async (t) => {
@@ -307,6 +309,11 @@ t.test('settings of the node', async (t) => {
   t.equal(await why(upToAnswer(python)), 'ok')
   const echoed = `\`tc qdisc replace dev tun0 root fq 2> /dev/null; echo 0 > /proc/sys/net/ipv4/tcp_timestamps\`\n${plain}`
   t.equal(await why(upToAnswer(echoed)), 'ok')
+  const pieces = `\`sysctl -q net.ipv4.tcp_min_tso_segs=255\`\n${ACCEPTED}`
+  t.equal(await why(pieces), 'ok', 'more than a super-segment holds')
+  const unanswered = ACCEPTED.split('\n').slice(0, -3).join('\n')
+  const again = '\n+1 > S. 0:0(0) ack 1 <...>\n+1 > S. 0:0(0) ack 1 <...>\n+1 > S. 0:0(0) ack 1 <...>\n'
+  t.equal(await why(`\`sysctl -q net.ipv4.tcp_rto_max_ms=1000\`\n${unanswered}${again}`), 'ok')
 })
 
 t.test('a failure shows what happened before', async (t) => {

@@ -5,7 +5,7 @@
  * Nothing is sent from here: what must be answered is left in the TCB (`ackNow`, `synDue`, …) for `output`. Segments that
  * are answered by a reset outside of the connection's state come back as a verdict.
  */
-import { type Duration, type Instant, seconds } from '../../../src/kernel/clock.ts'
+import type { Instant } from '../../../src/kernel/clock.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { after, beforeOrAt } from '../../../src/kernel/sequence.ts'
 import { acknowledge } from './ack.ts'
@@ -33,8 +33,6 @@ export type Verdict =
   /** The same, and a reset answers it (`resetFor`). */
   | 'reset'
 
-/** Once the handshake was slow, data is given more time, until round trips have been measured (RFC 6298 §5.7). */
-const RTO_AFTER_LOST_SYN: Duration = seconds(3)
 /** (RFC 7323 §2.3) */
 const LARGEST_WINDOW = 0x3fff_c000
 
@@ -165,7 +163,7 @@ function establish(tcb: Tcb, seg: Segment, now: Instant): void {
     tcb.rtt.sample(now - tcb.timedAt, snd.una, snd.nxt)
     tcb.timedAt = -1
   } else if (tcb.lostSyns > 0) {
-    tcb.rtt.rto = RTO_AFTER_LOST_SYN
+    tcb.rtt.handshakeWasSlow()
   }
   if (!tcb.early) snd.una = seg.ack
   tcb.fastOpen?.answered(tcb, seg, now)

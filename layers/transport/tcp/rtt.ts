@@ -9,14 +9,16 @@ export const INITIAL_RTO: Duration = seconds(1)
  * `srtt + max(4 rttvar, 200 ms)`: delayed acknowledgments stay below it, and a lost tail costs a fifth.
  */
 const MIN_VARIANCE: Duration = ms(200)
-/** RFC 6298 §2.5 wants at least 60 s. */
+/** By default; RFC 6298 §2.5 wants at least 60 s. */
 export const MAX_RTO: Duration = seconds(120)
+/** After a SYN that had to go again, until round trips have been measured (RFC 6298 §5.7). */
+const RTO_AFTER_LOST_SYN: Duration = seconds(3)
 
 export class RoundTrip {
   srtt: Duration = 0
   rttvar: Duration = 0
   /** Without backoff. */
-  rto: Duration = INITIAL_RTO
+  rto: Duration
   /**
    * The largest variance of this round trip, and of those before, which fades. RFC 6298 is about one measurement a round
    * trip; every ACK measures here, and many that are alike must not make a late one look like a loss.
@@ -25,6 +27,13 @@ export class RoundTrip {
   private lasting: Duration = 0
   /** Behind what was sent when this round trip began. */
   private roundEnd = 0
+  private readonly most: Duration
+
+  /** @param most of the RTO, with backoff or without. */
+  constructor(most: Duration) {
+    this.most = most
+    this.rto = Math.min(INITIAL_RTO, most)
+  }
 
   /** Takes in a measurement of something that was sent once (Karn). @param una, nxt SND.UNA and SND.NXT. */
   sample(r: Duration, una: number, nxt: number): void {
@@ -36,7 +45,12 @@ export class RoundTrip {
       this.follow(r)
       if (after(una, this.roundEnd)) this.beginRound(nxt)
     }
-    this.rto = Math.min(Math.round(this.srtt + Math.max(4 * this.lasting, MIN_VARIANCE)), MAX_RTO)
+    this.rto = Math.min(Math.round(this.srtt + Math.max(4 * this.lasting, MIN_VARIANCE)), this.most)
+  }
+
+  /** The handshake was slow, and nothing has been measured yet: data is given more time. */
+  handshakeWasSlow(): void {
+    this.rto = Math.min(RTO_AFTER_LOST_SYN, this.most)
   }
 
   /** (RFC 6298 §2.3) with beta = 1/4 and alpha = 1/8 */
@@ -57,6 +71,6 @@ export class RoundTrip {
 
   /** The RTO after `n` timeouts in a row (RFC 6298 §5.5). */
   backedOff(n: number): Duration {
-    return n === 0 ? this.rto : Math.min(this.rto * 2 ** n, MAX_RTO)
+    return n === 0 ? this.rto : Math.min(this.rto * 2 ** n, this.most)
   }
 }

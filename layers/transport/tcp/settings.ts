@@ -3,6 +3,7 @@ import type { CongestionControl, ConnectionOptions } from '../../../src/api/sock
 import { type Duration, ms, seconds } from '../../../src/kernel/clock.ts'
 import { inRange, integer, invalidType, invalidValue } from '../../../src/kernel/errors.ts'
 import { type FastOpenOptions, type FastOpenSettings, fastOpenSettings } from './fast-open-settings.ts'
+import { MAX_RTO } from './rtt.ts'
 
 export type EcnMode = 'off' | 'accept' | 'on'
 export type MtuProbing = 'off' | 'blackHole' | 'always'
@@ -66,6 +67,12 @@ export interface TcpOptions {
   /** What a peer's user timeout option can bring ours to, at the least and at the most (RFC 5482 §3.1). Default 100 s, 1 hour. */
   readonly leastUserTimeout?: Duration | undefined
   readonly mostUserTimeout?: Duration | undefined
+  /**
+   * The longest retransmission timeout of connections that begin from now on, and the longest pause between probes of a closed window,
+   * 200 ms to 120 s. Less than 60 s (RFC 6298 §2.5) is for networks that one knows: after an outage connections go on sooner, and
+   * `retries` are over sooner. Default 120 s.
+   */
+  readonly maxRto?: Duration | undefined
   /**
    * Retransmissions of the same segment before the network and the application are told (R1 of RFC 9293 §3.8.3). Default 3.
    */
@@ -159,6 +166,7 @@ export function tcpSettings(options: TcpOptions): TcpSettings {
     fastOpen: fastOpenSettings(options.fastOpen),
     leastUserTimeout: inRange('leastUserTimeout', options.leastUserTimeout ?? seconds(100), 0, LONGEST),
     mostUserTimeout: inRange('mostUserTimeout', options.mostUserTimeout ?? seconds(3600), 1, LONGEST),
+    maxRto: inRange('maxRto', options.maxRto ?? MAX_RTO, ms(200), MAX_RTO),
     reportRetries: integer('reportRetries', options.reportRetries ?? 3, 1, 255),
     retries: integer('retries', options.retries ?? 15, 0, 255),
     synAckRetries: integer('synAckRetries', options.synAckRetries ?? 5, 0, 255),

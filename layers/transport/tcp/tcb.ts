@@ -123,7 +123,7 @@ export class Tcb {
   readonly snd: SendSequence = new SendSequence()
   readonly rcv: ReceiveSequence = new ReceiveSequence()
   readonly deadlines: Deadlines = new Deadlines()
-  readonly rtt: RoundTrip = new RoundTrip()
+  readonly rtt: RoundTrip
   /** Made with the first data that is sent. */
   sender: Sender | null = null
   /** Taken when first needed: an idle connection has neither. */
@@ -278,6 +278,7 @@ export class Tcb {
     this.options = options
     this.settings = settings
     this.budgets = budgets
+    this.rtt = new RoundTrip(settings.maxRto)
     if (!remote.address.isIpv4) this.mss = this.peerMss = DEFAULT_MSS_IPV6
   }
 

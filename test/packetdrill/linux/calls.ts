@@ -40,6 +40,9 @@ export interface CallListener {
 
 type Call = (args: Arguments) => Attempt
 
+/** Options of a listener that its SYN-ACKs go by. */
+const OF_HANDSHAKES: readonly string[] = ['TCP_FASTOPEN', 'TCP_MAXSEG']
+
 export class Calls {
   /** Something has happened that a blocked call may have waited for. */
   changed = true
@@ -207,8 +210,8 @@ export class Calls {
     const clientOff = (this.place.fastOpen & FAST_OPEN.client) === 0
     if (args.word(2) === 'TCP_FASTOPEN_CONNECT' && clientOff) return failed('EOPNOTSUPP')
     const outcome = setSocketOption(socket, args)
-    // What concerns those to come, for a listener of ours is said when it begins.
-    if (args.word(2) !== 'TCP_FASTOPEN' || socket.listener === undefined) return outcome
+    // What concerns the handshakes to come, for a listener of ours is said when it begins.
+    if (!OF_HANDSHAKES.includes(args.word(2)) || socket.listener === undefined) return outcome
     socket.listener.close()
     return this.beginListen(socket)
   }

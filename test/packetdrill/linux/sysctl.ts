@@ -1,5 +1,5 @@
 /** Sysctls of net.ipv4 as options of `tcp()`. */
-import { type ConnectionOptions, seconds, type TcpOptions } from '../../../src/index.ts'
+import { type ConnectionOptions, ms, seconds, type TcpOptions } from '../../../src/index.ts'
 import { Unsupported } from '../failure.ts'
 import { FAST_OPEN } from './fast-open.ts'
 
@@ -30,8 +30,9 @@ const APPLY: Readonly<Record<string, Apply>> = {
   tcp_ecn: ({ tcp }, value, line) => {
     tcp.ecn = oneOf('tcp_ecn', value, line, { 0: 'off', 1: 'on', 2: 'accept' })
   },
+  // No super-segment holds more.
   tcp_min_tso_segs: ({ tcp }, value) => {
-    tcp.minTsoSegments = Number(value)
+    tcp.minTsoSegments = Math.min(Number(value), 44)
   },
   tcp_congestion_control: ({ connection }, value, line) => {
     connection.congestionControl = oneOf('tcp_congestion_control', value, line, { cubic: 'cubic', reno: 'reno' })
@@ -75,6 +76,9 @@ const APPLY: Readonly<Record<string, Apply>> = {
   },
   tcp_fastopen_blackhole_timeout_sec: ({ tcp }, value) => {
     tcp.fastOpen = { ...tcp.fastOpen, blackHolePause: seconds(Number(value)) }
+  },
+  tcp_rto_max_ms: ({ tcp }, value) => {
+    tcp.maxRto = ms(Number(value))
   },
   tcp_retries1: ({ tcp }, value) => {
     tcp.reportRetries = Number(value)

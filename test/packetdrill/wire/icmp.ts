@@ -31,7 +31,7 @@ const TYPES: Readonly<Record<Wire, Readonly<Record<string, Type>>>> = {
     source_quench: [4],
     redirect: [5],
     echo_request: [8],
-    time_exceeded: [11, ['ttl_exceeded_in_transit', 'fragment_reassembly_time_exceeded']],
+    time_exceeded: [11, ['ttl_exceeded_in_transit', 'frag_reass_exceeded']],
     parameter_problem: [12],
     timestamp_request: [13],
     timestamp_reply: [14],

@@ -1,6 +1,7 @@
 /** Loss, congestion and round-trip times without SACK (RFC 5681, 6582, 6298, 3042, 6937, 7323 §4, 6928). */
 import t from 'tap'
 import type { TcpOptions } from '../../../../layers/transport/tcp/settings.ts'
+import { tcp } from '../../../../layers/transport/tcp/tcp.ts'
 import { ms, seconds } from '../../../../src/kernel/clock.ts'
 import { Script } from './script.ts'
 
@@ -72,6 +73,41 @@ t.test('RTO = srtt + max(4 rttvar, 200 ms); backoff doubles it (MUST-18)', async
   far.in('S. 0:0 ack 1 <mss 1000>')
   far.skip()
   t.match(d.info(), { srtt: ms(400), rttvar: ms(200), rto: ms(400 + 4 * 200) })
+})
+
+t.test('maxRto bounds the RTO, its backoff, a SYN and its answer, and probes of a closed window', async (t) => {
+  const s = new Script({ tcp: { maxRto: ms(500), retries: 8 } })
+  const c = s.connect({ synRetries: 9 })
+  s.skip()
+  s.run(ms(500) - 1)
+  s.out()
+  for (let i = 0; i < 3; i++, s.run(ms(500) - 1)) {
+    s.run(1)
+    s.out('S 0:0')
+  }
+  s.in('S. 0:0 ack 1 win 65535 <mss 1000>')
+  s.out('. 1:1 ack 1')
+  t.equal(c.info().rto, ms(500), 'after a handshake that was slow, too')
+  s.write(c, 1000)
+  s.out('P. 1:1001 ack 1')
+  s.run(ms(100))
+  s.in('. 1:1 ack 1001 win 0')
+  t.equal(c.info().rto, ms(300))
+  s.write(c, 100)
+  for (const wait of [300, 500, 500, 500]) {
+    s.run(ms(wait) - 1)
+    s.out()
+    s.run(1)
+    s.out('. 1000:1000 ack 1')
+  }
+  const server = new Script({ tcp: { maxRto: ms(500) } })
+  server.listen()
+  server.in('S 0:0 <mss 1000>')
+  for (let i = 0; i < 4; i++) {
+    server.out('S. 0:0 ack 1')
+    server.run(ms(500))
+  }
+  for (const maxRto of [ms(199), ms(120_001)]) t.throws(() => tcp({ maxRto }), { code: 'ERR_OUT_OF_RANGE' })
 })
 
 t.test('Karn: what was sent twice is not measured, and the backoff stays until something is (MUST-18)', async (t) => {

@@ -31,7 +31,7 @@ t.test('an echo of what was never sent measures nothing (RFC 7323 §4.1)', async
 })
 
 t.test('a round trip of an hour is one', async (t) => {
-  const rtt = new RoundTrip()
+  const rtt = new RoundTrip(MAX_RTO)
   rtt.sample(seconds(3600), 0, 0)
   t.same([rtt.srtt, rtt.rttvar, rtt.rto], [seconds(3600), seconds(1800), MAX_RTO])
 })
