@@ -1,5 +1,6 @@
 /** The network tier as text: links, addresses, routes and neighbours, listed and changed from outside. */
 import type {
+  ConflictListener,
   Flow,
   GroupCount,
   LinkEntry,
@@ -29,6 +30,7 @@ type FamilyOf = (address: IpAddress) => Family | undefined
 export interface Changes {
   changed(): void
   onChange(listener: () => void): () => void
+  onConflict(listener: ConflictListener): () => void
 }
 
 const ACTIONS: readonly RouteAction[] = ['forward', 'blackhole', 'unreachable', 'prohibit']
@@ -73,6 +75,7 @@ export class Control implements NetworkControl {
       addresses: this.assigned(port).map(({ address, length }) => `${address}/${length}`),
       nameServers: this.names(port).flatMap(({ servers }) => servers.map(String)),
       searchDomains: this.names(port).flatMap(({ domains }) => domains),
+      conflicts: port.conflicts.list(),
     }))
   }
 
@@ -83,11 +86,13 @@ export class Control implements NetworkControl {
     const family = this.familyOf(own)
     if (family === undefined) throw invalidValue('address', 'of a family of this node', address)
     family.addAddress(port, own, length)
+    port.conflicts.forget(own)
   }
 
   removeAddress(link: string, address: string): boolean {
     const port = named(this.ports, link)
     const own = parsePrefix(address, 'address').address
+    port.conflicts.forget(own)
     return this.familyOf(own)?.removeAddress(port, own) ?? false
   }
 
@@ -137,6 +142,10 @@ export class Control implements NetworkControl {
 
   onChange(listener: () => void): () => void {
     return this.changes.onChange(listener)
+  }
+
+  onConflict(listener: ConflictListener): () => void {
+    return this.changes.onConflict(listener)
   }
 
   private present(): Port[] {

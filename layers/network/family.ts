@@ -7,7 +7,8 @@ import type { IpAddress } from '../../src/kernel/address.ts'
 import type { Boundary, Reasons } from '../../src/kernel/boundary.ts'
 import type { Env } from '../../src/kernel/env.ts'
 import type { Packet } from '../../src/kernel/packet.ts'
-import type { LinkService } from '../datalink/service.ts'
+import type { LinkAddress, LinkService } from '../datalink/service.ts'
+import type { AddressConflicts } from './address-conflicts.ts'
 import type { FamilyRules } from './family-rules.ts'
 import type { SourceFilter } from './membership/source-filter.ts'
 import type { NatSettings } from './nat/options.ts'
@@ -43,6 +44,8 @@ export interface Port {
   up: boolean
   /** Who finds the stations of IPv6 next hops, also for routes of IPv4; null while nobody does. IPv6 sets it. */
   ipv6Neighbours: Neighbours | null
+  /** Others who use our addresses there. */
+  readonly conflicts: AddressConflicts
 }
 
 /** What a family gets from the network tier. */
@@ -58,6 +61,8 @@ export interface FamilyContext {
   readonly ports: readonly (Port | undefined)[]
   /** Links, addresses, routes or a path MTU changed: paths must be looked at again. */
   changed(): void
+  /** Another station of a link uses an address of ours: as of `AddressConflicts.add`. */
+  conflict(port: Port, address: IpAddress, peer: LinkAddress, lost: boolean, lasting: boolean): void
   /** The link of `port` went up or down. */
   linkChanged(port: Port, up: boolean): void
   /**

@@ -12,14 +12,15 @@
  * A host is a router with one link. Links, addresses and routes come and go at run time. What belongs to a family is
  * behind `Family`; here is what both share.
  */
-import type { NetworkControl } from '../../src/api/routes.ts'
+import type { ConflictListener, NetworkControl } from '../../src/api/routes.ts'
 import type { IpAddress } from '../../src/kernel/address.ts'
 import type { Boundary, Reasons } from '../../src/kernel/boundary.ts'
 import type { Env } from '../../src/kernel/env.ts'
 import { invalidValue, NetError } from '../../src/kernel/errors.ts'
 import type { Layer } from '../../src/kernel/layer.ts'
 import type { Packet } from '../../src/kernel/packet.ts'
-import type { LinkService } from '../datalink/service.ts'
+import type { LinkAddress, LinkService } from '../datalink/service.ts'
+import { AddressConflicts } from './address-conflicts.ts'
 import { Control } from './control.ts'
 import {
   type Family,
@@ -87,6 +88,7 @@ class Network implements NetworkService, FamilyContext {
   private attachments = 0
   private readonly listeners = new Map<number, Listener[]>()
   private watchers: (() => void)[] = []
+  private conflictWatchers: ConflictListener[] = []
   /** How to stop following what the links negotiate. */
   private readonly following = new Map<Port, () => void>()
 
@@ -162,6 +164,19 @@ class Network implements NetworkService, FamilyContext {
     }
   }
 
+  onConflict(listener: ConflictListener): () => void {
+    this.conflictWatchers = [...this.conflictWatchers, listener]
+    return () => {
+      this.conflictWatchers = this.conflictWatchers.filter((other) => other !== listener)
+    }
+  }
+
+  conflict({ name, conflicts }: Port, address: IpAddress, peer: LinkAddress, lost: boolean, lasting: boolean): void {
+    if (!conflicts.add(address, peer, lost, lasting)) return
+    const news = conflicts.list().at(-1)
+    if (news !== undefined) for (const tell of this.conflictWatchers) tell(name, news)
+  }
+
   refuse(packet: Packet, from: NetworkAddressing, why: Refusal): void {
     const family = this.familyOf(from.destination)
     if (family === undefined) this.boundary.drop(packet, 'noFamily')
@@ -189,7 +204,9 @@ class Network implements NetworkService, FamilyContext {
       throw new NetError('EEXIST', `there is a link called '${name}' already`, { layer: 'ip' })
     }
     const index = this.indices.take(name)
-    const port: Port = { index, name, attachment: this.attachments++, link, up: true, ipv6Neighbours: null }
+    const conflicts = new AddressConflicts(this.env.clock)
+    const attachment = this.attachments++
+    const port: Port = { index, name, attachment, link, up: true, ipv6Neighbours: null, conflicts }
     this.ports[port.index] = port
     try {
       for (const family of this.families) family.attach(port)

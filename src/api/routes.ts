@@ -1,4 +1,5 @@
 /** How a node's links, addresses, routes and neighbours are seen and changed from outside the network tier. */
+import type { Duration } from '../kernel/clock.ts'
 import type { NetworkRules } from './rules.ts'
 
 /** A route as text. */
@@ -94,7 +95,24 @@ export interface LinkEntry {
   /** What routers of the link tell of name servers, and domains to search (RFC 8106). */
   readonly nameServers: readonly string[]
   readonly searchDomains: readonly string[]
+  /** Addresses of ours that other stations of the link use, as far as it is known and not long ago; 32 at the most. */
+  readonly conflicts: readonly AddressConflict[]
 }
+
+/** An address of ours that another station has shown to be its own (RFC 4862 §5.4, RFC 5227). */
+export interface AddressConflict {
+  readonly address: string
+  /** Of the station, where it has told. */
+  readonly linkAddress: string | undefined
+  /** We do not use it, as somebody had it before us; otherwise we keep it. */
+  readonly lost: boolean
+  /** How often the station has shown it, and for how long it has not, in microseconds. */
+  readonly times: number
+  readonly age: Duration
+}
+
+/** Told of a conflict and of the link it is on, by name. It must not throw. */
+export type ConflictListener = (link: string, conflict: AddressConflict) => void
 
 /** How often a rule of a policy matched, in the order of the rules; the last is the default. */
 export interface PolicyCount {
@@ -181,4 +199,6 @@ export interface NetworkControl extends NetworkRules {
   addresses(): string[]
   /** Told after addresses, links, routes or what is known of paths have changed, by whomever. @returns a function that stops it. */
   onChange(listener: () => void): () => void
+  /** Told when another station turns out to use an address of ours, once until that is over. @returns a function that stops it. */
+  onConflict(listener: ConflictListener): () => void
 }

@@ -181,6 +181,7 @@ export const IMPORTS: readonly ImportRule[] = [
       'src/api/rules.ts',
       'layers/datalink/service.ts',
       ...NETWORKS,
+      'layers/network/address-conflicts.ts',
       'layers/network/control.ts',
       'layers/network/link-indices.ts',
     ],

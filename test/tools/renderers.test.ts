@@ -19,7 +19,7 @@ t.test('a log line for people', async (t) => {
 t.test('a status', async (t) => {
   const status = {
     ...{ name: 'r1', pid: 42, version: '1.2.3', runtime: 'v20.19.0', uptimeSeconds: 93_784, clockStepMs: 0 },
-    ...{ links: { up: 1, down: 2 }, routes: 3, neighbours: 4, sockets: 5 },
+    ...{ links: { up: 1, down: 2 }, conflicts: 0, routes: 3, neighbours: 4, sockets: 5 },
   }
   t.equal(
     statusText(status),

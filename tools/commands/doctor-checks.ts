@@ -75,7 +75,10 @@ export async function* checkNode(node: string): AsyncGenerator<Finding> {
     yield* policyFindings(silenced((await ask(node, 'configuration')) as RunningConfiguration))
   }
   const links = (await ask(node, 'links')) as LinkStatus[]
-  for (const link of links) yield* linkFindings(link)
+  for (const link of links) {
+    yield* linkFindings(link)
+    yield* conflictFindings(link)
+  }
   const routes = (await ask(node, 'routes')) as RouteEntry[]
   for (const { via, link } of nextHops(routes)) {
     const mtu = links.find(({ name }) => name === link)?.mtu ?? 0
@@ -134,6 +137,21 @@ function* linkFindings(link: LinkStatus): Generator<Finding> {
     yield { check, result: 'warning', detail, advice: 'netstrata links tells the reasons' }
   } else {
     yield { check, result: 'ok', detail: `it is up, packets of ${link.mtu} octets, ${dropped} of ${carried} dropped` }
+  }
+}
+
+/** One of an older version does not tell. */
+function* conflictFindings({ name, conflicts = [] }: Partial<LinkStatus>): Generator<Finding> {
+  for (const { address, linkAddress = 'another station', lost } of conflicts) {
+    const check = `address ${address} on ${name}`
+    const either = 'give this node or that station another address'
+    if (lost) {
+      const advice = `${either}; where this one was freed, start the node again`
+      yield { check, result: 'failed', detail: `it is not used, as ${linkAddress} has it`, advice }
+    } else {
+      const detail = `${linkAddress} uses it, too: what is sent there comes to one or the other`
+      yield { check, result: 'warning', detail, advice: either }
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 /** `netstrata links`: the links of a running node, with the counters of the wire and the drops of all layers on it. */
 import type { Command } from 'commander'
+import type { AddressConflict } from '../../src/index.ts'
 import { ask } from '../control/client.ts'
 import type { LinkStatus } from '../control/node-methods.ts'
 import { size } from './connection-figures.ts'
@@ -19,8 +20,9 @@ export function registerLinks(program: Command): void {
         rx: `${link.rxPackets} (${size(link.rxOctets)})`,
         tx: `${link.txPackets} (${size(link.txOctets)})`,
       })),
-      links.map(({ addresses, nameServers, searchDomains, drops }) => [
+      links.map(({ addresses, conflicts, nameServers, searchDomains, drops }) => [
         ...addresses,
+        ...conflicts.map(conflictText),
         ...nameServers.map((server) => `name server ${server}`),
         ...searchDomains.map((domain) => `search ${domain}`),
         ...Object.entries(drops).map(([reason, count]) => `dropped ${count}: ${reason}`),
@@ -28,3 +30,6 @@ export function registerLinks(program: Command): void {
     )
   })
 }
+
+const conflictText = ({ address, linkAddress = 'another station', lost }: AddressConflict): string =>
+  `conflict: ${linkAddress} uses ${address}${lost ? ', so it is not used here' : ', too'}`

@@ -21,6 +21,7 @@ export function statusText(status: NodeStatus & Partial<DaemonStatus>): string {
     ['node', `${name} (process ${pid}), up ${duration(uptimeSeconds)}`],
     ['version', `netstrata ${version}, node ${runtime}`],
     ['links', state],
+    ...conflictLine(status),
     ['routes', String(routes)],
     ['neighbours', String(neighbours)],
     ['sockets', String(sockets)],
@@ -41,6 +42,9 @@ export function statusText(status: NodeStatus & Partial<DaemonStatus>): string {
   const width = Math.max(...lines.map(([key]) => key.length))
   return lines.map(([key, value]) => `${key.padEnd(width)}  ${value}`).join('\n')
 }
+
+const conflictLine = ({ name, conflicts }: NodeStatus): [string, string][] =>
+  conflicts > 0 ? [['conflicts', `${conflicts} of its addresses that others use, too: netstrata doctor @${name}`]] : []
 
 /** 'out of wan, as 203.0.113.2; 12 of 65536 sessions'. */
 function natLine({ link, address, sessions, maxSessions }: TranslationStatus): string {

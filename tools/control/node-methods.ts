@@ -44,6 +44,8 @@ export interface NodeStatus {
   /** By how much the wall clock was set since the process began, in milliseconds. */
   readonly clockStepMs: number
   readonly links: { readonly up: number; readonly down: number }
+  /** Addresses of its own that other stations have, too. */
+  readonly conflicts: number
   readonly routes: number
   readonly neighbours: number
   readonly sockets: number
@@ -138,6 +140,7 @@ function statusOf(node: Node<Sockets>): NodeStatus {
     uptimeSeconds: Math.round(process.uptime()),
     clockStepMs: Math.round(Date.now() - performance.timeOrigin - performance.now()),
     links: { up, down: all.length - up },
+    conflicts: all.reduce((sum, { conflicts }) => sum + conflicts.length, 0),
     routes: network.routes.list().length,
     neighbours: network.neighbours().length,
     sockets: [...stream.list()].length + [...datagram.list()].length,

@@ -342,9 +342,10 @@ class Ipv4 implements Family, PortOwner {
         assigned.usable = true
         this.addressesChanged()
       },
-      conflict: (address, _peer, lost) => {
+      conflict: (address, peer, lost) => {
         this.boundary.note(null, 'addressConflict', lost ? 'lost' : 'defended', 'RFC 5227 §2')
         if (lost) this.removeAddress(joined.port, address)
+        this.context.conflict(joined.port, address, peer, lost, true)
       },
     }
   }

@@ -87,12 +87,13 @@ export class LinkOwner implements DiscoveryOwner {
     this.family.addressesChanged()
   }
 
-  conflict(address: IpAddress, _peer: LinkAddress, lost: boolean): void {
+  conflict(address: IpAddress, peer: LinkAddress, lost: boolean): void {
     this.family.boundary.note(null, 'addressConflict', lost ? 'lost' : 'defended', 'RFC 4862 §5.4')
-    if (!lost) return
-    const linkLocal = this.port.find(address)?.origin === 'link-local'
-    this.family.unassign(this.port, address)
-    if (linkLocal && ++this.duplicates <= IDENTIFIER_RETRIES) this.takeLinkLocal()
+    const origin = this.port.find(address)?.origin
+    if (lost) this.family.unassign(this.port, address)
+    if (lost && origin === 'link-local' && ++this.duplicates <= IDENTIFIER_RETRIES) this.takeLinkLocal()
+    // Of those that it makes by itself it makes another.
+    this.family.context.conflict(this.port.port, address, peer, lost, origin === 'configured')
   }
 
   autoconfigured(address: IpAddress, length: number): void {
