@@ -94,6 +94,16 @@ t.test('what is announced, and redistributed, is heard of within a second', asyn
     c.babel.routes().find(({ prefix }) => prefix === '10.50.1.0/24'),
     { metric: 7 },
   )
+  c.become({ redistribute: [{ origin: 'static', action: 'allow', metric: 500 }] })
+  const lost: boolean[] = []
+  a.routes.follow((prefix) => lost.push(prefix === '10.50.1.0/24' && a.way('10.50.1.1')?.action !== 'forward'))
+  await sim.run(seconds(5))
+  t.match(
+    a.babel.routes().find(({ prefix }) => prefix === '10.50.1.0/24'),
+    { metric: 692 },
+    'by a newer seqno',
+  )
+  t.notOk(lost.includes(true), 'what becomes dearer is not gone meanwhile')
   c.become({ announce: ['10.99.3.0/24'], redistribute: [] })
   await sim.run(seconds(1))
   t.equal(a.way('10.98.3.1')?.action, 'unreachable')
