@@ -55,8 +55,8 @@ export function scheduleAck(tcb: Tcb, whole: boolean, now: Instant): void {
 
 /** The peer has said all: who answers that by a FIN does so soon, and the acknowledgment goes with it. */
 export function scheduleAckOfFin(tcb: Tcb, now: Instant): void {
-  // Of a peer that has said nothing at all, nobody knows that it waits for an answer.
-  if (tcb.lastDataAt < 0) {
+  // A peer that has said nothing, or began by data in its SYN, hears at once, as from Linux.
+  if (tcb.lastDataAt < 0 || tcb.early) {
     tcb.ackNow = true
     return
   }

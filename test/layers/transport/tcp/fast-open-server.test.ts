@@ -117,6 +117,15 @@ t.test('with a cookie, data is accepted, read and answered before the handshake 
   s.tells('closed')
 })
 
+t.test('the end of a peer whose data came with its SYN is acknowledged at once', async (t) => {
+  const s = listening(2, withKeys)
+  s.in(`S 0:10 <mss 1000,fo ${COOKIE}>`)
+  s.out('S. 0:0 ack 11')
+  s.in('. 11:11 ack 1', 'F. 11:11 ack 1')
+  s.out('. 1:1 ack 12')
+  t.equal(s.accepted[0]?.state, 'CLOSE-WAIT')
+})
+
 t.test('a cookie without data opens early, too: the server may speak first', async (t) => {
   const s = listening(2, withKeys)
   s.in(`S 0:0 <mss 1000,fo ${COOKIE}>`)
