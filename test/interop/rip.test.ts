@@ -15,6 +15,7 @@ import {
   ip,
   ipv4,
   ipv6,
+  type RipOptions,
   rip,
   seconds,
   sockets,
@@ -70,6 +71,12 @@ t.test('between two birds', { skip }, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'rip-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   const [a, c] = [await kernelRouter(t, 1), await kernelRouter(t, 3)]
+  const first: RipOptions = {
+    interfaces: { left: {}, right: {} },
+    announce: ['10.77.0.0/16', 'fd00:77::/64'],
+    redistribute: [{ origin: 'link', prefix: '10.0.0.0/8', action: 'allow' }],
+    updateInterval: seconds(2),
+  }
   const tap = (inside: Namespace) => stack(tapDevice({ name: 'x0', netns: inside.name }), ethernet())
   const node = await boot(
     stack(
@@ -79,12 +86,7 @@ t.test('between two birds', { skip }, async (t) => {
         ipv6({ forwarding: true }),
       ),
       sockets(tcp(), udp()),
-      rip({
-        interfaces: { left: {}, right: {} },
-        announce: ['10.77.0.0/16', 'fd00:77::/64'],
-        redistribute: [{ origin: 'link', prefix: '10.0.0.0/8', action: 'allow' }],
-        updateInterval: seconds(2),
-      }),
+      rip(first),
     ),
     'router',
   )
@@ -115,13 +117,22 @@ t.test('between two birds', { skip }, async (t) => {
   t.equal(routes.lookup('10.66.0.1'), undefined)
   t.match(routes.lookup('10.255.0.3'), { via: '10.1.2.1' }, 'and has done no harm')
 
+  const kernels = (inside: Namespace, prefix: string) => async () => / via /.test(inside.ip('route', 'show', prefix))
+  const filters = { in: [{ prefix: '10.255.0.1/32', action: 'deny' }] } as const
+  node.top.rip.reconfigure({ ...first, announce: ['10.78.0.0/16'], filters })
+  t.ok(await comes(kernels(a, '10.78.0.0/16'), 60_000), 'told otherwise, it announces something else')
+  t.ok(await comes(async () => !(await kernels(a, '10.77.0.0/16')()), 60_000), 'and not what it did')
+  t.ok(await comes(async () => !(await kernels(c, '10.255.0.1')()), 60_000), 'nor what it takes no more')
+  node.top.rip.reconfigure({ ...first, announce: ['10.78.0.0/16'] })
+  t.ok(await comes(pings(a, '10.255.0.1', '10.255.0.3'), 60_000), 'until it may again')
+
   c.ip('addr', 'del', '10.255.0.3/32', 'dev', 'lo')
   const gone = async (): Promise<boolean> => !/^10\.255\.0\.3 via/m.test(a.ip('route', 'show'))
   t.ok(await comes(gone, 60_000), 'a way that has ended is known at the other end')
   c.ip('link', 'set', 'x0', 'down')
   t.ok(await comes(async () => routes.lookup('fd00:255::3') === undefined, 60_000), 'and a neighbour that is silent')
   await node.close()
-  t.ok(await comes(async () => !/^10\.77/m.test(a.ip('route', 'show')), 5_000), 'bird hears that we have closed')
+  t.ok(await comes(async () => !/^10\.78/m.test(a.ip('route', 'show')), 5_000), 'bird hears that we have closed')
 
   const fields = ['-T', 'fields', '-e', 'frame.protocols', '-e', '_ws.malformed', '-e', 'ip.src']
   const { output: seen } = await run('tshark', '-n', '-r', capture, ...fields)
