@@ -24,7 +24,7 @@ import {
 import { babeld, comes, kernelRouter, pings, STATE_PORT } from './babel-peers.ts'
 import { type Namespace, oracle } from './helpers.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const skip = oracle('root', 'tun', 'ip', 'ping', 'babeld', 'socat')
 
 t.test('IPv4 over links without IPv4 addresses', { skip }, async (t) => {

@@ -28,7 +28,7 @@ import { babeld, babelIn, bird, comes, KEY, kernelRouter, pings } from './babel-
 import type { SpeakerOptions } from './babel-speaker.ts'
 import { type Namespace, oracle, run } from './helpers.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const skip = oracle('root', 'tun', 'ip', 'ping', 'tshark', 'tcpdump', 'babeld', 'bird')
 
 const SPEAKER = fileURLToPath(new URL('./babel-speaker.ts', import.meta.url))

@@ -13,7 +13,7 @@ import { payload, payloadHash } from './payload.ts'
 import { OURS, stand } from './stand.ts'
 
 poisonReleased(true)
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const skip = oracle('root', 'tun', 'ip', 'curl', 'nft', 'ethtool')
 const NARROW = 1300
 const OCTETS = 8 << 20

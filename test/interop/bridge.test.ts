@@ -22,7 +22,7 @@ import { addAddress, namespace, oracle } from './helpers.ts'
 import { payload, payloadFile, payloadHash } from './payload.ts'
 
 poisonReleased(true)
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const FILE_OCTETS = 20 << 20
 const skip = oracle('root', 'tun', 'ip', 'ping', 'curl', 'socat', 'traceroute')
 

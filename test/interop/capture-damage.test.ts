@@ -23,7 +23,7 @@ import { folder, payload, payloadFile, payloadHash, received } from './payload.t
 import { OURS, type Stand, stand, THEIRS } from './stand.ts'
 import { examine } from './tshark.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const FILE_OCTETS = 2 << 20
 /** One bit of a packet, which no checksum misses. More of what comes in, since that is what a capture shows damaged. */
 const DAMAGE: ImpairOptions = { down: { corruption: 0.005 }, up: { corruption: 0.05 } }

@@ -11,7 +11,7 @@ import { oracle } from './helpers.ts'
 import { folder, payload, received } from './payload.ts'
 import { assertCleanCapture, type CleanCapture } from './tshark.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const skip = oracle('tshark')
 const commands = new Commands(t)
 const file = (name: string): string => join(commands.folder, name)

@@ -26,7 +26,7 @@ import { folder, payload, payloadHash, received } from './payload.ts'
 import { MEDIA, OURS, type Stand, stand, THEIRS } from './stand.ts'
 import { type Asserting, assertCleanCapture, dissect } from './tshark.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const FILE_OCTETS = 2 << 20
 const skip = oracle('root', 'tun', 'ip', 'ping', 'curl', 'socat', 'bridge', 'ethtool', 'tshark')
 

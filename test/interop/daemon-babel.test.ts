@@ -13,7 +13,7 @@ import { babeld, babelIn, bird, comes, KEY, kernelRouter, pings, rekeyBird } fro
 import { Daemons, type Told } from './daemons.ts'
 import { type Namespace, namespace, oracle } from './helpers.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 // They wait more than they work.
 t.jobs = 2
 const skip = oracle('root', 'tun', 'ip', 'ping', 'traceroute', 'tshark', 'tcpdump', 'babeld', 'bird')

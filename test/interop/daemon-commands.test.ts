@@ -10,7 +10,7 @@ import { answered } from './echoes.ts'
 import { type Metric, parseExposition } from './exposition.ts'
 import { type Namespace, namespace, oracle } from './helpers.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const skip = oracle('root', 'tun', 'ip', 'ping', 'curl', 'busybox')
 
 const daemons = new Daemons(t)

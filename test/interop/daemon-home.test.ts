@@ -11,7 +11,7 @@ import { provider, udhcpc } from './dhcp-peers.ts'
 import { answered } from './echoes.ts'
 import { type Namespace, namespace, oracle } from './helpers.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const skip = oracle('root', 'tun', 'ip', 'ping', 'socat', 'busybox', 'dnsmasq')
 const WAN = '02:00:00:00:00:42'
 const HOST = '192.168.0.7'

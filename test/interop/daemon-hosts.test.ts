@@ -15,7 +15,7 @@ import { type Namespace, namespace, oracle } from './helpers.ts'
 import { autoconfigured } from './ipv6-stand.ts'
 import { payloadFile, payloadHash } from './payload.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const NARROW = 1300
 /** The station of the daemon that dnsmasq sees. */
 const WAN = '02:00:00:00:00:42'

@@ -10,7 +10,7 @@ import { Daemons, type Told } from './daemons.ts'
 import { namespace, oracle } from './helpers.ts'
 import { ripBird } from './rip-bird.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const skip = oracle('root', 'tun', 'ip', 'ping', 'babeld', 'bird')
 
 t.test('between bird by RIP and babeld', { skip }, async (t) => {

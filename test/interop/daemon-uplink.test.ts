@@ -13,7 +13,7 @@ import { answered } from './echoes.ts'
 import { namespace, oracle } from './helpers.ts'
 import { autoconfigured } from './ipv6-stand.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const OUTSIDE = '2001:db8:1::'
 const INSIDE = '2001:db8:2::'
 const BEYOND = '2001:db8:9::1'

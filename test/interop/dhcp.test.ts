@@ -20,7 +20,7 @@ import { answered } from './echoes.ts'
 import { type Cleaning, type Namespace, namespace, oracle, until } from './helpers.ts'
 import { folder } from './payload.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const MAC = '02:00:00:00:00:42'
 const skip = oracle('root', 'tun', 'ip', 'ping', 'tshark', 'dnsmasq', 'dhclient', 'busybox')
 

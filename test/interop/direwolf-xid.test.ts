@@ -14,7 +14,7 @@ import { folder } from './payload.ts'
 import { radio } from './radio.ts'
 import { echo } from './record-echo.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const OCTETS = 5000
 const STATION = { call: 'NODEC', smack: false, t1: seconds(2), t2: ms(100), n2: 20, adaptive: false } as const

@@ -6,7 +6,7 @@ import t from 'tap'
 import { namespace, oracle, until } from './helpers.ts'
 import { OURS, THEIRS } from './stand.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const script = join(import.meta.dirname, '../../examples/tap-http-server.ts')
 const tsx = import.meta.resolve('tsx')
 

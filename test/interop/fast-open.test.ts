@@ -11,7 +11,7 @@ import { folder } from './payload.ts'
 import { OURS, type Stand, stand, THEIRS } from './stand.ts'
 import { dissect } from './tshark.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const skip = oracle('root', 'tun', 'ip', 'python3', 'tshark')
 const PORT = 8000
 const KEY: Uint8Array = Buffer.from('000102030405060708090a0b0c0d0e0f', 'hex')

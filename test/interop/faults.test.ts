@@ -10,7 +10,7 @@ import { payload, payloadFile, payloadHash, type Received, received, type Sendin
 import { OURS, stand, THEIRS } from './stand.ts'
 
 poisonReleased(true)
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const FILE_OCTETS = 8 << 20
 const skip = oracle('root', 'tun', 'ip', 'ping', 'curl', 'socat', 'bridge', 'ethtool')
 

@@ -8,7 +8,7 @@ import { answered } from './echoes.ts'
 import { type Cleaning, type Namespace, namespace, oracle, run, within } from './helpers.ts'
 import { folder, payload, payloadHash } from './payload.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const VNI = 0xabcdef
 const FILE_OCTETS = 4 << 20
 const skip = oracle('root', 'tun', 'ip', 'ping', 'curl', 'ethtool', 'tshark', 'ovs-vswitchd')

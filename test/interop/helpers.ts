@@ -157,14 +157,14 @@ export function addAddress({ ip }: Namespace, device: string, prefix: string): v
   ip('route', 'change', network, 'dev', device, 'src', address, 'congctl', 'cubic')
 }
 
-/** Runs a program, for two minutes at the most. Settles with what it printed, also when it failed. */
+/** Runs a program, for five minutes at the most. Settles with what it printed, also when it failed. */
 export function run(program: string, ...args: readonly string[]): Promise<Finished> {
   return feed(undefined, program, ...args)
 }
 
 function feed(input: Readable | undefined, program: string, ...args: readonly string[]): Promise<Finished> {
   return new Promise((resolve) => {
-    const child = execFile(program, args, { timeout: 120_000, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
+    const child = execFile(program, args, { timeout: 300_000, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 1
       resolve({ code, output: stdout + stderr })
     })

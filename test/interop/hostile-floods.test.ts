@@ -14,7 +14,7 @@ import { oracle } from './helpers.ts'
 import { besieged, dropped, halfOpen, memory, type Siege } from './hostile.ts'
 import { OURS, THEIRS } from './stand.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const SECONDS = 10
 const LEAST = 50_000 * SECONDS
 /** Further seconds, for machines that are too slow for that. */

@@ -15,7 +15,7 @@ import { payload, received } from './payload.ts'
 import { THEIRS } from './stand.ts'
 
 poisonReleased(true)
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const SINK = 9
 const OCTETS = 100_000
 /** Far from everything in flight. */

@@ -6,7 +6,7 @@ import { besieged, dropped } from './hostile.ts'
 import { OURS } from './stand.ts'
 
 poisonReleased(true)
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const OPEN = 80
 const CLOSED = 81
 

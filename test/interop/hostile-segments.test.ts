@@ -13,7 +13,7 @@ import { besieged, dropped, memory } from './hostile.ts'
 import { THEIRS } from './stand.ts'
 
 poisonReleased(true)
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const ECHO = 7
 /** Far outside of any window. */
 const FAR = 2 ** 30

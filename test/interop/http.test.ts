@@ -9,7 +9,7 @@ import { payload, payloadFile, payloadHash, received } from './payload.ts'
 import { dropsOf, MEDIA, OURS, stand, THEIRS } from './stand.ts'
 
 poisonReleased(true)
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 /** 100 MiB: of whole blocks of the payload. */
 const FILE_OCTETS = 100 << 20
 const skip = oracle('root', 'tun', 'ip', 'curl', 'bridge', 'socat')

@@ -7,7 +7,7 @@ import { oracle, until } from './helpers.ts'
 import { MEDIA, OURS, stand } from './stand.ts'
 
 poisonReleased(true)
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 /** Options of iperf3; how many streams we receive and how many we send. */
 const RUNS: readonly [options: string, received: number, sent: number][] = [

@@ -13,7 +13,7 @@ import { dropsOf } from './stand.ts'
 import { assertCleanCapture } from './tshark.ts'
 
 poisonReleased(true)
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const FILE_OCTETS = 8 << 20
 const skip = oracle('root', 'tun', 'ip', 'ping', 'curl', 'iperf3', 'socat', 'tshark', 'python3')
 

@@ -24,7 +24,7 @@ import { payload, payloadFile, payloadHash } from './payload.ts'
 import { dropsOf } from './stand.ts'
 
 poisonReleased(true)
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const skip = oracle('root', 'tun', 'ip', 'ping', 'traceroute', 'socat')
 
 const BULK_OCTETS = 8 << 20

@@ -11,7 +11,7 @@ import { answered } from './echoes.ts'
 import { namespace, oracle, until } from './helpers.ts'
 import { folder, payload, payloadHash } from './payload.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const FILE_OCTETS = 4 << 20
 
 t.test('a VDE switch', { skip: oracle('root', 'tun', 'ip', 'ping', 'curl', 'vde_switch', 'vde_plug') }, async (t) => {

@@ -6,7 +6,7 @@ import { boot, ethernet, ip, ipv4, ipv6, sockets, stack, tapDevice, tcp, udp } f
 import { namespace, oracle, until } from './helpers.ts'
 import { folder } from './payload.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const skip = oracle('root', 'tun', 'ip', 'socat', 'tshark', 'scapy')
 const GROUPS = { udp4: '239.1.2.3', udp6: 'ff15::1234' } as const
 

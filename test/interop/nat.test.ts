@@ -13,7 +13,7 @@ import { addAddress, type Cleaning, type Namespace, namespace, oracle } from './
 import { payloadFile, payloadHash } from './payload.ts'
 
 poisonReleased(true)
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const skip = oracle('root', 'tun', 'ip', 'ping', 'traceroute', 'socat', 'nft', 'python3')
 
 const FAR = '198.51.100.2'

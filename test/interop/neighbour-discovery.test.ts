@@ -28,7 +28,7 @@ import { folder } from './payload.ts'
 import { dissect } from './tshark.ts'
 
 poisonReleased(true)
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const LEFT = '2001:db8:1::'
 const RIGHT = '2001:db8:2::'

@@ -6,7 +6,7 @@ import { oracle } from './helpers.ts'
 import { folder } from './payload.ts'
 import { assertCleanCapture, dissect } from './tshark.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const GROUP = '01:80:c2:00:00:01'
 const FIELDS = ['eth.dst', 'eth.src', 'eth.type', 'macc.opcode', 'macc.pause_time', 'eth.fcs.status', 'frame.len']

@@ -8,7 +8,7 @@ import { answered } from './echoes.ts'
 import { answerFrame, enter, namespace, oracle, until } from './helpers.ts'
 
 poisonReleased(true)
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 for (const engine of ['dgram', 'native'] as const) {
   t.test(

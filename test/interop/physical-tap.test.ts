@@ -12,7 +12,7 @@ import { answered, flooded } from './echoes.ts'
 import { answerEcho, answerFrame, namespace, oracle, run, until } from './helpers.ts'
 
 poisonReleased(true)
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const MAC = 0x02_00_00_00_be_ef
 /** 10.9.0.2 */
 const ADDRESS = 0x0a09_0002

@@ -7,7 +7,7 @@ import { answered, flooded } from './echoes.ts'
 import { answerFrame, type Cleaning, enter, type Namespace, namespace, oracle } from './helpers.ts'
 
 poisonReleased(true)
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const VNI = 42
 const skip = oracle('root', 'ip', 'ping', 'bridge')
 

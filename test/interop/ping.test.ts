@@ -6,7 +6,7 @@ import { oracle } from './helpers.ts'
 import { dropsOf, MEDIA, OURS, stand, THEIRS } from './stand.ts'
 
 poisonReleased(true)
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const SIZES = [0, 1, 56, 1472, 1473, 8972, 65_507]
 
 for (const medium of MEDIA) {

@@ -27,7 +27,7 @@ import { folder } from './payload.ts'
 import { answers, PPPD, pppd, sleep } from './ppp-stand.ts'
 import { dissect } from './tshark.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const OURS = '0x00000002'
 const THEIRS = '0x00000001'

@@ -14,7 +14,7 @@ import { folder } from './payload.ts'
 import { addressed, answers, fcsOf, host, PPPD, pppd, sleep } from './ppp-stand.ts'
 
 poisonReleased(true)
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 const OCTETS = 1_048_576
 const ECHO_MS = 120_000

@@ -25,7 +25,7 @@ const FILE_OCTETS = 2 << 20
 const CACHE = join(import.meta.dirname, '../../node_modules/.cache')
 /** The package is compiled when it is installed, which nobody but this test needs. */
 const folder = join(CACHE, 'netstrata-raw-socket')
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const skip = oracle('root', 'ip', 'tshark', 'scapy', 'g++', 'make')
 
 async function compiled(): Promise<RawSocketModule> {

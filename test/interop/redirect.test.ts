@@ -12,7 +12,7 @@ import { namespace, oracle } from './helpers.ts'
 import { answers, found } from './ipv6-stand.ts'
 
 poisonReleased(true)
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 t.test('a kernel redirects us', { skip: oracle('root', 'tun', 'ip', 'ping') }, async (t) => {
   const before = packetsInUse()

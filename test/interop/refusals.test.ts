@@ -7,7 +7,7 @@ import { freePorts } from '../tools/running.ts'
 import { type Finished, namespace, oracle, until } from './helpers.ts'
 import { folder } from './payload.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const root = join(import.meta.dirname, '../..')
 /** Root, as far as files go, that may do nothing to networks. */
 const POWERLESS = ['setpriv', '--inh-caps=-all', '--bounding-set=-all']

@@ -27,7 +27,7 @@ import {
 import { type Cleaning, type Namespace, namespace, oracle, run } from './helpers.ts'
 import { ripBird } from './rip-bird.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const skip = oracle('root', 'tun', 'ip', 'ping', 'tshark', 'tcpdump', 'bird', 'python3')
 
 /** Asks until it holds, for `limitMs`. */

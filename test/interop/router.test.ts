@@ -23,7 +23,7 @@ import { payload, payloadFile, payloadHash } from './payload.ts'
 import { OURS, stand, THEIRS } from './stand.ts'
 
 poisonReleased(true)
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const skip = oracle('root', 'tun', 'ip', 'ping', 'traceroute', 'curl', 'socat', 'bridge', 'ethtool')
 
 interface Routed {

@@ -9,7 +9,7 @@ import { folder } from './payload.ts'
 
 const commands = new Commands(t)
 const skip = oracle('socat')
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 /** Two terminals, each of which is the other's line. */
 async function terminals(t: Test): Promise<readonly [string, string]> {

@@ -7,7 +7,7 @@ import t from 'tap'
 import { oracle } from './helpers.ts'
 import { folder } from './payload.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 const UNIT = join(dirname(fileURLToPath(import.meta.url)), '../../examples/systemd/netstrata-router@.service')
 
 t.test('the unit of a router', { skip: oracle('systemd-analyze') }, async (t) => {

@@ -6,7 +6,7 @@ import { oracle } from './helpers.ts'
 import { MEDIA, OURS, stand, THEIRS } from './stand.ts'
 
 poisonReleased(true)
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 /** The longest is what one datagram can carry: many fragments. */
 const SIZES = [1, 1472, 1473, 9000, 65_507]
 const skip = oracle('root', 'tun', 'ip', 'ping', 'socat', 'bridge', 'ethtool')
