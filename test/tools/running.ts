@@ -36,7 +36,8 @@ export class Running {
   constructor(command: readonly string[], folder: string, input: string | undefined) {
     const env = { ...process.env, XDG_RUNTIME_DIR: folder, NO_COLOR: '1' }
     const [program = '', ...args] = command
-    this.child = spawn(program, args, { env, cwd: folder })
+    // By the channel it notices when this process is killed, and ends.
+    this.child = spawn(program, args, { env, cwd: folder, stdio: ['pipe', 'pipe', 'pipe', 'ipc'] })
     this.closed = once(this.child, 'close')
     this.child.stdout?.on('data', (chunk) => {
       this.out += chunk
