@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
+import type { AddressConflict } from '../../src/index.ts'
 import { CommandError, EXIT } from '../exit.ts'
 import { type RouterConfig, type RouterFixture, readRouterConfig } from './config.ts'
 import { type FaultRequest, Faults } from './faults.ts'
@@ -49,6 +50,11 @@ export class Daemon implements AsyncDisposable {
     })
     if (book.path === undefined && state.services.some(({ kind }) => kind === 'DHCP server'))
       log.warn("leases of DHCP end with this process: give the file a 'leases'")
+    const { network } = router.node.top
+    const conflict = (link: string, { address, linkAddress: station, lost }: AddressConflict): void =>
+      log.warn({ link, address, station, lost }, 'another station uses an address of this router')
+    network.onConflict(conflict)
+    for (const { name, conflicts } of network.links()) for (const one of conflicts) conflict(name, one)
     const daemon = new Daemon(router, path, log)
     log.info({ node: router.node.name, links: state.links.map(({ name }) => name) }, 'forwarding')
     return daemon
