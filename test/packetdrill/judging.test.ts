@@ -176,7 +176,7 @@ t.test('calls', async (t) => {
     [
       `+0 setsockopt(4, SOL_TCP, TCP_INQ, [1], 4) = 0
 +0 < FP. 1:31(30) ack 1 win 257
-+0 > . 1:1(0) ack 32
++.04 > . 1:1(0) ack 32
 +0 recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 10}], msg_flags=0,
    msg_control=[{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=20}]}, 0) = 10
 +0 recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 20}], msg_flags=0,

@@ -53,6 +53,11 @@ export function scheduleAck(tcb: Tcb, whole: boolean, now: Instant): void {
   }
 }
 
+/** A request that is the last: its acknowledgment goes with the answer. */
+export function expectAnswer(tcb: Tcb): void {
+  if (tcb.state === 'ESTABLISHED' && !tcb.early) tcb.interactive = true
+}
+
 /** The peer has said all: who answers that by a FIN does so soon, and the acknowledgment goes with it. */
 export function scheduleAckOfFin(tcb: Tcb, now: Instant): void {
   // A peer that has said nothing, or began by data in its SYN, hears at once, as from Linux.

@@ -9,7 +9,7 @@ import type { Instant } from '../../../src/kernel/clock.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { after, beforeOrAt } from '../../../src/kernel/sequence.ts'
 import { acknowledge } from './ack.ts'
-import { beQuickAfterTrouble } from './ack-policy.ts'
+import { beQuickAfterTrouble, expectAnswer } from './ack-policy.ts'
 import { mayChallenge } from './challenge.ts'
 import { deliver, finArrives } from './deliver.ts'
 import { restartRetransmit } from './loss-timer.ts'
@@ -397,6 +397,7 @@ function text(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Verdict {
       if (room <= 0) return 'outsideWindow'
       packet.trim(room)
     }
+    if (fin && seg.seq === rcv.nxt) expectAnswer(tcb)
     verdict = deliver(tcb, seg, packet, now)
   } else if (cut > 0) verdict = 'duplicateData'
   if (fin && tcb.state !== 'CLOSED' && beforeOrAt(finSeq, (rcv.nxt + rcv.wnd) | 0)) finArrives(tcb, finSeq, now)

@@ -103,6 +103,25 @@ t.test('the end of a peer that has sent data is acknowledged with our own, or af
   }
 })
 
+t.test('a request that is all the peer says is acknowledged by the answer', async (t) => {
+  const s = new Script()
+  const c = s.established()
+  s.in('FP. 1:101 ack 1')
+  s.out()
+  s.run(ms(39))
+  s.read(c)
+  s.write(c, 50)
+  s.out('P. 1:51 ack 102')
+  const full = new Script()
+  full.established()
+  full.in('FP. 1:1461 ack 1')
+  full.out('. 1:1 ack 1462')
+  // It comes again: the acknowledgment was lost.
+  full.in('FP. 1:1461 ack 1')
+  full.out('. 1:1 ack 1462')
+  t.equal(s.withinCall + full.withinCall, 0)
+})
+
 t.test('the end is acknowledged at once where nothing came before it, and where we have ended too', async (t) => {
   const silent = new Script()
   silent.established()

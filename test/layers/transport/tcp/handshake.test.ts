@@ -87,9 +87,10 @@ t.test('data and FIN may come with the ACK of the handshake', async (t) => {
   s.out('S. 0:0 ack 1')
   s.in('F. 1:101 ack 1')
   s.tells('acceptable', 'readable')
-  s.out('. 1:1 ack 102')
   t.equal(s.accepted[0]?.state, 'CLOSE-WAIT')
   t.equal(s.read(s.accepted[0] as never, 1000, 0), 100)
+  s.run(ms(40))
+  s.out('. 1:1 ack 102')
   t.equal(s.accepted[0]?.ended, true)
 })
 
