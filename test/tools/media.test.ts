@@ -185,7 +185,7 @@ t.test('a bridge of a stream and two tunnels, whose node is a station of it', as
     `(near=udp:127.0.0.1:${a},peer=127.0.0.1:${b},codec=raw,mtu=1400)`,
     `(far=udp:127.0.0.1:${c},peer=127.0.0.1:${d},vni=7,delay=40ms)`,
   ]
-  await using self = await node('S', `bridge:${ports.join('')},ageing=60s,mac=02:00:00:00:00:05`, '10.0.0.1/24')
+  await using self = await node('S', `bridge:${ports.join('')},ageing=1000s,mac=02:00:00:00:00:05`, '10.0.0.1/24')
   await using streamed = await node('A', `stream:${path}`, '10.0.0.2/24')
   await using near = await node('B', `udp:127.0.0.1:${b},peer=127.0.0.1:${a},codec=raw,mtu=1400`, '10.0.0.3/24')
   await using far = await node('C', `udp:127.0.0.1:${d},peer=127.0.0.1:${c},vni=7`, '10.0.0.4/24')

@@ -72,7 +72,7 @@ t.test('between RIP and Babel', { timeout: 120_000 }, async (t) => {
   t.equal(west.rip?.routes().find(({ prefix }) => prefix === '10.3.0.0/24')?.metric, 7, '1, and 5 of the rule')
   await comes(() => way(east, '10.7.0.9') !== undefined)
   t.equal(way(west, '10.7.0.9'), undefined, 'of static routes Babel alone is to tell')
-  const reply = await west.node.icmp.ping('10.3.0.1', { signal: AbortSignal.timeout(5000) })
+  const reply = await west.node.icmp.ping('10.3.0.1', { signal: AbortSignal.timeout(60_000) })
   t.equal(reply.ttl, 63, 'there, and back')
 
   t.match(middle.rip?.neighbours(), [{ version: 'rip2', address: '10.0.1.1', link: 'west', routes: 1 }])
