@@ -5,6 +5,8 @@
  *                 ◄── Response: MD5(id, secret, value) ──
  *                 ── Success or Failure ──►
  *
+ * A Response goes again until there is an answer to it: what is lost may be that answer, and then no other Challenge follows (§4.2).
+ *
  * MD5 comes from `@noble/hashes`: this tier runs without `node:crypto`, and a digest of our own is not ours to write.
  */
 import { md5 } from '@noble/hashes/legacy.js'
@@ -16,6 +18,7 @@ const CHAP = { challenge: 1, response: 2, success: 3, failure: 4 } as const
 const VALUE_OCTETS = 16
 const RESTART: Duration = seconds(3)
 const MAX_CHALLENGES = 10
+const MAX_RESPONSES = 10
 
 export interface ChapNames {
   /** What we call ourselves. */
@@ -29,7 +32,6 @@ export interface ChapNames {
 export type ChapResult = 'none' | 'pending' | 'success' | 'failure'
 
 export class Chap {
-  deadline: Instant = Number.POSITIVE_INFINITY
   /** Of our asking the peer, and of the peer's asking us. */
   peerResult: ChapResult = 'none'
   ownResult: ChapResult = 'none'
@@ -38,11 +40,21 @@ export class Chap {
   private readonly waiting: Uint8Array[] = []
   private id = 0
   private challenge: Uint8Array = new Uint8Array(0)
-  private left = 0
+  /** When the challenge goes again, and how often it may. */
+  private challengeAt: Instant = Number.POSITIVE_INFINITY
+  private challenges = 0
+  /** What was answered to the last challenge of the peer, when that goes again, and how often it may. */
+  private response: Uint8Array = new Uint8Array(0)
+  private responseAt: Instant = Number.POSITIVE_INFINITY
+  private responses = 0
 
   constructor(names: ChapNames, random: Random) {
     this.names = names
     this.random = random
+  }
+
+  get deadline(): Instant {
+    return Math.min(this.challengeAt, this.responseAt)
   }
 
   /** LCP is open. @param ask we want to know who the peer is. @param answer the peer wants to know who we are. */
@@ -51,21 +63,23 @@ export class Chap {
     this.peerResult = ask ? 'pending' : 'none'
     this.ownResult = answer ? 'pending' : 'none'
     if (!ask) return
-    this.left = MAX_CHALLENGES
+    this.challenges = MAX_CHALLENGES
     this.id = (this.id + 1) & 0xff
     this.challenge = this.random.octets(VALUE_OCTETS).slice()
     this.sendChallenge(now)
   }
 
   stop(): void {
-    this.deadline = Number.POSITIVE_INFINITY
+    this.challengeAt = this.responseAt = Number.POSITIVE_INFINITY
     this.waiting.length = 0
     this.peerResult = this.ownResult = 'none'
   }
 
   expire(now: Instant): void {
-    this.deadline = Number.POSITIVE_INFINITY
-    if (this.left > 0) this.sendChallenge(now)
+    if (this.responseAt <= now) this.sendResponse(now)
+    if (this.challengeAt > now) return
+    this.challengeAt = Number.POSITIVE_INFINITY
+    if (this.challenges > 0) this.sendChallenge(now)
     else this.peerResult = 'failure'
   }
 
@@ -74,21 +88,24 @@ export class Chap {
   }
 
   /** @returns false when the packet was malformed, or out of place. */
-  input(octets: Uint8Array): boolean {
+  input(octets: Uint8Array, now: Instant): boolean {
     const packet = decodeControl(octets)
     if (packet === undefined) return false
     const { code, id, data } = packet
-    if (code === CHAP.challenge) return this.answer(id, data)
+    if (code === CHAP.challenge) return this.answer(id, data, now)
     if (code === CHAP.response) return this.check(id, data)
     if ((code !== CHAP.success && code !== CHAP.failure) || this.ownResult === 'none') return false
     this.ownResult = code === CHAP.success ? 'success' : 'failure'
+    this.responseAt = Number.POSITIVE_INFINITY
     return true
   }
 
-  private answer(id: number, data: Uint8Array): boolean {
+  private answer(id: number, data: Uint8Array, now: Instant): boolean {
     const value = challengeOf(data)
     if (value === undefined || this.ownResult === 'none' || this.waiting.length > 2) return false
-    this.send(CHAP.response, id, valueAndName(this.digest(id, value), this.names.name))
+    this.response = encodeControl(CHAP.response, id, valueAndName(this.digest(id, value), this.names.name))
+    this.responses = MAX_RESPONSES
+    this.sendResponse(now)
     return true
   }
 
@@ -100,7 +117,7 @@ export class Chap {
     const known = sameOctets(value, this.digest(id, this.challenge)) && (peerName === undefined || name === peerName)
     // A response that comes twice gets the same answer (§4.2).
     if (this.peerResult === 'pending') this.peerResult = known ? 'success' : 'failure'
-    this.deadline = Number.POSITIVE_INFINITY
+    this.challengeAt = Number.POSITIVE_INFINITY
     this.send(this.peerResult === 'success' ? CHAP.success : CHAP.failure, id, new Uint8Array(0))
     return true
   }
@@ -110,9 +127,17 @@ export class Chap {
   }
 
   private sendChallenge(now: Instant): void {
-    this.left--
-    this.deadline = now + RESTART
+    this.challenges--
+    this.challengeAt = now + RESTART
     this.send(CHAP.challenge, this.id, valueAndName(this.challenge, this.names.name))
+  }
+
+  private sendResponse(now: Instant): void {
+    this.responses--
+    this.waiting.push(this.response)
+    // Once we are let in, the peer asks anew until it has an answer.
+    const again = this.ownResult === 'pending' && this.responses > 0
+    this.responseAt = again ? now + RESTART : Number.POSITIVE_INFINITY
   }
 
   private send(code: number, id: number, data: Uint8Array): void {

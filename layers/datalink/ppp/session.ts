@@ -139,7 +139,7 @@ export class Session {
 
   private dispatch(protocol: number, octets: Uint8Array, now: Instant): boolean {
     if (protocol === PROTOCOL.lcp) return this.inputLcp(octets, now)
-    if (protocol === PROTOCOL.chap) return this.phase !== 'establish' && this.chap.input(octets)
+    if (protocol === PROTOCOL.chap) return this.phase !== 'establish' && this.chap.input(octets, now)
     // Before the network phase, what concerns it is discarded (§3.4).
     if (this.phase !== 'network') return false
     return (protocol === PROTOCOL.ipcp ? this.ipcp : this.ipv6cp).input(octets, now)

@@ -3,6 +3,7 @@ import t from 'tap'
 import { type PppOptions, type PppService, ppp } from '../../../../layers/datalink/ppp/ppp.ts'
 import { ETHERTYPE, LinkAddressing } from '../../../../layers/datalink/service.ts'
 import { cable } from '../../../../layers/physical/cable.ts'
+import { impair } from '../../../../layers/physical/impair/impair.ts'
 import { loopback } from '../../../../layers/physical/loopback.ts'
 import { ms, seconds } from '../../../../src/kernel/clock.ts'
 import { Packet, packetsInUse, poisonReleased } from '../../../../src/kernel/packet.ts'
@@ -122,6 +123,33 @@ t.test('CHAP: who knows the secret is let in, who does not is not', async (t) =>
     if (secret === 'wrong') t.notOk(events.some((event) => / up /.test(event)))
     await sim.close()
   }
+})
+
+t.test('CHAP: where the answer to a Response is lost, the same goes again', async (t) => {
+  const sim = new Simulation({ seed: 11 })
+  const ends = cable({ medium: 'frames', delay: ms(5) })
+  const codes: (number | undefined)[] = []
+  /** What comes of CHAP, and no Success until the third. */
+  const deaf = (_index: number, packet: Packet): boolean => {
+    const octets = Buffer.from(packet.bytes())
+    const at = octets.indexOf(Buffer.of(0xc2, 0x23))
+    if (at < 0 || at > 2) return false
+    const code = octets[at + 2]
+    codes.push(code)
+    return code === 3 && codes.filter((one) => one === 3).length < 3
+  }
+  const near = sim.boot('A', stack(ends[0], ppp({ chap: { name: 'server', secret: 'right', demand: true } }))).top
+  const line = stack(ends[1], impair({ up: { dropIf: deaf } })<'frames'>)
+  const far = sim.boot('B', stack(line, ppp({ chap: { name: 'client', secret: 'right' } }))).top
+  await sim.run(seconds(2))
+  t.strictSame([near.phase, far.phase], ['network', 'authenticate'])
+  await sim.run(seconds(5))
+  t.strictSame([near.phase, far.phase], ['network', 'network'])
+  await sim.run(seconds(20))
+  t.strictSame(codes, [1, 3, 3, 3], 'one challenge, and no response more than it takes')
+  t.strictSame([near.phase, far.phase], ['network', 'network'])
+  await sim.close()
+  t.equal(packetsInUse(), 0)
 })
 
 t.test('a line that leads to ourselves does not come up', async (t) => {
