@@ -16,14 +16,15 @@ const skip = oracle('root', 'tun', 'ip', 'ping', 'curl', 'socat', 'bridge', 'eth
 
 for (const medium of ['tap', 'vxlan'] as const) {
   t.test(`the kernel's link over ${medium} goes down mid transfer, and comes back`, { skip }, async (t) => {
-    const before = packetsInUse()
+    const packetsBefore = packetsInUse()
     const { node, kernel, wire } = await stand(t, medium)
     let sending: Sending | undefined
     let upload: Received | undefined
     let uploading = false
+    let going = true
     const server = createServer(async (request, response) => {
       if (request.method === 'GET') {
-        sending = timed(6000)
+        sending = payload(() => going)
         sending.stream.pipe(response)
       } else {
         uploading = true
@@ -33,22 +34,24 @@ for (const medium of ['tap', 'vxlan'] as const) {
     })
     await once(node.net.attach(server).listen(80), 'listening')
     const url = `http://${OURS}/`
-    const source = timed(6000)
+    const source = payload(() => going)
     const down = kernel.run('bash', '-o', 'pipefail', '-c', `curl -sS ${url} | sha256sum`)
     const up = kernel.feed(source.stream, 'curl', '-sS', '-T', '-', url)
     await until(() => uploading && (sending?.sent().octets ?? 0) > 0, 'both transfers are under way')
     await wait(500)
     wire('down')
-    const reached = sending?.sent().octets
     await wait(3000)
+    const sent = (): number[] => [sending?.sent().octets ?? 0, source.sent().octets]
+    const before = sent()
     wire('up')
+    await until(() => sent().every((octets, i) => octets > (before[i] as number)), 'both go on')
+    going = false
     const [downloaded, uploaded] = await Promise.all([down, up])
     t.match(downloaded, { code: 0, output: sending?.sent().hash }, 'the download is whole')
     t.match(uploaded, { code: 0, output: '' })
     t.same(upload, source.sent(), 'the upload is whole')
-    t.ok((sending?.sent().octets ?? 0) > (reached ?? 0), 'and went on')
     await node.close()
-    t.equal(packetsInUse(), before)
+    t.equal(packetsInUse(), packetsBefore)
   })
 
   t.test(`the kernel's link over ${medium} goes down for good`, { skip }, async (t) => {
