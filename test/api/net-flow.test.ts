@@ -92,15 +92,18 @@ check('bytesWritten counts what still waits', async (t, subject) => {
 
 check('an idle socket times out, and stays open', async (t, subject) => {
   const { server, near, far } = await pair(subject)
-  let timeouts = 0
-  near.setTimeout(60, () => timeouts++)
+  let wrote = subject.now()
+  const idle: number[] = []
+  near.setTimeout(60, () => idle.push(subject.now() - wrote))
   t.equal(near.timeout, 60)
-  await subject.sleep(40)
-  near.write('x')
-  await subject.sleep(40)
-  t.equal(timeouts, 0, 'a write starts the period again')
-  await subject.sleep(60)
-  t.equal(timeouts, 1)
+  for (let i = 0; i < 3; i++) {
+    await subject.sleep(40)
+    wrote = subject.now()
+    near.write('x')
+  }
+  await once(near, 'timeout')
+  // Each timeout on a busy machine is late; Node's timers round to a millisecond.
+  t.ok(Math.min(...idle) > 58, `a write starts the period again: after ${idle} ms`)
   t.equal(near.destroyed, false)
   near.setTimeout(30)
   near.setTimeout(0)

@@ -26,7 +26,9 @@ export interface Subject {
   readonly real: boolean
   /** Runs a test's body, on virtual time where the subject has it. */
   run<T>(body: () => Promise<T>): Promise<T>
-  /** Waits by the subject's clock. */
+  /** What the subject's clock shows, in ms. */
+  now(): number
+  /** Waits by that clock, and until what has come meanwhile was taken. */
   sleep(ms: number): Promise<void>
   close(): Promise<void>
 }
@@ -37,6 +39,7 @@ const realTime = {
   address: LOCALHOST,
   clientAddress: LOCALHOST,
   run: <T>(body: () => Promise<T>): Promise<T> => body(),
+  now: () => performance.now(),
   sleep: async (ms: number): Promise<void> => {
     await new Promise((resolve) => setTimeout(resolve, ms))
     // On a busy machine the time may be over before the event loop has asked for what is there.
@@ -87,6 +90,7 @@ export async function inSimulation(): Promise<Subject & { readonly icmp: Icmp; r
     icmp: a.icmp,
     address: '10.0.0.2',
     clientAddress: '10.0.0.1',
+    now: () => sim.now() / 1000,
     sleep: (duration) => sim.sleep(ms(duration)),
     close: () => sim.close(),
     async run(body) {
