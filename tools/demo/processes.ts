@@ -20,7 +20,7 @@ export interface RunningNetwork {
 }
 
 const HOST = '127.0.0.1'
-const START_MS = 20_000
+const START_MS = 120_000
 const STOP_MS = 5000
 /** Sources run through a loader, built code does not: children do as their parent. */
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
