@@ -89,8 +89,9 @@ function inSynSent(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Verdic
   const { snd } = tcb
   const hasAck = (seg.flags & ACK) !== 0
   // First and second: an ACK of something never sent, or of nothing, is answered by a reset unless it is one.
-  if (hasAck && (beforeOrAt(seg.ack, snd.iss) || after(seg.ack, snd.nxt) || !echoesOurSyn(tcb, seg, now))) {
-    hurrySyn(tcb, now)
+  const older = hasAck && (beforeOrAt(seg.ack, snd.iss) || after(seg.ack, snd.nxt))
+  if (older) hurrySyn(tcb, now)
+  if (older || (hasAck && !echoesOurSyn(tcb, seg, now))) {
     return (seg.flags & RST) !== 0 ? 'unacceptableAck' : 'reset'
   }
   if ((seg.flags & RST) !== 0) {
