@@ -33,6 +33,7 @@ t.test('help, and misuse', async (t) => {
   t.match(await command('--help'), { code: 0, out: /--ip-version=ipv4\|ipv4-mapped-ipv6\|ipv6/, err: '' })
   for (const [args, message] of [
     [['--ip-version=ipv5', SCRIPT], "--ip-version is ipv4, ipv4-mapped-ipv6, ipv6, not 'ipv5'"],
+    [['--mtu=67', SCRIPT], "--mtu is from 68 to 65535, not '67'"],
     [[], 'no folder or file named'],
     [[join(FOLDER, '..', 'wire')], `no .pkt files in ${join(FOLDER, '..', 'wire')}`],
   ] as const) {

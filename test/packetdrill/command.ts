@@ -14,6 +14,7 @@ Runs scripts of packetdrill, of folders all that end in .pkt, each on a node of 
 --ip-version=${IP_VERSIONS.join('|')}
                  for scripts that do not say it by a line --ip_version=… or a name that ends in v4.pkt or v6.pkt.
                  Default ipv4. With ipv6 the MTU is 1520 then, so that segments are as long as over IPv4.
+--mtu=N          for scripts that do not say it by a line --mtu=…: some that are made for IPv6 are meant for 1520, too.
 --ignore-psh     do not compare PSH, whose place RFC 9293 leaves open.
 --json           a JSON object per script: {"script", "ok", "why"}.
 --help           this.
@@ -39,6 +40,7 @@ async function run(args: string[], out: Print, err: Print): Promise<number> {
       json: { type: 'boolean' },
       'ignore-psh': { type: 'boolean' },
       'ip-version': { type: 'string', default: 'ipv4' },
+      mtu: { type: 'string' },
       help: { type: 'boolean' },
     },
     allowPositionals: true,
@@ -48,12 +50,13 @@ async function run(args: string[], out: Print, err: Print): Promise<number> {
     return 0
   }
   const ipVersion = ipVersionOf(values['ip-version'])
+  const mtu = mtuOf(values.mtu)
   if (positionals.length === 0) throw new Error('no folder or file named')
   const scripts = positionals.flatMap(findScripts)
   if (scripts.length === 0) throw new Error(`no .pkt files in ${positionals.join(', ')}`)
   let passed = 0
   for (const script of scripts) {
-    const options = { ignorePsh: values['ignore-psh'], otherwise: otherwiseOf(script, ipVersion) }
+    const options = { ignorePsh: values['ignore-psh'], otherwise: otherwiseOf(script, ipVersion), mtu }
     const { ok, why, trace } = await runScript(readFileSync(script, 'utf8'), options)
     if (ok) passed++
     if (values.json) out(JSON.stringify({ script, ok, why }))
@@ -71,3 +74,10 @@ function ipVersionOf(text: string): IpVersion {
 }
 
 const indented = (trace: string): string => (trace === '' ? '' : `\n${trace.replace(/^/gm, '          ')}`)
+
+function mtuOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const mtu = Number(text)
+  if (Number.isInteger(mtu) && mtu >= 68 && mtu <= 65_535) return mtu
+  throw new Error(`--mtu is from 68 to 65535, not '${text}'`)
+}

@@ -56,6 +56,12 @@ t.test('names say it, too, as to the runners of the original', async (t) => {
   t.strictSame(otherwiseOf('a/basic.pkt', 'ipv4'), { ipVersion: 'ipv4' })
 })
 
+t.test('an MTU that is asked for is that of all that do not say one', async (t) => {
+  t.equal(await why(IPV6 + accepted(1460), { mtu: 1520 }), 'ok')
+  t.equal(await why(accepted(1000), { mtu: 1040 }), 'ok')
+  t.equal(await why(`${IPV6}--mtu=1300\n${accepted(1240)}`, { mtu: 1520 }), 'ok')
+})
+
 t.test('sockets are those of IPv6, addresses too', async (t) => {
   const address = '{sa_family = AF_INET6, sin6_port = htons(7000), sin6_addr = inet6_addr("::")}'
   const named = (mss: number) => accepted(mss).replace('bind(3, ...,', `bind(3, ${address},`)

@@ -73,13 +73,14 @@ const IGNORED: readonly string[] = [
 ]
 
 /**
- * @param mtu of scripts that do not say over which IP they run, nor with which MTU.
+ * @param usual MTU of scripts that do not say over which IP they run, nor with which MTU.
+ * @param chosen MTU of all that do not say it.
  * @throws Unsupported — an option, or value of one, that this interpreter does not follow.
  */
-export function configOf({ ipVersion, options }: Script, mtu: number = DEFAULTS.mtu): Config {
+export function configOf({ ipVersion, options }: Script, usual: number = DEFAULTS.mtu, chosen?: number): Config {
   const saysVersion = options.some(({ name }) => name === 'ip_version')
   const wire = wireOf(ipVersion)
-  const given = { ...PLACES[wire], ipVersion, mtu: saysVersion ? DEFAULTS.mtu : mtu }
+  const given = { ...PLACES[wire], ipVersion, mtu: chosen ?? (saysVersion ? DEFAULTS.mtu : usual) }
   const config: Record<string, unknown> = { ...DEFAULTS, ...given }
   for (const { name, value, line } of options) {
     if (NUMBERS[name] !== undefined) config[NUMBERS[name]] = Number(value)

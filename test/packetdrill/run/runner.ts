@@ -39,6 +39,8 @@ export interface RunOptions {
   readonly ignorePsh?: boolean | undefined
   /** For scripts that do not say over which IP they run; the MTU, if they do not say it either. Default IPv4, 1500. */
   readonly otherwise?: Otherwise | undefined
+  /** For scripts that do not say it, whatever `otherwise` has. */
+  readonly mtu?: number | undefined
 }
 
 export interface Otherwise {
@@ -64,7 +66,7 @@ function reason(error: unknown): string {
 }
 
 async function execute(script: Script, options: RunOptions, trace: Trace): Promise<void> {
-  const config = configOf(script, options.otherwise?.mtu)
+  const config = configOf(script, options.otherwise?.mtu, options.mtu)
   const sysctls = new Sysctls()
   const first = script.events.findIndex(({ action }) => action.kind !== 'shell')
   for (const { action, line } of script.events.slice(0, Math.max(first, 0))) {
