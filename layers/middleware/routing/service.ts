@@ -102,8 +102,12 @@ export function keptFilters<Options extends Rules, Settings extends Filters>(
   }
 }
 
-const sameRules = (some: readonly RouteRule[] = [], others: readonly RouteRule[] = []): boolean =>
-  JSON.stringify(some) === JSON.stringify(others)
+type AnyRule = RouteRule & Pick<RedistributeRule, 'origin'>
+
+const FIELDS = ['prefix', 'minLength', 'maxLength', 'interface', 'origin', 'action', 'metric'] as const
+
+const sameRules = (some: readonly AnyRule[] = [], others: readonly AnyRule[] = []): boolean =>
+  some.length === others.length && some.every((rule, i) => FIELDS.every((field) => rule[field] === others[i]?.[field]))
 
 /** @returns the prefix as the routing table writes it. @throws TypeError ERR_INVALID_ARG_VALUE — not a prefix. */
 export function prefixText(text: string): string {
