@@ -73,7 +73,7 @@ t.test('cleanups', async (t) => {
     cleanups.add(() => new Promise<void>(() => {}))
     const started = performance.now()
     await t.rejects(cleanups.run('A', real, ms(50)), { code: 'ETIMEDOUT', message: /closing A took longer than 50 ms/ })
-    t.ok(performance.now() - started < 1000)
+    t.ok(performance.now() - started < 60_000)
     t.same(log, ['last'])
   })
 

@@ -225,7 +225,7 @@ t.test('closing takes virtual time, not real time', async (t) => {
   const error: unknown = await sim.close().catch((error: unknown) => error)
   t.ok(error instanceof AggregateError)
   t.match((error as AggregateError).errors, [{ code: 'ETIMEDOUT' }, { code: 'ETIMEDOUT' }])
-  t.ok(performance.now() - started < 1000)
+  t.ok(performance.now() - started < 3500)
   t.equal(sim.nodes.size, 0)
 
   t.test('also from within a run', async (t) => {
