@@ -63,7 +63,7 @@ t.test('a ping from a router names the way', async (t) => {
     commands.run('ping', '@r1', 'far', '-c', '2', '-i', '0.1', '-W', '30'),
     commands.run('trace', '@r1', '10.3.0.1', '-q', '1'),
     commands.run('ping', '@r3', '10.3.0.9', '-c', '1', '-W', '0.1'),
-    commands.run('trace', '@r3', '10.3.0.9', '-q', '1', '-m', '1', '-W', '0.1'),
+    commands.run('trace', '@r3', '10.3.0.8', '-q', '1', '-m', '1', '-W', '0.1'),
   ])
   t.match(pinged, { code: 0, out: /seq=2 ttl=63 time=[\d.]+ ms via 10\.12\.0\.2 on right\n/ })
   t.match(traced, { code: 0, out: /^ 1 {2}10\.12\.0\.2 .* ms {2}via 10\.12\.0\.2 on right\n 2 {2}10\.3\.0\.1 / })
