@@ -282,6 +282,10 @@ t.test('what is out of scope is no pass', async (t) => {
     ['0 pipe([3, 4]) = 0', /unsupported: the call pipe\(\)/],
     [`${ACCEPTED}+0 send(4, ..., 1, MSG_OOB) = 1`, /unsupported: the constant MSG_OOB/],
     [`${ACCEPTED}+0 setsockopt(4, SOL_TCP, TCP_REPAIR, [1], 4) = 0`, /unsupported: the option TCP_REPAIR/],
+    [
+      '0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 getsockopt(3, SOL_SOCKET, SO_RCVBUF, [1], [4]) = 0',
+      /^line 2: unsupported: SO_RCVBUF of a socket that was told none/,
+    ],
     ['`iptables -F`\n0 close(3) = 0', /^line 1: unsupported: the shell line iptables -F/],
     ['`sysctl -q net.ipv4.tcp_no_such=1`\n0 close(3) = 0', /unsupported: net\.ipv4\.tcp_no_such=1/],
     ['`sysctl -q net.ipv4.tcp_congestion_control=bbr`\n0 close(3) = 0', /^line 1: unsupported: net\.ipv4\..*=bbr/],

@@ -12,7 +12,7 @@ import { acknowledge } from './ack.ts'
 import { beQuickAfterTrouble, expectAnswer } from './ack-policy.ts'
 import { mayChallenge } from './challenge.ts'
 import { deliver, finArrives } from './deliver.ts'
-import { hurrySyn, restartRetransmit } from './loss-timer.ts'
+import { restartRetransmit } from './loss-timer.ts'
 import { updateMss } from './path-mtu.ts'
 import type { DropReason } from './reasons.ts'
 import { ACK, AE, CWR, ECE, FIN, RST, type Segment, SYN } from './segment.ts'
@@ -89,9 +89,7 @@ function inSynSent(tcb: Tcb, seg: Segment, packet: Packet, now: Instant): Verdic
   const { snd } = tcb
   const hasAck = (seg.flags & ACK) !== 0
   // First and second: an ACK of something never sent, or of nothing, is answered by a reset unless it is one.
-  const older = hasAck && (beforeOrAt(seg.ack, snd.iss) || after(seg.ack, snd.nxt))
-  if (older) hurrySyn(tcb, now)
-  if (older || (hasAck && !echoesOurSyn(tcb, seg, now))) {
+  if (hasAck && (beforeOrAt(seg.ack, snd.iss) || after(seg.ack, snd.nxt) || !echoesOurSyn(tcb, seg, now))) {
     return (seg.flags & RST) !== 0 ? 'unacceptableAck' : 'reset'
   }
   if ((seg.flags & RST) !== 0) {

@@ -25,11 +25,6 @@ export function restartRetransmit(tcb: Tcb, now: Instant): void {
   tcb.deadlines.retransmit = withinUserTimeout(tcb, now, tcb.rtt.backedOff(tcb.backoff))
 }
 
-/** Our SYN has met an older connection, which our reset ends: it goes again soon, once. */
-export function hurrySyn(tcb: Tcb, now: Instant): void {
-  if (tcb.retransmits === 0) tcb.deadlines.retransmit = Math.min(tcb.deadlines.retransmit, now + SOON)
-}
-
 /** No later than the user timeout, so that it is kept to. */
 export function withinUserTimeout(tcb: Tcb, now: Instant, wait: Duration): Instant {
   const { userTimeout } = tcb

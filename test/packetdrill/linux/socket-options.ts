@@ -116,6 +116,8 @@ export function getSocketOption(socket: LinuxSocket, args: Arguments): Outcome {
   const name = args.word(2)
   if (name === 'TCP_INFO' || name === 'TCP_CC_INFO') throw args.unsupported(`${name}, other than in a snippet of code,`)
   const got = optionOf(name, args).get(socket)
+  // What a connection would begin with is the node's to say.
+  if (!Number.isFinite(got)) throw args.unsupported(`${name} of a socket that was told none and has no connection`)
   const expected = args.first(3)
   if (expected.kind === 'any' || numberOf(expected, args.line) === got) return DONE
   return { ...DONE, differs: `${name}: expected ${textOf(expected)}, got ${got}` }

@@ -80,25 +80,6 @@ t.test('options need not begin on a word (MUST-64), unknown ones are passed over
   t.equal(s.withinCall, 0, 'no handler ran within a call')
 })
 
-t.test('a SYN that meets an older connection of the peer ends it, and goes again at once, but not twice', async (t) => {
-  const s = new Script()
-  const c = s.connect()
-  s.out('S 0:0')
-  s.in('. 500:500 ack -700')
-  s.out('R -700:-700')
-  s.run(ms(1))
-  s.out('S 0:0')
-  s.in('. 500:500 ack -700')
-  s.out('R -700:-700')
-  s.run(ms(1900))
-  s.out()
-  s.run(ms(100))
-  s.out('S 0:0')
-  s.in('S. 0:0 ack 1 <mss 1000>')
-  s.out('. 1:1 ack 1')
-  t.equal(c.state, 'ESTABLISHED')
-})
-
 t.test('data and FIN may come with the ACK of the handshake', async (t) => {
   const s = new Script()
   s.listen()
