@@ -6,6 +6,7 @@
  *
  * What the host does not offer is not there: interception, ICMP, and the control of links and routes.
  */
+import { networkInterfaces } from 'node:os'
 import type { Blueprint } from '../kernel/layer.ts'
 import { HostDatagrams } from './host-sockets/datagrams.ts'
 import { HostStreams } from './host-sockets/streams.ts'
@@ -28,6 +29,11 @@ export function hostSockets(): Blueprint<HostSockets> {
       stream.closeAll()
       datagram.closeAll()
     })
-    return { tier: 'transport', ipv6: true, stream, datagram }
+    return { tier: 'transport', ipv6: hasIpv6(), stream, datagram }
   }
+}
+
+/** Many a container has none, not even ::1: what is bound to `localhost`, or to all addresses, is bound to IPv4 alone there. */
+function hasIpv6(): boolean {
+  return Object.values(networkInterfaces()).some((addresses = []) => addresses.some(({ family }) => family === 'IPv6'))
 }

@@ -54,6 +54,15 @@ t.test('questions, events, and who may ask', async (t) => {
   await t.rejects(chooseNode(undefined), { exitCode: 4, message: /no node is running/ })
 })
 
+t.test('a name that cannot be, and a folder that leaves no room for one', async (t) => {
+  await t.rejects(ask('a/b', 'links'), { exitCode: 2, message: /^'a\/b' cannot name a node/ })
+  process.env.XDG_RUNTIME_DIR = join(folder, 'x'.repeat(80))
+  t.teardown(() => {
+    process.env.XDG_RUNTIME_DIR = folder
+  })
+  await t.rejects(ask('A', 'links'), { exitCode: 2, message: /at most 103 octets, .*x\/netstrata\/A\.sock has more/ })
+})
+
 t.test('garbage and endless lines harm nobody', async (t) => {
   const server = await serveControl('A', { calls: { links: () => [] }, streams: {} })
   const answers = await new Promise<string>((resolve) => {

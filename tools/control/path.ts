@@ -43,8 +43,13 @@ export function tidyControlFolder(): void {
 /** Where a node's socket is, or would be. @throws CommandError exit 2 — the name does not fit into a socket's path. */
 export function controlPath(node: string): string {
   const path = join(folderPath(), `${node}${SUFFIX}`)
-  if (!/^[A-Za-z0-9_.-]+$/.test(node) || Buffer.byteLength(path) > MAX_PATH_OCTETS) {
+  if (!/^[A-Za-z0-9_.-]+$/.test(node)) {
     throw usageError(`'${node}' cannot name a node: use a few letters, digits, and _ . -`)
+  }
+  if (Buffer.byteLength(path) > MAX_PATH_OCTETS) {
+    throw usageError(
+      `a socket's path has at most ${MAX_PATH_OCTETS} octets, ${path} has more: use a shorter name or XDG_RUNTIME_DIR`,
+    )
   }
   return path
 }
