@@ -56,7 +56,9 @@ t.test('questions, events, and who may ask', async (t) => {
 
 t.test('a name that cannot be, and a folder that leaves no room for one', async (t) => {
   await t.rejects(ask('a/b', 'links'), { exitCode: 2, message: /^'a\/b' cannot name a node/ })
-  process.env.XDG_RUNTIME_DIR = join(folder, 'x'.repeat(80))
+  const long = join(folder, 'x'.repeat(80))
+  mkdirSync(long)
+  process.env.XDG_RUNTIME_DIR = long
   t.teardown(() => {
     process.env.XDG_RUNTIME_DIR = folder
   })
