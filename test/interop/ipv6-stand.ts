@@ -32,7 +32,15 @@ export async function pair(
   t.teardown(() => node.close())
   kernel.ip('addr', 'add', `${THEIRS}/64`, 'dev', 'x0', 'nodad')
   await answers(kernel, OURS)
+  // Each of both ends looks for duplicates of each of its addresses, and speaks from another one until it has.
+  await answers(kernel, `${await found(() => linkLocalOf(node))}%x0`)
   return { kernel, node }
+}
+
+/** Our address fe80::…, once it is assigned. */
+export function linkLocalOf({ top }: Node<Sockets>): string | undefined {
+  const addresses = top.network.links().flatMap((link) => link.addresses)
+  return addresses.find((address) => address.startsWith('fe80'))?.split('/')[0]
 }
 
 /** Ours looks for duplicates of its addresses first. */

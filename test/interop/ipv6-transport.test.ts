@@ -4,10 +4,10 @@ import { createServer, request } from 'node:http'
 import { join } from 'node:path'
 import t from 'tap'
 import { iperf3, type TestReport } from '../../examples/iperf3-server.ts'
-import { ipv4, type Node, type Sockets } from '../../src/index.ts'
+import { ipv4 } from '../../src/index.ts'
 import { packetsInUse, poisonReleased } from '../../src/kernel/packet.ts'
 import { addAddress, type Namespace, oracle, until } from './helpers.ts'
-import { OURS, pair, THEIRS } from './ipv6-stand.ts'
+import { linkLocalOf, OURS, pair, THEIRS } from './ipv6-stand.ts'
 import { folder, payload, payloadFile, payloadHash, received } from './payload.ts'
 import { dropsOf } from './stand.ts'
 import { assertCleanCapture } from './tshark.ts'
@@ -20,15 +20,10 @@ const skip = oracle('root', 'tun', 'ip', 'ping', 'curl', 'iperf3', 'socat', 'tsh
 /** What is dropped while both look for each other. */
 const ofDiscovery = (drop: string): boolean => /notMember|icmpType|notOurNeighbour|duplicateData/.test(drop)
 
-/** Whose address fe80::… on x0 it is. */
-async function linkLocalOf(kernel: Namespace): Promise<string> {
+/** The kernel's address fe80::… on x0. */
+async function theirLinkLocal(kernel: Namespace): Promise<string> {
   const { output } = await kernel.run('ip', '-6', 'addr', 'show', 'dev', 'x0', 'scope', 'link')
   return /fe80::[0-9a-f:]+/.exec(output)?.[0] ?? ''
-}
-
-function oursOf({ top }: Node<Sockets>): string {
-  const addresses = top.network.links().flatMap((link) => link.addresses)
-  return (addresses.find((address) => address.startsWith('fe80')) ?? '').split('/')[0] as string
 }
 
 for (const vnetHdr of [false, true]) {
@@ -47,12 +42,12 @@ for (const vnetHdr of [false, true]) {
     await once(listening, 'listening')
     t.match(listening.address(), { address: '::', family: 'IPv6' })
     const hash = payloadHash(FILE_OCTETS)
-    const link = `${oursOf(node)}%25x0`
+    const link = `${linkLocalOf(node)}%25x0`
     for (const address of [`[${OURS}]`, `[${link}]`, '10.9.0.2']) {
       const { output } = await kernel.run('sh', '-c', `curl -sS -g 'http://${address}/' | sha256sum`)
       t.match(output, hash, `from ${address}`)
     }
-    t.same(seen, [THEIRS, `${await linkLocalOf(kernel)}%eth0`, '::ffff:10.9.0.1'])
+    t.same(seen, [THEIRS, `${await theirLinkLocal(kernel)}%eth0`, '::ffff:10.9.0.1'])
     const file = await payloadFile(t, FILE_OCTETS)
     const { output } = await kernel.run('curl', '-sS', '-g', '-T', file, `http://[${OURS}]/`)
     t.equal(output, `${FILE_OCTETS} ${hash}`, 'the upload')
@@ -87,7 +82,7 @@ t.test('our client, by name and by link', { skip }, async (t) => {
   addAddress(kernel, 'x0', '10.9.0.1/24')
   const answer = "printf 'HTTP/1.0 200 OK\\r\\n\\r\\n'; cat"
   await kernel.start(/listening/, 'socat', '-d', '-d', '-t', '1', 'TCP6-LISTEN:8080,fork', `SYSTEM:"${answer}"`)
-  const theirs = await linkLocalOf(kernel)
+  const theirs = await theirLinkLocal(kernel)
   const lookup = (_name: string, { all }: { all?: boolean }, tell: (...answer: unknown[]) => void): void => {
     // The first of them is nobody's.
     const addresses = ['fd09::99', '10.9.0.1', THEIRS].map((address) => ({
@@ -124,7 +119,7 @@ t.test('tshark reads what is captured of it', { skip }, async (t) => {
   t.ok(good.tcp > 200 && good.icmpv6 > 1 && frames > good.tcp, JSON.stringify(good))
 })
 
-/** Socat's would not do: for a second after the first datagram of a peer it misses, or mistakes, those of others. */
+/** Sends each datagram back. */
 const ECHO = `
 import socket
 s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
@@ -142,7 +137,7 @@ t.test('datagrams of every size', { skip }, async (t) => {
   await once(socket, 'listening')
   for (const size of [1, 1452, 1453, 20_000]) {
     const octets = Buffer.from(Array.from({ length: size }, (_, i) => i * 31 + (i >> 8)))
-    for (const host of [THEIRS, `${await linkLocalOf(kernel)}%eth0`]) {
+    for (const host of [THEIRS, `${await theirLinkLocal(kernel)}%eth0`]) {
       socket.send(octets, 7, host)
       const [message, from] = await once(socket, 'message')
       t.ok(octets.equals(message.subarray(0, size)), `${size} octets from ${from.address}`)
