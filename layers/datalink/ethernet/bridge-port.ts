@@ -9,7 +9,7 @@ import { TokenBucket } from '../../../src/kernel/token-bucket.ts'
 import { complete } from '../../offload/complete.ts'
 import { Segmenter } from '../../offload/segment.ts'
 import type { PhysicalService } from '../../physical/service.ts'
-import { FCS_OCTETS, HEADER_OCTETS, MIN_FRAME_OCTETS, pushHeader, putPaddingAndFcs } from './frame.ts'
+import { AddressWords, FCS_OCTETS, HEADER_OCTETS, MIN_FRAME_OCTETS, putPaddingAndFcs } from './frame.ts'
 import { MAC_CONTROL, PAUSE_FRAME_OCTETS, PAUSE_GROUP, Pause, type PauseOwner, putPause } from './pause.ts'
 
 /** The bridge, as its ports see it. */
@@ -122,7 +122,7 @@ export class BridgePort implements User<undefined>, PauseOwner, Holdable {
   sendPause(quanta: number): void {
     const packet = this.env.packet(this.below.headroom + HEADER_OCTETS, PAUSE_FRAME_OCTETS + this.tailroom)
     putPause(packet, quanta)
-    pushHeader(packet, PAUSE_GROUP, this.owner.address, MAC_CONTROL)
+    new AddressWords(PAUSE_GROUP, this.owner.address).pushHeader(packet, MAC_CONTROL)
     this.sendOne(packet)
   }
 

@@ -17,6 +17,7 @@ import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Offload, PhysicalService } from '../../physical/service.ts'
 import { type LinkAddress, LinkAddressing, type LinkOffload, type LinkService, LLC_SELECTOR } from '../service.ts'
 import {
+  AddressWords,
   BROADCAST,
   CUSTOMER_TAG,
   destinationOf,
@@ -28,7 +29,6 @@ import {
   MAX_LENGTH,
   MIN_ETHERTYPE,
   MIN_FRAME_OCTETS,
-  pushHeader,
   putPaddingAndFcs,
   randomAddress,
   SERVICE_TAG,
@@ -124,6 +124,11 @@ class Ethernet implements EthernetService, User<undefined>, PauseOwner {
   private readonly below: PhysicalService<'frames' | 'ethernet'>
   private readonly hasFcs: boolean
   private readonly from = new LinkAddressing()
+  /** The addresses of the frame that `from` was read from. */
+  private readonly fromWords: AddressWords
+  /** Those of the frame sent last, and its destination. */
+  private readonly toWords: AddressWords
+  private lastPeer: LinkAddress
   private readonly env: Env
   /** Null without the option. */
   private readonly pause: Pause | null
@@ -134,6 +139,9 @@ class Ethernet implements EthernetService, User<undefined>, PauseOwner {
     this.pause = pauseRate > 0 ? new Pause(env, this, pauseRate) : null
     this.hasFcs = below.medium === 'frames'
     this.address = address
+    this.from.peer = this.lastPeer = address
+    this.fromWords = new AddressWords(address, address)
+    this.toWords = new AddressWords(address, address)
     this.offload = offloadOver(below.offload, this.hasFcs)
     this.boundary = env.boundary('ethernet', 'link', REASONS)
     env.defer(below.boundary.attach(this))
@@ -153,7 +161,7 @@ class Ethernet implements EthernetService, User<undefined>, PauseOwner {
 
   send(packet: Packet, to: LinkAddressing): boolean {
     this.boundary.down(packet, to)
-    pushHeader(packet, to.peer, this.address, to.protocol)
+    this.pushHeader(packet, to.peer, to.protocol)
     if (this.pause?.paused) return this.wait(packet, this.pause)
     return this.transmit(packet)
   }
@@ -170,7 +178,7 @@ class Ethernet implements EthernetService, User<undefined>, PauseOwner {
   sendPause(quanta: number): void {
     const packet = this.env.packet(this.headroom, PAUSE_FRAME_OCTETS + this.tailroom)
     putPause(packet, quanta)
-    pushHeader(packet, PAUSE_GROUP, this.address, MAC_CONTROL)
+    this.pushHeader(packet, PAUSE_GROUP, MAC_CONTROL)
     this.transmit(packet)
   }
 
@@ -191,6 +199,14 @@ class Ethernet implements EthernetService, User<undefined>, PauseOwner {
     this.boundary.linkChanged(state, reason)
   }
 
+  private pushHeader(packet: Packet, peer: LinkAddress, type: number): void {
+    if (peer !== this.lastPeer) {
+      this.toWords.set(peer, this.address)
+      this.lastPeer = peer
+    }
+    this.toWords.pushHeader(packet, type)
+  }
+
   private wait(packet: Packet, pause: Pause): boolean {
     if (!pause.push(packet)) this.boundary.drop(packet, 'queueFull')
     return pause.open
@@ -200,16 +216,25 @@ class Ethernet implements EthernetService, User<undefined>, PauseOwner {
   private deliver(packet: Packet): EthernetDrop | undefined {
     const wrong = fault(packet, this.hasFcs)
     if (wrong !== undefined) return wrong
-    if (fromGroup(packet)) return 'groupSource'
-    const destination = destinationOf(packet)
-    if (destination === this.address) this.from.cast = 'unicast'
-    else if (!toGroup(packet)) return 'otherHost'
-    else this.from.cast = destination === BROADCAST ? 'broadcast' : 'multicast'
-    this.from.peer = sourceOf(packet)
+    const notForUs = this.fromWords.match(packet) ? undefined : this.readAddresses(packet)
+    if (notForUs !== undefined) return notForUs
     const type = typeOf(packet)
     packet.pull(HEADER_OCTETS)
     if (this.hasFcs) packet.trim(packet.length - FCS_OCTETS)
     return this.deliverPayload(packet, type)
+  }
+
+  /** @returns why the frame is not for us. */
+  private readAddresses(packet: Packet): EthernetDrop | undefined {
+    if (fromGroup(packet)) return 'groupSource'
+    const destination = destinationOf(packet)
+    const source = sourceOf(packet)
+    if (destination === this.address) this.from.cast = 'unicast'
+    else if (!toGroup(packet)) return 'otherHost'
+    else this.from.cast = destination === BROADCAST ? 'broadcast' : 'multicast'
+    this.from.peer = source
+    this.fromWords.set(destination, source)
+    return undefined
   }
 
   private deliverPayload(packet: Packet, type: number): EthernetDrop | undefined {

@@ -64,13 +64,38 @@ export const typeOf = (packet: Packet): number => packet.view.getUint16(packet.s
 export const toGroup = (packet: Packet): boolean => ((packet.octets[packet.start] as number) & 1) !== 0
 export const fromGroup = (packet: Packet): boolean => ((packet.octets[packet.start + 6] as number) & 1) !== 0
 
-/** Needs HEADER_OCTETS of headroom. */
-export function pushHeader(packet: Packet, destination: MacAddress, source: MacAddress, type: number): void {
-  const at = packet.push(HEADER_OCTETS)
-  const { view } = packet
-  setMac(view, at, destination)
-  setMac(view, at + 6, source)
-  view.setUint16(at + 12, type)
+/** Both addresses as they stand in a header, three words: frames come in runs, and only the first of one is looked at closer. */
+export class AddressWords {
+  private w0 = 0
+  private w1 = 0
+  private w2 = 0
+
+  constructor(destination: MacAddress, source: MacAddress) {
+    this.set(destination, source)
+  }
+
+  set(destination: MacAddress, source: MacAddress): void {
+    this.w0 = Math.floor(destination / 0x1_0000) | 0
+    this.w1 = ((destination & 0xffff) << 16) | Math.floor(source / 0x1_0000_0000)
+    this.w2 = source | 0
+  }
+
+  /** Needs HEADER_OCTETS of headroom. */
+  pushHeader(packet: Packet, type: number): void {
+    const at = packet.push(HEADER_OCTETS)
+    const { view } = packet
+    view.setInt32(at, this.w0)
+    view.setInt32(at + 4, this.w1)
+    view.setInt32(at + 8, this.w2)
+    view.setUint16(at + 12, type)
+  }
+
+  /** Are they the addresses of a frame? */
+  match({ view, start }: Packet): boolean {
+    return (
+      view.getInt32(start) === this.w0 && view.getInt32(start + 4) === this.w1 && view.getInt32(start + 8) === this.w2
+    )
+  }
 }
 
 /** The VLAN of a tag control field; 0 in a frame that has a priority but no VLAN (IEEE 802.1Q-2022 §9.6). */
@@ -87,9 +112,4 @@ export function randomAddress(random: Random): MacAddress {
 
 function getMac(view: DataView, at: number): MacAddress {
   return view.getUint16(at) * 0x1_0000_0000 + view.getUint32(at + 2)
-}
-
-function setMac(view: DataView, at: number, address: MacAddress): void {
-  view.setUint16(at, Math.floor(address / 0x1_0000_0000))
-  view.setUint32(at + 2, address >>> 0)
 }

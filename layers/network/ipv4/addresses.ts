@@ -30,13 +30,15 @@ export class Addresses {
   private readonly own = new Map<number, Ipv4Port>()
   private readonly broadcasts = new Map<number, Ipv4Port>()
   private declared: readonly Declared[] = []
+  /** Of those that are foreign, and of ours, the ones looked for last: packets come and go in runs. 0: none. */
   private lastSource = 0
+  private lastOwn = 0
 
   /** Takes the addresses of all ports anew. */
   update(ports: readonly (Ipv4Port | undefined)[]): void {
     this.own.clear()
     this.broadcasts.clear()
-    this.lastSource = 0
+    this.lastSource = this.lastOwn = 0
     for (const port of ports) {
       for (const { address, length, usable } of port?.addresses ?? []) {
         if (port === undefined || !usable) continue
@@ -51,7 +53,12 @@ export class Addresses {
 
   /** Packets to it are for us: it is assigned, loopback, or of a declared prefix. */
   isLocal(word: number): boolean {
-    return this.own.has(word) || isLoopback(word) || this.isDeclared(word)
+    if (word === this.lastOwn && word !== 0) return true
+    if (this.own.has(word)) {
+      this.lastOwn = word
+      return true
+    }
+    return isLoopback(word) || this.isDeclared(word)
   }
 
   /** Assigned to a link. */

@@ -10,6 +10,7 @@ import { parseMac } from '../../../../src/kernel/address.ts'
 import { ms } from '../../../../src/kernel/clock.ts'
 import { packetsInUse, poisonReleased } from '../../../../src/kernel/packet.ts'
 import { linkConformance } from '../../../conformance/link.ts'
+import { holds } from '../../../property.ts'
 import { linkDrops, payloadFor, stationOver, stationsOn } from '../stations.ts'
 
 poisonReleased(true)
@@ -93,6 +94,39 @@ t.test('the destination decides: ours, all, a group, or somebody else', async (t
     { peer, protocol: 0x0800, cast: 'multicast', octets: [3] },
   ])
   t.strictSame(linkDrops(link), { otherHost: 1 })
+})
+
+t.test('every frame of a run is read as if it had come alone, and sent as if it went alone', async (t) => {
+  const macs = [OWN, PEER, '02:00:00:00:00:03', '03:00:00:00:00:02', 'ff:ff:ff:ff:ff:ff', '00:00:00:00:00:00']
+  const mac = fc.constantFrom(...macs)
+  const run = fc.record({ destination: mac, source: mac, count: fc.integer({ min: 1, max: 3 }) })
+  holds(
+    t,
+    'together as alone',
+    fc.property(fc.array(run, { maxLength: 12 }), (runs) => {
+      const together = station()
+      together.listen(0x0800)
+      const told: unknown[] = []
+      const sent: Uint8Array[] = []
+      const to = new LinkAddressing()
+      for (const { destination, source, count } of runs) {
+        for (let i = 0; i < count; i++) {
+          const alone = station()
+          alone.listen(0x0800)
+          for (const one of [alone, together]) {
+            one.arrive(frame(destination, source, 0x0800, [i]))
+            to.peer = parseMac(source)
+            to.protocol = ETHERTYPE.arp
+            one.link.send(payloadFor(one.link, Uint8Array.of(i)), to)
+          }
+          told.push(...alone.got)
+          sent.push(...alone.sent)
+        }
+      }
+      assert.deepEqual(together.got, told)
+      assert.deepEqual(together.sent, sent)
+    }),
+  )
 })
 
 t.test('every reason to drop is reached', async (t) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import {
+  AddressWords,
   BROADCAST,
   destinationOf,
   FCS_OCTETS,
@@ -10,7 +11,6 @@ import {
   fromGroup,
   HEADER_OCTETS,
   isGroup,
-  pushHeader,
   putPaddingAndFcs,
   sourceOf,
   toGroup,
@@ -32,7 +32,7 @@ const frame = fc.record({
 function build(given: { destination: number; source: number; type: number; payload: Uint8Array }): Packet {
   const packet = Packet.take(HEADER_OCTETS, given.payload.length + 64)
   packet.append(given.payload)
-  pushHeader(packet, given.destination, given.source, given.type)
+  new AddressWords(given.destination, given.source).pushHeader(packet, given.type)
   putPaddingAndFcs(packet)
   return packet
 }
@@ -46,7 +46,7 @@ t.test('a frame written by hand', async (t) => {
   t.equal(octets.length, 60)
   const packet = Packet.take(HEADER_OCTETS, 128)
   packet.append(octets.subarray(HEADER_OCTETS, 42))
-  pushHeader(packet, BROADCAST, parseMac('02:00:00:00:00:02'), 0x0806)
+  new AddressWords(BROADCAST, parseMac('02:00:00:00:00:02')).pushHeader(packet, 0x0806)
   putPaddingAndFcs(packet)
   t.strictSame(packet.bytes().slice(0, 60), octets)
   t.equal(Buffer.from(packet.bytes().slice(60)).toString('hex'), '4c449def')
