@@ -11,7 +11,8 @@ import { DUP_THRESHOLD } from './rack.ts'
 import { reduceWindow } from './reduction.ts'
 import { CWR, ECE, FIN, type Segment, SYN } from './segment.ts'
 import type { Sender } from './sender.ts'
-import { DRAINED, SOFT_ERROR, type Tcb, WRITABLE } from './tcb.ts'
+import { DRAINED, SOFT_ERROR, type Tcb } from './tcb.ts'
+import { noteRoom } from './writing.ts'
 
 const TOLD = new Progress()
 
@@ -150,11 +151,7 @@ export function releaseData(tcb: Tcb): void {
   if (data <= 0) return
   buffer.release(data)
   if (kept === 0) tcb.sendBuffer = buffer.end()
-  // With a low-water mark it is known only once something has been sent (`noteUnsent`).
-  if (tcb.wantsWritable && kept * 2 <= tcb.sendLimit && tcb.options.notSentLowWater === 0) {
-    tcb.wantsWritable = false
-    tcb.events |= WRITABLE
-  }
+  noteRoom(tcb)
   if (tcb.sender?.recordEnds?.acknowledged(snd.una) === true) tcb.sender.recordEnds = null
   if (tcb.wantsDrained && kept === 0) {
     tcb.wantsDrained = false

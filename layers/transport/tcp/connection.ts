@@ -43,7 +43,7 @@ import {
 } from './tcb.ts'
 import { expireTimers, nextDeadline, startKeepAlive } from './timers.ts'
 import { windowUpdateDue } from './window.ts'
-import { canWrite, writeRoom } from './writing.ts'
+import { canWrite, noteRoom, writeRoom } from './writing.ts'
 
 /**
  * What a connection may send before others get their turn, and before its data leaves the caches: segments, as many of 1500
@@ -110,6 +110,7 @@ export class TcpConnection implements Connection, Timed, Pump {
     if ((this.tcb.events & UNANSWERED) !== 0) this.outlet.network.doubt(this.tcb.remote.address, this.tcb.link)
     if (this.tcb.events !== 0) this.tellBeforeSending()
     this.send(now)
+    noteRoom(this.tcb)
     this.settle(now)
     if (this.tcb.events !== 0) this.tell()
   }

@@ -6,7 +6,6 @@
 import type { Duration, Instant } from '../../../src/kernel/clock.ts'
 import type { Sender } from './sender.ts'
 import type { Tcb } from './tcb.ts'
-import { noteUnsent } from './writing.ts'
 
 type Limit = 'idle' | 'busy' | 'window' | 'buffer'
 
@@ -51,11 +50,10 @@ export class Limits {
   }
 }
 
-/** All that may be sent now has been: what is in the way, and may the application write on? */
+/** All that may be sent now has been: what is in the way? */
 export function allSent(tcb: Tcb, now: Instant): void {
   const { sender } = tcb
   if (sender !== null) sender.limits.note(limitOf(tcb, sender), now)
-  noteUnsent(tcb)
 }
 
 function limitOf(tcb: Tcb, s: Sender): Limit {

@@ -21,11 +21,16 @@ export function writeRoom(tcb: Tcb): number {
   return Math.max(notSentLowWater === 0 ? room : Math.min(room, notSentLowWater - unsentOctets(tcb)), 0)
 }
 
-/** All that may be sent now has been: may the application, which waits for that, write on? */
-export function noteUnsent(tcb: Tcb): void {
-  const { notSentLowWater } = tcb.options
-  if (!tcb.wantsWritable || notSentLowWater === 0) return
-  if (unsentOctets(tcb) * 2 > notSentLowWater || tcb.queuedOctets * 2 > tcb.sendLimit) return
+/**
+ * There may be more room: may the application, which waits for that, write on? Half of what it can have waiting must be free.
+ * While a SYN is under way, its answer says so.
+ */
+export function noteRoom(tcb: Tcb): void {
+  if (!tcb.wantsWritable || tcb.state === 'SYN-SENT') return
+  const { notSentLowWater: mark } = tcb.options
+  const limit = tcb.sendLimit
+  const least = (mark === 0 ? limit : Math.min(mark, limit)) / 2
+  if (unsentOctets(tcb) > least || tcb.queuedOctets > limit - least) return
   tcb.wantsWritable = false
   tcb.events |= WRITABLE
 }

@@ -34,6 +34,15 @@ t.test('the send queue grows to two congestion windows', async (t) => {
   t.ok(told.goodput < (2 * MIB) / 0.1, `${told.goodput} octets/s: who sets a buffer has that one`)
 })
 
+t.test('what may wait to be sent does not bound what is under way', async (t) => {
+  for (const notSentLowWater of [16_384, MIB / 4]) {
+    const marked = await transfer({ ...BULK, options: { notSentLowWater } })
+    t.ok(marked.goodput > 14_000_000, `${marked.goodput} octets/s with a mark of ${notSentLowWater}`)
+    const told = await transfer({ ...BULK, options: { notSentLowWater, sendBuffer: 2 * MIB } })
+    t.ok(told.goodput > (1.3 * MIB) / 0.1, `${told.goodput} octets/s: the whole buffer may be`)
+  }
+})
+
 t.test('the send queue of a short path stays as it is, however long the queue on the way', async (t) => {
   const [forth, back] = [{ delay: ms(0.4), rate: 25_000_000, queue: 8 * MIB }, { delay: ms(0.4) }]
   const { info } = await transfer({ octets: 20_000_000, forth, back })
