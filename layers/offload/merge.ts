@@ -69,6 +69,8 @@ class Train {
   size = 0
   next = 0
   count = 0
+  /** The sum of what all have in common: the pseudo-header but for the length, and the TCP header but for what `own` sums. */
+  common = 0
 }
 
 export class Merger implements Expiring {
@@ -153,10 +155,13 @@ export class Merger implements Expiring {
     if (packet.view.getInt32(tcp + SEQUENCE) !== train.next || data > train.size) return false
     if (first.length + data > LONGEST_DATAGRAM_OCTETS || !sameHeaders(first, packet, ip, headers)) return false
     // The first stands for itself until another relies on it.
-    if (train.count === 1 && !vouchedFor(first, ip)) return false
+    if (train.count === 1) {
+      if (!vouchedFor(first, ip)) return false
+      train.common = commonTo(first, ip)
+    }
     const into = first.withRoom(0, data)
     train.packet = into
-    if (!append(into, packet, ip, headers, data)) return false
+    if (!append(into, packet, tcp, data, train.common)) return false
     train.next = (train.next + data) | 0
     train.count++
     const pushed = (packet.view.getInt32(tcp + CONTROL) & PSH) !== 0
@@ -263,15 +268,32 @@ function vouchedFor(packet: Packet, ip: number): boolean {
   return fold(sum(tcp, length, pseudoHeader(packet, ip, length))) === 0xffff
 }
 
-/** Copies the data of a segment behind another's, if its checksum is right. */
-function append(into: Packet, packet: Packet, ip: number, headers: number, data: number): boolean {
-  const from = packet.start + headers
+/** The sum of what the segments of a train have in common, read from the first, which has no PSH. */
+function commonTo(packet: Packet, ip: number): number {
+  const { view } = packet
+  const tcp = packet.start + ip
+  const octets = (view.getInt32(tcp + CONTROL) >>> 28) * 4
+  const all = sum(tcp, octets, pseudoHeader(packet, ip, 0))
+  // The ones' complement of what is to be taken out (RFC 1624 §3).
+  return all + (~fold(own(view, tcp)) & 0xffff)
+}
+
+/** The sum of what each header has of its own: sequence number, PSH, checksum, and the urgent pointer beside it. */
+function own(view: DataView, tcp: number): number {
+  const sequence = view.getInt32(tcp + SEQUENCE)
+  const check = view.getInt32(tcp + TCP_CHECKSUM)
+  const flags = (view.getInt32(tcp + CONTROL) & PSH) >>> 16
+  return (sequence >>> 16) + (sequence & 0xffff) + (check >>> 16) + (check & 0xffff) + flags
+}
+
+/** Copies the data at the end of a segment behind another's, if its checksum is right. @param common of its train. */
+function append(into: Packet, packet: Packet, tcp: number, data: number, common: number): boolean {
+  const from = packet.end - data
   const to = into.end
   if (packet.checksum === 'verified') {
     into.octets.copyWithin(to, from, from + data)
   } else {
-    const tcp = packet.start + ip
-    const header = sum(tcp, from - tcp, pseudoHeader(packet, ip, packet.end - tcp))
+    const header = common + own(packet.view, tcp) + (packet.end - tcp)
     if (fold(copyAndSum(from, to, data, header)) !== 0xffff) return false
   }
   into.put(data)

@@ -10,7 +10,8 @@
 ;; halves ($upper), which no run can make overflow. The sum of the lower halves is what is left of the first when the
 ;; second is taken out of it where it belongs, 32 bits higher: below 2^64, so exact. Three additions or shifts for 16 octets.
 ;;
-;; Engines call these functions, they do not inline them: what happens for each segment is written out.
+;; Engines call functions, they do not inline them: in `copyAndSum`, which runs twice for each segment, `$across` and
+;; `$finish` are written out.
 (module
   (import "slab" "memory" (memory 1))
 
@@ -76,7 +77,7 @@
   (func (export "copyAndSum")
     (param $from i32) (param $to i32) (param $length i32) (param $partial i32) (result i32)
     (local $whole v128) (local $upper v128) (local $total i64) (local $stop i32) (local $end i32)
-    (local $a v128) (local $b v128) (local $c v128) (local $d v128) (local $word i64)
+    (local $a v128) (local $b v128) (local $c v128) (local $d v128) (local $word i64) (local $sum i32)
     (local.set $end (i32.add (local.get $from) (local.get $length)))
     (local.set $stop (i32.add (local.get $from) (i32.and (local.get $length) (i32.const -64))))
     (block $vectorsDone
@@ -112,7 +113,12 @@
         (local.set $from (i32.add (local.get $from) (i32.const 16)))
         (local.set $to (i32.add (local.get $to) (i32.const 16)))
         (br $next)))
-    (local.set $total (call $across (local.get $whole) (local.get $upper)))
+    (local.set $whole
+      (i64x2.add
+        (local.get $upper)
+        (i64x2.sub (local.get $whole) (i64x2.shl (local.get $upper) (i32.const 32)))))
+    (local.set $total
+      (i64.add (i64x2.extract_lane 0 (local.get $whole)) (i64x2.extract_lane 1 (local.get $whole))))
     (if (i32.and (local.get $length) (i32.const 8))
       (then
         (i64.store (local.get $to) (local.tee $word (i64.load (local.get $from))))
@@ -139,7 +145,29 @@
       (then
         (i64.store8 (local.get $to) (local.tee $word (i64.load8_u (local.get $from))))
         (local.set $total (i64.add (local.get $total) (local.get $word)))))
-    (call $finish (local.get $total) (local.get $partial)))
+    (local.set $total
+      (i64.add (i64.and (local.get $total) (i64.const 0xffffffff)) (i64.shr_u (local.get $total) (i64.const 32))))
+    (local.set $sum
+      (i32.add
+        (i32.and (i32.wrap_i64 (local.get $total)) (i32.const 0xffff))
+        (i32.wrap_i64 (i64.shr_u (local.get $total) (i64.const 16)))))
+    (local.set $sum
+      (i32.add (i32.and (local.get $sum) (i32.const 0xffff)) (i32.shr_u (local.get $sum) (i32.const 16))))
+    (local.set $sum
+      (i32.add (i32.and (local.get $sum) (i32.const 0xffff)) (i32.shr_u (local.get $sum) (i32.const 16))))
+    (local.set $sum
+      (i32.or
+        (i32.shl (i32.and (local.get $sum) (i32.const 0xff)) (i32.const 8))
+        (i32.shr_u (local.get $sum) (i32.const 8))))
+    (local.set $sum
+      (i32.add
+        (local.get $sum)
+        (i32.add
+          (i32.and (local.get $partial) (i32.const 0xffff))
+          (i32.shr_u (local.get $partial) (i32.const 16)))))
+    (local.set $sum
+      (i32.add (i32.and (local.get $sum) (i32.const 0xffff)) (i32.shr_u (local.get $sum) (i32.const 16))))
+    (i32.add (i32.and (local.get $sum) (i32.const 0xffff)) (i32.shr_u (local.get $sum) (i32.const 16))))
 
   ;; The sum of all words of 32 bits: the upper halves, and the lower ones. Below 2^62 for any run there is memory for.
   (func $across (param $whole v128) (param $upper v128) (result i64)

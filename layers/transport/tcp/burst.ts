@@ -6,11 +6,12 @@
  *
  * Only while nothing is lost, and over links that take segments one by one: others take the unit as it is.
  */
+import { fold } from '../../../src/kernel/checksum.ts'
 import type { Instant } from '../../../src/kernel/clock.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { optionOctets, takeSegment } from './build.ts'
 import { charge } from './pacing.ts'
-import { CWR, HEADER_OCTETS, halves, PSH, pseudoHeader, TIMESTAMPS_OCTETS, writeSum } from './segment.ts'
+import { CWR, HEADER_OCTETS, halves, PSH, pseudoHeader, TIMESTAMPS_OCTETS } from './segment.ts'
 import type { Sender } from './sender.ts'
 import type { Tcb } from './tcb.ts'
 
@@ -78,14 +79,14 @@ export function nextOfBurst(tcb: Tcb, now: Instant): Packet | null {
   view.setInt32(start + 4, seq)
   view.setInt32(start + 8, burst.ack)
   view.setInt32(start + 12, burst.flags | (push << 16))
-  view.setInt32(start + 16, 0)
   if (header > HEADER_OCTETS) {
     view.setInt32(start + 20, burst.kind)
     view.setInt32(start + 24, burst.tsval)
     view.setInt32(start + 28, burst.tsecr)
   }
   const payload = sendBuffer.copyAndSum((seq - snd.end + sendBuffer.length) | 0, mss, start + header)
-  writeSum(packet, burst.sum + push + halves(seq) + payload)
+  // No urgent pointer.
+  view.setInt32(start + 16, ~fold(burst.sum + push + halves(seq) + payload) << 16)
   snd.nxt = burst.nxt = nxt
   s.unitLeft -= mss
   s.board.extend(nxt)

@@ -336,11 +336,6 @@ export function writeChecksum(
   packet.view.setUint16(start + CHECKSUM_OFFSET, ~fold(sum(start, headerOctets, partial)) & 0xffff)
 }
 
-/** Writes the checksum of the segment that fills `packet`, whose partial sum is known. */
-export function writeSum(packet: Packet, partial: number): void {
-  packet.view.setUint16(packet.start + CHECKSUM_OFFSET, ~fold(partial) & 0xffff)
-}
-
 /** Leaves the checksum to the link: the pseudo-header's sum goes into the field. */
 export function leaveChecksum(packet: Packet, source: IpAddress, destination: IpAddress, headerOctets: number): void {
   const { start } = packet

@@ -32,6 +32,7 @@ interface Segment {
   flowLabel: number
   /** The last octet of the source address. */
   source: number
+  urgent: number
 }
 
 const PLAIN: Segment = {
@@ -51,6 +52,7 @@ const PLAIN: Segment = {
   ihl: 5,
   flowLabel: 7,
   source: 1,
+  urgent: 0,
 }
 
 /** The octet at a place of the stream. */
@@ -73,6 +75,7 @@ function packetOf(fields: Partial<Segment> = {}): Packet {
   view.setInt32(tcp + 8, s.ack)
   view.setUint16(tcp + 12, ((s.dataOffset ?? tcpOctets / 4) << 12) | s.flags)
   view.setUint16(tcp + 14, s.window)
+  view.setUint16(tcp + 18, s.urgent)
   if (s.tsval !== undefined) {
     view.setUint32(tcp + 20, 0x0101_080a)
     view.setInt32(tcp + 24, s.tsval)
@@ -208,6 +211,22 @@ t.test('those of IPv6 too', async (t) => {
   const damaged = burst(packetOf(six), bad)
   t.equal(damaged.shape.length, 2, 'a wrong checksum')
   release(damaged.up)
+})
+
+t.test('bursts one after another, of flows that have nothing in common, and a pointer to nothing urgent', async (t) => {
+  const { merger, up, timers } = stand()
+  for (const flow of [
+    {},
+    { port: 81, ack: 900, tsval: 5 },
+    { version: 6 },
+    { source: 3, window: 9, tsval: undefined },
+  ] as const) {
+    merger.input(packetOf(flow))
+    merger.input(packetOf({ ...flow, seq: 1100, id: 2, urgent: 77 }))
+    timers.advance(5)
+  }
+  t.same(up.map(shapeOf), new Array(4).fill([1000, 200]))
+  for (const packet of up) packet.release()
 })
 
 t.test('what says something of its own does not join', async (t) => {
