@@ -125,8 +125,9 @@ export class Boundary<Address, Reason extends string = string> {
 
   /** The first line of every `send`: counts and taps a packet on its way down. */
   down(packet: Packet, to: Address): void {
-    this.txPackets += packet.segments
-    this.txOctets += packet.wireOctets
+    this.txPackets++
+    this.txOctets += packet.end - packet.start
+    if (packet.segmentOctets !== 0) this.countWhole(packet, 'down')
     if (this.taps.length > 0) this.tapPacket(packet, to, 'down')
   }
 
@@ -136,8 +137,9 @@ export class Boundary<Address, Reason extends string = string> {
    * @returns false when nobody is attached for it: the caller still owns the packet.
    */
   up(packet: Packet, from: Address, selector: number): boolean {
-    this.rxPackets += packet.segments
-    this.rxOctets += packet.wireOctets
+    this.rxPackets++
+    this.rxOctets += packet.end - packet.start
+    if (packet.segmentOctets !== 0) this.countWhole(packet, 'up')
     if (this.taps.length > 0) this.tapPacket(packet, from, 'up')
     if (selector !== this.lastSelector) {
       this.lastSelector = selector
@@ -190,6 +192,19 @@ export class Boundary<Address, Reason extends string = string> {
     this.taps = [...this.taps, tap]
     return () => {
       this.taps = this.taps.filter((other) => other !== tap)
+    }
+  }
+
+  /** A super-segment, counted as one packet, stands for several, each with its headers. */
+  private countWhole(packet: Packet, direction: Direction): void {
+    const packets = packet.segments - 1
+    const octets = packet.wireOctets - packet.length
+    if (direction === 'down') {
+      this.txPackets += packets
+      this.txOctets += octets
+    } else {
+      this.rxPackets += packets
+      this.rxOctets += octets
     }
   }
 

@@ -168,7 +168,7 @@ export class Output implements Fragments, SegmentUser<Hop> {
     }
     if (hop.port === null) return this.fail(packet, hop)
     if (!hop.port.port.up) return this.drop(packet, 'linkDown')
-    if (dontFragment && wireOctets(packet) > hop.mtu) return this.tooBig(packet, hop.mtu)
+    if (dontFragment && packet.length > hop.mtu && wireOctets(packet) > hop.mtu) return this.tooBig(packet, hop.mtu)
     const { filter } = this.rules
     if (filter !== null && !filter.passes('output', packet, 0, hop.port.port.index, false)) return true
     const { nat } = hop.port

@@ -193,7 +193,7 @@ export class Output implements Fragments, SegmentUser<Hop> {
     }
     if (hop.port === null) return this.fail(packet, hop, 0)
     if (!hop.port.port.up) return this.drop(packet, 'linkDown')
-    if (dontFragment && wireOctets(packet) > mtu) return this.tooBig(packet, mtu, 0)
+    if (dontFragment && packet.length > mtu && wireOctets(packet) > mtu) return this.tooBig(packet, mtu, 0)
     const { filter } = this.rules
     if (filter !== null && !filter.passes('output', packet, 0, hop.port.port.index)) return true
     return this.fit(packet, hop, mtu)
