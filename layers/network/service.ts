@@ -26,6 +26,11 @@ export class NetworkAddressing {
   dontFragment = false
   /** Sending to a group: also to ourselves, if we are in it. */
   loop = false
+  /**
+   * Sending: it differs from the packet before, sent on the same turn, by no more than data of the same length. It may leave the
+   * way that one did, without being looked at once more.
+   */
+  again = false
   /** Index of the link it came in by, or must leave by; 0: the routes decide. */
   link = 0
 }

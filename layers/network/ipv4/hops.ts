@@ -7,6 +7,7 @@ import { IpAddress } from '../../../src/kernel/address.ts'
 import { type HashKey, hashKey, keyedHash } from '../../../src/kernel/keyed-hash.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Random } from '../../../src/kernel/random.ts'
+import type { LinkAddress } from '../../datalink/service.ts'
 import { chosenWay, flowHash, type Way } from '../flow.ts'
 import type { Neighbours } from '../neighbours.ts'
 import type { PathMtu } from '../path-mtu.ts'
@@ -78,6 +79,10 @@ export class Hops {
   private readonly counters: Uint16Array
   private readonly hashed = new Int32Array(1)
   private epoch = 1
+  /** The way that the last packet left by; null when there may be another to its destination now. */
+  last: Hop | null = null
+  /** The station on the link that it went to. */
+  lastPeer: LinkAddress = 0
 
   constructor(
     addresses: Addresses,
@@ -97,11 +102,13 @@ export class Hops {
   /** Forgets what was put together. */
   clear(): void {
     this.epoch++
+    this.last = null
   }
 
   /** Holds nothing of any link any more: one has gone, and all that was below it is to go, too. */
   letGo(): void {
     for (let slot = 0; slot < this.cache.length; slot++) this.cache[slot] = new Hop()
+    this.last = null
   }
 
   /** The way to a destination by the routes. Valid until `clear`, or the next destination of the same slot. */
@@ -109,6 +116,12 @@ export class Hops {
     const hop = this.cache[Math.imul(destination, SPREAD) >>> (32 - SLOT_BITS)] as Hop
     if (hop.destination !== destination || hop.epoch !== this.epoch) this.fill(hop, destination)
     return hop
+  }
+
+  /** A packet leaves by it. @param peer the station on the link. */
+  left(hop: Hop, peer: LinkAddress): void {
+    this.last = hop.kind === 'forward' && hop !== this.forced ? hop : null
+    this.lastPeer = peer
   }
 
   /**

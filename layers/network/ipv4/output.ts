@@ -68,29 +68,49 @@ export class Output implements Fragments, SegmentUser<Hop> {
   /** Sends a packet that begins with its transport header. Takes ownership. @returns as `Service.send`. */
   send(packet: Packet, to: NetworkAddressing): boolean {
     const destination = to.destination.w3
+    const last = to.again ? this.lastTo(destination, to.link) : null
+    if (last !== null) return this.follow(packet, to, last)
     const hop = to.link === 0 ? this.hops.find(destination) : this.hops.via(destination, to.link)
     this.recent[Math.imul(destination, SPREAD) >>> (32 - RECENT_BITS)] = destination
     if (!this.canSend(hop, to.source.w3)) return this.drop(packet, 'badSource')
-    const start = packet.push(header.HEADER_OCTETS)
-    const length = packet.end - start
-    if (length > header.LONGEST_DATAGRAM_OCTETS) return this.drop(packet, 'tooLong')
+    if (packet.length > header.LONGEST_DATAGRAM_OCTETS - header.HEADER_OCTETS) return this.drop(packet, 'tooLong')
     const dontFragment = to.dontFragment && !hop.mayFragment
-    const id = this.hops.identify(hop, packet.segmentOctets === 0 ? 1 : packet.segments)
+    this.pushHeader(packet, to, hop, dontFragment)
+    if (to.loop && hop.kind === 'multicast') this.loop(packet, hop)
+    return this.dispatch(packet, hop, dontFragment)
+  }
+
+  /** The way that the last packet left by, if what is like it is to leave by it, too. */
+  private lastTo(destination: number, link: number): Hop | null {
+    const { last } = this.hops
+    if (last === null || last.destination !== destination || link !== 0 || this.rules.filter !== null) return null
+    return last.port?.nat === null ? last : null
+  }
+
+  /** Sends what is like the last packet by its way. Takes ownership. */
+  private follow(packet: Packet, to: NetworkAddressing, hop: Hop): boolean {
+    this.pushHeader(packet, to, hop, to.dontFragment && !hop.mayFragment)
+    const port = hop.port as Ipv4Port
+    const { headroom, tailroom } = port.link
+    port.to.peer = this.hops.lastPeer
+    return port.link.send(packet.withRoom(headroom, tailroom), port.to)
+  }
+
+  private pushHeader(packet: Packet, to: NetworkAddressing, hop: Hop, dontFragment: boolean): void {
+    const start = packet.push(header.HEADER_OCTETS)
     header.write(
       packet.view,
       start,
       to.trafficClass,
-      length,
-      id,
+      packet.end - start,
+      this.hops.identify(hop, packet.segmentOctets === 0 ? 1 : packet.segments),
       dontFragment ? header.DF : 0,
       to.ttl,
       to.protocol,
       to.source.w3,
-      destination,
+      hop.destination,
     )
     packet.networkStart = start
-    if (to.loop && hop.kind === 'multicast') this.loop(packet, hop)
-    return this.dispatch(packet, hop, dontFragment)
   }
 
   /** Were packets sent to this destination lately? */
@@ -202,11 +222,15 @@ export class Output implements Fragments, SegmentUser<Hop> {
     const roomy = packet.withRoom(link.headroom, link.tailroom)
     if (hop.neighbours !== null) {
       const peer = hop.neighbours.resolve(hop.nextHop, roomy)
-      if (peer === UNRESOLVED) return true
+      if (peer === UNRESOLVED) {
+        this.hops.last = null
+        return true
+      }
       to.peer = peer
     } else if (link.broadcast !== null) {
       to.peer = hop.kind === 'multicast' ? multicastMac(hop.destination) : link.broadcast
     }
+    this.hops.left(hop, to.peer)
     return link.send(roomy, to)
   }
 

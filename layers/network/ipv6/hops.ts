@@ -9,6 +9,7 @@ import { isBetterSource } from '../../../src/kernel/address-selection.ts'
 import { type HashKey, hashKey, keyedHash64 } from '../../../src/kernel/keyed-hash.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import type { Random } from '../../../src/kernel/random.ts'
+import type { LinkAddress } from '../../datalink/service.ts'
 import { chosenWay, flowHash, folded, type Way } from '../flow.ts'
 import type { PathMtu } from '../path-mtu.ts'
 import type { Route, RouteTable } from '../routes.ts'
@@ -77,6 +78,10 @@ export class Hops {
   private readonly hashed = new Int32Array(4)
   private readonly source = new IpAddress()
   private epoch = 1
+  /** The way that the last packet left by; null when there may be another to its destination now. */
+  last: Hop | null = null
+  /** The station on the link that it went to. */
+  lastPeer: LinkAddress = 0
 
   constructor(
     addresses: Addresses,
@@ -96,11 +101,13 @@ export class Hops {
   /** Forgets what was put together. */
   clear(): void {
     this.epoch++
+    this.last = null
   }
 
   /** Holds nothing of any link any more: one has gone, and all that was below it is to go, too. */
   letGo(): void {
     for (let slot = 0; slot < this.cache.length; slot++) this.cache[slot] = new Hop()
+    this.last = null
   }
 
   /** The way to a destination, over one link unless that is 0. Valid until `clear`, or the next one of the same slot. */
@@ -112,6 +119,12 @@ export class Hops {
       this.fill(hop, destination, link)
     }
     return hop
+  }
+
+  /** A packet leaves by it. @param peer the station on the link. */
+  left(hop: Hop, peer: LinkAddress): void {
+    this.last = hop.kind === 'forward' ? hop : null
+    this.lastPeer = peer
   }
 
   /** The way of a packet among equal ones. @param packet with its header at `start`. */

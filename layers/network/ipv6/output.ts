@@ -79,16 +79,20 @@ export class Output implements Fragments, SegmentUser<Hop> {
   /** Sends a packet that begins with its transport header. Takes ownership. @returns as `Service.send`. */
   send(packet: Packet, to: NetworkAddressing): boolean {
     const { source, destination, protocol } = to
-    const way = this.hops.find(destination, to.link)
+    const last = to.again ? this.lastTo(destination, to.link) : null
+    const way = last ?? this.hops.find(destination, to.link)
     const place = folded(destination)
-    this.recent[mix(place) >>> (32 - RECENT_BITS)] = place
-    if (!this.canSend(way, source)) return this.drop(packet, 'badSource')
+    if (last === null) {
+      this.recent[mix(place) >>> (32 - RECENT_BITS)] = place
+      if (!this.canSend(way, source)) return this.drop(packet, 'badSource')
+    }
     const length = packet.end - packet.start
     if (length > header.LONGEST_PAYLOAD_OCTETS) return this.drop(packet, 'tooLong')
     const flow = this.flowLabel(packet, source, place, protocol)
     const start = packet.push(header.HEADER_OCTETS)
     header.write(packet.view, start, to.trafficClass, flow, length, protocol, to.ttl, source, destination)
     packet.networkStart = start
+    if (last !== null) return this.follow(packet, last)
     if (to.loop && way.kind === 'multicast' && way.port?.takes(destination, source)) this.loop(packet)
     return this.dispatch(packet, this.hops.wayOf(way, packet), this.hops.mtuOf(way), to.dontFragment)
   }
@@ -97,6 +101,20 @@ export class Output implements Fragments, SegmentUser<Hop> {
   private loop(packet: Packet): void {
     const copy = packet.copy(0, 0)
     if (!this.local.push(copy)) this.drop(copy, 'queueFull')
+  }
+
+  /** The way that the last packet left by, if what is like it is to leave by it, too. */
+  private lastTo(destination: IpAddress, link: number): Hop | null {
+    const { last } = this.hops
+    if (last === null || !last.destination.equals(destination) || last.link !== link) return null
+    return this.rules.filter === null ? last : null
+  }
+
+  /** Sends what is like the last packet by its way. Takes ownership. */
+  private follow(packet: Packet, { port }: Hop): boolean {
+    const { link, to } = port as Ipv6Port
+    to.peer = this.hops.lastPeer
+    return link.send(packet.withRoom(link.headroom, link.tailroom), to)
   }
 
   /** Were packets sent to this destination lately? */
@@ -222,14 +240,15 @@ export class Output implements Fragments, SegmentUser<Hop> {
   transmit(packet: Packet, hop: Hop): boolean {
     const { link, to, discovery } = hop.port as Ipv6Port
     const roomy = packet.withRoom(link.headroom, link.tailroom)
-    if (discovery === null || link.broadcast === null) return link.send(roomy, to)
-    if (hop.kind === 'forward') {
-      const peer = discovery.resolve(hop.nextHop, roomy)
-      if (peer === UNRESOLVED) return true
+    if (discovery !== null && link.broadcast !== null) {
+      const peer = hop.kind === 'forward' ? discovery.resolve(hop.nextHop, roomy) : groupMac(hop.destination)
+      if (peer === UNRESOLVED) {
+        this.hops.last = null
+        return true
+      }
       to.peer = peer
-    } else {
-      to.peer = groupMac(hop.destination)
     }
+    this.hops.left(hop, to.peer)
     return link.send(roomy, to)
   }
 

@@ -32,6 +32,8 @@ class Burst {
   tsecr = 0
   /** The sum of the pseudo-header and of the header without sequence number. */
   sum = 0
+  /** The packet of the segment made last. */
+  id = 0
 }
 
 const BURST = new Burst()
@@ -63,6 +65,9 @@ export function beginBurst(tcb: Tcb, s: Sender, packet: Packet, now: Instant): v
   burst.sum = sum
 }
 
+/** Is it the last that `nextOfBurst` made? It was made right behind another that is like it. */
+export const followsInBurst = (packet: Packet): boolean => packet.id === BURST.id
+
 /** @returns the next segment of a unit that is being sent, or null: what comes now has to be decided. */
 export function nextOfBurst(tcb: Tcb, now: Instant): Packet | null {
   const burst = BURST
@@ -93,5 +98,6 @@ export function nextOfBurst(tcb: Tcb, now: Instant): Packet | null {
   s.noteFlight(s.board.pipe((nxt - snd.una) | 0), snd.una, nxt)
   if (s.nextUnitAt !== 0) charge(tcb, s, mss, now)
   tcb.octetsSent += mss
+  burst.id = packet.id
   return packet
 }

@@ -8,6 +8,7 @@ import type { Env } from '../../../src/kernel/env.ts'
 import type { Packet } from '../../../src/kernel/packet.ts'
 import { Timer } from '../../../src/kernel/timers.ts'
 import { NetworkAddressing, type NetworkService, type NoPath, PROTOCOL } from '../../network/service.ts'
+import { followsInBurst } from './burst.ts'
 import type { TcpConnection } from './connection.ts'
 import type { TcpListener } from './listener.ts'
 import type { LiveSettings } from './live-settings.ts'
@@ -146,7 +147,20 @@ export class Outlet {
   transmit(connection: TcpConnection, packet: Packet): boolean {
     const { addressing } = this
     const { tcb } = connection
-    const { options, note } = tcb
+    const { note } = tcb
+    addressing.again = this.addressed === tcb && followsInBurst(packet)
+    if (!addressing.again) this.address(tcb)
+    if (note !== null) this.boundary.note(packet, note.event, note.reason, note.rfc)
+    this.boundary.down(packet, addressing)
+    if (this.network.send(packet, addressing)) return true
+    this.full.add(tcb.path.link)
+    this.block(connection)
+    return false
+  }
+
+  private address(tcb: Tcb): void {
+    const { addressing } = this
+    const { options } = tcb
     if (this.addressed !== tcb) {
       this.addressed = tcb
       addressing.source.set(tcb.local.address)
@@ -157,12 +171,6 @@ export class Outlet {
     addressing.ttl = options.ttl
     addressing.trafficClass = (options.trafficClass & ~ECN_FIELD) | (tcb.ect ? ECT_0 : 0)
     addressing.dontFragment = options.pathMtuDiscovery
-    if (note !== null) this.boundary.note(packet, note.event, note.reason, note.rfc)
-    this.boundary.down(packet, addressing)
-    if (this.network.send(packet, addressing)) return true
-    this.full.add(tcb.path.link)
-    this.block(connection)
-    return false
   }
 
   /** The network can take packets again: who waited gets a turn, in order. */
@@ -186,6 +194,7 @@ export class Outlet {
     addressing.ttl = this.settings.connection.ttl
     addressing.trafficClass = 0
     addressing.dontFragment = true
+    addressing.again = false
     addressing.link = from.source.isScoped ? from.link : 0
     return addressing
   }

@@ -18,10 +18,12 @@ t.test('the segments of a unit say the same, each with its part of the data', as
   const c = s.passive('mss 1000,ts 1000 0')
   const payloads: number[] = []
   const stamps = new Set<string>()
+  const like: boolean[] = []
   const { sent } = s.net
   s.net.sent = (packet, to) => {
     const octets = packet.bytes().slice()
     payloads.push(...octets.subarray(HEADER_OCTETS))
+    like.push(to.again)
     stamps.add(`${packet.view.getInt32(packet.start + 24)} ${packet.view.getInt32(packet.start + 28)}`)
     return sent(packet, to)
   }
@@ -32,6 +34,9 @@ t.test('the segments of a unit say the same, each with its part of the data', as
     payloads,
     Array.from({ length: 10 * FULL }, (_, i) => octetAt(i)),
   )
+  // What follows the very first is decided by itself: before it nothing was in flight.
+  const first = [false, false, true, true, false]
+  t.same(like, [...first, false, true, true, true, false], 'those in between are like the ones before')
   t.equal(stamps.size, 1)
   t.match([...stamps][0], / 1000$/, 'the time of the last segment is echoed')
   t.equal(c.info().octetsSent, 10 * FULL)
