@@ -111,6 +111,20 @@ export class Merger implements Expiring {
     else this.user.merged(packet)
   }
 
+  /**
+   * Takes a segment in if it continues what is held. What was asked of the first of those on its way here need not be asked of it.
+   * Takes ownership if so.
+   * @param packet as for `input`, but it may be a fragment, or not of TCP.
+   */
+  joins(packet: Packet): boolean {
+    if (this.held === 0) return false
+    const ip = ipOctets(packet)
+    const index = ip === 0 ? -1 : this.find(packet, ip)
+    if (index < 0) return false
+    const headers = headersOf(packet, ip)
+    return headers > 0 && this.join(index, packet, ip, headers)
+  }
+
   /** The burst is over: hands up all that is held. */
   expire(): void {
     this.flush()

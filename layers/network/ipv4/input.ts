@@ -111,6 +111,7 @@ export class Input implements LocalReceiver {
     // What is behind the datagram is padding of the link.
     packet.end = start + total
     packet.networkStart = start
+    if (port !== null && cast === 'unicast' && this.joins(packet, port)) return
     if ((packet.checksum === 'partial' || packet.segmentOctets !== 0) && !holds(packet)) {
       this.boundary.drop(packet, 'badLength')
       return
@@ -131,6 +132,11 @@ export class Input implements LocalReceiver {
     if (hop.kind === 'broadcast' || hop.kind === 'multicast') this.toMany(packet, port, hop, w1, source)
     else if (hop.accepted) this.unicast(packet, port, cast, w1, source)
     else this.forward(packet, port, cast, hop, w1, w2, source)
+  }
+
+  /** Does it continue a segment that has come this way, and been let through? Takes ownership if so. */
+  private joins(packet: Packet, { merger }: Ipv4Port): boolean {
+    return merger !== null && this.rules.filter === null && this.translation.nat === null && merger.joins(packet)
   }
 
   /** The checks of a header that has options, or is none of ours. */

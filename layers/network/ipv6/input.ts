@@ -99,6 +99,7 @@ export class Input implements LocalReceiver {
     // What is behind the packet is padding of the link.
     packet.end = start + header.HEADER_OCTETS + payload
     packet.networkStart = start
+    if (port !== null && cast === 'unicast' && this.joins(packet, port)) return
     const { source, destination } = this
     header.readSource(view, start, source)
     header.readDestination(view, start, destination)
@@ -120,6 +121,11 @@ export class Input implements LocalReceiver {
     }
     if (many) this.toMany(packet, port)
     else this.toOne(packet, port, cast)
+  }
+
+  /** Does it continue a segment that has come this way, and been let through? Takes ownership if so. */
+  private joins(packet: Packet, { merger }: Ipv6Port): boolean {
+    return merger !== null && this.rules.filter === null && merger.joins(packet)
   }
 
   private toOne(packet: Packet, port: Ipv6Port | null, cast: Cast): void {
