@@ -72,7 +72,8 @@ export class Hops {
   private readonly routes: RouteTable
   private readonly ports: readonly (Ipv4Port | undefined)[]
   private readonly pathMtu: PathMtu
-  private readonly cache: Hop[] = Array.from({ length: 1 << SLOT_BITS }, () => new Hop())
+  /** Slots that no destination has asked for hold null: most nodes talk to few. */
+  private readonly cache: (Hop | null)[] = new Array<Hop | null>(1 << SLOT_BITS).fill(null)
   private readonly forced = new Hop()
   private readonly scratch = new IpAddress()
   private readonly key: HashKey
@@ -107,13 +108,14 @@ export class Hops {
 
   /** Holds nothing of any link any more: one has gone, and all that was below it is to go, too. */
   letGo(): void {
-    for (let slot = 0; slot < this.cache.length; slot++) this.cache[slot] = new Hop()
+    this.cache.fill(null)
     this.last = null
   }
 
   /** The way to a destination by the routes. Valid until `clear`, or the next destination of the same slot. */
   find(destination: number): Hop {
-    const hop = this.cache[Math.imul(destination, SPREAD) >>> (32 - SLOT_BITS)] as Hop
+    const slot = Math.imul(destination, SPREAD) >>> (32 - SLOT_BITS)
+    const hop = this.cache[slot] ?? this.take(slot)
     if (hop.destination !== destination || hop.epoch !== this.epoch) this.fill(hop, destination)
     return hop
   }
@@ -183,6 +185,12 @@ export class Hops {
     const id = this.counters[hop.counter] as number
     this.counters[hop.counter] = id + count
     return id
+  }
+
+  private take(slot: number): Hop {
+    const hop = new Hop()
+    this.cache[slot] = hop
+    return hop
   }
 
   private fill(hop: Hop, destination: number): void {

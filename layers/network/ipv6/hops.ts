@@ -72,7 +72,8 @@ export class Hops {
   private readonly routes: RouteTable
   private readonly ports: readonly (Ipv6Port | undefined)[]
   private readonly pathMtu: PathMtu
-  private readonly cache: Hop[] = Array.from({ length: 1 << SLOT_BITS }, () => new Hop())
+  /** Slots that no destination has asked for hold null: most nodes talk to few. */
+  private readonly cache: (Hop | null)[] = new Array<Hop | null>(1 << SLOT_BITS).fill(null)
   private readonly key: HashKey
   private readonly counters: Int32Array
   private readonly hashed = new Int32Array(4)
@@ -106,7 +107,7 @@ export class Hops {
 
   /** Holds nothing of any link any more: one has gone, and all that was below it is to go, too. */
   letGo(): void {
-    for (let slot = 0; slot < this.cache.length; slot++) this.cache[slot] = new Hop()
+    this.cache.fill(null)
     this.last = null
   }
 
@@ -114,7 +115,8 @@ export class Hops {
   find(destination: IpAddress, link: number): Hop {
     const high = Math.imul(destination.w0 ^ Math.imul(destination.w1 ^ link, SPREAD), SPREAD_HIGH)
     const word = high ^ Math.imul(destination.w2, SPREAD_HIGH) ^ destination.w3
-    const hop = this.cache[Math.imul(word, SPREAD) >>> (32 - SLOT_BITS)] as Hop
+    const slot = Math.imul(word, SPREAD) >>> (32 - SLOT_BITS)
+    const hop = this.cache[slot] ?? this.take(slot)
     if (!hop.destination.equals(destination) || hop.link !== link || hop.epoch !== this.epoch) {
       this.fill(hop, destination, link)
     }
@@ -192,6 +194,12 @@ export class Hops {
       }
     }
     return best?.address ?? UNSPECIFIED
+  }
+
+  private take(slot: number): Hop {
+    const hop = new Hop()
+    this.cache[slot] = hop
+    return hop
   }
 
   private fill(hop: Hop, destination: IpAddress, link: number): void {
